@@ -1,0 +1,10 @@
+package io.tercel.server.engine;
+
+/**
+ * A prompt and how to continue it.
+ *
+ * @param id for logs and the API's answer
+ * @param promptTokens at least one id, each within the vocabulary; not copied, not to be changed
+ */
+@SuppressWarnings("ArrayRecordComponent") // a prompt can be 32k ids; it is never compared
+public record GenerationRequest(String id, int[] promptTokens, SamplingParams params) {}

@@ -1,0 +1,57 @@
+package io.tercel.server.engine;
+
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * How one request is sampled and when it ends. All values are checked by {@link Engine#submit};
+ * stop <em>strings</em> are the text layer's business, which cancels the choice when it sees one.
+ *
+ * @param n choices, each a sequence of its own
+ * @param maxTokens most tokens to generate, thinking included
+ * @param minTokens end tokens are not drawn before this many
+ * @param temperature 0 is greedy
+ * @param topP in (0, 1]
+ * @param topK 0 keeps all
+ * @param minP in [0, 1]
+ * @param presencePenalty in [-2, 2]
+ * @param frequencyPenalty in [-2, 2]
+ * @param repetitionPenalty above 0; 1 is none
+ * @param logitBias by token id
+ * @param seed all randomness comes from it
+ * @param stopTokenIds end the choice with finish reason stop, beside the model's own end tokens
+ * @param ignoreEos the model's own end tokens do not end the choice
+ * @param numLogprobs likeliest ids to report with every generated token; 0 for none, the drawn
+ *     token's own log-prob always comes
+ * @param promptLogprobs likeliest ids to report with every prompt token, or -1 not to score the
+ *     prompt at all
+ */
+public record SamplingParams(
+    int n,
+    int maxTokens,
+    int minTokens,
+    float temperature,
+    float topP,
+    int topK,
+    float minP,
+    float presencePenalty,
+    float frequencyPenalty,
+    float repetitionPenalty,
+    Map<Integer, Float> logitBias,
+    long seed,
+    Set<Integer> stopTokenIds,
+    boolean ignoreEos,
+    int numLogprobs,
+    int promptLogprobs) {
+
+  public SamplingParams {
+    logitBias = Map.copyOf(logitBias);
+    stopTokenIds = Set.copyOf(stopTokenIds);
+  }
+
+  /** Greedy, one choice, nothing reported. */
+  public static SamplingParams greedy(int maxTokens) {
+    return new SamplingParams(
+        1, maxTokens, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, -1);
+  }
+}
