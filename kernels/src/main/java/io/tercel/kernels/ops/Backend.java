@@ -21,6 +21,9 @@ public interface Backend extends AutoCloseable {
   /** KV blocks, numbered from 0. */
   int numBlocks();
 
+  /** Version of the weights that the next step computes with. */
+  long weightVersion();
+
   /**
    * Computes every row of the batch, writing its K and V, and answers the plan's rows in order.
    *

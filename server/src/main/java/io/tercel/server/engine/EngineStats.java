@@ -26,4 +26,23 @@ public record EngineStats(
     long steps,
     long stopped,
     long lengthLimited,
-    long aborted) {}
+    long aborted) {
+
+  /** The same reading with so many more waiting. */
+  EngineStats withMoreWaiting(int more) {
+    return more == 0
+        ? this
+        : new EngineStats(
+            running,
+            waiting + more,
+            freeBlocks,
+            totalBlocks,
+            promptTokens,
+            generationTokens,
+            preemptions,
+            steps,
+            stopped,
+            lengthLimited,
+            aborted);
+  }
+}

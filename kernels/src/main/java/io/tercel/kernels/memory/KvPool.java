@@ -1,0 +1,58 @@
+package io.tercel.kernels.memory;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The storage of all keys and values: a fixed number of blocks, allocated once. Which block belongs
+ * to whom is the scheduler's business. Written and read by the backend's threads during a step
+ * only.
+ */
+public final class KvPool implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final KvLayout layout;
+  private final int numBlocks;
+  private final MemorySegment segment;
+
+  public KvPool(KvLayout layout, int numBlocks) {
+    this.layout = layout;
+    this.numBlocks = numBlocks;
+    this.segment = HugePages.allocate(arena, bytes(layout, numBlocks));
+  }
+
+  /** What a pool of so many blocks takes. */
+  public static long bytes(KvLayout layout, int numBlocks) {
+    return numBlocks * layout.blockBytes();
+  }
+
+  public KvLayout layout() {
+    return layout;
+  }
+
+  public int numBlocks() {
+    return numBlocks;
+  }
+
+  public MemorySegment segment() {
+    return segment;
+  }
+
+  public long bytes() {
+    return segment.byteSize();
+  }
+
+  /** Byte offset of K ([headDim][16]) of a head of a block. */
+  public long keyOffset(int layer, int block, int head) {
+    return layout.keyOffset(numBlocks, layer, block, head);
+  }
+
+  /** Byte offset of V ([16][headDim]) of a head of a block. */
+  public long valueOffset(int layer, int block, int head) {
+    return layout.valueOffset(numBlocks, layer, block, head);
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,135 @@
+package io.tercel.kernels.model;
+
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.Sampler;
+import io.tercel.kernels.ops.SamplingPlan;
+import io.tercel.kernels.ops.SamplingRow;
+import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.ops.TokenResult;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * A {@link Backend} of a {@link Transformer} on CPU operations. It owns the KV pool and the
+ * operations' threads.
+ */
+public final class CpuBackend implements Backend {
+  /** Rows of logits held at a time: all of a scored prompt's would be gigabytes. */
+  private static final int LOGIT_ROWS = Transformer.MAX_LOGIT_ROWS;
+
+  private final WeightStore weights;
+  private final Ops ops;
+  private final KvPool kv;
+  private final Transformer transformer;
+  private final int vocab;
+  private final Sampler[] samplers;
+  private float[] logits = new float[0];
+  private int[] rows = new int[16];
+
+  /**
+   * @param weights not closed by this backend
+   * @param ops closed by this backend
+   */
+  public CpuBackend(WeightStore weights, Ops ops, KvLayout layout, int numBlocks) {
+    this.weights = weights;
+    this.ops = ops;
+    this.kv = new KvPool(layout, numBlocks);
+    this.transformer = new Transformer(weights, ops, kv);
+    this.vocab = weights.config().vocabSize();
+    this.samplers = new Sampler[ops.workers()];
+    Arrays.setAll(samplers, i -> new Sampler(ops, vocab));
+  }
+
+  @Override
+  public String name() {
+    return ops.name();
+  }
+
+  @Override
+  public int blockSize() {
+    return KvLayout.BLOCK_SIZE;
+  }
+
+  @Override
+  public int numBlocks() {
+    return kv.numBlocks();
+  }
+
+  @Override
+  public long weightVersion() {
+    return weights.version();
+  }
+
+  @Override
+  public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
+    check(batch, plan);
+    transformer.forward(batch);
+    int count = plan.size();
+    if (rows.length < count) {
+      rows = new int[count];
+    }
+    for (int i = 0; i < count; i++) {
+      rows[i] = plan.get(i).row();
+    }
+    List<TokenResult> results = new ArrayList<>(count);
+    for (int from = 0; from < count; from += LOGIT_ROWS) {
+      answer(plan, from, Math.min(LOGIT_ROWS, count - from), results);
+    }
+    return results;
+  }
+
+  private void answer(SamplingPlan plan, int from, int count, List<TokenResult> results) {
+    if (logits.length < count * vocab) {
+      logits = new float[count * vocab];
+    }
+    transformer.logits(rows, from, count, logits);
+    TokenResult[] answers = new TokenResult[count];
+    ops.forEach(
+        count,
+        (i, worker) -> answers[i] = samplers[worker].sample(logits, i * vocab, plan.get(from + i)));
+    results.addAll(Arrays.asList(answers));
+  }
+
+  private void check(StepBatch batch, SamplingPlan plan) {
+    for (int s = 0; s < batch.numSequences(); s++) {
+      int[] table = batch.blockTable(s);
+      for (int row = batch.queryStart(s); row < batch.queryStart(s + 1); row++) {
+        int id = batch.tokenId(row);
+        if (id < 0 || id >= vocab) {
+          throw new IllegalArgumentException(
+              "token id " + id + " is outside the vocabulary of " + vocab);
+        }
+      }
+      int last = batch.position(batch.queryStart(s + 1) - 1) / KvLayout.BLOCK_SIZE;
+      for (int b = 0; b <= last; b++) {
+        if (table[b] < 0 || table[b] >= kv.numBlocks()) {
+          throw new IllegalArgumentException(
+              "block " + table[b] + " is outside the pool of " + kv.numBlocks());
+        }
+      }
+    }
+    for (int i = 0; i < plan.size(); i++) {
+      SamplingRow row = plan.get(i);
+      if (row.row() < 0 || row.row() >= batch.numTokens() || row.target() >= vocab) {
+        throw new IllegalArgumentException(
+            "row " + row.row() + " or target " + row.target() + " is out of range");
+      }
+    }
+  }
+
+  /** Bytes of the KV pool. */
+  public long kvBytes() {
+    return kv.bytes();
+  }
+
+  @Override
+  public void close() {
+    ops.close();
+    kv.close();
+  }
+}

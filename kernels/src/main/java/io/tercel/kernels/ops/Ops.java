@@ -1,0 +1,83 @@
+package io.tercel.kernels.ops;
+
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.Linear;
+import java.util.List;
+
+/**
+ * The operations of a forward pass on the CPU. Activations are row-major floats, one row a token; n
+ * is always the number of rows. {@code ScalarOps} defines each; every other implementation gives
+ * the same bits.
+ */
+public interface Ops extends AutoCloseable {
+
+  /** Its name: {@code scalar}, {@code vector}. */
+  String name();
+
+  /** out[row] = table[tokenId(row)], widened to floats; table is dense [vocab, H]. */
+  void embed(PackedMatrix table, StepBatch batch, float[] out);
+
+  /**
+   * out = x / sqrt(mean(x^2) + eps) * weight, over rows of weight.length; the square sum by {@link
+   * LaneSum}. In place when out is x. For the norm of each head, n is rows x heads.
+   */
+  void rmsNorm(float[] x, float[] weight, float eps, int n, float[] out);
+
+  /**
+   * outs[i][row] = group[i].weight x[row] + group[i].bias, for layers that read the same input.
+   *
+   * <p>Dense: element j goes to lane {@code j % 16} by fma, lanes by {@link LaneSum#tree}. W3G128:
+   * see {@code W3Block}.
+   */
+  void linear(List<Linear> group, float[] x, int n, float[][] outs);
+
+  /** Rotates each of the heads of every row in place. */
+  void rope(float[] x, int heads, int headDim, RopeTable table, int n);
+
+  /** Writes K and V ([n][kvDim]) of every row to its slot. */
+  void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v);
+
+  /**
+   * Causal attention of every row over its sequence's cache, its own position included, as {@link
+   * Attention} says.
+   *
+   * @param q [n][heads x headDim]
+   * @param out [n][heads x headDim]
+   */
+  void attention(KvPool pool, int layer, StepBatch batch, float[] q, int heads, float[] out);
+
+  /** gate = silu(gate) * up, over the first count elements. */
+  void swiglu(float[] gate, float[] up, int count);
+
+  /** x += y, over the first count elements. */
+  void add(float[] x, float[] y, int count);
+
+  /** Index, from 0, of the first largest among count elements from offset on. */
+  int argMax(float[] x, int offset, int count);
+
+  /**
+   * Sum of exp(x - max) over count elements from offset on: floats by {@link LaneSum} within chunks
+   * of 1024, doubles over chunks.
+   */
+  double sumExp(float[] x, int offset, int count, float max);
+
+  /** Runs tasks 0..count-1, in parallel where it can; each must write to places of its own. */
+  void forEach(int count, Task task);
+
+  /** One of many independent pieces of work. */
+  @FunctionalInterface
+  interface Task {
+    /**
+     * @param index which one
+     * @param worker who runs it, for scratch of its own: 0 to {@link #workers()} - 1
+     */
+    void run(int index, int worker);
+  }
+
+  /** How many tasks run at a time. */
+  int workers();
+
+  @Override
+  void close();
+}

@@ -1,0 +1,258 @@
+package io.tercel.kernels.ops;
+
+import io.tercel.kernels.ops.TokenResult.TokenLogprob;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Turns a row of logits into a token, on the host. The order is vLLM's: log-probs of the raw
+ * logits; then bias, forbidden ids, penalties, temperature, min_p, top_k, top_p (on what top_k
+ * left, renormalised), and a draw by inverse CDF with {@link Noise}. Every sum has a fixed order,
+ * ties go to the lower id.
+ *
+ * <p>One instance a worker: it owns scratch of the vocabulary's size.
+ */
+public final class Sampler {
+  private static final int CHUNK = 1024;
+
+  private final Ops ops;
+  private final int vocab;
+  private final float[] adjusted;
+  private final float[] weights;
+  private final double[] chunkSums;
+  private long[] candidates = new long[256];
+
+  public Sampler(Ops ops, int vocab) {
+    this.ops = ops;
+    this.vocab = vocab;
+    this.adjusted = new float[vocab];
+    this.weights = new float[vocab];
+    this.chunkSums = new double[Math.ceilDiv(vocab, CHUNK)];
+  }
+
+  /** Answers one row; the logits lie from {@code at} on and are not changed. */
+  public TokenResult sample(float[] logits, int at, SamplingRow row) {
+    int best = ops.argMax(logits, at, vocab);
+    float max = logits[at + best];
+    double logSum = Math.log(ops.sumExp(logits, at, vocab, max)) + max;
+    int token = row.samples() ? draw(logits, at, best, row) : row.target();
+    float logprob = (float) (logits[at + token] - logSum);
+    boolean detailed = row.numLogprobs() > 0 || !row.samples();
+    int rank = detailed ? rank(logits, at, logits[at + token]) : 0;
+    List<TokenLogprob> top =
+        row.numLogprobs() > 0 ? top(logits, at, row.numLogprobs(), logSum) : List.of();
+    return new TokenResult(token, logprob, rank, top);
+  }
+
+  private int draw(float[] logits, int at, int best, SamplingRow row) {
+    boolean plain = row.penalties() == null && row.logitBias() == null && row.forbidden() == null;
+    if (plain) {
+      return row.temperature() == 0 ? best : drawFrom(logits, at, best, row);
+    }
+    System.arraycopy(logits, at, adjusted, 0, vocab);
+    adjust(row);
+    int likeliest = ops.argMax(adjusted, 0, vocab);
+    return row.temperature() == 0 ? likeliest : drawFrom(adjusted, 0, likeliest, row);
+  }
+
+  private void adjust(SamplingRow row) {
+    Map<Integer, Float> bias = row.logitBias();
+    if (bias != null) {
+      bias.forEach((id, b) -> adjusted[id] += b);
+    }
+    Penalties p = row.penalties();
+    if (p != null) {
+      penalize(p);
+    }
+    if (row.forbidden() != null) {
+      for (int id : row.forbidden()) {
+        adjusted[id] = Float.NEGATIVE_INFINITY;
+      }
+    }
+  }
+
+  private void penalize(Penalties p) {
+    if (p.repetition() != 1f) {
+      p.prompt().forEach((id, count) -> repeat(id, p.repetition()));
+      p.generated()
+          .forEach(
+              (id, count) -> {
+                if (p.prompt().count(id) == 0) {
+                  repeat(id, p.repetition());
+                }
+              });
+    }
+    if (p.presence() != 0f || p.frequency() != 0f) {
+      p.generated().forEach((id, n) -> adjusted[id] -= p.presence() + n * p.frequency());
+    }
+  }
+
+  private void repeat(int id, float penalty) {
+    float logit = adjusted[id];
+    adjusted[id] = logit > 0 ? logit / penalty : logit * penalty;
+  }
+
+  private int drawFrom(float[] logits, int at, int best, SamplingRow row) {
+    double u = Noise.uniform(row.seed(), row.choice(), row.position());
+    double total = weigh(logits, at, logits[at + best], row.temperature());
+    if (row.topK() == 0 && row.topP() >= 1f && row.minP() == 0f) {
+      return drawFromAll(u * total);
+    }
+    return drawFromTop(logits, at, best, row, u, total);
+  }
+
+  /** Fills weights = exp((logit - max) / T) and the chunks' sums; returns the total. */
+  private double weigh(float[] logits, int at, float max, float temperature) {
+    double total = 0;
+    for (int chunk = 0; chunk < chunkSums.length; chunk++) {
+      double sum = 0;
+      int end = Math.min(vocab, (chunk + 1) * CHUNK);
+      for (int i = chunk * CHUNK; i < end; i++) {
+        float w = Exp.exp((logits[at + i] - max) / temperature);
+        weights[i] = w;
+        sum += w;
+      }
+      chunkSums[chunk] = sum;
+      total += sum;
+    }
+    return total;
+  }
+
+  private int drawFromAll(double target) {
+    double before = 0;
+    int last = 0;
+    for (int chunk = 0; chunk < chunkSums.length; chunk++) {
+      if (before + chunkSums[chunk] <= target) {
+        before += chunkSums[chunk];
+        continue;
+      }
+      int end = Math.min(vocab, (chunk + 1) * CHUNK);
+      for (int i = chunk * CHUNK; i < end; i++) {
+        if (weights[i] > 0) {
+          last = i;
+          before += weights[i];
+          if (before > target) {
+            return i;
+          }
+        }
+      }
+    }
+    return last; // rounding left the target at the very end
+  }
+
+  /**
+   * The sorted head of the distribution is found by lowering a threshold until the filters are
+   * satisfied.
+   */
+  private int drawFromTop(
+      float[] logits, int at, int best, SamplingRow row, double u, double total) {
+    float threshold = row.minP() > 0f ? row.minP() : 0f;
+    for (float floor = 1e-3f; ; floor = floor > 1e-12f ? floor * 1e-3f : 0f) {
+      float lowest = Math.max(floor, threshold);
+      int count = collect(logits, at, lowest);
+      boolean complete = lowest <= threshold || lowest == 0f;
+      boolean capped = row.topK() > 0 && count >= row.topK();
+      if (row.topK() > 0) {
+        count = Math.min(count, row.topK());
+      }
+      // without top_k and min_p the nucleus is a share of the whole; with either, of what they left
+      boolean ofWhole = row.topK() == 0 && threshold == 0f;
+      if (!ofWhole && !complete && !capped) {
+        continue;
+      }
+      double mass = ofWhole ? total : sum(count);
+      int kept = nucleus(count, row.topP() * mass);
+      if (kept > 0 || complete || capped) {
+        return pick(kept > 0 ? kept : count, u, best);
+      }
+    }
+  }
+
+  /** Gathers ids whose weight is at least the floor, sorted by falling logit, then rising id. */
+  private int collect(float[] logits, int at, float floor) {
+    int count = 0;
+    for (int i = 0; i < vocab; i++) {
+      float w = weights[i];
+      if (w >= floor && w > 0f) {
+        if (count == candidates.length) {
+          candidates = Arrays.copyOf(candidates, 2 * count);
+        }
+        candidates[count++] = ((long) ~sortable(logits[at + i]) << 32) | i;
+      }
+    }
+    Arrays.sort(candidates, 0, count);
+    return count;
+  }
+
+  /** Order-preserving map of floats to signed ints. */
+  private static int sortable(float x) {
+    int bits = Float.floatToRawIntBits(x + 0f); // -0 and 0 are equal logits
+    return bits >= 0 ? bits : bits ^ 0x7FFFFFFF;
+  }
+
+  private double sum(int count) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += weights[(int) candidates[i]];
+    }
+    return sum;
+  }
+
+  /** How many of the sorted candidates reach the mass; 0 if all of them together don't. */
+  private int nucleus(int count, double mass) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += weights[(int) candidates[i]];
+      if (sum >= mass) {
+        return i + 1;
+      }
+    }
+    return 0;
+  }
+
+  private int pick(int count, double u, int best) {
+    double target = u * sum(count);
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      int id = (int) candidates[i];
+      sum += weights[id];
+      if (sum > target) {
+        return id;
+      }
+    }
+    return count > 0 ? (int) candidates[count - 1] : best;
+  }
+
+  private int rank(float[] logits, int at, float logit) {
+    int above = 0;
+    for (int i = 0; i < vocab; i++) {
+      above += logits[at + i] > logit ? 1 : 0;
+    }
+    return above + 1;
+  }
+
+  private List<TokenLogprob> top(float[] logits, int at, int k, double logSum) {
+    int size = Math.min(k, vocab);
+    int[] ids = new int[size];
+    int filled = 0;
+    for (int i = 0; i < vocab; i++) {
+      float logit = logits[at + i];
+      if (filled == size && logit <= logits[at + ids[size - 1]]) {
+        continue;
+      }
+      int slot = filled < size ? filled++ : size - 1;
+      while (slot > 0 && logits[at + ids[slot - 1]] < logit) {
+        ids[slot] = ids[slot - 1];
+        slot--;
+      }
+      ids[slot] = i;
+    }
+    List<TokenLogprob> top = new ArrayList<>(size);
+    for (int id : ids) {
+      top.add(new TokenLogprob(id, (float) (logits[at + id] - logSum)));
+    }
+    return top;
+  }
+}

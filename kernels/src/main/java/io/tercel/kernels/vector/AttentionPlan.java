@@ -1,0 +1,114 @@
+package io.tercel.kernels.vector;
+
+import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.StepBatch;
+import java.util.Arrays;
+
+/**
+ * How one step's attention is cut into tasks; the same for all layers. A sequence with few rows is
+ * cut by splits of its context, whose results are joined afterwards, so that one long sequence uses
+ * all cores. One with many rows (prefill) is cut by tiles of rows, each of which walks the splits
+ * in order and joins as it goes. Both ways do the same arithmetic.
+ */
+final class AttentionPlan {
+  /** Sequences with at most so many rows are cut by splits. */
+  static final int FEW_ROWS = 4;
+
+  /** Rows of a tile. */
+  static final int TILE = 32;
+
+  /** Values of a task: sequence, KV head, first row, end row, split (or -1 for all of them). */
+  static final int FIELDS = 5;
+
+  private int[] tasks = new int[64 * FIELDS];
+  private int numTasks;
+  private int[] partialStart = new int[64];
+  private int numPartials;
+
+  /** Lays out the tasks of a batch. */
+  void layOut(StepBatch batch, int kvHeads, int heads) {
+    numTasks = 0;
+    numPartials = 0;
+    if (partialStart.length < batch.numTokens()) {
+      partialStart = new int[2 * batch.numTokens()];
+    }
+    for (int s = 0; s < batch.numSequences(); s++) {
+      int from = batch.queryStart(s);
+      int to = batch.queryStart(s + 1);
+      if (to - from <= FEW_ROWS) {
+        bySplits(batch, s, from, to, kvHeads, heads);
+      } else {
+        byTiles(s, from, to, kvHeads);
+      }
+    }
+  }
+
+  private void bySplits(StepBatch batch, int s, int from, int to, int kvHeads, int heads) {
+    for (int row = from; row < to; row++) {
+      partialStart[row] = numPartials;
+      numPartials += heads * Attention.splits(batch.position(row) + 1);
+    }
+    int splits = Attention.splits(batch.position(to - 1) + 1);
+    for (int split = 0; split < splits; split++) {
+      for (int head = 0; head < kvHeads; head++) {
+        add(s, head, from, to, split);
+      }
+    }
+  }
+
+  private void byTiles(int s, int from, int to, int kvHeads) {
+    // the last tiles have the longest contexts: they go first, so that none is left running alone
+    for (int tile = from + (to - from - 1) / TILE * TILE; tile >= from; tile -= TILE) {
+      for (int head = 0; head < kvHeads; head++) {
+        add(s, head, tile, Math.min(to, tile + TILE), -1);
+      }
+    }
+  }
+
+  private void add(int s, int head, int from, int to, int split) {
+    int at = numTasks * FIELDS;
+    if (at == tasks.length) {
+      tasks = Arrays.copyOf(tasks, 2 * at);
+    }
+    tasks[at] = s;
+    tasks[at + 1] = head;
+    tasks[at + 2] = from;
+    tasks[at + 3] = to;
+    tasks[at + 4] = split;
+    numTasks++;
+  }
+
+  int numTasks() {
+    return numTasks;
+  }
+
+  int sequence(int task) {
+    return tasks[task * FIELDS];
+  }
+
+  int kvHead(int task) {
+    return tasks[task * FIELDS + 1];
+  }
+
+  int fromRow(int task) {
+    return tasks[task * FIELDS + 2];
+  }
+
+  int toRow(int task) {
+    return tasks[task * FIELDS + 3];
+  }
+
+  int split(int task) {
+    return tasks[task * FIELDS + 4];
+  }
+
+  /** Partial results, each a maximum, a sum and headDim values. */
+  int numPartials() {
+    return numPartials;
+  }
+
+  /** First partial of a row: [heads][splits] of them. */
+  int partialStart(int row) {
+    return partialStart[row];
+  }
+}

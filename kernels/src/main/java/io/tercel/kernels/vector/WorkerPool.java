@@ -1,0 +1,142 @@
+package io.tercel.kernels.vector;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The threads that compute: the caller and size - 1 platform threads, which spin for a while
+ * between jobs and then park.
+ *
+ * <p>A job's units are claimed in runs of {@code grain}, so that a thread that loses its core for a
+ * moment doesn't hold up the others. Who computes a unit never changes its result: units write to
+ * places of their own.
+ *
+ * <p>Protocol: the caller sets the job's fields, then raises {@code epoch} (the release); a worker
+ * that sees a new epoch takes units until none is left and counts itself out in {@code running};
+ * the caller does the same, then waits for {@code running} to reach 0 (the acquire). One caller at
+ * a time.
+ */
+public final class WorkerPool implements AutoCloseable {
+  /**
+   * Spins before a worker parks: some tens of microseconds, longer than the gaps between two
+   * operations.
+   */
+  private static final int SPINS = 20_000;
+
+  /** Work on units [from, to) by one of the pool's threads. */
+  @FunctionalInterface
+  public interface Job {
+    void run(int from, int to, int worker);
+  }
+
+  private final Thread[] threads;
+  private final AtomicInteger next = new AtomicInteger();
+  private final AtomicInteger running = new AtomicInteger();
+  private volatile int epoch;
+  private volatile boolean closed;
+  private volatile @Nullable Throwable failure;
+  private @Nullable Job job;
+  private int units;
+  private int grain;
+
+  public WorkerPool(int size) {
+    if (size < 1) {
+      throw new IllegalArgumentException("threads: " + size + ", at least 1 is needed");
+    }
+    threads = new Thread[size - 1];
+    for (int i = 0; i < threads.length; i++) {
+      int worker = i + 1;
+      threads[i] =
+          Thread.ofPlatform().daemon().name("tercel-compute-" + worker).start(() -> loop(worker));
+    }
+  }
+
+  /** Threads that compute, the caller's included. */
+  public int size() {
+    return threads.length + 1;
+  }
+
+  /** Runs the job over units 0..count-1 and returns when all are done. */
+  @SuppressWarnings("NonAtomicVolatileUpdate") // one caller at a time: epoch has a single writer
+  public void run(int count, int unitsPerClaim, Job work) {
+    if (threads.length == 0 || count <= unitsPerClaim) {
+      if (count > 0) {
+        work.run(0, count, 0);
+      }
+      return;
+    }
+    job = work;
+    units = count;
+    grain = unitsPerClaim;
+    next.set(0);
+    running.set(threads.length);
+    epoch++;
+    for (Thread thread : threads) {
+      LockSupport.unpark(thread);
+    }
+    try {
+      claim(work, count, unitsPerClaim, 0);
+    } finally {
+      awaitWorkers();
+    }
+    Throwable failed = failure;
+    if (failed != null) {
+      failure = null;
+      throw new IllegalStateException("a compute thread failed: " + failed, failed);
+    }
+  }
+
+  private void claim(Job work, int count, int unitsPerClaim, int worker) {
+    for (int from = next.getAndAdd(unitsPerClaim);
+        from < count;
+        from = next.getAndAdd(unitsPerClaim)) {
+      work.run(from, Math.min(count, from + unitsPerClaim), worker);
+    }
+  }
+
+  private void awaitWorkers() {
+    for (int spins = 0; running.get() != 0; spins++) {
+      if (spins < SPINS) {
+        Thread.onSpinWait();
+      } else {
+        Thread.yield();
+      }
+    }
+  }
+
+  private void loop(int worker) {
+    int seen = 0;
+    while (true) {
+      for (int spins = 0; epoch == seen && !closed; spins++) {
+        if (spins < SPINS) {
+          Thread.onSpinWait();
+        } else {
+          LockSupport.park(this);
+        }
+      }
+      if (closed) {
+        return;
+      }
+      seen++;
+      try {
+        Job work = job;
+        if (work != null) {
+          claim(work, units, grain, worker);
+        }
+      } catch (Throwable t) {
+        failure = t;
+      } finally {
+        running.decrementAndGet();
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    for (Thread thread : threads) {
+      LockSupport.unpark(thread);
+    }
+  }
+}

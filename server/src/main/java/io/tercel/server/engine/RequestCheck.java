@@ -1,0 +1,110 @@
+package io.tercel.server.engine;
+
+/** What a request must satisfy before it is queued; every refusal names the field and the range. */
+final class RequestCheck {
+  /** Most choices of one request. */
+  static final int MAX_CHOICES = 128;
+
+  private final EngineConfig config;
+  private final int maxTokensInPool;
+
+  /**
+   * @param maxTokensInPool tokens that the whole KV pool holds
+   */
+  RequestCheck(EngineConfig config, int maxTokensInPool) {
+    this.config = config;
+    this.maxTokensInPool = maxTokensInPool;
+  }
+
+  /**
+   * @throws InvalidRequestException if it can never run
+   */
+  void check(GenerationRequest request) {
+    checkPrompt(request.promptTokens());
+    checkParams(request.params());
+    checkLength(request);
+  }
+
+  private void checkPrompt(int[] prompt) {
+    if (prompt.length == 0) {
+      throw invalid("prompt", "the prompt is empty; at least one token is needed");
+    }
+    for (int id : prompt) {
+      if (id < 0 || id >= config.vocabSize()) {
+        throw invalid(
+            "prompt",
+            "token id %d is outside the vocabulary of %d".formatted(id, config.vocabSize()));
+      }
+    }
+  }
+
+  private void checkParams(SamplingParams p) {
+    range("n", p.n(), 1, MAX_CHOICES);
+    range("max_tokens", p.maxTokens(), p.promptLogprobs() >= 0 ? 0 : 1, Integer.MAX_VALUE);
+    range("min_tokens", p.minTokens(), 0, p.maxTokens());
+    range("temperature", p.temperature(), 0, Float.MAX_VALUE);
+    range("top_p", p.topP(), Float.MIN_VALUE, 1);
+    range("top_k", p.topK(), 0, Integer.MAX_VALUE);
+    range("min_p", p.minP(), 0, 1);
+    range("presence_penalty", p.presencePenalty(), -2, 2);
+    range("frequency_penalty", p.frequencyPenalty(), -2, 2);
+    range("repetition_penalty", p.repetitionPenalty(), Float.MIN_VALUE, Float.MAX_VALUE);
+    range("logprobs", p.numLogprobs(), 0, config.vocabSize());
+    range("prompt_logprobs", p.promptLogprobs(), -1, config.vocabSize());
+    for (int id : p.logitBias().keySet()) {
+      range("logit_bias", id, 0, config.vocabSize() - 1);
+    }
+    for (float bias : p.logitBias().values()) {
+      range("logit_bias", bias, -100, 100);
+    }
+    for (int id : p.stopTokenIds()) {
+      range("stop_token_ids", id, 0, config.vocabSize() - 1);
+    }
+  }
+
+  private void checkLength(GenerationRequest request) {
+    long prompt = request.promptTokens().length;
+    long asked = prompt + Math.max(1, request.params().maxTokens());
+    int limit = Math.min(config.maxModelLen(), maxTokensInPool);
+    if (prompt + 1 > limit) {
+      throw tooLong(
+          "prompt",
+          "This model's maximum context length is %d tokens, but the prompt has %d tokens; shorten the prompt."
+              .formatted(limit, prompt));
+    }
+    if (asked > limit) {
+      throw tooLong(
+          "max_tokens",
+          ("This model's maximum context length is %d tokens, but %d were requested (%d in the prompt, %d in the"
+                  + " completion); ask for at most %d.")
+              .formatted(limit, asked, prompt, request.params().maxTokens(), limit - prompt));
+    }
+  }
+
+  private static void range(String param, double value, double min, double max) {
+    if (!(value >= min && value <= max)) {
+      throw invalid(
+          param, "%s is %s; it must be %s".formatted(param, number(value), bounds(min, max)));
+    }
+  }
+
+  private static String bounds(double min, double max) {
+    String low = min == Float.MIN_VALUE ? "above 0" : "at least " + number(min);
+    boolean open = max >= Integer.MAX_VALUE;
+    return open ? low : low + " and at most " + number(max);
+  }
+
+  private static String number(double x) {
+    return x == Math.rint(x) && Math.abs(x) < 1e15
+        ? Long.toString((long) x)
+        : Float.toString((float) x);
+  }
+
+  private static InvalidRequestException invalid(String param, String message) {
+    return new InvalidRequestException(param, "invalid_value", message);
+  }
+
+  private static InvalidRequestException tooLong(String param, String message) {
+    return new InvalidRequestException(param, "context_length_exceeded", message);
+  }
+}
