@@ -2,6 +2,7 @@ package io.tercel.kernels.vector;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 
@@ -51,11 +52,12 @@ public final class DenseGemm {
     long rowBytes = (long) cols * format.elementBytes();
     float[] expanded = scratch.rows(whole);
     float[] lanes = scratch.lanes;
+    long base = OffHeap.address(weights, offset, format.bytes(rowTo, cols));
     int s = x.stride();
     for (int row = rowFrom; row < rowTo; row += SIDE) {
       int rows = Math.min(SIDE, rowTo - row);
       for (int i = 0; i < rows; i++) {
-        DenseRow.expand(format, weights, offset + (row + i) * rowBytes, whole, expanded, i * whole);
+        DenseRow.expand(format, base + (row + i) * rowBytes, whole, expanded, i * whole);
       }
       for (int t = 0; t < tokens; t += SIDE) {
         int last = Math.min(t + SIDE, tokens) - 1; // stands in for tokens past the end
@@ -79,9 +81,9 @@ public final class DenseGemm {
         for (int i = t; i <= last; i++) {
           for (int r = 0; r < rows; r++) {
             int at = ((i - t) * SIDE + r) * VIRTUAL;
-            long from = offset + (row + r) * rowBytes;
+            long from = base + (row + r) * rowBytes;
             int in = (tokenFrom + i) * s;
-            DenseRow.tail(format, weights, from, whole, cols, x.values(), in, lanes, at);
+            DenseRow.tail(format, from, whole, cols, x.values(), in, lanes, at);
             float sum = DenseGemv.laneSum(lanes, at);
             int out = yOffset + i * yStride + row + r;
             y[out] = bias == null ? sum : sum + bias[row + r];
@@ -89,6 +91,7 @@ public final class DenseGemm {
         }
       }
     }
+    Reference.reachabilityFence(weights);
   }
 
   /** Four rows, {@code whole} apart from {@code from} on, by the four tokens at x0 .. x3. */

@@ -4,6 +4,7 @@ import static jdk.incubator.vector.VectorOperators.LSHL;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -20,12 +21,13 @@ import org.jspecify.annotations.Nullable;
  * tail    column i after the last whole block: lane[i % 16] = fma(w, x, lane[i % 16])
  * </pre>
  *
- * added by {@link #laneSum}, the bias last. {@link DenseGemm} gives the same bits. Four rows run
- * side by side: they share the inputs, hide the FMA's latency and keep four streams of memory open.
+ * added by {@link #laneSum}, the bias last. {@link DenseGemm} gives the same bits. Eight rows run
+ * side by side: they share the inputs, hide the FMA's latency and keep eight streams of memory
+ * open.
  */
 public final class DenseGemv {
   private static final int VIRTUAL = Lanes.VIRTUAL;
-  private static final int ROWS = KernelScratch.SIDE;
+  private static final int ROWS = 8;
 
   private DenseGemv() {}
 
@@ -49,6 +51,7 @@ public final class DenseGemv {
       float[] y,
       int yOffset,
       KernelScratch scratch) {
+    long base = OffHeap.address(weights, offset, format.bytes(rowTo, x.cols()));
     float[] lanes = scratch.lanes;
     int cols = x.cols();
     int whole = cols - cols % DenseRow.blockColumns(format);
@@ -56,30 +59,24 @@ public final class DenseGemv {
     int xOffset = token * x.stride();
     for (int row = rowFrom; row < rowTo; row += ROWS) {
       int last = Math.min(row + ROWS, rowTo) - 1; // stands in for rows past the end
-      long r0 = offset + row * rowBytes;
-      long r1 = offset + Math.min(row + 1, last) * rowBytes;
-      long r2 = offset + Math.min(row + 2, last) * rowBytes;
-      long r3 = offset + last * rowBytes;
+      long first = base + row * rowBytes;
       for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
-        long b = part * (long) Integer.BYTES;
+        long b = first + part * (long) Integer.BYTES;
         int in = xOffset + part;
         switch (format) {
-          case BF16 ->
-              bf16(weights, r0 + b, r1 + b, r2 + b, r3 + b, whole, x.values(), in, lanes, part);
-          case FP16 ->
-              fp16(weights, r0 + b, r1 + b, r2 + b, r3 + b, whole, x.values(), in, lanes, part);
-          case FP32 ->
-              fp32(weights, r0 + b, r1 + b, r2 + b, r3 + b, whole, x.values(), in, lanes, part);
+          case BF16 -> bf16(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
+          case FP16 -> fp16(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
+          case FP32 -> fp32(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
         }
       }
       for (int r = row; r <= last; r++) {
         int at = (r - row) * VIRTUAL;
-        DenseRow.tail(
-            format, weights, offset + r * rowBytes, whole, cols, x.values(), xOffset, lanes, at);
+        DenseRow.tail(format, base + r * rowBytes, whole, cols, x.values(), xOffset, lanes, at);
         float sum = laneSum(lanes, at);
         y[yOffset + r] = bias == null ? sum : sum + bias[r];
       }
     }
+    Reference.reachabilityFence(weights);
   }
 
   /** The 16 partial sums from {@code at} on, added as a fixed tree. */
@@ -93,125 +90,190 @@ public final class DenseGemv {
 
   /** A bf16 is the upper half of a float. */
   private static void bf16(
-      MemorySegment weights,
-      long r0,
-      long r1,
-      long r2,
-      long r3,
-      int whole,
-      float[] x,
-      int xOffset,
-      float[] out,
-      int at) {
+      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+    final long r0 = row;
+    final long r1 = row + Math.min(extra, 1) * rowBytes;
+    final long r2 = row + Math.min(extra, 2) * rowBytes;
+    final long r3 = row + Math.min(extra, 3) * rowBytes;
+    final long r4 = row + Math.min(extra, 4) * rowBytes;
+    final long r5 = row + Math.min(extra, 5) * rowBytes;
+    final long r6 = row + Math.min(extra, 6) * rowBytes;
+    final long r7 = row + Math.min(extra, 7) * rowBytes;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a3 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a4 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a5 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a6 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a7 = FloatVector.zero(Lanes.FLOAT);
     for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
       final long b = 2L * k;
       FloatVector even = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k);
       FloatVector odd = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k + VIRTUAL);
       IntVector w0 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r0 + b, ByteOrder.LITTLE_ENDIAN);
-      IntVector w1 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r1 + b, ByteOrder.LITTLE_ENDIAN);
-      IntVector w2 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r2 + b, ByteOrder.LITTLE_ENDIAN);
-      IntVector w3 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r3 + b, ByteOrder.LITTLE_ENDIAN);
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r0 + b, ByteOrder.LITTLE_ENDIAN);
       a0 = w0.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a0);
+      IntVector w1 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r1 + b, ByteOrder.LITTLE_ENDIAN);
       a1 = w1.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a1);
+      IntVector w2 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r2 + b, ByteOrder.LITTLE_ENDIAN);
       a2 = w2.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a2);
+      IntVector w3 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r3 + b, ByteOrder.LITTLE_ENDIAN);
       a3 = w3.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a3);
+      IntVector w4 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r4 + b, ByteOrder.LITTLE_ENDIAN);
+      a4 = w4.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a4);
+      IntVector w5 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r5 + b, ByteOrder.LITTLE_ENDIAN);
+      a5 = w5.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a5);
+      IntVector w6 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r6 + b, ByteOrder.LITTLE_ENDIAN);
+      a6 = w6.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a6);
+      IntVector w7 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r7 + b, ByteOrder.LITTLE_ENDIAN);
+      a7 = w7.lanewise(LSHL, 16).reinterpretAsFloats().fma(even, a7);
       a0 = w0.and(0xffff_0000).reinterpretAsFloats().fma(odd, a0);
       a1 = w1.and(0xffff_0000).reinterpretAsFloats().fma(odd, a1);
       a2 = w2.and(0xffff_0000).reinterpretAsFloats().fma(odd, a2);
       a3 = w3.and(0xffff_0000).reinterpretAsFloats().fma(odd, a3);
+      a4 = w4.and(0xffff_0000).reinterpretAsFloats().fma(odd, a4);
+      a5 = w5.and(0xffff_0000).reinterpretAsFloats().fma(odd, a5);
+      a6 = w6.and(0xffff_0000).reinterpretAsFloats().fma(odd, a6);
+      a7 = w7.and(0xffff_0000).reinterpretAsFloats().fma(odd, a7);
     }
     a0.intoArray(out, at);
     a1.intoArray(out, at + VIRTUAL);
     a2.intoArray(out, at + 2 * VIRTUAL);
     a3.intoArray(out, at + 3 * VIRTUAL);
+    a4.intoArray(out, at + 4 * VIRTUAL);
+    a5.intoArray(out, at + 5 * VIRTUAL);
+    a6.intoArray(out, at + 6 * VIRTUAL);
+    a7.intoArray(out, at + 7 * VIRTUAL);
   }
 
-  /** Four rows of fp16. */
+  /** Eight rows of fp16. */
   private static void fp16(
-      MemorySegment weights,
-      long r0,
-      long r1,
-      long r2,
-      long r3,
-      int whole,
-      float[] x,
-      int xOffset,
-      float[] out,
-      int at) {
+      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+    final long r0 = row;
+    final long r1 = row + Math.min(extra, 1) * rowBytes;
+    final long r2 = row + Math.min(extra, 2) * rowBytes;
+    final long r3 = row + Math.min(extra, 3) * rowBytes;
+    final long r4 = row + Math.min(extra, 4) * rowBytes;
+    final long r5 = row + Math.min(extra, 5) * rowBytes;
+    final long r6 = row + Math.min(extra, 6) * rowBytes;
+    final long r7 = row + Math.min(extra, 7) * rowBytes;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a3 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a4 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a5 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a6 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a7 = FloatVector.zero(Lanes.FLOAT);
     for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
       final long b = 2L * k;
       FloatVector even = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k);
       FloatVector odd = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k + VIRTUAL);
       IntVector w0 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r0 + b, ByteOrder.LITTLE_ENDIAN);
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r0 + b, ByteOrder.LITTLE_ENDIAN);
       a0 = DenseRow.half(w0.lanewise(LSHL, 16)).fma(even, a0);
       a0 = DenseRow.half(w0).fma(odd, a0);
       IntVector w1 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r1 + b, ByteOrder.LITTLE_ENDIAN);
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r1 + b, ByteOrder.LITTLE_ENDIAN);
       a1 = DenseRow.half(w1.lanewise(LSHL, 16)).fma(even, a1);
       a1 = DenseRow.half(w1).fma(odd, a1);
       IntVector w2 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r2 + b, ByteOrder.LITTLE_ENDIAN);
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r2 + b, ByteOrder.LITTLE_ENDIAN);
       a2 = DenseRow.half(w2.lanewise(LSHL, 16)).fma(even, a2);
       a2 = DenseRow.half(w2).fma(odd, a2);
       IntVector w3 =
-          IntVector.fromMemorySegment(Lanes.INT, weights, r3 + b, ByteOrder.LITTLE_ENDIAN);
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r3 + b, ByteOrder.LITTLE_ENDIAN);
       a3 = DenseRow.half(w3.lanewise(LSHL, 16)).fma(even, a3);
       a3 = DenseRow.half(w3).fma(odd, a3);
+      IntVector w4 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r4 + b, ByteOrder.LITTLE_ENDIAN);
+      a4 = DenseRow.half(w4.lanewise(LSHL, 16)).fma(even, a4);
+      a4 = DenseRow.half(w4).fma(odd, a4);
+      IntVector w5 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r5 + b, ByteOrder.LITTLE_ENDIAN);
+      a5 = DenseRow.half(w5.lanewise(LSHL, 16)).fma(even, a5);
+      a5 = DenseRow.half(w5).fma(odd, a5);
+      IntVector w6 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r6 + b, ByteOrder.LITTLE_ENDIAN);
+      a6 = DenseRow.half(w6.lanewise(LSHL, 16)).fma(even, a6);
+      a6 = DenseRow.half(w6).fma(odd, a6);
+      IntVector w7 =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, r7 + b, ByteOrder.LITTLE_ENDIAN);
+      a7 = DenseRow.half(w7.lanewise(LSHL, 16)).fma(even, a7);
+      a7 = DenseRow.half(w7).fma(odd, a7);
     }
     a0.intoArray(out, at);
     a1.intoArray(out, at + VIRTUAL);
     a2.intoArray(out, at + 2 * VIRTUAL);
     a3.intoArray(out, at + 3 * VIRTUAL);
+    a4.intoArray(out, at + 4 * VIRTUAL);
+    a5.intoArray(out, at + 5 * VIRTUAL);
+    a6.intoArray(out, at + 6 * VIRTUAL);
+    a7.intoArray(out, at + 7 * VIRTUAL);
   }
 
-  /** Four rows of floats. */
+  /** Eight rows of floats. */
   private static void fp32(
-      MemorySegment weights,
-      long r0,
-      long r1,
-      long r2,
-      long r3,
-      int whole,
-      float[] x,
-      int xOffset,
-      float[] out,
-      int at) {
+      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+    final long r0 = row;
+    final long r1 = row + Math.min(extra, 1) * rowBytes;
+    final long r2 = row + Math.min(extra, 2) * rowBytes;
+    final long r3 = row + Math.min(extra, 3) * rowBytes;
+    final long r4 = row + Math.min(extra, 4) * rowBytes;
+    final long r5 = row + Math.min(extra, 5) * rowBytes;
+    final long r6 = row + Math.min(extra, 6) * rowBytes;
+    final long r7 = row + Math.min(extra, 7) * rowBytes;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a3 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a4 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a5 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a6 = FloatVector.zero(Lanes.FLOAT);
+    FloatVector a7 = FloatVector.zero(Lanes.FLOAT);
     for (int k = 0; k < whole; k += VIRTUAL) {
       final long b = 4L * k;
       FloatVector in = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k);
       a0 =
-          FloatVector.fromMemorySegment(Lanes.FLOAT, weights, r0 + b, ByteOrder.LITTLE_ENDIAN)
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r0 + b, ByteOrder.LITTLE_ENDIAN)
               .fma(in, a0);
       a1 =
-          FloatVector.fromMemorySegment(Lanes.FLOAT, weights, r1 + b, ByteOrder.LITTLE_ENDIAN)
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r1 + b, ByteOrder.LITTLE_ENDIAN)
               .fma(in, a1);
       a2 =
-          FloatVector.fromMemorySegment(Lanes.FLOAT, weights, r2 + b, ByteOrder.LITTLE_ENDIAN)
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r2 + b, ByteOrder.LITTLE_ENDIAN)
               .fma(in, a2);
       a3 =
-          FloatVector.fromMemorySegment(Lanes.FLOAT, weights, r3 + b, ByteOrder.LITTLE_ENDIAN)
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r3 + b, ByteOrder.LITTLE_ENDIAN)
               .fma(in, a3);
+      a4 =
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r4 + b, ByteOrder.LITTLE_ENDIAN)
+              .fma(in, a4);
+      a5 =
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r5 + b, ByteOrder.LITTLE_ENDIAN)
+              .fma(in, a5);
+      a6 =
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r6 + b, ByteOrder.LITTLE_ENDIAN)
+              .fma(in, a6);
+      a7 =
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, r7 + b, ByteOrder.LITTLE_ENDIAN)
+              .fma(in, a7);
     }
     a0.intoArray(out, at);
     a1.intoArray(out, at + VIRTUAL);
     a2.intoArray(out, at + 2 * VIRTUAL);
     a3.intoArray(out, at + 3 * VIRTUAL);
+    a4.intoArray(out, at + 4 * VIRTUAL);
+    a5.intoArray(out, at + 5 * VIRTUAL);
+    a6.intoArray(out, at + 6 * VIRTUAL);
+    a7.intoArray(out, at + 7 * VIRTUAL);
   }
 }

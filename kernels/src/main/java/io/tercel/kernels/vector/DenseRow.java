@@ -11,7 +11,10 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
-/** One row of a dense matrix as floats: expanded in lane order, and the columns past its blocks. */
+/**
+ * One row of a dense matrix as floats: expanded in lane order, and the columns past its blocks.
+ * Rows are absolute addresses.
+ */
 final class DenseRow {
   private static final int VIRTUAL = Lanes.VIRTUAL;
   private static final ValueLayout.OfShort SHORT =
@@ -27,61 +30,54 @@ final class DenseRow {
   }
 
   /** Column {@code k} of the row at {@code row}, exactly. */
-  static float element(Dense format, MemorySegment weights, long row, int k) {
+  static float element(Dense format, long row, int k) {
     return switch (format) {
-      case BF16 -> Float.intBitsToFloat(weights.get(SHORT, row + 2L * k) << 16);
-      case FP16 -> Float.float16ToFloat(weights.get(SHORT, row + 2L * k));
-      case FP32 -> weights.get(FLOAT, row + 4L * k);
+      case BF16 -> Float.intBitsToFloat(OffHeap.ALL.get(SHORT, row + 2L * k) << 16);
+      case FP16 -> Float.float16ToFloat(OffHeap.ALL.get(SHORT, row + 2L * k));
+      case FP32 -> OffHeap.ALL.get(FLOAT, row + 4L * k);
     };
   }
 
   /** Adds the columns [whole, cols) to the 16 partial sums at {@code at}. */
   static void tail(
-      Dense format,
-      MemorySegment weights,
-      long row,
-      int whole,
-      int cols,
-      float[] x,
-      int xOffset,
-      float[] lanes,
-      int at) {
+      Dense format, long row, int whole, int cols, float[] x, int xOffset, float[] lanes, int at) {
     for (int k = whole; k < cols; k++) {
       int lane = at + (k - whole) % VIRTUAL;
-      lanes[lane] = Math.fma(element(format, weights, row, k), x[xOffset + k], lanes[lane]);
+      lanes[lane] = Math.fma(element(format, row, k), x[xOffset + k], lanes[lane]);
     }
   }
 
   /** The whole blocks of a row as floats, in the order of the prepared activations. */
-  static void expand(
-      Dense format, MemorySegment weights, long row, int whole, float[] out, int at) {
+  static void expand(Dense format, long row, int whole, float[] out, int at) {
     switch (format) {
-      case BF16 -> expandBf16(weights, row, whole, out, at);
-      case FP16 -> expandFp16(weights, row, whole, out, at);
-      case FP32 -> MemorySegment.copy(weights, FLOAT, row, out, at, whole);
+      case BF16 -> expandBf16(row, whole, out, at);
+      case FP16 -> expandFp16(row, whole, out, at);
+      case FP32 -> MemorySegment.copy(OffHeap.ALL, FLOAT, row, out, at, whole);
     }
   }
 
-  private static void expandBf16(MemorySegment weights, long row, int whole, float[] out, int at) {
+  private static void expandBf16(long row, int whole, float[] out, int at) {
     for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
       final long from = row + part * (long) Integer.BYTES;
       final int to = at + part;
       for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
         IntVector w =
-            IntVector.fromMemorySegment(Lanes.INT, weights, from + 2L * k, ByteOrder.LITTLE_ENDIAN);
+            IntVector.fromMemorySegment(
+                Lanes.INT, OffHeap.ALL, from + 2L * k, ByteOrder.LITTLE_ENDIAN);
         w.lanewise(LSHL, 16).reinterpretAsFloats().intoArray(out, to + k);
         w.and(0xffff_0000).reinterpretAsFloats().intoArray(out, to + k + VIRTUAL);
       }
     }
   }
 
-  private static void expandFp16(MemorySegment weights, long row, int whole, float[] out, int at) {
+  private static void expandFp16(long row, int whole, float[] out, int at) {
     for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
       final long from = row + part * (long) Integer.BYTES;
       final int to = at + part;
       for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
         IntVector w =
-            IntVector.fromMemorySegment(Lanes.INT, weights, from + 2L * k, ByteOrder.LITTLE_ENDIAN);
+            IntVector.fromMemorySegment(
+                Lanes.INT, OffHeap.ALL, from + 2L * k, ByteOrder.LITTLE_ENDIAN);
         half(w.lanewise(LSHL, 16)).intoArray(out, to + k);
         half(w).intoArray(out, to + k + VIRTUAL);
       }

@@ -1,5 +1,9 @@
 package io.tercel.kernels.vector;
 
+import io.tercel.kernels.format.W3Block;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
 /** What one worker thread needs beside its operands; made once, at most a few hundred KiB. */
 public final class KernelScratch {
   /** Tiles (or dense rows) and tokens that a GEMM's micro-kernel takes at once. */
@@ -8,8 +12,10 @@ public final class KernelScratch {
   /** Lane results on their way to y: [tile or row][token][16]. */
   final float[] lanes = new float[SIDE * SIDE * Lanes.VIRTUAL];
 
-  /** Expanded 3-bit weights of one group of four tiles: [even, odd][64 columns][tile][16]. */
-  final float[] expanded = new float[128 * SIDE * Lanes.VIRTUAL];
+  /** Address of one group of four tiles as floats: [even, odd][64 columns][tile][16]. */
+  final long expanded;
+
+  private final MemorySegment expandedSegment; // freed with this object
 
   /** 8 x scale of four tiles, then -(1 + zero / 8): [2][tile][16]. */
   final float[] scales = new float[2 * SIDE * Lanes.VIRTUAL];
@@ -19,6 +25,12 @@ public final class KernelScratch {
 
   /** Running outputs of four tiles for all tokens: [token][tile][16]. */
   float[] outputs = new float[8 * SIDE * Lanes.VIRTUAL];
+
+  public KernelScratch() {
+    expandedSegment =
+        Arena.ofAuto().allocate(128L * SIDE * Lanes.VIRTUAL * Float.BYTES, W3Block.VECTOR_BYTES);
+    expanded = expandedSegment.address();
+  }
 
   /** Expanded dense rows: [4][whole blocks of columns]. */
   private float[] rows = new float[0];

@@ -5,6 +5,7 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.tercel.kernels.format.W3Block;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
@@ -13,9 +14,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Many tokens through a 3-bit layer, to the same bits as {@link W3Gemv}. A group of four tiles is
- * expanded once into v = 1 + code / 8 (32 KiB of float[], which stays in the first-level cache; a
- * memory segment would be many times slower), then every four tokens pass over it in a micro-kernel
- * of 16 accumulators: the even chain first, then the odd one. Scales are never multiplied in.
+ * expanded once into v = 1 + code / 8 (32 KiB of aligned off-heap scratch, which stays in the
+ * first-level cache; a float[] lies where the collector puts it, and a vector across two cache
+ * lines costs half), then every four tokens pass over it in a micro-kernel of 16 accumulators: the
+ * even chain first, then the odd one. Scales are never multiplied in.
  */
 public final class W3Gemm {
   private static final int SIDE = KernelScratch.SIDE;
@@ -26,6 +28,9 @@ public final class W3Gemm {
 
   /** Floats of one parity's columns. */
   private static final int CHAIN = W3Block.GROUP / 2 * COLUMN;
+
+  private static final long COLUMN_BYTES = COLUMN * (long) Float.BYTES;
+  private static final long CHAIN_BYTES = CHAIN * (long) Float.BYTES;
 
   private static final int[] BITS = {0x0070_0000, 0x3f80_0000};
   private static final float SCALE = 0x1p115f;
@@ -55,15 +60,16 @@ public final class W3Gemm {
       int yStride,
       KernelScratch scratch) {
     int groups = x.groups();
+    long base = OffHeap.address(weights, offset, W3Block.matrixBytes(rows, x.cols()));
     float[] outputs = scratch.outputs(tokens);
     for (int tile = tileFrom; tile < tileTo; tile += SIDE) {
       int tiles = Math.min(SIDE, tileTo - tile);
       Arrays.fill(outputs, 0, tokens * COLUMN, 0f);
       for (int g = 0; g < groups; g++) {
         for (int i = 0; i < tiles; i++) {
-          long block = offset + W3Block.blockOffset(tile + i, g, groups);
+          long block = base + W3Block.blockOffset(tile + i, g, groups);
           for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
-            expand(weights, block + part * (long) Integer.BYTES, scratch, i * VIRTUAL + part);
+            expand(block + part * (long) Integer.BYTES, scratch, i * VIRTUAL + part);
           }
         }
         for (int t = 0; t < tokens; t += SIDE) {
@@ -77,8 +83,7 @@ public final class W3Gemm {
           for (int chain = 0; chain < 2; chain++) {
             for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
               chain(
-                  scratch.expanded,
-                  chain * CHAIN + part,
+                  scratch.expanded + (chain * CHAIN + part) * (long) Float.BYTES,
                   x.values(),
                   t0 * s + k + chain,
                   t1 * s + k + chain,
@@ -103,51 +108,103 @@ public final class W3Gemm {
         }
       }
     }
+    Reference.reachabilityFence(weights);
+    Reference.reachabilityFence(scratch);
   }
 
   /** One block into its tile's place: v of column k, 8 s and -(1 + z / 8). */
-  private static void expand(MemorySegment weights, long block, KernelScratch scratch, int at) {
+  private static void expand(long block, KernelScratch scratch, int at) {
     final IntVector mask = IntVector.broadcast(Lanes.INT, BITS[0]);
     final IntVector one = IntVector.broadcast(Lanes.INT, BITS[1]);
-    final float[] out = scratch.expanded;
+    final long out = scratch.expanded + at * (long) Float.BYTES;
     for (int n = 0; n < W3Block.WORDS; n++) {
-      final int even = at + n * (W3Block.FIELDS / 2) * COLUMN;
-      final int odd = even + CHAIN;
+      final long even = out + n * (W3Block.FIELDS / 2L * COLUMN_BYTES);
+      final long odd = even + CHAIN_BYTES;
       IntVector w =
           IntVector.fromMemorySegment(
-              Lanes.INT, weights, block + n * (long) W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHL, 18).and(mask).or(one).reinterpretAsFloats().intoArray(out, even);
-      w.lanewise(LSHL, 15).and(mask).or(one).reinterpretAsFloats().intoArray(out, odd);
-      w.lanewise(LSHL, 12).and(mask).or(one).reinterpretAsFloats().intoArray(out, even + COLUMN);
-      w.lanewise(LSHL, 9).and(mask).or(one).reinterpretAsFloats().intoArray(out, odd + COLUMN);
-      w.lanewise(LSHL, 6).and(mask).or(one).reinterpretAsFloats().intoArray(out, even + 2 * COLUMN);
-      w.lanewise(LSHL, 3).and(mask).or(one).reinterpretAsFloats().intoArray(out, odd + 2 * COLUMN);
-      w.and(mask).or(one).reinterpretAsFloats().intoArray(out, even + 3 * COLUMN);
-      w.lanewise(LSHR, 3).and(mask).or(one).reinterpretAsFloats().intoArray(out, odd + 3 * COLUMN);
-      w.lanewise(LSHR, 6).and(mask).or(one).reinterpretAsFloats().intoArray(out, even + 4 * COLUMN);
-      w.lanewise(LSHR, 9).and(mask).or(one).reinterpretAsFloats().intoArray(out, odd + 4 * COLUMN);
+              Lanes.INT,
+              OffHeap.ALL,
+              block + n * (long) W3Block.VECTOR_BYTES,
+              ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHL, 18)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, even, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHL, 15)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, odd, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHL, 12)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, even + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHL, 9)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, odd + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHL, 6)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, even + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHL, 3)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, odd + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      w.and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, even + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHR, 3)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, odd + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHR, 6)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, even + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      w.lanewise(LSHR, 9)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, odd + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
     }
     for (int p = 0; p < W3Block.WORDS / 3; p++) {
       final long words = block + p * 3L * W3Block.VECTOR_BYTES;
-      final int even = at + (W3Block.FIELD_COLUMNS / 2 + p) * COLUMN;
-      IntVector a = IntVector.fromMemorySegment(Lanes.INT, weights, words, ByteOrder.LITTLE_ENDIAN);
+      final long even = out + (W3Block.FIELD_COLUMNS / 2 + p) * COLUMN_BYTES;
+      IntVector a =
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, words, ByteOrder.LITTLE_ENDIAN);
       IntVector b =
           IntVector.fromMemorySegment(
-              Lanes.INT, weights, words + W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+              Lanes.INT, OffHeap.ALL, words + W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
       IntVector c =
           IntVector.fromMemorySegment(
-              Lanes.INT, weights, words + 2L * W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+              Lanes.INT, OffHeap.ALL, words + 2L * W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
       IntVector six =
           a.lanewise(LSHL, 21)
               .and(0x0060_0000)
               .or(b.lanewise(LSHL, 19).and(0x0018_0000))
               .or(c.lanewise(LSHL, 17).and(0x0006_0000));
-      six.and(mask).or(one).reinterpretAsFloats().intoArray(out, even);
-      six.lanewise(LSHL, 3).and(mask).or(one).reinterpretAsFloats().intoArray(out, even + CHAIN);
+      six.and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, even, ByteOrder.LITTLE_ENDIAN);
+      six.lanewise(LSHL, 3)
+          .and(mask)
+          .or(one)
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, even + CHAIN_BYTES, ByteOrder.LITTLE_ENDIAN);
     }
     IntVector meta =
         IntVector.fromMemorySegment(
-            Lanes.INT, weights, block + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
+            Lanes.INT, OffHeap.ALL, block + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
     meta.lanewise(LSHL, 13)
         .and(0x0fff_e000)
         .or(meta.lanewise(LSHL, 16).and(0x8000_0000))
@@ -162,9 +219,12 @@ public final class W3Gemm {
         .intoArray(scratch.scales, COLUMN + at);
   }
 
-  /** 64 columns of one parity: four tiles by the four tokens whose inputs begin at x0 .. x3. */
+  /**
+   * 64 columns of one parity: the four tiles at address v by the four tokens whose inputs begin at
+   * x0 .. x3.
+   */
   private static void chain(
-      float[] v, int vOffset, float[] x, int x0, int x1, int x2, int x3, float[] out, int at) {
+      long v, float[] x, int x0, int x1, int x2, int x3, float[] out, int at) {
     FloatVector a00 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a01 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a02 = FloatVector.zero(Lanes.FLOAT);
@@ -182,11 +242,24 @@ public final class W3Gemm {
     FloatVector a32 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a33 = FloatVector.zero(Lanes.FLOAT);
     for (int k = 0; k < W3Block.GROUP / 2; k++) {
-      final int column = vOffset + k * COLUMN;
-      FloatVector v0 = FloatVector.fromArray(Lanes.FLOAT, v, column);
-      FloatVector v1 = FloatVector.fromArray(Lanes.FLOAT, v, column + VIRTUAL);
-      FloatVector v2 = FloatVector.fromArray(Lanes.FLOAT, v, column + 2 * VIRTUAL);
-      FloatVector v3 = FloatVector.fromArray(Lanes.FLOAT, v, column + 3 * VIRTUAL);
+      final long column = v + k * COLUMN_BYTES;
+      FloatVector v0 =
+          FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, column, ByteOrder.LITTLE_ENDIAN);
+      FloatVector v1 =
+          FloatVector.fromMemorySegment(
+              Lanes.FLOAT, OffHeap.ALL, column + W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+      FloatVector v2 =
+          FloatVector.fromMemorySegment(
+              Lanes.FLOAT,
+              OffHeap.ALL,
+              column + 2L * W3Block.VECTOR_BYTES,
+              ByteOrder.LITTLE_ENDIAN);
+      FloatVector v3 =
+          FloatVector.fromMemorySegment(
+              Lanes.FLOAT,
+              OffHeap.ALL,
+              column + 3L * W3Block.VECTOR_BYTES,
+              ByteOrder.LITTLE_ENDIAN);
       FloatVector b0 = FloatVector.broadcast(Lanes.FLOAT, x[x0 + 2 * k]);
       a00 = v0.fma(b0, a00);
       a01 = v1.fma(b0, a01);

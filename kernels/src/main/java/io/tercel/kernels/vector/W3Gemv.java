@@ -5,6 +5,7 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.tercel.kernels.format.W3Block;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -62,15 +63,15 @@ public final class W3Gemv {
       int yOffset,
       KernelScratch scratch) {
     int groups = x.groups();
+    long base = OffHeap.address(weights, offset, W3Block.matrixBytes(rows, x.cols()));
     float[] lanes = scratch.lanes;
     for (int tile = tileFrom; tile < tileTo; tile += 2) {
-      long first = offset + W3Block.blockOffset(tile, 0, groups);
+      long first = base + W3Block.blockOffset(tile, 0, groups);
       // An odd last tile runs beside itself.
       long second = tile + 1 < tileTo ? first + W3Block.blockOffset(1, 0, groups) : first;
       for (int part = 0; part < Lanes.VIRTUAL; part += Lanes.COUNT) {
         long bytes = (long) part * Integer.BYTES;
         twoTiles(
-            weights,
             first + bytes,
             second + bytes,
             groups,
@@ -87,13 +88,13 @@ public final class W3Gemv {
         y[yOffset + r] = bias == null ? lanes[r - from] : lanes[r - from] + bias[r];
       }
     }
+    Reference.reachabilityFence(weights);
   }
 
   /**
    * One row of tiles at {@code first}, another at {@code second}; results to out[at], out[at + 16].
    */
   private static void twoTiles(
-      MemorySegment weights,
       long first,
       long second,
       int groups,
@@ -122,9 +123,11 @@ public final class W3Gemv {
         final long word = n * (long) W3Block.VECTOR_BYTES;
         final int k = group + n * W3Block.FIELDS;
         IntVector w0 =
-            IntVector.fromMemorySegment(Lanes.INT, weights, block0 + word, ByteOrder.LITTLE_ENDIAN);
+            IntVector.fromMemorySegment(
+                Lanes.INT, OffHeap.ALL, block0 + word, ByteOrder.LITTLE_ENDIAN);
         IntVector w1 =
-            IntVector.fromMemorySegment(Lanes.INT, weights, block1 + word, ByteOrder.LITTLE_ENDIAN);
+            IntVector.fromMemorySegment(
+                Lanes.INT, OffHeap.ALL, block1 + word, ByteOrder.LITTLE_ENDIAN);
         FloatVector x0 = FloatVector.broadcast(Lanes.FLOAT, x[k]);
         even0 = w0.lanewise(LSHL, 18).and(mask).or(one).reinterpretAsFloats().fma(x0, even0);
         even1 = w1.lanewise(LSHL, 18).and(mask).or(one).reinterpretAsFloats().fma(x0, even1);
@@ -161,14 +164,17 @@ public final class W3Gemv {
         final int k = group + W3Block.FIELD_COLUMNS + 2 * p;
         IntVector a0 =
             IntVector.fromMemorySegment(
-                Lanes.INT, weights, block0 + words, ByteOrder.LITTLE_ENDIAN);
+                Lanes.INT, OffHeap.ALL, block0 + words, ByteOrder.LITTLE_ENDIAN);
         IntVector b0 =
             IntVector.fromMemorySegment(
-                Lanes.INT, weights, block0 + words + W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+                Lanes.INT,
+                OffHeap.ALL,
+                block0 + words + W3Block.VECTOR_BYTES,
+                ByteOrder.LITTLE_ENDIAN);
         IntVector c0 =
             IntVector.fromMemorySegment(
                 Lanes.INT,
-                weights,
+                OffHeap.ALL,
                 block0 + words + 2L * W3Block.VECTOR_BYTES,
                 ByteOrder.LITTLE_ENDIAN);
         IntVector six0 =
@@ -178,14 +184,17 @@ public final class W3Gemv {
                 .or(c0.lanewise(LSHL, 17).and(low));
         IntVector a1 =
             IntVector.fromMemorySegment(
-                Lanes.INT, weights, block1 + words, ByteOrder.LITTLE_ENDIAN);
+                Lanes.INT, OffHeap.ALL, block1 + words, ByteOrder.LITTLE_ENDIAN);
         IntVector b1 =
             IntVector.fromMemorySegment(
-                Lanes.INT, weights, block1 + words + W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+                Lanes.INT,
+                OffHeap.ALL,
+                block1 + words + W3Block.VECTOR_BYTES,
+                ByteOrder.LITTLE_ENDIAN);
         IntVector c1 =
             IntVector.fromMemorySegment(
                 Lanes.INT,
-                weights,
+                OffHeap.ALL,
                 block1 + words + 2L * W3Block.VECTOR_BYTES,
                 ByteOrder.LITTLE_ENDIAN);
         IntVector six1 =
@@ -203,7 +212,7 @@ public final class W3Gemv {
       FloatVector sum = FloatVector.broadcast(Lanes.FLOAT, sums[sumOffset + g]);
       IntVector meta0 =
           IntVector.fromMemorySegment(
-              Lanes.INT, weights, block0 + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
+              Lanes.INT, OffHeap.ALL, block0 + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
       FloatVector scale0 =
           meta0
               .lanewise(LSHL, 13)
@@ -215,7 +224,7 @@ public final class W3Gemv {
       y0 = scale0.fma(zero0.fma(sum, even0.add(odd0)), y0);
       IntVector meta1 =
           IntVector.fromMemorySegment(
-              Lanes.INT, weights, block1 + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
+              Lanes.INT, OffHeap.ALL, block1 + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
       FloatVector scale1 =
           meta1
               .lanewise(LSHL, 13)

@@ -429,7 +429,7 @@ final class GemvGemmTest {
             case FP16 -> segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(w));
             case FP32 -> segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, w);
           }
-          weights[r][c] = DenseRow.element(format, segment, at, 0);
+          weights[r][c] = DenseRow.element(format, segment.address() + at, 0);
         }
       }
     }
@@ -456,7 +456,7 @@ final class GemvGemmTest {
 
     @Override
     public float defined(Activations x, int token, int r) {
-      long row = OFFSET + (long) r * cols * format.elementBytes();
+      long row = segment.address() + OFFSET + (long) r * cols * format.elementBytes();
       int block = DenseRow.blockColumns(format);
       int whole = cols / block * block;
       float[] lanes = new float[16];
@@ -464,7 +464,7 @@ final class GemvGemmTest {
       for (int k = 0; k < whole; k++) {
         int j = k % block;
         int place = block == 16 ? j : j % 2 * 16 + j / 2;
-        expanded[k - j + place] = DenseRow.element(format, segment, row, k);
+        expanded[k - j + place] = DenseRow.element(format, row, k);
       }
       int from = token * x.stride();
       for (int k = 0; k < whole; k++) {
@@ -472,7 +472,7 @@ final class GemvGemmTest {
       }
       for (int k = whole; k < cols; k++) {
         int lane = (k - whole) % 16;
-        float w = DenseRow.element(format, segment, row, k);
+        float w = DenseRow.element(format, row, k);
         lanes[lane] = Math.fma(w, x.values()[from + k], lanes[lane]);
       }
       return DenseGemv.laneSum(lanes, 0) + bias[r];
