@@ -1,0 +1,54 @@
+package io.tercel.kernels.vector;
+
+import io.tercel.kernels.format.W3Block;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** What one worker thread needs beside its operands; made once, at most a few hundred KiB. */
+public final class KernelScratch {
+  /** Tiles (or dense rows) and tokens that a GEMM's micro-kernel takes at once. */
+  static final int SIDE = 4;
+
+  /** Lane results on their way to y: [tile or row][token][16]. */
+  final float[] lanes = new float[SIDE * SIDE * Lanes.VIRTUAL];
+
+  /** Address of one group of four tiles as floats: [even, odd][64 columns][tile][16]. */
+  final long expanded;
+
+  private final MemorySegment expandedSegment; // freed with this object
+
+  /** 8 x scale of four tiles, then -(1 + zero / 8): [2][tile][16]. */
+  final float[] scales = new float[2 * SIDE * Lanes.VIRTUAL];
+
+  /** Chain sums of one micro-kernel: [even, odd][token][tile][16]. */
+  final float[] chains = new float[2 * SIDE * SIDE * Lanes.VIRTUAL];
+
+  /** Running outputs of four tiles for all tokens: [token][tile][16]. */
+  float[] outputs = new float[8 * SIDE * Lanes.VIRTUAL];
+
+  public KernelScratch() {
+    expandedSegment =
+        Arena.ofAuto().allocate(128L * SIDE * Lanes.VIRTUAL * Float.BYTES, W3Block.VECTOR_BYTES);
+    expanded = expandedSegment.address();
+  }
+
+  /** Expanded dense rows: [4][whole blocks of columns]. */
+  private float[] rows = new float[0];
+
+  /** Four dense rows of {@code cols} floats. */
+  float[] rows(int cols) {
+    if (rows.length < SIDE * cols) {
+      rows = new float[SIDE * cols];
+    }
+    return rows;
+  }
+
+  /** Grows {@link #outputs} for a larger batch. */
+  float[] outputs(int tokens) {
+    int size = tokens * SIDE * Lanes.VIRTUAL;
+    if (outputs.length < size) {
+      outputs = new float[size];
+    }
+    return outputs;
+  }
+}
