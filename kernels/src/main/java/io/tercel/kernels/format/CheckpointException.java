@@ -1,0 +1,28 @@
+package io.tercel.kernels.format;
+
+/**
+ * A checkpoint that cannot be used. Its message is one line that names the file, the field or
+ * tensor, what was found and what is expected; what came from the file is cleaned of control
+ * characters and cut.
+ */
+public final class CheckpointException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+  private static final int MAX_MESSAGE = 1000;
+
+  public CheckpointException(String message) {
+    super(oneLine(message));
+  }
+
+  public CheckpointException(String message, Throwable cause) {
+    super(oneLine(message), cause);
+  }
+
+  private static String oneLine(String text) {
+    StringBuilder line = new StringBuilder(Math.min(text.length(), MAX_MESSAGE));
+    for (int i = 0; i < text.length() && line.length() < MAX_MESSAGE; i++) {
+      char c = text.charAt(i);
+      line.append(Character.isISOControl(c) || c == '\u2028' || c == '\u2029' ? '?' : c);
+    }
+    return line.toString();
+  }
+}
