@@ -18,7 +18,7 @@ final class ActOrder {
    */
   static int @Nullable [] of(Tensor gIdx, int cols) {
     int group = W3Block.GROUP;
-    int groups = Math.ceilDiv(cols, group);
+    int groups = W3Block.groups(cols);
     int[] next = new int[groups];
     int[] members = new int[cols];
     for (int i = 0; i < cols; i++) {

@@ -1,5 +1,7 @@
 package io.tercel.kernels.format;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * A checkpoint that cannot be used. Its message is one line that names the file, the field or
  * tensor, what was found and what is expected; what came from the file is cleaned of control
@@ -9,12 +11,20 @@ public final class CheckpointException extends RuntimeException {
   private static final long serialVersionUID = 1L;
   private static final int MAX_MESSAGE = 1000;
 
+  private final String line;
+
   public CheckpointException(String message) {
-    super(oneLine(message));
+    this(message, null);
   }
 
-  public CheckpointException(String message, Throwable cause) {
-    super(oneLine(message), cause);
+  public CheckpointException(String message, @Nullable Throwable cause) {
+    super(message, cause);
+    this.line = oneLine(message);
+  }
+
+  @Override
+  public String getMessage() {
+    return line;
   }
 
   private static String oneLine(String text) {

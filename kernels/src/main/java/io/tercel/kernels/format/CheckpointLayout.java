@@ -123,7 +123,7 @@ final class CheckpointLayout {
           "%s is quantized, but %d x %d are no multiples of 32"
               .formatted(qweight.where(), rows, cols));
     }
-    int groups = Math.ceilDiv(cols, W3Block.GROUP);
+    int groups = W3Block.groups(cols);
     check(qweight, List.of(DType.I32), cols / 32L * 3, rows);
     check(qzeros, List.of(DType.I32), groups, rows / 32L * 3);
     check(scales, List.of(DType.F16, DType.BF16, DType.F32), groups, rows);

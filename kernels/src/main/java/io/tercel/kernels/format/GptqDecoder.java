@@ -29,7 +29,7 @@ public final class GptqDecoder {
 
   public GptqDecoder(LinearSource.Gptq source) {
     this.source = source;
-    this.groups = Math.ceilDiv(source.cols(), GROUP);
+    this.groups = W3Block.groups(source.cols());
     this.codes = new byte[ROWS * source.cols()];
   }
 
@@ -48,7 +48,7 @@ public final class GptqDecoder {
         blockScales[r] = scale(g, firstRow + r);
         blockZeros[r] = zero(g, firstRow + r);
       }
-      long offset = ((long) rowBlock * groups + g) * W3Block.BLOCK_BYTES;
+      long offset = W3Block.blockOffset(rowBlock, g, groups);
       W3Block.pack(blockCodes, blockScales, blockZeros, matrix, offset);
     }
   }

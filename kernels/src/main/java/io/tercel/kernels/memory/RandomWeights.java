@@ -173,8 +173,8 @@ public final class RandomWeights {
 
   /** Any 96 bits are 32 codes, so the code words are random bits as they come. */
   private void fillBlocks(PackedMatrix matrix) {
-    int groups = Math.ceilDiv(matrix.cols(), W3Block.GROUP);
-    SplittableRandom[] randoms = split(Math.ceilDiv(matrix.rows(), W3Block.ROWS));
+    int groups = W3Block.groups(matrix.cols());
+    SplittableRandom[] randoms = split(W3Block.tiles(matrix.rows()));
     double scale = 1 / (CODE_DEVIATION * Math.sqrt(matrix.cols()));
     tasks.forEach(
         randoms.length,
@@ -182,7 +182,7 @@ public final class RandomWeights {
             rowBlock -> {
               int rows = Math.min(W3Block.ROWS, matrix.rows() - rowBlock * W3Block.ROWS);
               for (int g = 0; g < groups; g++) {
-                long at = ((long) rowBlock * groups + g) * W3Block.BLOCK_BYTES;
+                long at = W3Block.blockOffset(rowBlock, g, groups);
                 fillBlock(matrix.segment(), at, rows, scale, randoms[rowBlock]);
               }
             });
@@ -198,7 +198,7 @@ public final class RandomWeights {
       float jittered = (float) (scale * (0.75 + 0.5 * random.nextDouble()));
       // a zero point of 3 or 4 at even odds: the mean of the codes is 3.5
       int zero = 3 + random.nextInt(2);
-      segment.set(LE_INT, at, (Float.floatToFloat16(jittered) & 0xffff) | zero << 16);
+      segment.set(LE_INT, at, W3Block.scaleAndZero(Float.floatToFloat16(jittered), zero));
     }
   }
 }

@@ -136,7 +136,7 @@ public final class WeightLoader {
         memory.allocate(
             source.name(), source.rows(), source.cols(), source.format(), source.inputOrder());
     tasks.forEach(
-        Math.ceilDiv(source.rows(), W3Block.ROWS),
+        W3Block.tiles(source.rows()),
         () -> {
           GptqDecoder decoder = new GptqDecoder(source);
           return rowBlock -> decoder.decode(rowBlock, matrix.segment());
