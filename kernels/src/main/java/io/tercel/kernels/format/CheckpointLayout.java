@@ -1,0 +1,167 @@
+package io.tercel.kernels.format;
+
+import io.tercel.kernels.format.ModelConfig.Architecture;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds every tensor that a config asks for and checks its type and shape, under the names that
+ * Hugging Face gives them. Nothing is read but g_idx.
+ */
+final class CheckpointLayout {
+  private final ModelConfig config;
+  private final TensorTable tensors;
+  private final @Nullable GptqSettings gptq;
+
+  CheckpointLayout(ModelConfig config, TensorTable tensors, @Nullable GptqSettings gptq) {
+    this.config = config;
+    this.tensors = tensors;
+    this.gptq = gptq;
+  }
+
+  LinearSource.Plain embedding() {
+    Tensor weight = tensors.require("model.embed_tokens.weight", "");
+    checkFloats(weight, config.vocabSize(), config.hiddenSize());
+    return new LinearSource.Plain("model.embed_tokens", weight, null);
+  }
+
+  /** The head, or null when it is the embedding. */
+  LinearSource.@Nullable Plain head() {
+    if (config.tieWordEmbeddings()) {
+      return null;
+    }
+    Tensor weight =
+        tensors.require(
+            "lm_head.weight",
+            tensors.has("lm_head.qweight")
+                ? "; a quantized head is not implemented"
+                : "; tie_word_embeddings is false, so the head is a matrix of its own");
+    checkFloats(weight, config.vocabSize(), config.hiddenSize());
+    Tensor bias = tensors.find("lm_head.bias");
+    if (bias != null) {
+      checkFloats(bias, config.vocabSize());
+    }
+    return new LinearSource.Plain("lm_head", weight, bias);
+  }
+
+  Tensor finalNorm() {
+    return vector("model.norm.weight", config.hiddenSize());
+  }
+
+  List<LayerSource> layers() {
+    List<LayerSource> layers = new ArrayList<>(config.numLayers());
+    for (int i = 0; i < config.numLayers(); i++) {
+      layers.add(layer("model.layers." + i + "."));
+    }
+    return layers;
+  }
+
+  private LayerSource layer(String prefix) {
+    int hidden = config.hiddenSize();
+    int ffn = config.intermediateSize();
+    boolean headNorms = config.architecture() == Architecture.QWEN3;
+    boolean biases = config.architecture() == Architecture.QWEN2;
+    String attention = prefix + "self_attn.";
+    String mlp = prefix + "mlp.";
+    return new LayerSource(
+        vector(prefix + "input_layernorm.weight", hidden),
+        linear(attention + "q_proj", config.queryDim(), hidden, biases),
+        linear(attention + "k_proj", config.kvDim(), hidden, biases),
+        linear(attention + "v_proj", config.kvDim(), hidden, biases),
+        headNorms ? vector(attention + "q_norm.weight", config.headDim()) : null,
+        headNorms ? vector(attention + "k_norm.weight", config.headDim()) : null,
+        linear(attention + "o_proj", hidden, config.queryDim(), false),
+        vector(prefix + "post_attention_layernorm.weight", hidden),
+        linear(mlp + "gate_proj", ffn, hidden, false),
+        linear(mlp + "up_proj", ffn, hidden, false),
+        linear(mlp + "down_proj", hidden, ffn, false));
+  }
+
+  private Tensor vector(String name, int size) {
+    Tensor tensor = tensors.require(name, "; " + config.architecture() + " needs it");
+    checkFloats(tensor, size);
+    return tensor;
+  }
+
+  private LinearSource linear(String name, int rows, int cols, boolean biasRequired) {
+    Tensor bias =
+        biasRequired
+            ? tensors.require(name + ".bias", "; " + config.architecture() + " needs it")
+            : tensors.find(name + ".bias");
+    if (bias != null) {
+      checkFloats(bias, rows);
+    }
+    if (gptq == null || !tensors.has(name + ".qweight")) {
+      String hint = "";
+      if (tensors.has(name + ".qweight")) {
+        hint = ", but there is a .qweight: config.json has no quantization_config";
+      } else if (tensors.has(name + ".weight_packed")) {
+        hint = ", but there is a .weight_packed: only gptq is implemented";
+      } else if (gptq != null) {
+        hint = ", and so is its .qweight";
+      }
+      Tensor weight = tensors.require(name + ".weight", hint);
+      checkFloats(weight, rows, cols);
+      return new LinearSource.Plain(name, weight, bias);
+    }
+    if (tensors.has(name + ".weight")) {
+      throw new CheckpointException(
+          tensors.require(name + ".weight", "").where() + " is there beside a .qweight");
+    }
+    return quantized(gptq, name, rows, cols, bias);
+  }
+
+  private LinearSource quantized(
+      GptqSettings settings, String name, int rows, int cols, @Nullable Tensor bias) {
+    Tensor qweight = tensors.require(name + ".qweight", "");
+    Tensor qzeros = tensors.require(name + ".qzeros", "; a .qweight needs it");
+    Tensor scales = tensors.require(name + ".scales", "; a .qweight needs it");
+    Tensor gIdx = tensors.find(name + ".g_idx");
+    if (rows % 32 != 0 || cols % 32 != 0) {
+      throw new CheckpointException(
+          "%s is quantized, but %d x %d are no multiples of 32"
+              .formatted(qweight.where(), rows, cols));
+    }
+    int groups = W3Block.groups(cols);
+    check(qweight, List.of(DType.I32), cols / 32L * 3, rows);
+    check(qzeros, List.of(DType.I32), groups, rows / 32L * 3);
+    check(scales, List.of(DType.F16, DType.BF16, DType.F32), groups, rows);
+    if (gIdx != null) {
+      check(gIdx, List.of(DType.I32), cols);
+    }
+    return new LinearSource.Gptq(
+        name,
+        rows,
+        cols,
+        qweight,
+        qzeros,
+        scales,
+        settings.zeroOffset(),
+        gIdx == null ? null : ActOrder.of(gIdx, cols),
+        bias);
+  }
+
+  private static void checkFloats(Tensor tensor, long... shape) {
+    check(tensor, List.of(DType.F32, DType.F16, DType.BF16), shape);
+  }
+
+  private static void check(Tensor tensor, List<DType> types, long... shape) {
+    List<Long> expected = new ArrayList<>(shape.length);
+    for (long dim : shape) {
+      expected.add(dim);
+    }
+    if (!tensor.shape().equals(expected)) {
+      throw new CheckpointException(
+          "%s has shape %s; expected %s".formatted(tensor.where(), tensor.shape(), expected));
+    }
+    if (!types.contains(tensor.dtype())) {
+      throw new CheckpointException(
+          "%s holds %s; expected %s"
+              .formatted(
+                  tensor.where(),
+                  tensor.dtype(),
+                  String.join(" or ", types.stream().map(DType::name).toList())));
+    }
+  }
+}

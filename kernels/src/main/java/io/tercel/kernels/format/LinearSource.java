@@ -1,0 +1,77 @@
+package io.tercel.kernels.format;
+
+import org.jspecify.annotations.Nullable;
+
+/** Where a linear layer y = W x + b lies in a checkpoint; shapes and types are checked already. */
+public sealed interface LinearSource permits LinearSource.Plain, LinearSource.Gptq {
+
+  /** Name of the weight without {@code .weight}: {@code model.layers.0.mlp.up_proj}. */
+  String name();
+
+  /** Outputs. */
+  int rows();
+
+  /** Inputs. */
+  int cols();
+
+  /** The in-memory format that it is loaded into. */
+  QuantFormat format();
+
+  /** [rows], or null. */
+  @Nullable Tensor bias();
+
+  /**
+   * A 16- or 32-bit weight, loaded as its bytes are.
+   *
+   * @param weight [rows, cols], F32, F16 or BF16
+   */
+  record Plain(String name, Tensor weight, @Nullable Tensor bias) implements LinearSource {
+    @Override
+    public int rows() {
+      return Math.toIntExact(weight.shape().get(0));
+    }
+
+    @Override
+    public int cols() {
+      return Math.toIntExact(weight.shape().get(1));
+    }
+
+    @Override
+    public QuantFormat format() {
+      QuantFormat.Dense dense = weight.dtype().dense();
+      if (dense == null) {
+        throw new IllegalStateException(name + " holds " + weight.dtype());
+      }
+      return dense;
+    }
+  }
+
+  /**
+   * A 3-bit GPTQ weight. Thirty-two codes along the inputs are a 96-bit little-endian stream, code
+   * i at bits [3i, 3i+3), in three words of one column; zero points likewise along the outputs.
+   *
+   * @param qweight I32 [cols * 3/32, rows]
+   * @param qzeros I32 [groups, rows * 3/32]
+   * @param scales F16, or BF16 or F32 that F16 can hold exactly: [groups, rows]
+   * @param zeroOffset added to a stored zero point, modulo 8
+   * @param inputOrder packed column j is input {@code inputOrder[j]}; null when it is input j; not
+   *     to be changed
+   */
+  @SuppressWarnings("ArrayRecordComponent") // identity is all that is ever asked of one
+  record Gptq(
+      String name,
+      int rows,
+      int cols,
+      Tensor qweight,
+      Tensor qzeros,
+      Tensor scales,
+      int zeroOffset,
+      int @Nullable [] inputOrder,
+      @Nullable Tensor bias)
+      implements LinearSource {
+    @Override
+    public QuantFormat format() {
+      return QuantFormat.Grouped.W3G128;
+    }
+  }
+}

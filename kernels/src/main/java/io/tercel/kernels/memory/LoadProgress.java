@@ -1,0 +1,15 @@
+package io.tercel.kernels.memory;
+
+/** Told how loading goes, on the loading thread, after each matrix. */
+@FunctionalInterface
+public interface LoadProgress {
+  /** Says nothing to nobody. */
+  LoadProgress SILENT = (name, doneBytes, totalBytes) -> {};
+
+  /**
+   * @param name of the matrix that is there now
+   * @param doneBytes of packed weights so far
+   * @param totalBytes as planned
+   */
+  void loaded(String name, long doneBytes, long totalBytes);
+}

@@ -1,0 +1,204 @@
+package io.tercel.kernels.memory;
+
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.format.W3Block;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * Weights of a given shape with nothing learned in them, to time a model that is not there. Every
+ * matrix has entries of mean 0 and deviation 1/sqrt(inputs), so activations stay finite. The bits
+ * depend on shape, formats and seed only.
+ */
+public final class RandomWeights {
+  private static final ValueLayout.OfInt LE_INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfShort LE_SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /** Deviation of uniform codes 0..7 about a zero point of 3 or 4. */
+  private static final double CODE_DEVIATION = Math.sqrt(5.5);
+
+  private static final int PIECE = 1 << 20;
+
+  private final ModelConfig config;
+  private final QuantFormat linears;
+  private final QuantFormat.Dense head;
+  private final WeightArena memory;
+  private final RowTasks tasks;
+  private final SplittableRandom seeds;
+
+  private RandomWeights(
+      ModelConfig config,
+      QuantFormat linears,
+      QuantFormat.Dense head,
+      WeightArena memory,
+      RowTasks tasks,
+      long seed) {
+    this.config = config;
+    this.linears = linears;
+    this.head = head;
+    this.memory = memory;
+    this.tasks = tasks;
+    this.seeds = new SplittableRandom(seed);
+  }
+
+  /**
+   * Allocates and fills a store of exactly {@link WeightPlan#of(ModelConfig, QuantFormat,
+   * QuantFormat.Dense)}'s bytes.
+   *
+   * @param head format of the embedding and the head, which stay unquantized
+   */
+  public static WeightStore create(
+      ModelConfig config, QuantFormat linears, QuantFormat.Dense head, long seed) {
+    Arena arena = Arena.ofShared();
+    try (RowTasks tasks = new RowTasks(Runtime.getRuntime().availableProcessors())) {
+      WeightArena memory = new WeightArena(arena);
+      return new RandomWeights(config, linears, head, memory, tasks, seed).create();
+    } catch (Throwable t) {
+      arena.close();
+      throw t;
+    }
+  }
+
+  private WeightStore create() {
+    int vocab = config.vocabSize();
+    int hidden = config.hiddenSize();
+    PackedMatrix embedding = matrix("model.embed_tokens", vocab, hidden, head);
+    List<LayerWeights> layers = new ArrayList<>(config.numLayers());
+    for (int i = 0; i < config.numLayers(); i++) {
+      layers.add(layer("model.layers." + i + "."));
+    }
+    PackedMatrix last =
+        config.tieWordEmbeddings() ? embedding : matrix("lm_head", vocab, hidden, head);
+    return new WeightStore(
+        config, memory.arena(), embedding, layers, ones(hidden), new Linear(last, null));
+  }
+
+  private LayerWeights layer(String prefix) {
+    int hidden = config.hiddenSize();
+    int ffn = config.intermediateSize();
+    boolean qwen2 = config.architecture() == ModelConfig.Architecture.QWEN2;
+    return new LayerWeights(
+        ones(hidden),
+        linear(prefix + "self_attn.q_proj", config.queryDim(), hidden, qwen2),
+        linear(prefix + "self_attn.k_proj", config.kvDim(), hidden, qwen2),
+        linear(prefix + "self_attn.v_proj", config.kvDim(), hidden, qwen2),
+        qwen2 ? null : ones(config.headDim()),
+        qwen2 ? null : ones(config.headDim()),
+        linear(prefix + "self_attn.o_proj", hidden, config.queryDim(), false),
+        ones(hidden),
+        linear(prefix + "mlp.gate_proj", ffn, hidden, false),
+        linear(prefix + "mlp.up_proj", ffn, hidden, false),
+        linear(prefix + "mlp.down_proj", hidden, ffn, false));
+  }
+
+  private static float[] ones(int size) {
+    float[] ones = new float[size];
+    Arrays.fill(ones, 1f);
+    return ones;
+  }
+
+  private Linear linear(String name, int rows, int cols, boolean biased) {
+    PackedMatrix weight = matrix(name, rows, cols, linears);
+    if (!biased) {
+      return new Linear(weight, null);
+    }
+    SplittableRandom random = seeds.split();
+    float[] bias = new float[rows];
+    for (int i = 0; i < rows; i++) {
+      bias[i] = (float) (0.1 * random.nextGaussian());
+    }
+    return new Linear(weight, bias);
+  }
+
+  private PackedMatrix matrix(String name, int rows, int cols, QuantFormat format) {
+    PackedMatrix matrix = memory.allocate(name, rows, cols, format, null);
+    switch (format) {
+      case QuantFormat.Dense dense -> fillDense(matrix, dense);
+      case QuantFormat.Grouped _ -> fillBlocks(matrix);
+    }
+    return matrix;
+  }
+
+  /** A generator for each piece, so that the bits don't depend on the threads. */
+  private SplittableRandom[] split(int pieces) {
+    SplittableRandom[] randoms = new SplittableRandom[pieces];
+    Arrays.setAll(randoms, _ -> seeds.split());
+    return randoms;
+  }
+
+  private void fillDense(PackedMatrix matrix, QuantFormat.Dense format) {
+    long elements = (long) matrix.rows() * matrix.cols();
+    // uniform in [-a, a) has deviation a / sqrt(3)
+    float step = (float) (Math.sqrt(3.0 / matrix.cols()) / 32768);
+    SplittableRandom[] randoms = split(Math.toIntExact(Math.ceilDiv(elements, (long) PIECE)));
+    tasks.forEach(
+        randoms.length,
+        () ->
+            piece -> {
+              long first = (long) piece * PIECE;
+              int count = (int) Math.min(PIECE, elements - first);
+              fillFloats(matrix.segment(), format, first, count, step, randoms[piece]);
+            });
+  }
+
+  private static void fillFloats(
+      MemorySegment segment,
+      QuantFormat.Dense format,
+      long first,
+      int count,
+      float step,
+      SplittableRandom random) {
+    long bits = 0;
+    for (int i = 0; i < count; i++) {
+      bits = i % 4 == 0 ? random.nextLong() : bits >>> 16;
+      float value = (short) bits * step;
+      long at = (first + i) * format.elementBytes();
+      switch (format) {
+        case FP32 -> segment.set(LE_INT, at, Float.floatToRawIntBits(value));
+        case FP16 -> segment.set(LE_SHORT, at, Float.floatToFloat16(value));
+        case BF16 -> segment.set(LE_SHORT, at, (short) (Float.floatToRawIntBits(value) >>> 16));
+      }
+    }
+  }
+
+  /** Any 96 bits are 32 codes, so the code words are random bits as they come. */
+  private void fillBlocks(PackedMatrix matrix) {
+    int groups = W3Block.groups(matrix.cols());
+    SplittableRandom[] randoms = split(W3Block.tiles(matrix.rows()));
+    double scale = 1 / (CODE_DEVIATION * Math.sqrt(matrix.cols()));
+    tasks.forEach(
+        randoms.length,
+        () ->
+            rowBlock -> {
+              int rows = Math.min(W3Block.ROWS, matrix.rows() - rowBlock * W3Block.ROWS);
+              for (int g = 0; g < groups; g++) {
+                long at = W3Block.blockOffset(rowBlock, g, groups);
+                fillBlock(matrix.segment(), at, rows, scale, randoms[rowBlock]);
+              }
+            });
+  }
+
+  private static void fillBlock(
+      MemorySegment segment, long offset, int rows, double scale, SplittableRandom random) {
+    long at = offset;
+    for (int i = 0; i < 6 * W3Block.ROWS; i++, at += Long.BYTES) {
+      segment.set(ValueLayout.JAVA_LONG_UNALIGNED, at, random.nextLong());
+    }
+    for (int r = 0; r < rows; r++, at += Integer.BYTES) {
+      float jittered = (float) (scale * (0.75 + 0.5 * random.nextDouble()));
+      // a zero point of 3 or 4 at even odds: the mean of the codes is 3.5
+      int zero = 3 + random.nextInt(2);
+      segment.set(LE_INT, at, W3Block.scaleAndZero(Float.floatToFloat16(jittered), zero));
+    }
+  }
+}

@@ -1,0 +1,146 @@
+package io.tercel.kernels.memory;
+
+import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.CheckpointException;
+import io.tercel.kernels.format.GptqDecoder;
+import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LinearSource;
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.Tensor;
+import io.tercel.kernels.format.W3Block;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Packs a checkpoint into a {@link WeightStore}: plain matrices as their bytes are, GPTQ ones into
+ * {@link W3Block}s, norms and biases onto the heap. The one time that weights are copied.
+ */
+public final class WeightLoader {
+  private static final long COPY_BYTES = 8 << 20;
+
+  private final WeightArena memory;
+  private final RowTasks tasks;
+  private final LoadProgress progress;
+  private final long totalBytes;
+  private long doneBytes;
+
+  private WeightLoader(WeightArena memory, RowTasks tasks, LoadProgress progress, long totalBytes) {
+    this.memory = memory;
+    this.tasks = tasks;
+    this.progress = progress;
+    this.totalBytes = totalBytes;
+  }
+
+  /**
+   * Loads all weights; the checkpoint may be closed afterwards.
+   *
+   * @param availableBytes how much the packed weights may take
+   * @return a store that the caller closes
+   * @throws CheckpointException if they take more than that, before anything is allocated, or if a
+   *     quantization scale is unusable; nothing stays allocated then
+   */
+  public static WeightStore load(
+      Checkpoint checkpoint, long availableBytes, LoadProgress progress) {
+    WeightPlan plan = WeightPlan.of(checkpoint);
+    if (plan.offHeapBytes() > availableBytes) {
+      throw new CheckpointException(
+          "%s: its weights take %d MiB, of which %d MiB are available"
+              .formatted(
+                  checkpoint.directory(),
+                  Math.ceilDiv(plan.offHeapBytes(), 1 << 20),
+                  Math.max(0, availableBytes) >> 20));
+    }
+    Arena arena = Arena.ofShared();
+    try (RowTasks tasks = new RowTasks(Runtime.getRuntime().availableProcessors())) {
+      WeightArena memory = new WeightArena(arena);
+      return new WeightLoader(memory, tasks, progress, plan.offHeapBytes()).load(checkpoint);
+    } catch (Throwable t) {
+      arena.close();
+      throw t;
+    }
+  }
+
+  private WeightStore load(Checkpoint checkpoint) {
+    PackedMatrix embedding = matrix(checkpoint.embedding());
+    List<LayerWeights> layers = new ArrayList<>(checkpoint.layers().size());
+    for (LayerSource layer : checkpoint.layers()) {
+      layers.add(layer(layer));
+    }
+    float[] finalNorm = checkpoint.finalNorm().toFloats();
+    LinearSource head = checkpoint.head();
+    return new WeightStore(
+        checkpoint.config(),
+        memory.arena(),
+        embedding,
+        layers,
+        finalNorm,
+        head == null ? new Linear(embedding, null) : linear(head));
+  }
+
+  private LayerWeights layer(LayerSource layer) {
+    return new LayerWeights(
+        layer.inputNorm().toFloats(),
+        linear(layer.q()),
+        linear(layer.k()),
+        linear(layer.v()),
+        floats(layer.qNorm()),
+        floats(layer.kNorm()),
+        linear(layer.o()),
+        layer.postAttentionNorm().toFloats(),
+        linear(layer.gate()),
+        linear(layer.up()),
+        linear(layer.down()));
+  }
+
+  private static float @Nullable [] floats(@Nullable Tensor tensor) {
+    return tensor == null ? null : tensor.toFloats();
+  }
+
+  private Linear linear(LinearSource source) {
+    return new Linear(matrix(source), floats(source.bias()));
+  }
+
+  private PackedMatrix matrix(LinearSource source) {
+    PackedMatrix matrix =
+        switch (source) {
+          case LinearSource.Plain plain -> copy(plain);
+          case LinearSource.Gptq gptq -> decode(gptq);
+        };
+    doneBytes += matrix.segment().byteSize();
+    progress.loaded(matrix.name(), doneBytes, totalBytes);
+    return matrix;
+  }
+
+  private PackedMatrix copy(LinearSource.Plain source) {
+    PackedMatrix matrix =
+        memory.allocate(source.name(), source.rows(), source.cols(), source.format(), null);
+    MemorySegment from = source.weight().data();
+    MemorySegment to = matrix.segment();
+    int pieces = Math.toIntExact(Math.ceilDiv(to.byteSize(), COPY_BYTES));
+    tasks.forEach(
+        pieces,
+        () ->
+            piece -> {
+              long at = piece * COPY_BYTES;
+              long bytes = Math.min(COPY_BYTES, to.byteSize() - at);
+              MemorySegment.copy(from, at, to, at, bytes);
+            });
+    return matrix;
+  }
+
+  private PackedMatrix decode(LinearSource.Gptq source) {
+    PackedMatrix matrix =
+        memory.allocate(
+            source.name(), source.rows(), source.cols(), source.format(), source.inputOrder());
+    tasks.forEach(
+        W3Block.tiles(source.rows()),
+        () -> {
+          GptqDecoder decoder = new GptqDecoder(source);
+          return rowBlock -> decoder.decode(rowBlock, matrix.segment());
+        });
+    return matrix;
+  }
+}

@@ -1,0 +1,123 @@
+package io.tercel.kernels.memory;
+
+import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LinearSource;
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.format.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What a model's weights will take, before any of it is allocated. The bytes are those that the
+ * loader allocates, matrix by matrix: {@code offHeapBytes() == weightStore.bytes()}.
+ *
+ * @param matrices in the order of loading; a tied head is not among them
+ * @param heapBytes norms and biases, widened to fp32
+ */
+public record WeightPlan(List<Matrix> matrices, long heapBytes) {
+
+  /** One matrix [rows, cols] of the plan. */
+  public record Matrix(String name, int rows, int cols, QuantFormat format) {
+    /** Off-heap bytes. */
+    public long bytes() {
+      return format.bytes(rows, cols);
+    }
+  }
+
+  public WeightPlan {
+    matrices = List.copyOf(matrices);
+  }
+
+  /** Off-heap bytes of all matrices. */
+  public long offHeapBytes() {
+    return matrices.stream().mapToLong(Matrix::bytes).sum();
+  }
+
+  /** The plan of a checkpoint as it lies on disk. */
+  public static WeightPlan of(Checkpoint checkpoint) {
+    Tally tally = new Tally();
+    tally.add(checkpoint.embedding());
+    for (LayerSource layer : checkpoint.layers()) {
+      tally.add(layer.inputNorm());
+      tally.add(layer.q());
+      tally.add(layer.k());
+      tally.add(layer.v());
+      if (layer.qNorm() != null) {
+        tally.add(layer.qNorm());
+      }
+      if (layer.kNorm() != null) {
+        tally.add(layer.kNorm());
+      }
+      tally.add(layer.o());
+      tally.add(layer.postAttentionNorm());
+      tally.add(layer.gate());
+      tally.add(layer.up());
+      tally.add(layer.down());
+    }
+    tally.add(checkpoint.finalNorm());
+    LinearSource head = checkpoint.head();
+    if (head != null) {
+      tally.add(head);
+    }
+    return tally.plan();
+  }
+
+  /**
+   * The plan of a shape, its linears in one format and its embedding and head in another.
+   *
+   * @param head of the embedding too
+   */
+  public static WeightPlan of(ModelConfig config, QuantFormat linears, QuantFormat.Dense head) {
+    boolean biases = config.architecture() == ModelConfig.Architecture.QWEN2;
+    int hidden = config.hiddenSize();
+    int ffn = config.intermediateSize();
+    Tally tally = new Tally();
+    tally.add("model.embed_tokens", config.vocabSize(), hidden, head);
+    for (int i = 0; i < config.numLayers(); i++) {
+      String attention = "model.layers." + i + ".self_attn.";
+      String mlp = "model.layers." + i + ".mlp.";
+      tally.add(attention + "q_proj", config.queryDim(), hidden, linears);
+      tally.add(attention + "k_proj", config.kvDim(), hidden, linears);
+      tally.add(attention + "v_proj", config.kvDim(), hidden, linears);
+      tally.add(attention + "o_proj", hidden, config.queryDim(), linears);
+      tally.add(mlp + "gate_proj", ffn, hidden, linears);
+      tally.add(mlp + "up_proj", ffn, hidden, linears);
+      tally.add(mlp + "down_proj", hidden, ffn, linears);
+      tally.floats += 2L * hidden;
+      tally.floats += biases ? config.queryDim() + 2L * config.kvDim() : 2L * config.headDim();
+    }
+    tally.floats += hidden;
+    if (!config.tieWordEmbeddings()) {
+      tally.add("lm_head", config.vocabSize(), hidden, head);
+    }
+    return tally.plan();
+  }
+
+  /** The sums as they grow. */
+  private static final class Tally {
+    private final List<Matrix> matrices = new ArrayList<>();
+    private long floats;
+
+    void add(String name, int rows, int cols, QuantFormat format) {
+      matrices.add(new Matrix(name, rows, cols, format));
+    }
+
+    void add(LinearSource linear) {
+      add(linear.name(), linear.rows(), linear.cols(), linear.format());
+      Tensor bias = linear.bias();
+      if (bias != null) {
+        add(bias);
+      }
+    }
+
+    void add(Tensor vector) {
+      floats += vector.elements();
+    }
+
+    WeightPlan plan() {
+      return new WeightPlan(matrices, floats * Float.BYTES);
+    }
+  }
+}
