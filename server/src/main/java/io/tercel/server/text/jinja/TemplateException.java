@@ -55,7 +55,9 @@ public final class TemplateException extends RuntimeException {
   }
 
   private static String oneLine(String text) {
-    String flat = text.replaceAll("\\s*[\\r\\n]+\\s*", " ").strip();
+    // Cut first: a template may raise with megabytes of blanks, on which the pattern is slow.
+    String start = text.substring(0, Math.min(text.length(), 4 * MAX_REASON));
+    String flat = start.replaceAll("\\s*[\\r\\n]+\\s*", " ").strip();
     return flat.length() <= MAX_REASON ? flat : flat.substring(0, MAX_REASON) + "…";
   }
 }
