@@ -2,8 +2,8 @@ package io.tercel.kernels.ops;
 
 /**
  * The one way floats are summed across lanes: 16 partial sums, lane l holding elements l, l + 16,
- * ..., then a fixed tree of halves. Hardware reductions are not used because their order is not
- * specified.
+ * ... (16-bit weights have an order of their own, see {@link Ops#linear}), then a fixed tree.
+ * Hardware reductions are not used because their order is not specified.
  */
 public final class LaneSum {
   /** Partial sums, whatever the width of the hardware's vectors. */
@@ -11,12 +11,12 @@ public final class LaneSum {
 
   private LaneSum() {}
 
-  /** Sums 16 partials from offset on: l with l + 8, then + 4, + 2, + 1. */
-  public static float tree(float[] t, int at) {
-    float a0 = (t[at] + t[at + 8]) + (t[at + 4] + t[at + 12]);
-    float a1 = (t[at + 1] + t[at + 9]) + (t[at + 5] + t[at + 13]);
-    float a2 = (t[at + 2] + t[at + 10]) + (t[at + 6] + t[at + 14]);
-    float a3 = (t[at + 3] + t[at + 11]) + (t[at + 7] + t[at + 15]);
-    return (a0 + a2) + (a1 + a3);
+  /** Sums 16 partials from {@code at} on: each with those 4, 8 and 12 lanes on, then in pairs. */
+  public static float tree(float[] lanes, int at) {
+    float s0 = (lanes[at] + lanes[at + 4]) + (lanes[at + 8] + lanes[at + 12]);
+    float s1 = (lanes[at + 1] + lanes[at + 5]) + (lanes[at + 9] + lanes[at + 13]);
+    float s2 = (lanes[at + 2] + lanes[at + 6]) + (lanes[at + 10] + lanes[at + 14]);
+    float s3 = (lanes[at + 3] + lanes[at + 7]) + (lanes[at + 11] + lanes[at + 15]);
+    return (s0 + s1) + (s2 + s3);
   }
 }

@@ -1,6 +1,7 @@
 package io.tercel.kernels.ops;
 
 import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.Linear;
 import java.util.List;
@@ -11,6 +12,9 @@ import java.util.List;
  * the same bits.
  */
 public interface Ops extends AutoCloseable {
+
+  /** Elements summed in floats before a sum of exponentials goes on in doubles. */
+  int SUM_CHUNK = 1024;
 
   /** Its name: {@code scalar}, {@code vector}. */
   String name();
@@ -27,8 +31,15 @@ public interface Ops extends AutoCloseable {
   /**
    * outs[i][row] = group[i].weight x[row] + group[i].bias, for layers that read the same input.
    *
-   * <p>Dense: element j goes to lane {@code j % 16} by fma, lanes by {@link LaneSum#tree}. W3G128:
-   * see {@code W3Block}.
+   * <pre>
+   * W3G128  v = 1 + code / 8; in each group even = fma(v(k), x(k), even) over k = 0, 2, ..., odd likewise over
+   *         k = 1, 3, ...; y = fma(8 s, fma(-(1 + z / 8), sum x, even + odd), y), groups ascending, y from 0
+   * 16-bit  16 partial sums: blocks of 32 columns ascending, lane i takes column 2i, then 2i + 1
+   * FP32    16 partial sums: blocks of 16 columns ascending, lane i takes column i
+   *         columns after the last whole block: the i-th of them goes to lane i % 16; then {@link LaneSum#tree}
+   * </pre>
+   *
+   * The bias is added last. A group's sum x is {@link #groupSum}.
    */
   void linear(List<Linear> group, float[] x, int n, float[][] outs);
 
@@ -62,6 +73,32 @@ public interface Ops extends AutoCloseable {
    */
   double sumExp(float[] x, int offset, int count, float max);
 
+  /**
+   * The sum of a group of 128 activations from {@code at} on: eight partial sums in double, columns
+   * j, j + 8, ... each, added as a tree and rounded once.
+   */
+  static float groupSum(float[] x, int at) {
+    double s0 = 0;
+    double s1 = 0;
+    double s2 = 0;
+    double s3 = 0;
+    double s4 = 0;
+    double s5 = 0;
+    double s6 = 0;
+    double s7 = 0;
+    for (int k = at; k < at + W3Block.GROUP; k += 8) {
+      s0 += x[k];
+      s1 += x[k + 1];
+      s2 += x[k + 2];
+      s3 += x[k + 3];
+      s4 += x[k + 4];
+      s5 += x[k + 5];
+      s6 += x[k + 6];
+      s7 += x[k + 7];
+    }
+    return (float) (((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)));
+  }
+
   /** Runs tasks 0..count-1, in parallel where it can; each must write to places of its own. */
   void forEach(int count, Task task);
 
@@ -69,6 +106,8 @@ public interface Ops extends AutoCloseable {
   @FunctionalInterface
   interface Task {
     /**
+     * Does it.
+     *
      * @param index which one
      * @param worker who runs it, for scratch of its own: 0 to {@link #workers()} - 1
      */

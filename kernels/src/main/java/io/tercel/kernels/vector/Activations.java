@@ -1,6 +1,7 @@
 package io.tercel.kernels.vector;
 
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.ops.Ops;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -46,7 +47,7 @@ public final class Activations {
       }
       Arrays.fill(values, to + cols, to + stride, 0);
       for (int g = 0; g < groups; g++) {
-        sums[t * groups + g] = groupSum(values, to + g * W3Block.GROUP);
+        sums[t * groups + g] = Ops.groupSum(values, to + g * W3Block.GROUP);
       }
     }
   }
@@ -78,32 +79,6 @@ public final class Activations {
     for (int t = 0; t < tokens; t++) {
       System.arraycopy(x, xOffset + t * xStride, values, t * stride, cols);
     }
-  }
-
-  /**
-   * The sum of 128 floats from {@code offset} on, part of the arithmetic of 3-bit layers: eight
-   * partial sums in double, columns j, j + 8, j + 16 .. each, added as a tree and rounded once.
-   */
-  public static float groupSum(float[] x, int offset) {
-    double s0 = 0;
-    double s1 = 0;
-    double s2 = 0;
-    double s3 = 0;
-    double s4 = 0;
-    double s5 = 0;
-    double s6 = 0;
-    double s7 = 0;
-    for (int k = offset; k < offset + W3Block.GROUP; k += 8) {
-      s0 += x[k];
-      s1 += x[k + 1];
-      s2 += x[k + 2];
-      s3 += x[k + 3];
-      s4 += x[k + 4];
-      s5 += x[k + 5];
-      s6 += x[k + 6];
-      s7 += x[k + 7];
-    }
-    return (float) (((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)));
   }
 
   /** Tokens prepared. */

@@ -1,6 +1,7 @@
 package io.tercel.kernels.vector;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.ops.LaneSum;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import jdk.incubator.vector.FloatVector;
@@ -84,7 +85,7 @@ public final class DenseGemm {
             long from = base + (row + r) * rowBytes;
             int in = (tokenFrom + i) * s;
             DenseRow.tail(format, from, whole, cols, x.values(), in, lanes, at);
-            float sum = DenseGemv.laneSum(lanes, at);
+            float sum = LaneSum.tree(lanes, at);
             int out = yOffset + i * yStride + row + r;
             y[out] = bias == null ? sum : sum + bias[row + r];
           }

@@ -3,6 +3,7 @@ package io.tercel.kernels.vector;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.ops.LaneSum;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.ByteOrder;
@@ -21,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  * tail    column i after the last whole block: lane[i % 16] = fma(w, x, lane[i % 16])
  * </pre>
  *
- * added by {@link #laneSum}, the bias last. {@link DenseGemm} gives the same bits. Eight rows run
- * side by side: they share the inputs, hide the FMA's latency and keep eight streams of memory
+ * added by {@link LaneSum#tree}, the bias last. {@link DenseGemm} gives the same bits. Eight rows
+ * run side by side: they share the inputs, hide the FMA's latency and keep eight streams of memory
  * open.
  */
 public final class DenseGemv {
@@ -72,20 +73,11 @@ public final class DenseGemv {
       for (int r = row; r <= last; r++) {
         int at = (r - row) * VIRTUAL;
         DenseRow.tail(format, base + r * rowBytes, whole, cols, x.values(), xOffset, lanes, at);
-        float sum = laneSum(lanes, at);
+        float sum = LaneSum.tree(lanes, at);
         y[yOffset + r] = bias == null ? sum : sum + bias[r];
       }
     }
     Reference.reachabilityFence(weights);
-  }
-
-  /** The 16 partial sums from {@code at} on, added as a fixed tree. */
-  public static float laneSum(float[] lanes, int at) {
-    float s0 = (lanes[at] + lanes[at + 4]) + (lanes[at + 8] + lanes[at + 12]);
-    float s1 = (lanes[at + 1] + lanes[at + 5]) + (lanes[at + 9] + lanes[at + 13]);
-    float s2 = (lanes[at + 2] + lanes[at + 6]) + (lanes[at + 10] + lanes[at + 14]);
-    float s3 = (lanes[at + 3] + lanes[at + 7]) + (lanes[at + 11] + lanes[at + 15]);
-    return (s0 + s1) + (s2 + s3);
   }
 
   /** A bf16 is the upper half of a float. */

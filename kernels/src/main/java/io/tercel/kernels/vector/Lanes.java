@@ -1,5 +1,6 @@
 package io.tercel.kernels.vector;
 
+import io.tercel.kernels.ops.LaneSum;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -11,7 +12,7 @@ import jdk.incubator.vector.VectorSpecies;
  */
 final class Lanes {
   /** Virtual lanes: rows of a W3 tile, partial sums of a dense dot product. */
-  static final int VIRTUAL = 16;
+  static final int VIRTUAL = LaneSum.LANES;
 
   static final VectorSpecies<Float> FLOAT =
       FloatVector.SPECIES_PREFERRED.length() > VIRTUAL
@@ -26,4 +27,17 @@ final class Lanes {
   static final int COUNT = FLOAT.length();
 
   private Lanes() {}
+
+  /** The largest multiple of {@link #VIRTUAL} that is at most n. */
+  static int floor(int n) {
+    return n & -VIRTUAL;
+  }
+
+  static FloatVector load(float[] x, int at) {
+    return FloatVector.fromArray(FLOAT, x, at);
+  }
+
+  static IntVector bits(FloatVector x) {
+    return x.reinterpretAsInts();
+  }
 }

@@ -2,12 +2,11 @@ package io.tercel.kernels.vector;
 
 import io.tercel.kernels.ops.Exp;
 import io.tercel.kernels.ops.LaneSum;
+import io.tercel.kernels.ops.Ops;
 import jdk.incubator.vector.FloatVector;
 
 /** Scans of a row of logits. */
 final class LogitsLoop {
-  /** Elements summed in floats before the sum goes on in doubles. */
-  static final int CHUNK = 1024;
 
   private LogitsLoop() {}
 
@@ -36,8 +35,8 @@ final class LogitsLoop {
   /** Sum of e^(x - max); see {@code Ops.sumExp} for the order. */
   static double sumExp(float[] x, int offset, int count, float max, float[] partial) {
     double total = 0;
-    for (int chunk = 0; chunk < count; chunk += CHUNK) {
-      total += chunkSum(x, offset + chunk, Math.min(CHUNK, count - chunk), max, partial);
+    for (int chunk = 0; chunk < count; chunk += Ops.SUM_CHUNK) {
+      total += chunkSum(x, offset + chunk, Math.min(Ops.SUM_CHUNK, count - chunk), max, partial);
     }
     return total;
   }

@@ -1,0 +1,160 @@
+package io.tercel.kernels.scalar;
+
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.ops.Exp;
+import io.tercel.kernels.ops.KvAppend;
+import io.tercel.kernels.ops.LaneSum;
+import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.RopeTable;
+import io.tercel.kernels.ops.StepBatch;
+import java.util.List;
+
+/**
+ * The definition of every operation: one thread, one element at a time, in the order the contract
+ * states. Nothing here is fast; everything else is measured against it, to the bit.
+ */
+public final class ScalarOps implements Ops {
+
+  @Override
+  public String name() {
+    return "scalar";
+  }
+
+  @Override
+  public void embed(PackedMatrix table, StepBatch batch, float[] out) {
+    int width = table.cols();
+    for (int row = 0; row < batch.numTokens(); row++) {
+      for (int j = 0; j < width; j++) {
+        out[row * width + j] = ScalarLinear.element(table, batch.tokenId(row), j);
+      }
+    }
+  }
+
+  @Override
+  public void rmsNorm(float[] x, float[] weight, float eps, int n, float[] out) {
+    int width = weight.length;
+    for (int row = 0; row < n; row++) {
+      int at = row * width;
+      float[] lanes = new float[LaneSum.LANES];
+      for (int j = 0; j < width; j++) {
+        int lane = j % LaneSum.LANES;
+        lanes[lane] = Math.fma(x[at + j], x[at + j], lanes[lane]);
+      }
+      float scale = (float) (1.0 / Math.sqrt((double) LaneSum.tree(lanes, 0) / width + eps));
+      for (int j = 0; j < width; j++) {
+        out[at + j] = x[at + j] * scale * weight[j];
+      }
+    }
+  }
+
+  @Override
+  public void linear(List<Linear> group, float[] x, int n, float[][] outs) {
+    for (int i = 0; i < group.size(); i++) {
+      Linear layer = group.get(i);
+      PackedMatrix weight = layer.weight();
+      float[] bias = layer.bias();
+      for (int row = 0; row < n; row++) {
+        for (int r = 0; r < weight.rows(); r++) {
+          float y = ScalarLinear.dot(weight, r, x, row * weight.cols());
+          outs[i][row * weight.rows() + r] = bias == null ? y : y + bias[r];
+        }
+      }
+    }
+  }
+
+  @Override
+  public void rope(float[] x, int heads, int headDim, RopeTable table, int n) {
+    for (int row = 0; row < n; row++) {
+      for (int head = 0; head < heads; head++) {
+        table.rotate(x, (row * heads + head) * headDim, row);
+      }
+    }
+  }
+
+  @Override
+  public void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v) {
+    KvLayout layout = pool.layout();
+    for (int s = 0; s < batch.numSequences(); s++) {
+      for (int row = batch.queryStart(s); row < batch.queryStart(s + 1); row++) {
+        int position = batch.position(row);
+        int block = batch.blockTable(s)[position / KvLayout.BLOCK_SIZE];
+        for (int head = 0; head < layout.numKvHeads(); head++) {
+          int at = (row * layout.numKvHeads() + head) * layout.headDim();
+          KvAppend.write(pool, layer, block, position % KvLayout.BLOCK_SIZE, head, k, v, at);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void attention(
+      KvPool pool, int layer, StepBatch batch, float[] q, int heads, float[] out) {
+    for (int s = 0; s < batch.numSequences(); s++) {
+      for (int row = batch.queryStart(s); row < batch.queryStart(s + 1); row++) {
+        ScalarAttention attention =
+            new ScalarAttention(pool, layer, batch.blockTable(s), batch.position(row) + 1);
+        for (int head = 0; head < heads; head++) {
+          int kvHead = head / (heads / pool.layout().numKvHeads());
+          int at = (row * heads + head) * pool.layout().headDim();
+          attention.attend(kvHead, q, out, at);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void swiglu(float[] gate, float[] up, int count) {
+    for (int i = 0; i < count; i++) {
+      gate[i] = gate[i] / (1f + Exp.exp(-gate[i])) * up[i];
+    }
+  }
+
+  @Override
+  public void add(float[] x, float[] y, int count) {
+    for (int i = 0; i < count; i++) {
+      x[i] += y[i];
+    }
+  }
+
+  @Override
+  public int argMax(float[] x, int offset, int count) {
+    int best = 0;
+    for (int i = 1; i < count; i++) {
+      if (x[offset + i] > x[offset + best]) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  @Override
+  public double sumExp(float[] x, int offset, int count, float max) {
+    double total = 0;
+    for (int chunk = 0; chunk < count; chunk += SUM_CHUNK) {
+      float[] lanes = new float[LaneSum.LANES];
+      for (int i = chunk; i < Math.min(count, chunk + SUM_CHUNK); i++) {
+        lanes[(i - chunk) % LaneSum.LANES] += Exp.exp(x[offset + i] - max);
+      }
+      total += LaneSum.tree(lanes, 0);
+    }
+    return total;
+  }
+
+  @Override
+  public void forEach(int count, Task task) {
+    for (int i = 0; i < count; i++) {
+      task.run(i, 0);
+    }
+  }
+
+  @Override
+  public int workers() {
+    return 1;
+  }
+
+  @Override
+  public void close() {}
+}

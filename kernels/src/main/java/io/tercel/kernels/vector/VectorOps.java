@@ -1,0 +1,185 @@
+package io.tercel.kernels.vector;
+
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.ops.KvAppend;
+import io.tercel.kernels.ops.LaneSum;
+import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.RopeTable;
+import io.tercel.kernels.ops.StepBatch;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The operations on the Vector API and a {@link WorkerPool}; the same bits as {@code ScalarOps} at
+ * any vector width and number of threads.
+ */
+public final class VectorOps implements Ops {
+  /** Elements of an element-wise job that are worth a claim. */
+  private static final int CLAIM = 16 * 1024;
+
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private final WorkerPool pool;
+  private final LinearLoop linear;
+  private final PagedAttention attention;
+
+  /**
+   * @param threads that compute, the caller's included
+   */
+  public VectorOps(int threads) {
+    this.pool = new WorkerPool(threads);
+    this.linear = new LinearLoop(pool);
+    this.attention = new PagedAttention(pool);
+  }
+
+  @Override
+  public String name() {
+    return "vector";
+  }
+
+  @Override
+  public void embed(PackedMatrix table, StepBatch batch, float[] out) {
+    int width = table.cols();
+    for (int row = 0; row < batch.numTokens(); row++) {
+      widen(table, (long) batch.tokenId(row) * width, width, out, row * width);
+    }
+  }
+
+  private static void widen(PackedMatrix table, long element, int count, float[] out, int at) {
+    MemorySegment s = table.segment();
+    switch (table.format()) {
+      case Dense.FP32 -> MemorySegment.copy(s, FLOAT, 4 * element, out, at, count);
+      case Dense.FP16 -> {
+        for (int j = 0; j < count; j++) {
+          out[at + j] = Float.float16ToFloat(s.get(SHORT, 2 * (element + j)));
+        }
+      }
+      case Dense.BF16 -> {
+        for (int j = 0; j < count; j++) {
+          out[at + j] = Float.intBitsToFloat(s.get(SHORT, 2 * (element + j)) << 16);
+        }
+      }
+      default -> throw new IllegalArgumentException(table.name() + ": a quantized embedding");
+    }
+  }
+
+  @Override
+  public void rmsNorm(float[] x, float[] weight, float eps, int n, float[] out) {
+    int width = weight.length;
+    pool.run(
+        n,
+        Math.ceilDiv(CLAIM, width),
+        (from, to, worker) -> {
+          float[] partial = new float[LaneSum.LANES];
+          for (int row = from; row < to; row++) {
+            NormLoop.norm(x, row * width, weight, eps, out, row * width, partial);
+          }
+        });
+  }
+
+  @Override
+  public void linear(List<Linear> group, float[] x, int n, float[][] outs) {
+    linear.multiply(group, x, n, outs);
+  }
+
+  @Override
+  public void rope(float[] x, int heads, int headDim, RopeTable table, int n) {
+    pool.run(
+        n,
+        Math.ceilDiv(CLAIM, heads * headDim),
+        (from, to, worker) -> {
+          for (int row = from; row < to; row++) {
+            for (int head = 0; head < heads; head++) {
+              table.rotate(x, (row * heads + head) * headDim, row);
+            }
+          }
+        });
+  }
+
+  @Override
+  public void appendKv(KvPool kv, int layer, StepBatch batch, float[] k, float[] v) {
+    int heads = kv.layout().numKvHeads();
+    int headDim = kv.layout().headDim();
+    for (int s = 0; s < batch.numSequences(); s++) {
+      int first = batch.queryStart(s);
+      int[] table = batch.blockTable(s);
+      pool.run(
+          batch.queryStart(s + 1) - first,
+          Math.ceilDiv(CLAIM, heads * headDim),
+          (from, to, worker) -> {
+            for (int row = first + from; row < first + to; row++) {
+              int position = batch.position(row);
+              int block = table[position / KvLayout.BLOCK_SIZE];
+              int slot = position % KvLayout.BLOCK_SIZE;
+              for (int head = 0; head < heads; head++) {
+                KvAppend.write(kv, layer, block, slot, head, k, v, (row * heads + head) * headDim);
+              }
+            }
+          });
+    }
+  }
+
+  @Override
+  public void attention(KvPool kv, int layer, StepBatch batch, float[] q, int heads, float[] out) {
+    attention.attend(kv, layer, batch, q, heads, out);
+  }
+
+  @Override
+  public void swiglu(float[] gate, float[] up, int count) {
+    pool.run(count, CLAIM, (from, to, worker) -> GateLoop.swiglu(gate, up, from, to));
+  }
+
+  @Override
+  public void add(float[] x, float[] y, int count) {
+    int i = 0;
+    for (; i + Lanes.COUNT <= count; i += Lanes.COUNT) {
+      FloatVector sum = Lanes.load(x, i).add(Lanes.load(y, i));
+      sum.intoArray(x, i);
+    }
+    for (; i < count; i++) {
+      x[i] += y[i];
+    }
+  }
+
+  @Override
+  public int argMax(float[] x, int offset, int count) {
+    return LogitsLoop.argMax(x, offset, count);
+  }
+
+  @Override
+  public double sumExp(float[] x, int offset, int count, float max) {
+    return LogitsLoop.sumExp(x, offset, count, max, new float[LaneSum.LANES]);
+  }
+
+  @Override
+  public void forEach(int count, Task task) {
+    pool.run(
+        count,
+        1,
+        (from, to, worker) -> {
+          for (int i = from; i < to; i++) {
+            task.run(i, worker);
+          }
+        });
+  }
+
+  @Override
+  public int workers() {
+    return pool.size();
+  }
+
+  @Override
+  public void close() {
+    pool.close();
+  }
+}
