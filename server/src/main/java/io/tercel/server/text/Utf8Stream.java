@@ -83,7 +83,7 @@ final class Utf8Stream {
   private int codePoint() {
     int code = pending[0] & (0xff >> (count + 1));
     for (int i = 1; i < count; i++) {
-      code = code << 6 | pending[i] & 0x3f;
+      code = (code << 6) | (pending[i] & 0x3f);
     }
     return code;
   }

@@ -34,6 +34,9 @@ final class Interpreter {
       throw e.at(evaluator.line());
     } catch (StackOverflowError e) {
       throw new TemplateException("expressions are nested too deep", evaluator.line());
+    } catch (ArithmeticException | ClassCastException | IllegalArgumentException e) {
+      // None is known to get here; should one, it is the template's request that fails, not ours.
+      throw new TemplateException("cannot compute: " + e.getMessage(), evaluator.line());
     }
     return out.toString();
   }

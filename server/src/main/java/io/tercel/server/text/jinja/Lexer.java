@@ -46,7 +46,7 @@ final class Lexer {
       char sign = open + 2 < source.length() ? source.charAt(open + 2) : ' ';
       data(trimBefore(source.substring(position, open), kind, sign));
       advance(open);
-      int inner = open + (sign == '-' || sign == '+' && kind != '{' ? 3 : 2);
+      int inner = open + (sign == '-' || (sign == '+' && kind != '{') ? 3 : 2);
       switch (kind) {
         case '#' -> comment(inner);
         case '%' -> {

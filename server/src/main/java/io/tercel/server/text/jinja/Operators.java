@@ -116,7 +116,7 @@ final class Operators {
 
   private static Object power(long base, long exponent) {
     if (exponent < 0) {
-      return Math.pow(nonZero(base), exponent);
+      return Math.pow((double) nonZero(base), (double) exponent);
     }
     if (base == 0 || base == 1) {
       return exponent == 0 ? 1L : base;
@@ -149,10 +149,11 @@ final class Operators {
 
   static Object sign(boolean negative, Object value) {
     return switch (Undefined.require(value)) {
-      case Long number when negative -> integers("-", 0, number);
+      case Long number when negative && number > Long.MIN_VALUE -> -number;
       case Double number when negative -> -number;
       case Boolean flag -> negative && flag ? -1L : flag ? 1L : 0L;
-      case Number number -> number;
+      case Number number when !negative -> number;
+      case Number number -> throw TemplateException.of("an integer of more than 64 bits");
       default -> throw TemplateException.of("a " + Values.typeName(value) + " has no sign");
     };
   }
@@ -208,7 +209,7 @@ final class Operators {
     if (a instanceof Undefined && b instanceof Undefined) {
       return true;
     }
-    return a instanceof String || a instanceof None ? a.equals(b) : a == b;
+    return a.equals(b); // Strings and None; what else there is has identity.
   }
 
   private static boolean equalItems(List<Object> x, List<Object> y, int depth, Budget budget) {

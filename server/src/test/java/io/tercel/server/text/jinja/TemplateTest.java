@@ -105,6 +105,7 @@ final class TemplateTest {
         "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
         "{{ 9223372036854775807 + 1 }}",
         "{{ 10 ** 1000000000 }}",
+        "{{ -(-9223372036854775807 - 1) }}",
         "{{ 'a' | indent(1000000) | length + 'x' | indent(99, true) * 99999999 }}",
       })
   void hostileTemplate_ends(String source) {
