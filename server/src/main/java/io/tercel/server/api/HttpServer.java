@@ -72,6 +72,10 @@ public final class HttpServer implements AutoCloseable {
       throw explain(bind.cause());
     }
     listener = bind.channel();
+    boolean local = ((InetSocketAddress) listener.localAddress()).getAddress().isLoopbackAddress();
+    if (!local && config.apiKey() == null) {
+      log.warn("anyone who reaches {} may use this server: it has no API key", config.host());
+    }
     log.info("listening on http://{}:{}", config.host(), port());
   }
 

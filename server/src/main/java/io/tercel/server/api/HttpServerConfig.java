@@ -30,8 +30,8 @@ public record HttpServerConfig(
     if (modelNames.isEmpty()) {
       throw new IllegalArgumentException("a model needs a name");
     }
-    if (apiKey != null && apiKey.isBlank()) {
-      throw new IllegalArgumentException("an API key must not be blank");
+    if (apiKey != null && !apiKey.matches("[!-~]+")) { // what a header can carry
+      throw new IllegalArgumentException("an API key must be of visible ASCII characters");
     }
     if (port < 0 || port > 65535) {
       throw new IllegalArgumentException("port must be between 0 and 65535, not " + port);

@@ -56,6 +56,7 @@ final class Json {
     JsonNode node;
     try {
       node = MAPPER.readTree(body);
+      requireWellFormed(node);
     } catch (StreamConstraintsException e) {
       throw ApiException.malformed("The request body goes too far: " + withoutJavaNames(e));
     } catch (JsonProcessingException e) {
@@ -69,6 +70,34 @@ final class Json {
       return object;
     }
     throw ApiException.malformed("The request body must be a JSON object.");
+  }
+
+  /**
+   * Refuses halves of surrogate pairs, which JSON can spell but UTF-8 can't: no tokenizer takes
+   * them, and no answer could repeat them.
+   */
+  static void requireWellFormed(JsonNode node) {
+    if (node.isTextual()) {
+      requireWellFormed(node.textValue());
+    }
+    for (var field : node.properties()) {
+      requireWellFormed(field.getKey());
+    }
+    for (JsonNode child : node) {
+      requireWellFormed(child);
+    }
+  }
+
+  private static void requireWellFormed(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (Character.isSurrogate(text.charAt(i))) {
+        if (i + 1 == text.length()
+            || !Character.isSurrogatePair(text.charAt(i), text.charAt(i + 1))) {
+          throw ApiException.malformed("The request has half a surrogate pair in a string.");
+        }
+        i++;
+      }
+    }
   }
 
   /** The value's JSON between a prefix and a suffix, in a buffer that the caller owns. */

@@ -171,6 +171,7 @@ final class MessageReader {
     String text = RequestFields.string(node, path);
     try {
       JsonNode parsed = Json.MAPPER.readTree(text.isBlank() ? "{}" : text);
+      Json.requireWellFormed(parsed); // escapes within the string are only seen now
       if (parsed.isObject()) {
         return toMap(parsed);
       }

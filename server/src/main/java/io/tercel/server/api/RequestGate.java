@@ -65,6 +65,10 @@ final class RequestGate {
         default -> ApiException.badHead(400, "The request is not valid HTTP.");
       };
     }
+    HttpVersion version = request.protocolVersion();
+    if (!version.equals(HttpVersion.HTTP_1_1) && !version.equals(HttpVersion.HTTP_1_0)) {
+      throw ApiException.badHead(400, "The request is neither HTTP/1.1 nor HTTP/1.0.");
+    }
     if (head.chunkable() && !head.headers().contains(HttpHeaderNames.HOST)) {
       throw ApiException.badHead(400, "The request has no Host header.");
     }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -139,6 +140,22 @@ class ErrorTest {
     error = error(server.post("/v1/chat/completions", "{\"a\": " + deep + "}"), 400);
     assertTrue(error.path("message").asText().contains("64"), error.toString());
     assertFalse(error.path("message").asText().contains("Stream"), error.toString());
+  }
+
+  @Test
+  void unicode_wellFormedOr400() throws Exception {
+    String chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"%s\"}]}";
+    for (String half : List.of("\\ud83d", "a\\ude00b", "\\ude00\\ud83d")) {
+      error(server.post("/v1/chat/completions", chat.formatted(half)), 400);
+      error(server.chat("\"model\": \"" + half + "\""), 400);
+      error(server.chat("\"" + half + "\": 1"), 400);
+    }
+    String fine = "\\ud83d\\ude00 😀 \\u0000 \\uffff";
+    assertEquals(200, server.post("/v1/chat/completions", chat.formatted(fine)).statusCode());
+    String echo = "{\"echo\": true, \"max_tokens\": 1, \"prompt\": \"" + fine + "\"}";
+    String body = server.post("/v1/completions", echo).body();
+    String text = Json.MAPPER.readTree(body).at("/choices/0/text").asText();
+    assertEquals("😀 😀 \u0000 \uffff<think>", text);
   }
 
   @Test
