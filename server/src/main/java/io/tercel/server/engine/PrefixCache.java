@@ -45,8 +45,17 @@ final class PrefixCache {
   private int numUnused;
 
   PrefixCache(int numBlocks, int blockSize) {
+    this(numBlocks, blockSize, Integer.highestOneBit(Math.max(1, numBlocks)) * 2);
+  }
+
+  /**
+   * With so many buckets; one makes everything collide.
+   *
+   * @param numBuckets a power of two
+   */
+  PrefixCache(int numBlocks, int blockSize, int numBuckets) {
     this.blockSize = blockSize;
-    this.mask = Integer.highestOneBit(Math.max(1, numBlocks)) * 2 - 1;
+    this.mask = numBuckets - 1;
     this.buckets = new int[mask + 1];
     this.id = new long[numBlocks];
     this.parent = new long[numBlocks];

@@ -30,12 +30,31 @@ public final class FakeBackend implements Backend {
   private volatile @Nullable RuntimeException failure;
   private final AtomicBoolean closed = new AtomicBoolean();
   private volatile long version;
+  private volatile boolean inStep;
+  private volatile Model model;
 
   public FakeBackend(int numBlocks, int blockSize, int vocab) {
     this.blockSize = blockSize;
     this.vocab = vocab;
     this.slots = new int[numBlocks * blockSize];
     Arrays.fill(slots, UNWRITTEN);
+    this.model = (keys, length) -> next(keys, length, vocab);
+  }
+
+  /** What the model says after a context of keys. */
+  @FunctionalInterface
+  public interface Model {
+    int next(int[] keys, int length);
+  }
+
+  /** Says something else than the hash of the context. */
+  public void model(Model other) {
+    model = other;
+  }
+
+  /** Whether a step is being computed. */
+  public boolean inStep() {
+    return inStep;
   }
 
   /** From now on each step waits for a permit. */
@@ -124,6 +143,15 @@ public final class FakeBackend implements Backend {
 
   @Override
   public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
+    inStep = true;
+    try {
+      return compute(batch, plan);
+    } finally {
+      inStep = false;
+    }
+  }
+
+  private List<TokenResult> compute(StepBatch batch, SamplingPlan plan) {
     Semaphore g = gate;
     if (g != null) {
       g.acquireUninterruptibly();
@@ -160,7 +188,7 @@ public final class FakeBackend implements Backend {
         throw new IllegalStateException("position " + p + " was never computed");
       }
     }
-    int token = next(context, length, vocab);
+    int token = model.next(context, length);
     if (row.forbidden() != null) {
       while (row.forbidden().contains(token)) {
         token = (token + 1) % vocab;

@@ -307,7 +307,7 @@ class SchedulerPropertyTest {
     }
   }
 
-  private static final class Nobody implements QueuedGeneration.Owner {
+  static final class Nobody implements QueuedGeneration.Owner {
     @Override
     public void onRoom() {}
 
