@@ -1,6 +1,8 @@
 package io.tercel.kernels.vector;
 
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -14,8 +16,13 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Protocol: the caller sets the job's fields, then raises {@code epoch} (the release); a worker
  * that sees a new epoch takes units until none is left and counts itself out in {@code running};
- * the caller does the same, then waits for {@code running} to reach 0 (the acquire). One caller at
- * a time.
+ * the caller does the same, then waits for {@code running} to reach 0 (the acquire). So no worker
+ * is ever more than one job behind, and none still claims when the next job's fields are set. A
+ * parked worker can't miss a job: it is unparked after the epoch rose, and it looks at the epoch
+ * after each park.
+ *
+ * <p>One caller at a time, and none from within a job, whose scratch would be handed out twice:
+ * {@code busy} refuses both.
  */
 public final class WorkerPool implements AutoCloseable {
   /**
@@ -35,7 +42,8 @@ public final class WorkerPool implements AutoCloseable {
   private final AtomicInteger running = new AtomicInteger();
   private volatile int epoch;
   private volatile boolean closed;
-  private volatile @Nullable Throwable failure;
+  private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+  private final AtomicBoolean busy = new AtomicBoolean();
   private @Nullable Job job;
   private int units;
   private int grain;
@@ -57,15 +65,33 @@ public final class WorkerPool implements AutoCloseable {
     return threads.length + 1;
   }
 
-  /** Runs the job over units 0..count-1 and returns when all are done. */
-  @SuppressWarnings("NonAtomicVolatileUpdate") // one caller at a time: epoch has a single writer
+  /**
+   * Runs the job over units 0..count-1 and returns when all are done, or when one of them failed
+   * and nobody works any more.
+   *
+   * @throws IllegalStateException if a job is running or the pool is closed
+   * @throws RuntimeException whatever the job threw first, on whichever thread
+   */
   public void run(int count, int unitsPerClaim, Job work) {
-    if (threads.length == 0 || count <= unitsPerClaim) {
-      if (count > 0) {
-        work.run(0, count, 0);
-      }
-      return;
+    if (!busy.compareAndSet(false, true)) {
+      throw new IllegalStateException(
+          closed ? "the pool is closed" : "the pool already runs a job; jobs don't nest");
     }
+    try {
+      if (threads.length == 0 || count <= unitsPerClaim) {
+        if (count > 0) {
+          work.run(0, count, 0);
+        }
+      } else {
+        share(count, unitsPerClaim, work);
+      }
+    } finally {
+      busy.set(false);
+    }
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // one caller at a time: epoch has a single writer
+  private void share(int count, int unitsPerClaim, Job work) {
     job = work;
     units = count;
     grain = unitsPerClaim;
@@ -75,15 +101,24 @@ public final class WorkerPool implements AutoCloseable {
     for (Thread thread : threads) {
       LockSupport.unpark(thread);
     }
-    try {
-      claim(work, count, unitsPerClaim, 0);
-    } finally {
-      awaitWorkers();
+    work(work, count, unitsPerClaim, 0);
+    awaitWorkers();
+    job = null;
+    switch (failure.getAndSet(null)) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      case Throwable t -> throw new IllegalStateException("a compute thread failed: " + t, t);
     }
-    Throwable failed = failure;
-    if (failed != null) {
-      failure = null;
-      throw new IllegalStateException("a compute thread failed: " + failed, failed);
+  }
+
+  /** Takes units until none is left; a failure leaves none for the others. */
+  private void work(Job work, int count, int unitsPerClaim, int worker) {
+    try {
+      claim(work, count, unitsPerClaim, worker);
+    } catch (Throwable t) {
+      failure.compareAndSet(null, t);
+      next.set(count);
     }
   }
 
@@ -119,22 +154,28 @@ public final class WorkerPool implements AutoCloseable {
         return;
       }
       seen++;
-      try {
-        Job work = job;
-        if (work != null) {
-          claim(work, units, grain, worker);
-        }
-      } catch (Throwable t) {
-        failure = t;
-      } finally {
-        running.decrementAndGet();
+      Job work = job;
+      if (work != null) {
+        work(work, units, grain, worker);
       }
+      running.decrementAndGet();
     }
   }
 
+  /**
+   * Ends the threads; a second call does nothing.
+   *
+   * @throws IllegalStateException if a job is running
+   */
   @Override
   public void close() {
-    closed = true;
+    if (closed) {
+      return;
+    }
+    if (!busy.compareAndSet(false, true)) {
+      throw new IllegalStateException("the pool is closed while it runs a job");
+    }
+    closed = true; // and busy for ever, so that no job starts
     for (Thread thread : threads) {
       LockSupport.unpark(thread);
     }
