@@ -14,12 +14,13 @@ import org.jspecify.annotations.Nullable;
  * moment doesn't hold up the others. Who computes a unit never changes its result: units write to
  * places of their own.
  *
- * <p>Protocol: the caller sets the job's fields, then raises {@code epoch} (the release); a worker
- * that sees a new epoch takes units until none is left and counts itself out in {@code running};
- * the caller does the same, then waits for {@code running} to reach 0 (the acquire). So no worker
- * is ever more than one job behind, and none still claims when the next job's fields are set. A
- * parked worker can't miss a job: it is unparked after the epoch rose, and it looks at the epoch
- * after each park.
+ * <p>Protocol: the caller sets the job's fields, opens {@code gate} (the release) and raises {@code
+ * epoch}. A worker that sees a new epoch counts itself in at the gate (the acquire), takes units
+ * until none is left and counts itself out. The caller takes units too, then waits for the gate to
+ * be empty and shuts it in the same step. So nobody claims while the next job's fields are set, and
+ * a worker that comes late, because another process has its core, is not waited for. A parked
+ * worker can't miss a job: it is unparked after the epoch rose, and it looks at the epoch after
+ * each park.
  *
  * <p>One caller at a time, and none from within a job, whose scratch would be handed out twice:
  * {@code busy} refuses both.
@@ -31,6 +32,8 @@ public final class WorkerPool implements AutoCloseable {
    */
   private static final int SPINS = 20_000;
 
+  private static final int SHUT = -1;
+
   /** Work on units [from, to) by one of the pool's threads. */
   @FunctionalInterface
   public interface Job {
@@ -39,7 +42,10 @@ public final class WorkerPool implements AutoCloseable {
 
   private final Thread[] threads;
   private final AtomicInteger next = new AtomicInteger();
-  private final AtomicInteger running = new AtomicInteger();
+
+  /** Workers within the job, or {@link #SHUT}. */
+  private final AtomicInteger gate = new AtomicInteger(SHUT);
+
   private volatile int epoch;
   private volatile boolean closed;
   private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
@@ -96,13 +102,13 @@ public final class WorkerPool implements AutoCloseable {
     units = count;
     grain = unitsPerClaim;
     next.set(0);
-    running.set(threads.length);
+    gate.set(0);
     epoch++;
     for (Thread thread : threads) {
       LockSupport.unpark(thread);
     }
     work(work, count, unitsPerClaim, 0);
-    awaitWorkers();
+    shutGate();
     job = null;
     switch (failure.getAndSet(null)) {
       case null -> {}
@@ -130,14 +136,24 @@ public final class WorkerPool implements AutoCloseable {
     }
   }
 
-  private void awaitWorkers() {
-    for (int spins = 0; running.get() != 0; spins++) {
+  /** Waits for the workers that came in. */
+  private void shutGate() {
+    for (int spins = 0; !gate.compareAndSet(0, SHUT); spins++) {
       if (spins < SPINS) {
         Thread.onSpinWait();
       } else {
         Thread.yield();
       }
     }
+  }
+
+  private boolean enter() {
+    for (int within = gate.get(); within != SHUT; within = gate.get()) {
+      if (gate.compareAndSet(within, within + 1)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void loop(int worker) {
@@ -153,12 +169,14 @@ public final class WorkerPool implements AutoCloseable {
       if (closed) {
         return;
       }
-      seen++;
-      Job work = job;
-      if (work != null) {
-        work(work, units, grain, worker);
+      seen = epoch;
+      if (enter()) { // into this job, or already the next one
+        Job work = job;
+        if (work != null) {
+          work(work, units, grain, worker);
+        }
+        gate.decrementAndGet();
       }
-      running.decrementAndGet();
     }
   }
 
