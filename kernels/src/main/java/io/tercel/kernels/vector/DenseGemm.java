@@ -48,6 +48,11 @@ public final class DenseGemm {
       int yOffset,
       int yStride,
       KernelScratch scratch) {
+    if (tokens == 1) {
+      DenseGemv.multiply(
+          format, weights, offset, rowFrom, rowTo, x, tokenFrom, bias, y, yOffset, scratch);
+      return;
+    }
     int cols = x.cols();
     int whole = cols - cols % DenseRow.blockColumns(format);
     long rowBytes = (long) cols * format.elementBytes();

@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Many tokens through a 3-bit layer, to the same bits as {@link W3Gemv}. A group of four tiles is
  * expanded once into v = 1 + code / 8 (32 KiB of aligned off-heap scratch, which stays in the
- * first-level cache; a float[] lies where the collector puts it, and a vector across two cache
- * lines costs half), then every four tokens pass over it in a micro-kernel of 16 accumulators: the
- * even chain first, then the odd one. Scales are never multiplied in.
+ * first-level cache; a float[] lies where the collector puts it), then every four tokens pass over
+ * it in a micro-kernel of 16 accumulators: the even chain first, then the odd one. Scales are never
+ * multiplied in.
  */
 public final class W3Gemm {
   private static final int SIDE = KernelScratch.SIDE;
@@ -59,6 +59,11 @@ public final class W3Gemm {
       int yOffset,
       int yStride,
       KernelScratch scratch) {
+    if (tokens == 1) { // a third of the time: nothing is expanded for one reader
+      W3Gemv.multiply(
+          weights, offset, rows, tileFrom, tileTo, x, tokenFrom, bias, y, yOffset, scratch);
+      return;
+    }
     int groups = x.groups();
     long base = OffHeap.address(weights, offset, W3Block.matrixBytes(rows, x.cols()));
     float[] outputs = scratch.outputs(tokens);

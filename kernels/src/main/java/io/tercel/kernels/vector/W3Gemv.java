@@ -29,8 +29,8 @@ import org.jspecify.annotations.Nullable;
  * one vpternlogd; with the FMA that is three operations for 16 weights, and two tiles by two chains
  * hide the FMA's latency. The loop over words is the point: C2 schedules a straight-line body
  * breadth-first, all decoding before any FMA, and spills what does not fit. Twenty fields fit in 32
- * registers, and a loop's end is a wall that no decoding crosses. Unrolling this loop costs half
- * the speed.
+ * registers, and a loop's end is a wall that no decoding crosses. A straight-line prototype of 32
+ * columns took 1.6 times as long from cache.
  */
 public final class W3Gemv {
   // From an array: a vector constant that C2 can fold is broadcast anew at each use.

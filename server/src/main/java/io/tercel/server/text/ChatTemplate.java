@@ -1,0 +1,60 @@
+package io.tercel.server.text;
+
+import io.tercel.server.text.jinja.Template;
+import io.tercel.server.text.jinja.TemplateException;
+import java.time.ZonedDateTime;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model's chat template: makes the prompt of a list of messages, byte for byte as Hugging Face's
+ * {@code apply_chat_template} would.
+ *
+ * <p>Immutable; any number of threads may render at once. Every failure is a {@link
+ * TemplateException} of one line; for a request that is a 400.
+ */
+public final class ChatTemplate {
+  private final Template template;
+  private final Map<String, Object> specialTokens;
+
+  private ChatTemplate(Template template, Map<String, Object> specialTokens) {
+    this.template = template;
+    this.specialTokens = specialTokens;
+  }
+
+  /**
+   * Parses a template.
+   *
+   * @param specialTokens what the template finds as variables: {@code bos_token}, {@code eos_token}
+   *     and the like, without those the model lacks
+   * @throws TemplateException if the template is malformed or uses what the interpreter lacks
+   */
+  public static ChatTemplate parse(String source, Map<String, ?> specialTokens) {
+    return new ChatTemplate(Template.parse(source), Map.copyOf(specialTokens));
+  }
+
+  /**
+   * The prompt for a conversation.
+   *
+   * @param messages as JSON gives them: maps of strings, numbers, booleans, null, lists and maps
+   * @param tools the tools' schemas; empty is none, which templates see as {@code none}
+   * @param addGenerationPrompt whether the prompt ends where the assistant's answer begins
+   * @param kwargs the request's {@code chat_template_kwargs}; they win over the special tokens
+   * @throws TemplateException if the template refuses the conversation, or does not end
+   */
+  public String render(
+      List<? extends Map<String, ?>> messages,
+      List<?> tools,
+      boolean addGenerationPrompt,
+      Map<String, ? extends @Nullable Object> kwargs) {
+    Map<String, @Nullable Object> variables = new HashMap<>(specialTokens);
+    variables.put("documents", null);
+    variables.putAll(kwargs);
+    variables.put("messages", messages);
+    variables.put("tools", tools.isEmpty() ? null : tools);
+    variables.put("add_generation_prompt", addGenerationPrompt);
+    return template.render(variables, ZonedDateTime::now);
+  }
+}

@@ -1,0 +1,127 @@
+package io.tercel.server.text;
+
+import io.tercel.server.text.ReasoningParser.Channel;
+import io.tercel.server.text.ReasoningParser.Segment;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One choice's way from token ids to what a client reads: detokenize, split thought from answer,
+ * look for stop strings.
+ *
+ * <p>Stop strings are sought in the whole output, thought and markers included, as in vLLM; so
+ * {@code stop: ["</think>"]} ends after the thought. Not thread-safe.
+ */
+public final class OutputText {
+  /**
+   * What a token added.
+   *
+   * @param reasoning text of the thought, may be empty
+   * @param answer text of the answer, may be empty
+   * @param stop the stop string that ended the output, if one did; generation should end too
+   */
+  public record Delta(String reasoning, String answer, @Nullable String stop) {
+    /** Whether there is nothing to send. */
+    public boolean isEmpty() {
+      return reasoning.isEmpty() && answer.isEmpty() && stop == null;
+    }
+  }
+
+  /** Characters the stop matcher has not yet given back, by channel and in order. */
+  private record Run(Channel channel, int length) {}
+
+  private final IncrementalDetokenizer detokenizer;
+  private final Optional<ReasoningParser> parser;
+  private final StopMatcher stops;
+  private final Deque<Run> runs = new ArrayDeque<>();
+  private final StringBuilder reasoning = new StringBuilder();
+  private final StringBuilder answer = new StringBuilder();
+  private @Nullable String stop;
+
+  /**
+   * The stream of one choice.
+   *
+   * @param parser empty where nothing is to be split: all is answer
+   */
+  public OutputText(
+      IncrementalDetokenizer detokenizer, Optional<ReasoningParser> parser, StopMatcher stops) {
+    this.detokenizer = detokenizer;
+    this.parser = parser;
+    this.stops = stops;
+  }
+
+  /** Takes the next token; after a stop string there is nothing more. */
+  public Delta accept(int id) {
+    String text = detokenizer.accept(id);
+    segments(
+        parser.isPresent()
+            ? parser.get().accept(id, text)
+            : List.of(new Segment(Channel.ANSWER, text)));
+    return delta();
+  }
+
+  /** The end of the stream without a stop string: all that was held back. */
+  public Delta finish() {
+    String rest = detokenizer.flush();
+    segments(
+        parser.isPresent()
+            // No token made this text, so no marker is in it.
+            ? parser.get().accept(-1, rest)
+            : List.of(new Segment(Channel.ANSWER, rest)));
+    parser.ifPresent(p -> segments(p.flush()));
+    if (stop == null) {
+      give(stops.flush());
+    }
+    return delta();
+  }
+
+  /** The tokens of the thought so far; 0 where nothing is split. */
+  public int reasoningTokens() {
+    return parser.map(ReasoningParser::reasoningTokens).orElse(0);
+  }
+
+  /** Whether the output is within the thought. */
+  public boolean thinking() {
+    return parser.map(ReasoningParser::thinking).orElse(false);
+  }
+
+  private void segments(List<Segment> segments) {
+    for (Segment segment : segments) {
+      if (stop != null) {
+        return;
+      }
+      runs.add(new Run(segment.channel(), segment.text().length()));
+      StopMatcher.Result result = stops.accept(segment.text());
+      stop = result.stop();
+      give(result.text());
+    }
+  }
+
+  /** Deals the matcher's text out to the channels it came from. */
+  private void give(String text) {
+    int start = 0;
+    while (start < text.length()) {
+      Run run = runs.remove();
+      int end = Math.min(start + run.length(), text.length());
+      if (end - start < run.length()) {
+        runs.addFirst(new Run(run.channel(), run.length() - (end - start)));
+      }
+      switch (run.channel()) {
+        case REASONING -> reasoning.append(text, start, end);
+        case ANSWER -> answer.append(text, start, end);
+        case MARKER -> {}
+      }
+      start = end;
+    }
+  }
+
+  private Delta delta() {
+    Delta delta = new Delta(reasoning.toString(), answer.toString(), stop);
+    reasoning.setLength(0);
+    answer.setLength(0);
+    return delta;
+  }
+}
