@@ -4,7 +4,6 @@ import io.tercel.server.hub.HubClient;
 import io.tercel.server.hub.HubConfig;
 import io.tercel.server.hub.HubException;
 import io.tercel.server.hub.HubRepo;
-import io.tercel.server.hub.TerminalProgress;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;

@@ -1,5 +1,6 @@
-package io.tercel.server.hub;
+package io.tercel.server.cli;
 
+import io.tercel.server.hub.DownloadProgress;
 import java.io.PrintStream;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
