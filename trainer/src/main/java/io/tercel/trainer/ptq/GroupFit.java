@@ -17,8 +17,8 @@ final class GroupFit {
   /** The norm of the error. */
   static final double POWER = 2.4;
 
-  private static final double MARGIN = 2e-3;
-  private static final int PER_UNIT = 256;
+  private static final double MARGIN = 5e-5;
+  private static final int PER_UNIT = 1024;
   private static final float[] POWERS = powers();
 
   private final Grid grid;
@@ -32,7 +32,7 @@ final class GroupFit {
     this.grid = grid;
   }
 
-  /** (i / 256)^2.4, up to errors of sixteen steps of the grid. */
+  /** (i / 1024)^2.4, up to errors of sixteen steps of the grid. */
   private static float[] powers() {
     float[] table = new float[16 * PER_UNIT + 2];
     for (int i = 0; i < table.length; i++) {
@@ -99,13 +99,22 @@ final class GroupFit {
       choose(p * min, p * max);
       scales[i] = scale;
       zeros[i] = zero;
-      estimates[i] = estimate(w, from, count, scale, zero, best * (1 + MARGIN));
+      double unit = Math.pow(scale, POWER);
+      estimates[i] = estimate(w, from, count, scale, zero, unit, best * (1 + MARGIN));
       best = Math.min(best, estimates[i]);
     }
-    double least = Double.POSITIVE_INFINITY;
-    int chosen = 0;
+    int chosen = -1;
+    double least = Double.NaN; // of the chosen one, summed only once it has a rival
     for (int i = 0; i < STEPS; i++) {
-      if (estimates[i] <= best * (1 + MARGIN)) {
+      if (estimates[i] > best * (1 + MARGIN)) {
+        continue;
+      }
+      if (chosen < 0) {
+        chosen = i;
+      } else if (scales[i] != scales[chosen] || zeros[i] != zeros[chosen]) {
+        if (Double.isNaN(least)) {
+          least = error(w, from, count, scales[chosen], zeros[chosen]);
+        }
         double sum = error(w, from, count, scales[i], zeros[i]);
         if (sum < least) {
           least = sum;
@@ -129,22 +138,22 @@ final class GroupFit {
 
   /** About the same; infinite once it exceeds the limit. */
   private static double estimate(
-      float[] w, int from, int count, float scale, int zero, double limit) {
-    double unit = Math.pow(scale, POWER);
+      float[] w, int from, int count, float scale, int zero, double unit, double limit) {
     double enough = limit / unit;
     float inverse = 1 / scale;
     float low = -zero;
     float high = Grid.MAX_CODE - zero;
     double sum = 0;
     for (int at = from; at < from + count; at += 32) {
-      float part = 0;
       int end = Math.min(at + 32, from + count);
-      for (int i = at; i < end; i++) {
-        float x = w[i] * inverse;
-        float rounded = Math.max(low, Math.min(high, (float) Math.rint(x)));
-        part += power(Math.abs(x - rounded));
+      float even = 0;
+      float odd = 0;
+      int i = at;
+      for (; i + 1 < end; i += 2) {
+        even += power(w[i] * inverse, low, high);
+        odd += power(w[i + 1] * inverse, low, high);
       }
-      sum += part;
+      sum += i < end ? even + odd + power(w[i] * inverse, low, high) : even + odd;
       if (sum > enough) {
         return Double.POSITIVE_INFINITY;
       }
@@ -152,12 +161,18 @@ final class GroupFit {
     return sum * unit;
   }
 
-  private static float power(float distance) {
-    float t = distance * PER_UNIT;
+  /** |x^ - x|^2.4, x in steps of the grid. */
+  private static float power(float x, float low, float high) {
+    // adding 1.5 * 2^23 leaves no bits behind the point; comparisons, since Math.min costs thrice
+    float rounded = (x + 12582912f) - 12582912f;
+    rounded = rounded < high ? rounded : high;
+    rounded = rounded > low ? rounded : low;
+    float t = Math.abs(x - rounded) * PER_UNIT;
     int i = (int) t;
     if (i >= POWERS.length - 1) {
-      return (float) Math.pow(distance, POWER);
+      return (float) Math.pow(t / PER_UNIT, POWER);
     }
-    return POWERS[i] + (t - i) * (POWERS[i + 1] - POWERS[i]);
+    float below = POWERS[i];
+    return below + (t - i) * (POWERS[i + 1] - below);
   }
 }

@@ -12,6 +12,7 @@ import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.RopeTable;
 import io.tercel.kernels.ops.StepBatch;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -168,6 +169,21 @@ final class LayerForward implements AutoCloseable {
       activate(batch, gateProj, upProj);
       project(batch, downProj, gate);
     }
+  }
+
+  /** The hidden states of the sequence, [tokens, hidden]. */
+  float[] hidden(int sequence) {
+    int first = 0;
+    for (Batch batch : batches) {
+      int s = sequence - first;
+      if (s < batch.steps.numSequences()) {
+        int width = config.hiddenSize();
+        return Arrays.copyOfRange(
+            batch.hidden, batch.steps.queryStart(s) * width, batch.steps.queryStart(s + 1) * width);
+      }
+      first += batch.steps.numSequences();
+    }
+    throw new IndexOutOfBoundsException(sequence);
   }
 
   private static void show(Inputs sink, Batch batch, float[] x) {

@@ -35,6 +35,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -66,7 +67,7 @@ class ExportTest {
 
   private static void quantize(Path from, Path to, QuantizeOptions options) throws IOException {
     try (Checkpoint source = Checkpoint.open(from);
-        Ops ops = new VectorOps(2)) {
+        Ops ops = new VectorOps(1)) {
       Calibration observed = calibration(source.config().vocabSize());
       Quantizer.quantize(source, to, observed, options, ops, SILENT);
     }
@@ -182,7 +183,7 @@ class ExportTest {
     int compared = 0;
     for (Map.Entry<String, RawTensor> e : before.entrySet()) {
       if (!e.getKey().endsWith("_proj.weight")) {
-        RawTensor copy = after.get(e.getKey());
+        RawTensor copy = Objects.requireNonNull(after.get(e.getKey()));
         assertEquals(e.getValue().dtype(), copy.dtype());
         assertArrayEquals(e.getValue().shape(), copy.shape());
         assertArrayEquals(e.getValue().data(), copy.data());
@@ -218,23 +219,7 @@ class ExportTest {
     }
   }
 
-  /** The inputs shown to GPTQ are those of the model as far as it is quantized. */
-  @Test
-  void forward_agreesWithTheReference() throws IOException {
-    TinyCheckpoint tiny = TinyCheckpoint.qwen3().layers(1).dtype("F32");
-    Path from = tiny.write(temp.resolve("plain"));
-    Path to = temp.resolve("w3");
-    quantize(from, to, options(Method.GPTQ, false, true, CheckpointFormat.AUTO));
-    JsonNode report =
-        new ObjectMapper().readTree(to.resolve("quantize_report.json").toFile()).get("linears");
-    assertEquals(7, report.size());
-    for (JsonNode line : report) {
-      assertTrue(line.get("output_error").asDouble() > 0.01);
-      assertTrue(line.get("output_error").asDouble() < 0.5);
-    }
-  }
-
-  /** Ragged and split: nothing about the batches shows, but in the sums of the Hessian. */
+  /** Widths that are no multiples of a group, and tensors dealt out to files. */
   @Test
   void sharded_withBiases_andRaggedGroups() throws IOException {
     Path from = TinyCheckpoint.qwen2().hidden(96).ffn(224).shards(3).write(temp.resolve("plain"));
@@ -267,22 +252,20 @@ class ExportTest {
         TinyCheckpoint.qwen3()
             .editTensors(
                 tensors -> {
-                  RawTensor up = tensors.get("model.layers.1.mlp.up_proj.weight");
+                  String name = "model.layers.1.mlp.up_proj.weight";
+                  RawTensor up = Objects.requireNonNull(tensors.get(name));
                   float[] values = up.toFloats();
                   values[64 * 3 + 9] = Float.NaN;
-                  tensors.put(
-                      "model.layers.1.mlp.up_proj.weight",
-                      RawTensor.floats("BF16", values, up.shape()));
+                  tensors.put(name, RawTensor.floats("BF16", values, up.shape()));
                 })
             .write(temp.resolve("plain"));
     Path to = temp.resolve("w3");
     for (QuantizeOptions options : List.of(QuantizeOptions.gptq(), QuantizeOptions.rtn(true))) {
       CheckpointException e =
           assertThrows(CheckpointException.class, () -> quantize(from, to, options));
-      assertTrue(
-          e.getMessage().contains("model.layers.1.mlp.up_proj.weight")
-              && e.getMessage().contains("NaN at output 3, input 9"),
-          e.getMessage());
+      String said = String.valueOf(e.getMessage());
+      assertTrue(said.contains("model.layers.1.mlp.up_proj.weight"), said);
+      assertTrue(said.contains("NaN at output 3, input 9"), said);
       try (Stream<Path> left = Files.list(temp)) {
         assertEquals(List.of(from), left.toList());
       }
@@ -306,8 +289,8 @@ class ExportTest {
 
   private static void assertThrowsSaying(String words, Executable action) {
     UserException e = assertThrows(UserException.class, action);
-    assertTrue(e.getMessage().contains(words), e.getMessage());
-    assertFalse(e.getMessage().contains("\n"));
+    assertTrue(String.valueOf(e.getMessage()).contains(words), e.getMessage());
+    assertFalse(String.valueOf(e.getMessage()).contains("\n"));
   }
 
   @Test

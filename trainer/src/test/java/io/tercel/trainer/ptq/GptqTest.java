@@ -283,7 +283,7 @@ class GptqTest {
         assertThrows(
             IllegalArgumentException.class,
             () -> InverseFactor.of(hessian(x, 128), true, 0.01, OPS));
-    assertTrue(e.getMessage().contains("not finite"), e.getMessage());
+    assertTrue(String.valueOf(e.getMessage()).contains("not finite"), e.getMessage());
     assertThrows(IllegalArgumentException.class, () -> settings(true, true, 48));
   }
 }

@@ -165,7 +165,7 @@ class GridTest {
         assertThrows(
             IllegalArgumentException.class,
             () -> Rtn.quantize(w, 3, 128, new Grid(false, false), OPS));
-    assertTrue(e.getMessage().contains("output 2, input 5"), e.getMessage());
+    assertTrue(String.valueOf(e.getMessage()).contains("output 2, input 5"), e.getMessage());
   }
 
   @Test

@@ -90,7 +90,7 @@ final class PtqStudy {
     try (WeightStore weights = WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT)) {
       CpuBackend backend =
           new CpuBackend(
-              weights, new VectorOps(2), KvLayout.of(checkpoint.config(), KvType.FP32), 32 * 16);
+              weights, new VectorOps(1), KvLayout.of(checkpoint.config(), KvType.FP32), 32 * 16);
       EngineConfig limits =
           new EngineConfig(
               256,

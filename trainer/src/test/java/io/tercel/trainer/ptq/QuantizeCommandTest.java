@@ -56,7 +56,8 @@ class QuantizeCommandTest {
     String[] first = {
       "--model", model.toString(),
       "--out", temp.resolve("w3").toString(),
-      "--calibration", calibration.toString()
+      "--calibration", calibration.toString(),
+      "--threads", "1"
     };
     String[] args = Arrays.copyOf(first, first.length + more.length);
     System.arraycopy(more, 0, args, first.length, more.length);

@@ -38,13 +38,13 @@ class SpecimenTest {
     int full;
     try (Checkpoint source = Checkpoint.open(specimen);
         Tokenizer tokenizer = Tokenizer.open(specimen);
-        Ops ops = new VectorOps(2)) {
+        Ops ops = new VectorOps(1)) {
       CalibrationReader reader = new CalibrationReader(tokenizer, 64, true);
       List<int[]> prompts = new ArrayList<>();
       for (JsonNode problem : seen) {
         prompts.add(reader.document(problem.toString(), "problem"));
       }
-      Calibration traces = new Calibration(SelfTraces.write(source, prompts, 160, 1, 2));
+      Calibration traces = new Calibration(SelfTraces.write(source, prompts, 160, 1, 1));
       QuantizeOptions plain = QuantizeOptions.rtn(false);
       Quantizer.quantize(source, temp.resolve("rtn"), null, plain, ops, (name, n) -> {});
       Quantizer.quantize(
