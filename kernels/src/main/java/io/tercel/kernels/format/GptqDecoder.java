@@ -9,9 +9,9 @@ import java.util.Arrays;
  * Turns a GPTQ weight into {@link W3Block}s, sixteen output rows at a time: the sixteen words that
  * a file row holds for them are neighbours there, so a file row is one cache line.
  *
- * <p>A column's codes are unpacked to bytes in the order of the file first and gathered into groups
- * after, which is what act-order needs; codes, scales and zero points keep their values exactly.
- * One instance serves one thread.
+ * <p>In the natural order of inputs the bits are only moved, twelve words of a group at once. With
+ * act-order the codes are unpacked to bytes first and gathered into groups after. Codes, scales and
+ * zero points keep their values exactly. One instance serves one thread.
  */
 public final class GptqDecoder {
   private static final ValueLayout.OfInt LE_INT =
@@ -21,8 +21,8 @@ public final class GptqDecoder {
 
   private final LinearSource.Gptq source;
   private final int groups;
+  private final int[] streams = new int[W3Block.WORDS * ROWS];
   private final byte[] codes;
-  private final int[] words = new int[3 * ROWS];
   private final byte[] blockCodes = new byte[ROWS * GROUP];
   private final short[] blockScales = new short[ROWS];
   private final byte[] blockZeros = new byte[ROWS];
@@ -30,7 +30,7 @@ public final class GptqDecoder {
   public GptqDecoder(LinearSource.Gptq source) {
     this.source = source;
     this.groups = W3Block.groups(source.cols());
-    this.codes = new byte[ROWS * source.cols()];
+    this.codes = new byte[source.inputOrder() == null ? 0 : ROWS * source.cols()];
   }
 
   /**
@@ -41,30 +41,49 @@ public final class GptqDecoder {
    */
   public void decode(int rowBlock, MemorySegment matrix) {
     int firstRow = rowBlock * ROWS;
-    unpackColumns(firstRow);
+    int[] order = source.inputOrder();
+    if (order != null) {
+      unpackColumns(firstRow);
+    }
     for (int g = 0; g < groups; g++) {
-      gather(g);
       for (int r = 0; r < ROWS; r++) {
         blockScales[r] = scale(g, firstRow + r);
         blockZeros[r] = zero(g, firstRow + r);
       }
       long offset = W3Block.blockOffset(rowBlock, g, groups);
-      W3Block.pack(blockCodes, blockScales, blockZeros, matrix, offset);
+      if (order == null) {
+        readStreams(g * W3Block.WORDS, firstRow);
+        W3Block.packStreams(streams, blockScales, blockZeros, matrix, offset);
+      } else {
+        gather(g, order);
+        W3Block.pack(blockCodes, blockScales, blockZeros, matrix, offset);
+      }
     }
+  }
+
+  /** Reads twelve file rows' words of sixteen columns; past the last file row they are zero. */
+  private void readStreams(int firstFileRow, int firstColumn) {
+    int fileRows = Math.min(W3Block.WORDS, source.cols() / 32 * 3 - firstFileRow);
+    long fileRow = 4L * source.rows();
+    long at = firstFileRow * fileRow + 4L * firstColumn;
+    MemorySegment data = source.qweight().data();
+    for (int w = 0; w < fileRows; w++) {
+      MemorySegment.copy(data, LE_INT, at + w * fileRow, streams, w * ROWS, ROWS);
+    }
+    Arrays.fill(streams, fileRows * ROWS, streams.length, 0);
   }
 
   /** Fills codes with [ROWS, cols] in file order. */
   private void unpackColumns(int firstRow) {
     int cols = source.cols();
-    MemorySegment data = source.qweight().data();
-    long fileRow = 4L * source.rows();
-    for (int first = 0; first < cols; first += 32) {
-      long at = first / 32 * 3 * fileRow + 4L * firstRow;
-      for (int t = 0; t < 3; t++) {
-        MemorySegment.copy(data, LE_INT, at + t * fileRow, words, t * ROWS, ROWS);
-      }
-      for (int r = 0; r < ROWS; r++) {
-        unpack(words[r], words[ROWS + r], words[2 * ROWS + r], codes, r * cols + first);
+    for (int first = 0; first < cols; first += GROUP) {
+      readStreams(first / 32 * 3, firstRow);
+      for (int chunk = 0; chunk < Math.min(GROUP, cols - first) / 32; chunk++) {
+        int w = 3 * chunk * ROWS;
+        for (int r = 0; r < ROWS; r++) {
+          int to = r * cols + first + 32 * chunk;
+          unpack(streams[w + r], streams[w + ROWS + r], streams[w + 2 * ROWS + r], codes, to);
+        }
       }
     }
   }
@@ -83,22 +102,15 @@ public final class GptqDecoder {
     }
   }
 
-  private void gather(int group) {
+  private void gather(int group, int[] order) {
     int cols = source.cols();
     int first = group * GROUP;
     int count = Math.min(GROUP, cols - first);
-    int[] order = source.inputOrder();
     for (int r = 0; r < ROWS; r++) {
-      int to = r * GROUP;
-      int from = r * cols;
-      if (order == null) {
-        System.arraycopy(codes, from + first, blockCodes, to, count);
-      } else {
-        for (int j = 0; j < count; j++) {
-          blockCodes[to + j] = codes[from + order[first + j]];
-        }
+      for (int j = 0; j < count; j++) {
+        blockCodes[r * GROUP + j] = codes[r * cols + order[first + j]];
       }
-      Arrays.fill(blockCodes, to + count, to + GROUP, (byte) 0);
+      Arrays.fill(blockCodes, r * GROUP + count, (r + 1) * GROUP, (byte) 0);
     }
   }
 

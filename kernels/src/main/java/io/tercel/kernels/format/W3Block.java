@@ -135,6 +135,42 @@ public final class W3Block {
     }
   }
 
+  /**
+   * Writes a whole block from dense streams of 3-bit codes, column k of a row at bits [3k, 3k+3) of
+   * its 384, as GPTQ stores them. Ten codes of a stream are thirty bits in a row, just as a word's
+   * fields are, so nothing is taken apart but the last eight columns.
+   *
+   * @param streams [12][16]: int w of row r's stream at w * 16 + r
+   * @param scales [16] fp16 bits
+   * @param zeros [16] zero points 0..7
+   * @param block receives {@link #BLOCK_BYTES} from {@code offset} on
+   */
+  public static void packStreams(
+      int[] streams, short[] scales, byte[] zeros, MemorySegment block, long offset) {
+    int lastWord = (WORDS - 1) * ROWS;
+    int[] words = new int[WORDS * ROWS];
+    for (int n = 0; n < WORDS; n++) {
+      int bit = 3 * FIELDS * n;
+      int low = bit / 32 * ROWS;
+      int shift = bit % 32;
+      int high = Math.min(low + ROWS, lastWord);
+      int tailShift = 3 * FIELD_COLUMNS % 32 + n / 3 * 6;
+      int spareShift = 4 - n % 3 * 2;
+      for (int r = 0; r < ROWS; r++) {
+        // a shift of 0 only happens where the low int holds all thirty bits
+        int above = shift == 0 ? 0 : streams[high + r] << 32 - shift;
+        int fields = streams[low + r] >>> shift | above;
+        int tail = streams[lastWord + r] >>> tailShift;
+        int six = (tail & 7) << 3 | tail >>> 3 & 7;
+        words[n * ROWS + r] = fields << FIRST_BIT | six >>> spareShift & 3;
+      }
+    }
+    MemorySegment.copy(words, 0, block, INT, offset, words.length);
+    for (int r = 0; r < ROWS; r++) {
+      block.set(INT, offset + SCALES_OFFSET + 4L * r, scaleAndZero(scales[r], zeros[r]));
+    }
+  }
+
   /** The inverse of {@link #pack}. */
   public static void unpack(
       MemorySegment block, long offset, byte[] codes, short[] scales, byte[] zeros) {

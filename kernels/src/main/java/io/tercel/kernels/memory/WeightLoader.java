@@ -135,6 +135,8 @@ public final class WeightLoader {
     PackedMatrix matrix =
         memory.allocate(
             source.name(), source.rows(), source.cols(), source.format(), source.inputOrder());
+    // a tile touches every file row: on a cold disk that would be read all over the place
+    source.qweight().data().load();
     tasks.forEach(
         W3Block.tiles(source.rows()),
         () -> {

@@ -25,6 +25,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Random;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -107,6 +108,35 @@ class GptqCheckpointTest {
           }
         }
       }
+    }
+  }
+
+  @Test
+  void packStreams_equalsPack() {
+    Random random = new Random(5);
+    for (int round = 0; round < 50; round++) {
+      byte[] codes = new byte[2048];
+      short[] scales = new short[16];
+      byte[] zeros = new byte[16];
+      int[] streams = new int[12 * 16];
+      for (int r = 0; r < 16; r++) {
+        int[] row = new int[128];
+        for (int k = 0; k < 128; k++) {
+          row[k] = round == 0 ? 7 : random.nextInt(8);
+          codes[r * 128 + k] = (byte) row[k];
+        }
+        int[] stream = GptqWriter.pack(row);
+        for (int w = 0; w < 12; w++) {
+          streams[w * 16 + r] = stream[w];
+        }
+        scales[r] = (short) random.nextInt(0x7c00);
+        zeros[r] = (byte) random.nextInt(8);
+      }
+      MemorySegment expected = MemorySegment.ofArray(new byte[W3Block.BLOCK_BYTES]);
+      MemorySegment found = MemorySegment.ofArray(new byte[W3Block.BLOCK_BYTES]);
+      W3Block.pack(codes, scales, zeros, expected, 0);
+      W3Block.packStreams(streams, scales, zeros, found, 0);
+      assertEquals(-1, expected.mismatch(found));
     }
   }
 
