@@ -32,12 +32,16 @@ final class PagedAttention {
 
     void reserve(int headDim, int group) {
       int rows = AttentionPlan.TILE * group;
-      if (keys.length < Attention.SPLIT * headDim || running.length < rows * headDim) {
+      if (next.length < headDim) {
         keys = new float[Attention.SPLIT * headDim];
         values = new float[Attention.SPLIT * headDim];
-        running = new float[rows * headDim];
-        stats = new float[2 * rows];
         next = new float[headDim];
+      }
+      if (running.length < rows * headDim) {
+        running = new float[rows * headDim];
+      }
+      if (stats.length < 2 * rows) { // more heads that are narrower
+        stats = new float[2 * rows];
       }
     }
   }

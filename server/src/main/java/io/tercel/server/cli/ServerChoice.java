@@ -33,7 +33,7 @@ public final class ServerChoice {
       if (url != null) {
         throw new UserException("--url and --model: give one of them");
       }
-      return LocalServing.find().start(ModelLocator.locate(model));
+      return LocalServing.start(ModelLocator.locate(model));
     }
     URI address = address(url == null ? DEFAULT_URL : url);
     String key = apiKey == null ? System.getenv("TERCEL_API_KEY") : apiKey;

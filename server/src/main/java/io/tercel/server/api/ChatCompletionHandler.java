@@ -1,0 +1,120 @@
+package io.tercel.server.api;
+
+import io.tercel.server.api.wire.ChatCompletion;
+import io.tercel.server.api.wire.ChatMessage;
+import io.tercel.server.api.wire.Usage;
+import io.tercel.server.engine.EngineEvent.PromptScored;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** {@code POST /v1/chat/completions}. */
+final class ChatCompletionHandler implements Handler {
+  private final HttpServerConfig config;
+  private final ServedModel model;
+  private final Sequencing sequencing;
+  private final Logprobs logprobs;
+
+  ChatCompletionHandler(HttpServerConfig config, ServedModel model, ServerMetrics metrics) {
+    this.config = config;
+    this.model = model;
+    this.sequencing = new Sequencing(model, metrics);
+    this.logprobs = new Logprobs(model.tokenizer());
+  }
+
+  @Override
+  public void handle(Exchange exchange) throws InterruptedException {
+    long arrived = System.nanoTime();
+    ChatRequest request = ChatRequest.read(new RequestFields(exchange.readJson()), config, model);
+    CompletionId id = CompletionId.next("chatcmpl-", request.common().model(), config);
+    GenerationReader reader =
+        sequencing.submit(
+            exchange,
+            id.id(),
+            request.prompt(),
+            request.params(),
+            request.common(),
+            model.markers(),
+            request.startsThinking(),
+            arrived);
+    if (request.common().stream()) {
+      new ChatStream(request, id, logprobs, exchange).send(reader);
+    } else {
+      Whole whole = new Whole(request);
+      reader.readAll(whole);
+      exchange.json(200, whole.completion(id, usage(request, reader)));
+    }
+  }
+
+  static Usage usage(ChatRequest request, GenerationReader reader) {
+    return Usage.of(
+        request.prompt().length,
+        reader.numTokens(),
+        reader.cachedTokens(),
+        reader.reasoningTokens());
+  }
+
+  static @Nullable List<Integer> promptIds(ChatRequest request) {
+    return request.common().returnTokenIds()
+        ? Arrays.stream(request.prompt()).boxed().toList()
+        : null;
+  }
+
+  /** Gathers an answer that isn't streamed. */
+  private final class Whole implements GenerationReader.Sink {
+    private final ChatRequest request;
+    private final List<GatheredChoice> choices = new ArrayList<>();
+    private @Nullable PromptScored scores;
+
+    Whole(ChatRequest request) {
+      this.request = request;
+      for (int i = 0; i < request.params().n(); i++) {
+        choices.add(new GatheredChoice());
+      }
+    }
+
+    @Override
+    public void promptScored(PromptScored scored) {
+      scores = scored;
+    }
+
+    @Override
+    public void delta(ChoiceDelta delta) {
+      choices.get(delta.choice()).add(delta);
+    }
+
+    ChatCompletion completion(CompletionId id, Usage usage) {
+      List<ChatCompletion.Choice> all = new ArrayList<>();
+      for (int i = 0; i < choices.size(); i++) {
+        all.add(choice(i, choices.get(i)));
+      }
+      return new ChatCompletion(
+          id.id(),
+          "chat.completion",
+          id.created(),
+          id.model(),
+          all,
+          usage,
+          id.fingerprint(),
+          scores == null ? null : logprobs.prompt(scores.tokens()),
+          promptIds(request));
+    }
+
+    private ChatCompletion.Choice choice(int index, GatheredChoice choice) {
+      String thought = choice.reasoning();
+      String text = choice.text();
+      int top = request.topLogprobs();
+      return new ChatCompletion.Choice(
+          index,
+          ChatMessage.assistant(
+              // null says that the thought took all the tokens; "" that there was nothing to say
+              text.isEmpty() && !thought.isEmpty() ? null : text,
+              thought.isEmpty() ? null : thought),
+          top < 0 ? null : logprobs.chat(choice.tokens(), top),
+          choice.end().finishReason(),
+          choice.end().stopReason(),
+          request.common().returnTokenIds() ? Logprobs.ids(choice.tokens()) : null);
+    }
+  }
+}

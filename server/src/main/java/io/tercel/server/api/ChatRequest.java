@@ -1,0 +1,66 @@
+package io.tercel.server.api;
+
+import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.text.ReasoningParser.Markers;
+import java.util.List;
+
+/**
+ * A request of /v1/chat/completions, ready to be submitted.
+ *
+ * @param startsThinking whether the rendered prompt leaves the thought open
+ * @param topLogprobs likeliest tokens to report, or -1 for no log-probs at all
+ */
+@SuppressWarnings("ArrayRecordComponent") // never compared
+record ChatRequest(
+    CommonFields common,
+    int[] prompt,
+    boolean startsThinking,
+    int topLogprobs,
+    SamplingParams params) {
+  private static final List<String> LIMITS = List.of("max_completion_tokens", "max_tokens");
+
+  /**
+   * Reads and checks all fields, renders and tokenizes.
+   *
+   * @throws ApiException if it can't be run as it is
+   */
+  static ChatRequest read(RequestFields fields, HttpServerConfig config, ServedModel model) {
+    CommonFields common = CommonFields.read(fields, config);
+    if (fields.bool("echo", false)) {
+      throw ApiException.unsupported("echo", "echo is for /v1/completions");
+    }
+    int topLogprobs = topLogprobs(fields);
+    CommonFields.MaxTokens max = CommonFields.maxTokensField(fields, LIMITS, 1);
+    // read once before rendering, so that a bad value costs no tokenizing
+    SamplingReader sampling = new SamplingReader(fields, model.defaults());
+    int widest = max.value() < 0 ? model.maxModelLen() : max.value();
+    sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
+
+    String text = ChatPrompt.render(fields, model.chatTemplate());
+    int[] prompt = model.tokenizer().encode(text, fields.bool("add_special_tokens", false));
+    if (prompt.length == 0) {
+      throw ApiException.invalid("messages", "the chat template made an empty prompt of these");
+    }
+    if (prompt.length >= model.maxModelLen()) {
+      throw CommonFields.promptTooLong("messages", prompt.length, model.maxModelLen());
+    }
+    int maxTokens =
+        CommonFields.maxTokens(max, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
+    Markers markers = model.markers();
+    return new ChatRequest(
+        common,
+        prompt,
+        markers != null && markers.openAtEndOf(text),
+        topLogprobs,
+        sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs()));
+  }
+
+  private static int topLogprobs(RequestFields fields) {
+    boolean wanted = fields.bool("logprobs", false);
+    int top = fields.integer("top_logprobs", 0, 0, SamplingReader.MAX_LOGPROBS);
+    if (top > 0 && !wanted) {
+      throw ApiException.invalid("top_logprobs", "top_logprobs needs logprobs to be true");
+    }
+    return wanted ? top : -1;
+  }
+}

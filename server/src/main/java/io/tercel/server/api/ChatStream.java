@@ -1,0 +1,93 @@
+package io.tercel.server.api;
+
+import io.tercel.server.api.wire.ChatCompletionChunk;
+import io.tercel.server.api.wire.ChatDelta;
+import io.tercel.server.api.wire.UsageSlot;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** A chat answer as it is streamed: role, deltas, finish, for each choice; then the usage. */
+final class ChatStream implements GenerationReader.Sink {
+  private final ChatRequest request;
+  private final CompletionId id;
+  private final Logprobs logprobs;
+  private final SseWriter sse;
+  private final boolean[] begun;
+  private boolean promptIdsSent;
+
+  /** Begins the stream: from here on errors are events. */
+  ChatStream(ChatRequest request, CompletionId id, Logprobs logprobs, Exchange exchange) {
+    this.request = request;
+    this.id = id;
+    this.logprobs = logprobs;
+    this.sse = exchange.stream();
+    this.begun = new boolean[request.params().n()];
+  }
+
+  void send(GenerationReader reader) throws InterruptedException {
+    try {
+      reader.readAll(this);
+      if (request.common().includeUsage()) {
+        sse.event(chunk(List.of(), new UsageSlot(ChatCompletionHandler.usage(request, reader))));
+      }
+      sse.done();
+    } catch (ApiException e) {
+      sse.fail(e);
+    }
+  }
+
+  @Override
+  public void delta(ChoiceDelta delta) {
+    begin(delta.choice());
+    boolean says = !delta.text().isEmpty() || !delta.reasoning().isEmpty();
+    if (says || (delta.end() == null && !delta.tokens().isEmpty())) {
+      send(delta, ChatDelta.of(delta.text(), delta.reasoning()), null);
+    }
+    if (delta.end() != null) {
+      // the last chunk says nothing, but scores that no text went with still have to go
+      send(says ? withoutTokens(delta) : delta, ChatDelta.EMPTY, delta.end());
+    }
+  }
+
+  private void begin(int choice) {
+    if (!begun[choice]) {
+      begun[choice] = true;
+      emit(new ChatCompletionChunk.Choice(choice, ChatDelta.ROLE, null, null, null, null));
+    }
+  }
+
+  private static ChoiceDelta withoutTokens(ChoiceDelta delta) {
+    return new ChoiceDelta(delta.choice(), "", "", List.of(), delta.end());
+  }
+
+  private void send(ChoiceDelta delta, ChatDelta content, @Nullable ChoiceEnd end) {
+    boolean scored = request.topLogprobs() >= 0 && !delta.tokens().isEmpty();
+    emit(
+        new ChatCompletionChunk.Choice(
+            delta.choice(),
+            content,
+            scored ? logprobs.chat(delta.tokens(), request.topLogprobs()) : null,
+            end == null ? null : end.finishReason(),
+            end == null ? null : end.stopReason(),
+            request.common().returnTokenIds() ? Logprobs.ids(delta.tokens()) : null));
+  }
+
+  private void emit(ChatCompletionChunk.Choice choice) {
+    sse.event(chunk(List.of(choice), request.common().includeUsage() ? UsageSlot.EMPTY : null));
+  }
+
+  private ChatCompletionChunk chunk(
+      List<ChatCompletionChunk.Choice> choices, @Nullable UsageSlot usage) {
+    List<Integer> promptIds = promptIdsSent ? null : ChatCompletionHandler.promptIds(request);
+    promptIdsSent = true;
+    return new ChatCompletionChunk(
+        id.id(),
+        "chat.completion.chunk",
+        id.created(),
+        id.model(),
+        id.fingerprint(),
+        choices,
+        usage,
+        promptIds);
+  }
+}

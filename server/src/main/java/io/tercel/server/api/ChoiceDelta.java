@@ -1,0 +1,16 @@
+package io.tercel.server.api;
+
+import io.tercel.kernels.ops.TokenResult;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a choice gained: text that is final and the tokens behind it.
+ *
+ * @param reasoning text of the thought, may be empty
+ * @param text of the answer, may be empty
+ * @param tokens since the last delta
+ * @param end null while the choice goes on
+ */
+record ChoiceDelta(
+    int choice, String reasoning, String text, List<TokenResult> tokens, @Nullable ChoiceEnd end) {}

@@ -1,0 +1,11 @@
+package io.tercel.server.api;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a choice ended.
+ *
+ * @param finishReason stop or length
+ * @param stopReason the stop string, or the id among the request's stop_token_ids; else null
+ */
+record ChoiceEnd(String finishReason, @Nullable Object stopReason) {}

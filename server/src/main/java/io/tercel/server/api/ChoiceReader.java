@@ -1,0 +1,106 @@
+package io.tercel.server.api;
+
+import io.tercel.kernels.ops.TokenResult;
+import io.tercel.server.engine.EngineEvent.FinishReason;
+import io.tercel.server.engine.EngineEvent.Finished;
+import io.tercel.server.text.OutputText;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** One choice on its way from tokens to deltas. Not thread-safe. */
+final class ChoiceReader {
+  private final int choice;
+  private final OutputText output;
+  private final EndTokens endTokens;
+  private List<TokenResult> pending = new ArrayList<>();
+  private int numTokens;
+  private @Nullable ChoiceEnd end;
+
+  /**
+   * Which ids end a choice.
+   *
+   * @param eos the model's own, empty when they are to be ignored
+   * @param requested the request's
+   * @param shown whether their text belongs to the answer
+   */
+  record EndTokens(Set<Integer> eos, Set<Integer> requested, boolean shown) {
+    /** Whether the id ends the choice without a text of its own. */
+    boolean hides(int id) {
+      return !shown && (eos.contains(id) || requested.contains(id));
+    }
+
+    @Nullable Integer reason(int id) {
+      return id >= 0 && requested.contains(id) ? id : null;
+    }
+  }
+
+  ChoiceReader(int choice, OutputText output, EndTokens endTokens) {
+    this.choice = choice;
+    this.output = output;
+    this.endTokens = endTokens;
+  }
+
+  /**
+   * Takes a token; null while there is nothing to send. A delta with an end by a stop string means
+   * that the engine is to be told.
+   */
+  @Nullable ChoiceDelta token(TokenResult token) {
+    if (end != null) {
+      return null; // on its way when the stop string was found
+    }
+    numTokens++;
+    pending.add(token);
+    if (endTokens.hides(token.tokenId())) {
+      return null; // its end follows at once
+    }
+    OutputText.Delta delta = output.accept(token.tokenId());
+    if (delta.stop() != null) {
+      end = new ChoiceEnd("stop", delta.stop());
+    }
+    return delta.isEmpty() ? null : delta(delta);
+  }
+
+  /**
+   * Takes the engine's end; null if a stop string came before it.
+   *
+   * @throws ApiException if the choice was ended by neither the model nor the client
+   */
+  @Nullable ChoiceDelta finished(Finished event) {
+    if (end != null) {
+      return null;
+    }
+    if (event.reason() == FinishReason.ABORT) {
+      throw ApiException.unavailable("The server is shutting down.");
+    }
+    OutputText.Delta rest = output.finish();
+    if (rest.stop() != null) {
+      end = new ChoiceEnd("stop", rest.stop());
+    } else if (event.reason() == FinishReason.STOP) {
+      end = new ChoiceEnd("stop", endTokens.reason(event.stopTokenId()));
+    } else {
+      end = new ChoiceEnd("length", null);
+    }
+    return delta(rest);
+  }
+
+  private ChoiceDelta delta(OutputText.Delta text) {
+    List<TokenResult> tokens = pending;
+    pending = new ArrayList<>();
+    return new ChoiceDelta(choice, text.reasoning(), text.answer(), tokens, end);
+  }
+
+  /** Tokens so far, those of the stop included. */
+  int numTokens() {
+    return numTokens;
+  }
+
+  int reasoningTokens() {
+    return output.reasoningTokens();
+  }
+
+  @Nullable ChoiceEnd end() {
+    return end;
+  }
+}

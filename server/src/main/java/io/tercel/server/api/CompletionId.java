@@ -1,0 +1,17 @@
+package io.tercel.server.api;
+
+import java.util.UUID;
+
+/**
+ * What is the same in every chunk of an answer.
+ *
+ * @param created in seconds since 1970
+ */
+record CompletionId(String id, long created, String model, String fingerprint) {
+
+  static CompletionId next(String prefix, String model, HttpServerConfig config) {
+    String id = prefix + UUID.randomUUID().toString().replace("-", "");
+    return new CompletionId(
+        id, System.currentTimeMillis() / 1000, model, config.systemFingerprint());
+  }
+}

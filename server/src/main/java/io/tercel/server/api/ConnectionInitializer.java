@@ -1,0 +1,69 @@
+package io.tercel.server.api;
+
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
+import io.netty.channel.socket.SocketChannel;
+import io.netty.handler.codec.http.HttpDecoderConfig;
+import io.netty.handler.codec.http.HttpRequestDecoder;
+import io.netty.handler.codec.http.HttpResponseEncoder;
+import io.netty.util.concurrent.GlobalEventExecutor;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * Sets up each accepted connection, as long as there are not too many.
+ *
+ * <p>Decoder and encoder are apart, not an {@code HttpServerCodec}: that one pairs answers with
+ * requests to treat HEAD, and counts an interim 100 as an answer. {@link Exchange} treats HEAD
+ * itself.
+ */
+final class ConnectionInitializer extends ChannelInitializer<SocketChannel> {
+  private static final int MAX_REQUEST_LINE = 8 << 10;
+  private static final int CHUNK = 64 << 10;
+  private static final String BODY =
+      "{\"error\":{\"message\":\"Too many connections are open.\",\"type\":\"server_error\","
+          + "\"param\":null,\"code\":\"service_unavailable\"}}";
+  private static final byte[] FULL =
+      ("HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 2\r\n"
+              + "connection: close\r\ncontent-length: "
+              + BODY.length()
+              + "\r\n\r\n"
+              + BODY)
+          .getBytes(StandardCharsets.US_ASCII);
+
+  private final ServerContext server;
+  private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
+
+  ConnectionInitializer(ServerContext server) {
+    this.server = server;
+  }
+
+  @Override
+  protected void initChannel(SocketChannel channel) {
+    if (open.size() >= server.limits().maxConnections()) {
+      channel.writeAndFlush(Unpooled.wrappedBuffer(FULL)).addListener(ChannelFutureListener.CLOSE);
+      return;
+    }
+    open.add(channel);
+    channel
+        .pipeline()
+        .addLast(
+            new HttpRequestDecoder(
+                new HttpDecoderConfig()
+                    .setMaxInitialLineLength(MAX_REQUEST_LINE)
+                    .setMaxHeaderSize(server.limits().maxHeaderBytes())
+                    .setMaxChunkSize(CHUNK)),
+            new HttpResponseEncoder(),
+            new HttpConnection(server));
+  }
+
+  int open() {
+    return open.size();
+  }
+
+  void closeAll() {
+    open.close().awaitUninterruptibly();
+  }
+}

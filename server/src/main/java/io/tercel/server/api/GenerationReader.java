@@ -1,0 +1,157 @@
+package io.tercel.server.api;
+
+import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.EngineEvent;
+import io.tercel.server.engine.EngineEvent.Failed;
+import io.tercel.server.engine.EngineEvent.Finished;
+import io.tercel.server.engine.EngineEvent.PromptScored;
+import io.tercel.server.engine.EngineEvent.Token;
+import io.tercel.server.engine.Generation;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Takes the events of one generation until all its choices have ended and makes deltas of them, for
+ * streamed and whole answers alike. Used by one thread.
+ */
+final class GenerationReader {
+  private static final Logger log = LoggerFactory.getLogger(GenerationReader.class);
+
+  private final Engine engine;
+  private final Generation generation;
+  private final List<ChoiceReader> choices;
+  private final ChoiceClock[] clocks;
+  private final ServerMetrics metrics;
+  private final Exchange exchange;
+  private @Nullable PromptScored promptScores;
+
+  /** Gets what the reader reads. */
+  interface Sink {
+
+    /** The prompt's scores, before any delta, where they were asked for. */
+    default void promptScored(PromptScored scores) {}
+
+    void delta(ChoiceDelta delta);
+  }
+
+  /**
+   * A reader for all choices of a generation.
+   *
+   * @param arrived when the request came, by {@link System#nanoTime}
+   */
+  GenerationReader(
+      Engine engine,
+      Generation generation,
+      List<ChoiceReader> choices,
+      ServerMetrics metrics,
+      Exchange exchange,
+      long arrived) {
+    this.engine = engine;
+    this.generation = generation;
+    this.choices = choices;
+    this.metrics = metrics;
+    this.exchange = exchange;
+    this.clocks = new ChoiceClock[choices.size()];
+    for (int i = 0; i < clocks.length; i++) {
+      clocks[i] = new ChoiceClock(metrics, arrived);
+    }
+  }
+
+  /**
+   * Reads to the end.
+   *
+   * @throws ApiException if the engine failed or shuts down
+   * @throws ClientGoneException if nobody reads any more
+   */
+  void readAll(Sink sink) throws InterruptedException {
+    boolean ended = false;
+    try {
+      for (int open = choices.size(); open > 0; ) {
+        EngineEvent event = generation.take();
+        if (exchange.gone()) {
+          throw new ClientGoneException("the client closed");
+        }
+        switch (event) {
+          case PromptScored scores -> {
+            promptScores = scores;
+            sink.promptScored(scores);
+          }
+          case Token token -> token(token, sink);
+          case Finished finished -> {
+            open--;
+            finished(finished, sink);
+          }
+          case Failed failed -> {
+            countUnfinished("error");
+            throw failure(failed.message());
+          }
+        }
+      }
+      ended = true;
+    } finally {
+      if (!ended) {
+        generation.cancel();
+        countUnfinished("abort");
+      }
+    }
+  }
+
+  private ApiException failure(String message) {
+    log.error("request {} failed: {}", generation.id(), message);
+    return engine.ready()
+        ? ApiException.failed(message)
+        : ApiException.unavailable(message); // elsewhere, or later, it may work
+  }
+
+  private void token(Token token, Sink sink) {
+    ChoiceReader choice = choices.get(token.choice());
+    if (choice.end() != null) {
+      return;
+    }
+    clocks[token.choice()].token();
+    ChoiceDelta delta = choice.token(token.result());
+    if (delta == null) {
+      return;
+    }
+    if (delta.end() != null) { // by a stop string, which the engine knows nothing of
+      generation.cancel(token.choice());
+      clocks[token.choice()].finished(delta.end().finishReason(), choice.numTokens());
+    }
+    sink.delta(delta);
+  }
+
+  private void finished(Finished finished, Sink sink) {
+    ChoiceReader choice = choices.get(finished.choice());
+    ChoiceDelta delta = choice.finished(finished);
+    if (delta != null && delta.end() != null) {
+      clocks[finished.choice()].finished(delta.end().finishReason(), choice.numTokens());
+      sink.delta(delta);
+    }
+  }
+
+  private void countUnfinished(String reason) {
+    for (int i = 0; i < clocks.length; i++) {
+      clocks[i].finished(reason, choices.get(i).numTokens());
+    }
+  }
+
+  /** Ends it early, from any thread; its own thread still reads to the end. */
+  void cancel() {
+    generation.cancel();
+  }
+
+  /** Prompt tokens that came from the prefix cache, as far as the engine says. */
+  int cachedTokens() {
+    return promptScores == null ? 0 : promptScores.cachedTokens();
+  }
+
+  int numTokens() {
+    return choices.stream().mapToInt(ChoiceReader::numTokens).sum();
+  }
+
+  int reasoningTokens() {
+    return choices.stream().mapToInt(ChoiceReader::reasoningTokens).sum();
+  }
+}

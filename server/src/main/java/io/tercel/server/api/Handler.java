@@ -1,0 +1,13 @@
+package io.tercel.server.api;
+
+/** Answers the requests of one route; runs on the request's own virtual thread and may block. */
+@FunctionalInterface
+interface Handler {
+
+  /**
+   * Answers. What it throws becomes an error answer, or ends the stream if one has begun.
+   *
+   * @throws Exception anything; an {@link ApiException} says its status itself
+   */
+  void handle(Exchange exchange) throws Exception;
+}

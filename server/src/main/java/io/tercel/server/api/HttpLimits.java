@@ -1,0 +1,49 @@
+package io.tercel.server.api;
+
+import java.time.Duration;
+
+/**
+ * What one client, or all of them together, may take of the server.
+ *
+ * @param maxBodyBytes a longer request body is a 413
+ * @param maxHeaderBytes a longer header block is a 431
+ * @param maxConnections open at once; one more is told 503 and closed
+ * @param maxBufferedBytes bodies in memory at once, all connections together; more is a 503
+ * @param maxChoices sequences that one request may ask for: n times its prompts
+ * @param idleTimeout how long a connection may wait between requests
+ * @param bodyTimeout how long a request may take to arrive once its head is there
+ * @param writeTimeout how long a client may let its answer wait unread
+ * @param keepAlive a stream that is silent for this long gets a comment
+ */
+public record HttpLimits(
+    int maxBodyBytes,
+    int maxHeaderBytes,
+    int maxConnections,
+    long maxBufferedBytes,
+    int maxChoices,
+    Duration idleTimeout,
+    Duration bodyTimeout,
+    Duration writeTimeout,
+    Duration keepAlive) {
+
+  public static final HttpLimits DEFAULT =
+      new HttpLimits(
+          32 << 20,
+          32 << 10,
+          1024,
+          256L << 20,
+          128,
+          Duration.ofSeconds(75),
+          Duration.ofSeconds(120),
+          Duration.ofSeconds(60),
+          Duration.ofSeconds(10));
+
+  public HttpLimits {
+    if (maxBodyBytes < 1 || maxHeaderBytes < 1 || maxConnections < 1 || maxChoices < 1) {
+      throw new IllegalArgumentException("limits must be positive");
+    }
+    if (maxBufferedBytes < maxBodyBytes) {
+      throw new IllegalArgumentException("maxBufferedBytes must hold at least one body");
+    }
+  }
+}

@@ -1,0 +1,51 @@
+package io.tercel.server.api;
+
+import io.tercel.server.api.wire.Version;
+import java.util.function.BooleanSupplier;
+
+/** Which routes there are; wires their handlers. */
+final class Routes {
+  private final HttpServerConfig config;
+  private final ServedModel model;
+  private final ServerMetrics metrics;
+  private final BooleanSupplier ready;
+
+  Routes(HttpServerConfig config, ServedModel model, ServerMetrics metrics, BooleanSupplier ready) {
+    this.config = config;
+    this.model = model;
+    this.metrics = metrics;
+    this.ready = ready;
+  }
+
+  void addTo(Router router) {
+    ModelsHandler models = new ModelsHandler(config, model);
+    router
+        .post("/v1/chat/completions", admitted(new ChatCompletionHandler(config, model, metrics)))
+        .post("/v1/completions", admitted(new CompletionHandler(config, model, metrics)))
+        .get("/v1/models", models::list)
+        .getBelow("/v1/models/", models::one)
+        .openGet("/health", exchange -> exchange.text(200, "text/plain; charset=utf-8", ""))
+        .get("/ready", this::ready)
+        .get(
+            "/metrics",
+            exchange ->
+                exchange.text(200, "text/plain; version=0.0.4; charset=utf-8", metrics.text()))
+        .get("/version", exchange -> exchange.json(200, new Version(config.version())));
+  }
+
+  private Handler admitted(Handler handler) {
+    return exchange -> {
+      if (!ready.getAsBoolean()) {
+        throw ApiException.unavailable("The server is not ready, or shutting down.");
+      }
+      handler.handle(exchange);
+    };
+  }
+
+  private void ready(Exchange exchange) {
+    if (!ready.getAsBoolean()) {
+      throw ApiException.unavailable("The server is not ready, or shutting down.");
+    }
+    exchange.text(200, "text/plain; charset=utf-8", "");
+  }
+}

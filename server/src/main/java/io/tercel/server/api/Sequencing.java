@@ -1,0 +1,64 @@
+package io.tercel.server.api;
+
+import io.tercel.server.engine.Generation;
+import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.text.OutputText;
+import io.tercel.server.text.ReasoningParser;
+import io.tercel.server.text.ReasoningParser.Markers;
+import io.tercel.server.text.StopMatcher;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Submits prompts to the engine and reads what comes back; both completion routes use it. */
+final class Sequencing {
+  private final ServedModel model;
+  private final ServerMetrics metrics;
+
+  Sequencing(ServedModel model, ServerMetrics metrics) {
+    this.model = model;
+    this.metrics = metrics;
+  }
+
+  /**
+   * Submits a prompt; from then on the client's leaving cancels it.
+   *
+   * @param markers where a thought is to be split off, else null
+   * @param startsThinking whether the prompt leaves the thought open
+   * @param arrived when the request came, by {@link System#nanoTime}
+   */
+  @SuppressWarnings("TooManyParameters")
+  GenerationReader submit(
+      Exchange exchange,
+      String id,
+      int[] prompt,
+      SamplingParams params,
+      CommonFields common,
+      @Nullable Markers markers,
+      boolean startsThinking,
+      long arrived) {
+    Generation generation = model.engine().submit(new GenerationRequest(id, prompt, params));
+    exchange.whenGone(generation::cancel);
+    metrics.prompt(prompt.length);
+    ChoiceReader.EndTokens endTokens =
+        new ChoiceReader.EndTokens(
+            params.ignoreEos() ? Set.of() : model.eosTokenIds(),
+            params.stopTokenIds(),
+            common.includeStop());
+    List<ChoiceReader> choices = new ArrayList<>(params.n());
+    for (int i = 0; i < params.n(); i++) {
+      OutputText output =
+          new OutputText(
+              model.tokenizer().detokenizer(common.skipSpecialTokens()),
+              markers == null
+                  ? Optional.empty()
+                  : Optional.of(new ReasoningParser(markers, startsThinking)),
+              new StopMatcher(common.stops(), common.includeStop()));
+      choices.add(new ChoiceReader(i, output, endTokens));
+    }
+    return new GenerationReader(model.engine(), generation, choices, metrics, exchange, arrived);
+  }
+}

@@ -1,0 +1,34 @@
+package io.tercel.server.api;
+
+import io.tercel.kernels.format.GenerationDefaults;
+import io.tercel.server.engine.Engine;
+import io.tercel.server.text.ChatTemplate;
+import io.tercel.server.text.ReasoningParser.Markers;
+import io.tercel.server.text.Tokenizer;
+import java.time.Instant;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model as requests need it: text on both sides of an engine.
+ *
+ * @param chatTemplate null for a model that has none; chat is refused then
+ * @param eosTokenIds the model's own end tokens, the same that the engine has
+ * @param markers around a thought; null for a model that doesn't think aloud
+ * @param maxModelLen prompt and output tokens together
+ * @param created when it was loaded
+ */
+public record ServedModel(
+    Tokenizer tokenizer,
+    @Nullable ChatTemplate chatTemplate,
+    Engine engine,
+    GenerationDefaults defaults,
+    Set<Integer> eosTokenIds,
+    @Nullable Markers markers,
+    int maxModelLen,
+    Instant created) {
+
+  public ServedModel {
+    eosTokenIds = Set.copyOf(eosTokenIds);
+  }
+}

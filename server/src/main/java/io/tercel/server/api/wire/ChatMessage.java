@@ -1,0 +1,24 @@
+package io.tercel.server.api.wire;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the assistant said, and thought.
+ *
+ * @param content null when it only thought
+ * @param reasoning the same as reasoningContent: both spellings are in use
+ */
+public record ChatMessage(
+    String role,
+    @Nullable String content,
+    @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable String reasoning,
+    @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("reasoning_content")
+        @Nullable String reasoningContent,
+    @Nullable String refusal) {
+
+  public static ChatMessage assistant(@Nullable String content, @Nullable String reasoning) {
+    return new ChatMessage("assistant", content, reasoning, reasoning, null);
+  }
+}

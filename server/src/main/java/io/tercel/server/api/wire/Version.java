@@ -1,0 +1,4 @@
+package io.tercel.server.api.wire;
+
+/** The server's version. */
+public record Version(String version) {}

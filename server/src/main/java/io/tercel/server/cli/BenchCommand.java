@@ -1,0 +1,202 @@
+package io.tercel.server.cli;
+
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.memory.ModelShapes;
+import io.tercel.kernels.memory.RandomWeights;
+import io.tercel.kernels.memory.WeightPlan;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Backend;
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/**
+ * {@code tercel bench}: the engine's speed on random weights of a named shape, beside what the
+ * memory can give.
+ */
+@CommandLine.Command(
+    name = "bench",
+    description = {
+      "Measures the backend on random weights of a named shape.",
+      "First measures this machine's read bandwidth; decode prints its own share of it."
+    },
+    mixinStandardHelpOptions = true)
+public final class BenchCommand implements Command {
+  @Spec private @Nullable CommandSpec spec;
+
+  @Parameters(paramLabel = "TEST", description = "decode, prefill or batch")
+  private String test = "decode";
+
+  @Option(
+      names = "--shape",
+      description = "qwen3-0.6b, qwen3-4b or r1-1.5b (default: ${DEFAULT-VALUE})")
+  private String shape = "qwen3-0.6b";
+
+  @Option(
+      names = "--format",
+      description = "linear weights: w3g128, bf16, fp16 or fp32 (default: ${DEFAULT-VALUE})")
+  private String format = "w3g128";
+
+  @Option(
+      names = "--context",
+      description = "tokens before the measured ones (default: ${DEFAULT-VALUE})")
+  private int context = 128;
+
+  @Option(
+      names = "--prompt",
+      description = "tokens of the prefill test (default: ${DEFAULT-VALUE})")
+  private int prompt = 512;
+
+  @Option(
+      names = "--batch",
+      split = ",",
+      description = "streams of the batch test (default: 1,8,32)")
+  private int[] batch = {1, 8, 32};
+
+  @Option(names = "--tokens", description = "tokens measured in a run (default: ${DEFAULT-VALUE})")
+  private int tokens = 32;
+
+  @Option(names = "--runs", description = "runs; the median counts (default: ${DEFAULT-VALUE})")
+  private int runs = 5;
+
+  @Mixin private final ModelOptions options = new ModelOptions();
+
+  @Override
+  public Integer call() {
+    ModelConfig config = config();
+    QuantFormat linears = linears();
+    checkCounts();
+    options.maxModelLen =
+        Math.min(config.maxPositionEmbeddings(), Math.max(context + tokens, prompt) + 16);
+    int most = test.equals("batch") ? java.util.Arrays.stream(batch).max().orElse(1) : 1;
+    options.maxNumSeqs = most;
+    options.maxNumBatchedTokens = Math.max(options.maxNumBatchedTokens, most);
+    PrintWriter out =
+        spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
+    double bandwidth = ReadBandwidth.measure(options.threads);
+    out.printf(
+        Locale.ROOT, "read bandwidth  %.1f GB/s, %d threads%n", bandwidth / 1e9, options.threads);
+    WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16);
+    ServingPlan serving = ServingPlan.of(config, plan, options, MachineMemory.available());
+    try (WeightStore weights = RandomWeights.create(config, linears, QuantFormat.Dense.BF16, 1);
+        Backend backend = Backends.open(weights, serving, options)) {
+      out.printf(
+          Locale.ROOT,
+          "%s, %s linears, bf16 head, %s backend, %s KV, weights %s%n",
+          shape,
+          linears.label(),
+          backend.name(),
+          serving.kv().type().label(),
+          ByteSize.format(weights.bytes()));
+      out.flush();
+      run(new StepBench(backend, config, runs), out, bandwidth, weights, serving);
+    }
+    return 0;
+  }
+
+  private void run(
+      StepBench bench, PrintWriter out, double bandwidth, WeightStore weights, ServingPlan plan) {
+    switch (test) {
+      case "decode" -> {
+        StepBench.Result r = bench.decode(1, context, tokens);
+        double read = readBytes(weights, plan, 1);
+        out.printf(
+            Locale.ROOT,
+            "decode@%d  %.2f tok/s median (min %.2f, max %.2f, %d runs), %.1f ms a token, %.0f %% of the read"
+                + " limit (%.1f tok/s)%n",
+            context,
+            r.median(),
+            r.min(),
+            r.max(),
+            runs,
+            1e3 / r.median(),
+            100 * r.median() * read / bandwidth,
+            bandwidth / read);
+      }
+      case "prefill" -> {
+        StepBench.Result r = bench.prefill(prompt, options.maxNumBatchedTokens);
+        out.printf(
+            Locale.ROOT,
+            "prefill %d  %.1f tok/s median (min %.1f, max %.1f, %d runs)%n",
+            prompt,
+            r.median(),
+            r.min(),
+            r.max(),
+            runs);
+      }
+      default -> batches(bench, out);
+    }
+    out.flush();
+  }
+
+  private void batches(StepBench bench, PrintWriter out) {
+    double one = 0;
+    for (int streams : batch) {
+      StepBench.Result r = bench.decode(streams, context, Math.max(4, tokens / 2));
+      one = one == 0 ? r.median() / streams : one;
+      out.printf(
+          Locale.ROOT,
+          "batch %-3d @%d  %.1f tok/s median (min %.1f, max %.1f), %.2fx of one stream%n",
+          streams,
+          context,
+          r.median(),
+          r.min(),
+          r.max(),
+          r.median() / one);
+      out.flush();
+    }
+  }
+
+  /**
+   * What a decode step must read: every matrix but an untied embedding, and the context's keys and
+   * values.
+   */
+  private double readBytes(WeightStore weights, ServingPlan plan, int streams) {
+    boolean tied = weights.head().weight() == weights.embedding();
+    long embedding = tied ? 0 : weights.embedding().segment().byteSize();
+    return weights.bytes() - embedding + (double) streams * context * plan.kv().tokenBytes();
+  }
+
+  private ModelConfig config() {
+    if (!List.of("decode", "prefill", "batch").contains(test)) {
+      throw new UserException("bench: no test '" + test + "'; choose decode, prefill or batch");
+    }
+    if (!ModelShapes.names().contains(shape)) {
+      throw new UserException(
+          "--shape: no '%s'; choose one of %s"
+              .formatted(shape, String.join(", ", ModelShapes.names())));
+    }
+    return ModelShapes.byName(shape);
+  }
+
+  private QuantFormat linears() {
+    if (format.equals(QuantFormat.Grouped.W3G128.label())) {
+      return QuantFormat.Grouped.W3G128;
+    }
+    for (QuantFormat.Dense dense : QuantFormat.Dense.values()) {
+      if (dense.label().equals(format)) {
+        return dense;
+      }
+    }
+    throw new UserException("--format: no '" + format + "'; choose w3g128, bf16, fp16 or fp32");
+  }
+
+  private void checkCounts() {
+    if (context < 1 || prompt < 1 || tokens < 1 || runs < 1) {
+      throw new UserException("--context, --prompt, --tokens and --runs must be at least 1");
+    }
+    for (int streams : batch) {
+      if (streams < 1) {
+        throw new UserException("--batch: " + streams + " streams; at least 1");
+      }
+    }
+  }
+}

@@ -1,0 +1,208 @@
+package io.tercel.server.cli;
+
+import io.tercel.server.api.HttpLimits;
+import io.tercel.server.api.HttpServer;
+import io.tercel.server.api.HttpServerConfig;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code tercel serve}: one model over the OpenAI HTTP API, until SIGTERM. */
+@CommandLine.Command(
+    name = "serve",
+    description = "Serves a model over the OpenAI HTTP API.",
+    mixinStandardHelpOptions = true)
+public final class ServeCommand implements Command {
+  private static final String VERSION = "0.1.0";
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(
+      names = "--model",
+      paramLabel = "DIR",
+      description =
+          "a directory with a Hugging Face checkpoint (Qwen2 or Qwen3; 16 or 32 bit, or GPTQ 3-bit)")
+  private @Nullable String model;
+
+  @Option(
+      names = "--served-model-name",
+      paramLabel = "NAME",
+      split = ",",
+      description =
+          "what clients call it (default: the directory's name); several, separated by commas")
+  private List<String> names = List.of();
+
+  @Option(
+      names = "--host",
+      description = "address to bind (default: ${DEFAULT-VALUE}, this machine alone)")
+  private String host = "127.0.0.1";
+
+  @Option(names = "--port", description = "port; 0 picks a free one (default: ${DEFAULT-VALUE})")
+  private int port = 8000;
+
+  @Option(
+      names = "--api-key",
+      paramLabel = "KEY",
+      defaultValue = "${env:TERCEL_API_KEY}",
+      description = "asked of every client (default: TERCEL_API_KEY from the environment)")
+  private @Nullable String apiKey;
+
+  @Option(
+      names = "--chat-template",
+      paramLabel = "FILE",
+      description = "used in place of the model's own")
+  private @Nullable Path chatTemplate;
+
+  @Option(
+      names = "--drain-timeout",
+      paramLabel = "SECONDS",
+      description = "how long running requests may go on after SIGTERM (default: ${DEFAULT-VALUE})")
+  private int drainTimeout = 30;
+
+  @Option(names = "--plan", description = "print what it will take, and stop")
+  private boolean planOnly;
+
+  @Mixin private final ModelOptions options = new ModelOptions();
+
+  @Override
+  public Integer call() throws InterruptedException {
+    PrintWriter out =
+        spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
+    if (model == null) {
+      throw new UserException(
+          "pass --model DIR, a folder with a Hugging Face checkpoint, or --model ORG/NAME of the hub");
+    }
+    if (port < 0 || port > 65_535) {
+      throw new UserException("--port: " + port + " is no port; 0 to 65535");
+    }
+    Path directory = ModelLocator.locate(model);
+    if (planOnly) {
+      out.print(RunningModel.plan(directory, options).table());
+      out.flush();
+      return 0;
+    }
+    serve(directory, out);
+    return 0;
+  }
+
+  private void serve(Path directory, PrintWriter out) throws InterruptedException {
+    long start = System.nanoTime();
+    CountDownLatch stop = new CountDownLatch(1);
+    CountDownLatch stopped = new CountDownLatch(1);
+    try (RunningModel running =
+        RunningModel.open(directory, options, chatTemplate, new LoadBar(System.err))) {
+      try (HttpServer server =
+          new HttpServer(
+              httpConfig(host, port, apiKey, served(directory), drainTimeout, running),
+              running.served())) {
+        server.start();
+        Runtime.getRuntime()
+            .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
+        announce(out, directory, running, server, (System.nanoTime() - start) / 1e9);
+        stop.await();
+        out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
+        out.flush();
+        server.drain();
+      } catch (IOException e) {
+        throw new UserException(String.valueOf(e.getMessage()), e);
+      }
+    }
+    out.println("Stopped.");
+    out.flush();
+    stopped.countDown();
+  }
+
+  private List<String> served(Path directory) {
+    return names.isEmpty() ? List.of(nameOf(directory)) : names;
+  }
+
+  /** The JVM ends when its hooks have: this one waits until everything is closed. */
+  private static void await(CountDownLatch stop, CountDownLatch stopped) {
+    stop.countDown();
+    try {
+      stopped.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** What the HTTP layer is told; {@code key} may be null or empty for none. */
+  static HttpServerConfig httpConfig(
+      String host,
+      int port,
+      @Nullable String key,
+      List<String> names,
+      int drainSeconds,
+      RunningModel running) {
+    return new HttpServerConfig(
+        host,
+        port,
+        key == null || key.isEmpty() ? null : key,
+        names,
+        HttpLimits.DEFAULT,
+        Duration.ofSeconds(drainSeconds),
+        VERSION,
+        "tercel-" + VERSION + "-" + running.backendName() + "-w0");
+  }
+
+  /** What a model is called when nobody names it: its folder, or ORG/NAME in the hub's cache. */
+  static String nameOf(Path directory) {
+    Path path = directory.toAbsolutePath().normalize();
+    for (Path at = path; at != null; at = at.getParent()) {
+      String name = at.getFileName() == null ? "" : at.getFileName().toString();
+      if (name.startsWith("models--")) {
+        return name.substring("models--".length()).replace("--", "/");
+      }
+    }
+    return path.getFileName() == null ? "model" : path.getFileName().toString();
+  }
+
+  private void announce(
+      PrintWriter out, Path directory, RunningModel running, HttpServer server, double seconds) {
+    ServingPlan plan = running.plan();
+    String name = served(directory).getFirst();
+    out.printf(
+        "Serving %s on http://%s:%d/v1 (%s backend, %s weights, %s KV for %d tokens, context %d), ready in %.1f s.%n",
+        name,
+        host,
+        server.port(),
+        running.backendName(),
+        ByteSize.format(plan.weights().offHeapBytes()),
+        plan.kv().type().label(),
+        plan.kvTokens(),
+        plan.maxModelLen(),
+        seconds);
+    out.printf(
+        "Try: curl http://%s:%d/v1/chat/completions -H 'content-type: application/json'%s -d"
+            + " '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}'%n",
+        host,
+        server.port(),
+        apiKey == null || apiKey.isEmpty() ? "" : " -H \"authorization: Bearer $TERCEL_API_KEY\"",
+        name,
+        "What is 412 + 358?");
+    if ((apiKey == null || apiKey.isEmpty()) && !isLoopback(host)) {
+      out.println(
+          "Warning: bound to " + host + " without --api-key; everyone who reaches it may use it.");
+    }
+    out.flush();
+  }
+
+  private static boolean isLoopback(String host) {
+    try {
+      return InetAddress.getByName(host).isLoopbackAddress();
+    } catch (UnknownHostException e) {
+      return false;
+    }
+  }
+}

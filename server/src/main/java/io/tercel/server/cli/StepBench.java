@@ -1,0 +1,114 @@
+package io.tercel.server.cli;
+
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.SamplingPlan;
+import io.tercel.kernels.ops.SamplingRow;
+import io.tercel.kernels.ops.StepBatch;
+import java.util.Arrays;
+import java.util.Random;
+
+/**
+ * Drives a backend step by step with random tokens and times it; whole steps, sampling included.
+ */
+final class StepBench {
+  /** Steps before the first measured run: the compiler's share. */
+  private static final int WARM_UP_TOKENS = 60;
+
+  private final Backend backend;
+  private final ModelConfig config;
+  private final int runs;
+  private final Random random = new Random(1);
+  private final StepBatch batch = new StepBatch();
+  private final SamplingPlan plan = new SamplingPlan();
+
+  /** Tokens a second over some runs. */
+  record Result(double median, double min, double max) {
+    static Result of(double[] rates) {
+      double[] sorted = rates.clone();
+      Arrays.sort(sorted);
+      return new Result(sorted[sorted.length / 2], sorted[0], sorted[sorted.length - 1]);
+    }
+  }
+
+  StepBench(Backend backend, ModelConfig config, int runs) {
+    this.backend = backend;
+    this.config = config;
+    this.runs = runs;
+  }
+
+  /** So many streams decode so many tokens each, from a context of that length on. */
+  Result decode(int streams, int context, int tokens) {
+    int blocks = Math.ceilDiv(context + tokens + 1, backend.blockSize());
+    int[][] tables = new int[streams][blocks];
+    for (int s = 0; s < streams; s++) {
+      for (int b = 0; b < blocks; b++) {
+        tables[s][b] = s * blocks + b;
+      }
+    }
+    for (int[] table : tables) {
+      for (int at = 0; at < context; at += 256) {
+        chunk(table, at, Math.min(256, context - at), false);
+      }
+    }
+    for (int i = 0; i < WARM_UP_TOKENS; i++) {
+      oneEach(tables, context + i % tokens);
+    }
+    double[] rates = new double[runs];
+    for (int run = 0; run < runs; run++) {
+      long start = System.nanoTime();
+      for (int i = 0; i < tokens; i++) {
+        oneEach(tables, context + i);
+      }
+      rates[run] = streams * tokens * 1e9 / (System.nanoTime() - start);
+    }
+    return Result.of(rates);
+  }
+
+  /** One prompt, in chunks of the step's budget. */
+  Result prefill(int prompt, int budget) {
+    int[] table = new int[Math.ceilDiv(prompt, backend.blockSize())];
+    Arrays.setAll(table, i -> i);
+    double[] rates = new double[runs];
+    for (int run = -2; run < runs; run++) {
+      long start = System.nanoTime();
+      for (int at = 0; at < prompt; at += budget) {
+        int count = Math.min(budget, prompt - at);
+        chunk(table, at, count, at + count == prompt);
+      }
+      if (run >= 0) {
+        rates[run] = prompt * 1e9 / (System.nanoTime() - start);
+      }
+    }
+    return Result.of(rates);
+  }
+
+  private void chunk(int[] table, int from, int count, boolean sample) {
+    batch.clear();
+    plan.clear();
+    batch.beginSequence(table);
+    int row = 0;
+    for (int i = 0; i < count; i++) {
+      row = batch.addToken(random.nextInt(config.vocabSize()), from + i);
+    }
+    if (sample) {
+      plan.add(greedy(row, from + count));
+    }
+    backend.step(batch, plan);
+  }
+
+  private void oneEach(int[][] tables, int position) {
+    batch.clear();
+    plan.clear();
+    for (int[] table : tables) {
+      batch.beginSequence(table);
+      int row = batch.addToken(random.nextInt(config.vocabSize()), position);
+      plan.add(greedy(row, position + 1));
+    }
+    backend.step(batch, plan);
+  }
+
+  private static SamplingRow greedy(int row, int position) {
+    return new SamplingRow(row, -1, 0, 1, 0, 0, 0, 0, position, null, null, null, 0);
+  }
+}

@@ -1,0 +1,59 @@
+package io.tercel.server.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class MetricsTest {
+  private static final String LABEL = "{model_name=\"tercel/tiny\",";
+
+  @Test
+  void namesAreThoseOfVllm() throws Exception {
+    try (TestServer server = TestServer.start()) {
+      String idle = server.get("/metrics").body();
+      for (String reason : List.of("stop", "length", "abort", "error")) {
+        assertTrue(
+            idle.contains(
+                "vllm:request_success_total" + LABEL + "finished_reason=\"" + reason + "\",} 0.0"),
+            reason);
+      }
+      assertEquals(200, server.chat("\"n\": 2, \"max_tokens\": 5").statusCode());
+      assertEquals(200, server.chat("").statusCode());
+      String text = server.get("/metrics").body();
+      for (String line :
+          List.of(
+              "vllm:num_requests_running" + LABEL + "} 0.0",
+              "vllm:num_requests_waiting" + LABEL + "} 0.0",
+              "vllm:kv_cache_usage_perc" + LABEL + "} 0.0",
+              "vllm:generation_tokens_total" + LABEL + "} 35.0",
+              "vllm:num_preemptions_total" + LABEL + "} 0.0",
+              "vllm:request_success_total" + LABEL + "finished_reason=\"length\",} 2.0",
+              "vllm:request_success_total" + LABEL + "finished_reason=\"stop\",} 1.0",
+              "vllm:time_to_first_token_seconds_count" + LABEL + "} 3.0",
+              "vllm:inter_token_latency_seconds_count" + LABEL + "} 32.0",
+              "vllm:e2e_request_latency_seconds_count" + LABEL + "} 3.0",
+              "vllm:request_decode_time_seconds_count" + LABEL + "} 3.0",
+              "vllm:request_prompt_tokens_count" + LABEL + "} 2.0",
+              "vllm:request_generation_tokens_sum" + LABEL + "} 35.0",
+              "# TYPE vllm:prompt_tokens_total counter")) {
+        assertTrue(text.contains(line), line + " in\n" + text);
+      }
+      assertFalse(text.contains("_total_total"));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"/v1/models/tercel/tiny", "/v1/models/tercel%2Ftiny", "/v1/models/alias"})
+  void model_byItsId(String path) throws Exception {
+    try (TestServer server = TestServer.start()) {
+      var response = server.get(path);
+      assertEquals(200, response.statusCode());
+      assertTrue(response.body().contains("\"max_model_len\":4096"), response.body());
+    }
+  }
+}

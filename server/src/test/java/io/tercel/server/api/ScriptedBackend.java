@@ -1,0 +1,103 @@
+package io.tercel.server.api;
+
+import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.SamplingPlan;
+import io.tercel.kernels.ops.SamplingRow;
+import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.ops.TokenResult;
+import io.tercel.kernels.ops.TokenResult.TokenLogprob;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** A model that says what a test has written for it, as slowly as the test wants. */
+final class ScriptedBackend implements Backend {
+  static final int BLOCK_SIZE = 16;
+
+  /** The tokens of a choice; the last is said over and over. */
+  @FunctionalInterface
+  interface Script {
+    int[] tokens(int choice);
+  }
+
+  private record Stream(long seed, int choice) {}
+
+  private record Place(int start, int last) {}
+
+  private final int numBlocks;
+  private final Map<Stream, Place> places = new HashMap<>();
+  volatile Script script;
+  volatile int stepMillis;
+  volatile @Nullable String failure;
+
+  ScriptedBackend(int numBlocks, Script script) {
+    this.numBlocks = numBlocks;
+    this.script = script;
+  }
+
+  @Override
+  public String name() {
+    return "scripted";
+  }
+
+  @Override
+  public int blockSize() {
+    return BLOCK_SIZE;
+  }
+
+  @Override
+  public int numBlocks() {
+    return numBlocks;
+  }
+
+  @Override
+  public long weightVersion() {
+    return 1;
+  }
+
+  @Override
+  public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
+    if (stepMillis > 0) {
+      try {
+        Thread.sleep(stepMillis);
+      } catch (InterruptedException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+    List<TokenResult> results = new ArrayList<>();
+    for (int i = 0; i < plan.size(); i++) {
+      SamplingRow row = plan.get(i);
+      results.add(result(row.samples() ? sample(row) : row.target(), row.numLogprobs()));
+    }
+    return results;
+  }
+
+  private int sample(SamplingRow row) {
+    Stream stream = new Stream(row.seed(), row.choice());
+    Place before = places.get(stream);
+    int start =
+        before != null && row.position() == before.last() + 1 ? before.start() : row.position();
+    places.put(stream, new Place(start, row.position()));
+    int[] tokens = script.tokens(row.choice());
+    int index = row.position() - start;
+    String fault = failure;
+    if (fault != null && index == 12) {
+      throw new IllegalStateException(fault);
+    }
+    return tokens[Math.min(index, tokens.length - 1)];
+  }
+
+  private static TokenResult result(int id, int numLogprobs) {
+    List<TokenLogprob> top = new ArrayList<>();
+    for (int i = 0; i < numLogprobs; i++) {
+      float logprob = i > 0 && i == numLogprobs - 1 ? Float.NEGATIVE_INFINITY : -0.5f * (i + 1);
+      top.add(new TokenLogprob(i == 0 ? id : 'a' + i, logprob));
+    }
+    return new TokenResult(id, -0.5f, 1, top);
+  }
+
+  @Override
+  public void close() {}
+}

@@ -1,0 +1,196 @@
+package io.tercel.server.api;
+
+import io.tercel.kernels.format.GenerationDefaults;
+import io.tercel.server.api.ScriptedBackend.Script;
+import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.EngineConfig;
+import io.tercel.server.text.ReasoningParser.Markers;
+import io.tercel.server.text.Tokenizer;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/** A server on a real socket before a scripted model. The one place that wires them. */
+final class TestServer implements AutoCloseable {
+  static final String MODEL = "tercel/tiny";
+  static final String ANSWER = "<think>I ponder.</think>Hé 😀, ok!<|im_end|>";
+  static final int MAX_MODEL_LEN = 4096;
+
+  /** How a server differs from the usual one. */
+  record Setup(
+      @Nullable String key,
+      HttpLimits limits,
+      int maxModelLen,
+      int maxNumSeqs,
+      int maxNumBatchedTokens,
+      int maxWaiting,
+      Script script) {
+    Setup withKey(String other) {
+      return new Setup(
+          other, limits, maxModelLen, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script);
+    }
+
+    Setup withLimits(UnaryOperator<HttpLimits> change) {
+      return new Setup(
+          key,
+          change.apply(limits),
+          maxModelLen,
+          maxNumSeqs,
+          maxNumBatchedTokens,
+          maxWaiting,
+          script);
+    }
+
+    Setup withLength(int length) {
+      return new Setup(key, limits, length, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script);
+    }
+
+    Setup withRoom(int seqs, int tokens, int waiting) {
+      return new Setup(key, limits, maxModelLen, seqs, tokens, waiting, script);
+    }
+
+    Setup saying(String text) {
+      int[] ids = TinyText.ids(text);
+      return new Setup(
+          key, limits, maxModelLen, maxNumSeqs, maxNumBatchedTokens, maxWaiting, c -> ids);
+    }
+  }
+
+  static final Setup USUAL =
+      new Setup(null, HttpLimits.DEFAULT, MAX_MODEL_LEN, 64, 2048, 256, c -> new int[] {'x'})
+          .saying(ANSWER);
+
+  final ScriptedBackend backend;
+  final Engine engine;
+  final Tokenizer tokenizer;
+  final HttpServer http;
+  final HttpClient client = HttpClient.newHttpClient();
+  private final ServedModel model;
+
+  TestServer(Setup setup) throws IOException {
+    int blocks = Math.max(4 * MAX_MODEL_LEN, setup.maxModelLen()) / ScriptedBackend.BLOCK_SIZE + 1;
+    Set<Integer> eos = Set.of(TinyText.IM_END);
+    this.backend = new ScriptedBackend(blocks, setup.script());
+    this.engine =
+        new Engine(
+            backend,
+            new EngineConfig(
+                setup.maxModelLen(),
+                setup.maxNumSeqs(),
+                setup.maxNumBatchedTokens(),
+                setup.maxWaiting(),
+                512,
+                eos));
+    this.tokenizer = TinyText.tokenizer(Files.createTempDirectory("tiny"));
+    this.model =
+        new ServedModel(
+            tokenizer,
+            TinyText.template(),
+            engine,
+            GenerationDefaults.NONE,
+            eos,
+            Markers.think(tokenizer),
+            setup.maxModelLen(),
+            Instant.ofEpochSecond(1_700_000_000));
+    this.http = another(setup.key(), setup.limits(), 0);
+    http.start();
+  }
+
+  static TestServer start() throws IOException {
+    return new TestServer(USUAL);
+  }
+
+  /** Another server of the same model. */
+  HttpServer another(@Nullable String key, HttpLimits limits, int port) {
+    return new HttpServer(
+        new HttpServerConfig(
+            "127.0.0.1",
+            port,
+            key,
+            List.of(MODEL, "alias"),
+            limits,
+            Duration.ofSeconds(10),
+            "0.1-test",
+            "fp_test"),
+        model);
+  }
+
+  void says(String text) {
+    int[] ids = TinyText.ids(text);
+    backend.script = choice -> ids;
+  }
+
+  URI uri(String path) {
+    return URI.create("http://127.0.0.1:" + http.port() + path);
+  }
+
+  String baseUrl() {
+    return uri("/v1").toString();
+  }
+
+  HttpResponse<String> get(String path) throws IOException, InterruptedException {
+    return client.send(
+        HttpRequest.newBuilder(uri(path)).build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  HttpResponse<String> post(String path, String json) throws IOException, InterruptedException {
+    return client.send(
+        HttpRequest.newBuilder(uri(path))
+            .header("content-type", "application/json")
+            .POST(HttpRequest.BodyPublishers.ofString(json, StandardCharsets.UTF_8))
+            .build(),
+        HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
+  }
+
+  /** Asks "hi" with these fields besides. */
+  HttpResponse<String> chat(String fields) throws IOException, InterruptedException {
+    String comma = fields.isEmpty() ? "" : ", ";
+    return post(
+        "/v1/chat/completions",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]" + comma + fields + "}");
+  }
+
+  /** Continues "Once" with these fields besides. */
+  HttpResponse<String> complete(String fields) throws IOException, InterruptedException {
+    return post(
+        "/v1/completions", "{\"prompt\": \"Once\"" + (fields.isEmpty() ? "" : ", ") + fields + "}");
+  }
+
+  /** Waits for what must happen soon; fails the test if it doesn't. */
+  static void await(String what, BooleanSupplier condition) throws InterruptedException {
+    long deadline = System.nanoTime() + 10_000_000_000L;
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() > deadline) {
+        throw new AssertionError("did not happen within 10 s: " + what);
+      }
+      Thread.sleep(2);
+    }
+  }
+
+  /** Nothing of any request is left. */
+  void awaitIdle() throws InterruptedException {
+    await("idle", () -> engine.stats().running() == 0 && engine.stats().waiting() == 0);
+    await("all blocks free", () -> engine.stats().freeBlocks() == engine.stats().totalBlocks());
+    await("no thread", () -> http.runningRequests() == 0);
+    await("no body buffered", () -> http.bufferedBytes() == 0);
+  }
+
+  @Override
+  public void close() {
+    http.close();
+    engine.close();
+    client.close();
+    tokenizer.close();
+  }
+}
