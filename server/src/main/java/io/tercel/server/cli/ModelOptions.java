@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of every command that runs a model. */
@@ -63,6 +64,8 @@ final class ModelOptions {
       description = "auto, vector or scalar (default: auto, which is vector)")
   String backend = "auto";
 
+  @Mixin final EngineOptions engine = new EngineOptions();
+
   /**
    * The chosen KV type.
    *
@@ -106,6 +109,7 @@ final class ModelOptions {
               .formatted(backend, String.join(", ", BACKENDS)));
     }
     kvType();
+    engine.check();
   }
 
   private static void atLeast(String option, int value, int min) {
