@@ -79,11 +79,12 @@ final class ScriptedBackend implements Backend {
     Stream stream = new Stream(row.seed(), row.choice());
     Place before = places.get(stream);
     // forced tokens are scored, not sampled: the script goes on behind them
-    boolean goesOn =
+    int start =
         before != null
-            && row.position() > before.last()
-            && row.position() <= before.last() + 1 + MAX_FORCED;
-    int start = goesOn ? before.start() : row.position();
+                && row.position() > before.last()
+                && row.position() <= before.last() + 1 + MAX_FORCED
+            ? before.start()
+            : row.position();
     places.put(stream, new Place(start, row.position()));
     int[] tokens = script.tokens(row.choice());
     int index = row.position() - start;
