@@ -16,6 +16,7 @@ import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -58,12 +59,22 @@ public final class SelfTraces {
       Set<Integer> ends = new HashSet<>(config.eosTokenIds());
       EngineConfig limits =
           new EngineConfig(
-              length, AT_A_TIME, 512, Math.max(1, prompts.size()), config.vocabSize(), ends);
+              length,
+              AT_A_TIME,
+              512,
+              Math.max(1, prompts.size()),
+              config.vocabSize(),
+              ends,
+              true,
+              READ_LATE);
       try (Engine engine = new Engine(backend, limits)) {
         return continueAll(engine, prompts, length, seed);
       }
     }
   }
+
+  /** Traces are read one after the other, so the last may wait long for its reader. */
+  private static final Duration READ_LATE = Duration.ofDays(1);
 
   private static List<int[]> continueAll(
       Engine engine, List<int[]> prompts, int length, long seed) {
@@ -107,7 +118,7 @@ public final class SelfTraces {
             return Arrays.copyOf(tokens, count);
           }
           case EngineEvent.Failed failed -> throw new IllegalStateException(failed.message());
-          case EngineEvent.PromptScored _ -> {}
+          case EngineEvent.Started _, EngineEvent.PromptScored _ -> {}
         }
       }
     } catch (InterruptedException e) {

@@ -127,7 +127,7 @@ final class PtqStudy {
           return tokenizer.decode(tokens.stream().mapToInt(i -> i).toArray(), true);
         }
         case EngineEvent.Failed f -> throw new IllegalStateException(f.message());
-        case EngineEvent.PromptScored _ -> {}
+        case EngineEvent.Started _, EngineEvent.PromptScored _ -> {}
       }
     }
   }
