@@ -41,12 +41,12 @@ public final class KvPool implements AutoCloseable {
     return segment.byteSize();
   }
 
-  /** Byte offset of K ([headDim][16]) of a head of a block. */
+  /** Byte offset of K of a head of a block. */
   public long keyOffset(int layer, int block, int head) {
     return layout.keyOffset(numBlocks, layer, block, head);
   }
 
-  /** Byte offset of V ([16][headDim]) of a head of a block. */
+  /** Byte offset of V of a head of a block. */
   public long valueOffset(int layer, int block, int head) {
     return layout.valueOffset(numBlocks, layer, block, head);
   }
