@@ -82,11 +82,7 @@ class ArchitectureTest {
 
   @Test
   void packages_haveNoCycles() {
-    slices()
-        .matching("io.tercel.server.(*)..")
-        .should()
-        .beFreeOfCycles()
-        .check(SERVER);
+    slices().matching("io.tercel.server.(*)..").should().beFreeOfCycles().check(SERVER);
   }
 
   @Test

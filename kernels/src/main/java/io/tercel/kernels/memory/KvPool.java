@@ -51,6 +51,15 @@ public final class KvPool implements AutoCloseable {
     return layout.valueOffset(numBlocks, layer, block, head);
   }
 
+  /** Makes one block equal to another, in all layers. */
+  public void copyBlock(int from, int to) {
+    long bytes = layout.layerBlockBytes();
+    for (int layer = 0; layer < layout.numLayers(); layer++) {
+      long source = keyOffset(layer, from, 0);
+      MemorySegment.copy(segment, source, segment, keyOffset(layer, to, 0), bytes);
+    }
+  }
+
   @Override
   public void close() {
     arena.close();
