@@ -45,7 +45,8 @@ public final class NumericsLint {
           "a static import of Math hides which one is meant",
           Pattern.compile("\\bimport\\s+static\\s+java\\.lang\\.Math\\b"),
           "a parallel stream: who sums what is not fixed",
-          Pattern.compile("\\.\\s*parallel(?:Stream)?\\s*\\(\\s*\\)|\\bparallel(?:Prefix|SetAll)\\b"));
+          Pattern.compile(
+              "\\.\\s*parallel(?:Stream)?\\s*\\(\\s*\\)|\\bparallel(?:Prefix|SetAll)\\b"));
 
   private NumericsLint() {}
 

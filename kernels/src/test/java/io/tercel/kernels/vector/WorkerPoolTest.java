@@ -218,7 +218,7 @@ class WorkerPoolTest {
           assertThrows(
               IllegalStateException.class,
               () -> pool.run(count, 1, (_, _, _) -> pool.run(count, 1, (_, _, _) -> {})));
-      assertTrue(refused.getMessage().contains("nest"), refused.getMessage());
+      assertTrue(String.valueOf(refused.getMessage()).contains("nest"), refused.getMessage());
       assertAlive(pool);
     }
   }
@@ -265,7 +265,7 @@ class WorkerPoolTest {
     for (int count : new int[] {1, 10}) {
       IllegalStateException refused =
           assertThrows(IllegalStateException.class, () -> pool.run(count, 1, (_, _, _) -> {}));
-      assertTrue(refused.getMessage().contains("closed"), refused.getMessage());
+      assertTrue(String.valueOf(refused.getMessage()).contains("closed"), refused.getMessage());
     }
   }
 

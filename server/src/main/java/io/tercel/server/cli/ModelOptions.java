@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of every command that runs a model. */
@@ -64,6 +65,8 @@ final class ModelOptions {
       description = "auto, vector or scalar (default: auto, which is vector)")
   String backend = "auto";
 
+  @Mixin final EngineOptions engine = new EngineOptions();
+
   /**
    * The chosen KV type; null is auto.
    *
@@ -107,6 +110,7 @@ final class ModelOptions {
               .formatted(backend, String.join(", ", BACKENDS)));
     }
     kvType();
+    engine.check();
   }
 
   private static void atLeast(String option, int value, int min) {
