@@ -105,7 +105,14 @@ public final class CpuBackend implements Backend {
               "token id " + id + " is outside the vocabulary of " + vocab);
         }
       }
+      if (batch.queryStart(s + 1) == batch.queryStart(s)) {
+        throw new IllegalArgumentException("sequence " + s + " of the batch has no rows");
+      }
       int last = batch.position(batch.queryStart(s + 1) - 1) / KvLayout.BLOCK_SIZE;
+      if (last >= table.length) {
+        throw new IllegalArgumentException(
+            "a block table of " + table.length + " where " + (last + 1) + " are needed");
+      }
       for (int b = 0; b <= last; b++) {
         if (table[b] < 0 || table[b] >= kv.numBlocks()) {
           throw new IllegalArgumentException(
@@ -120,6 +127,16 @@ public final class CpuBackend implements Backend {
             "row " + row.row() + " or target " + row.target() + " is out of range");
       }
     }
+  }
+
+  /** For tests that look at raw logits: the rows of the last step are still there. */
+  Transformer transformer() {
+    return transformer;
+  }
+
+  /** Makes one block of the KV pool equal to another, between two steps. */
+  public void copyBlock(int from, int to) {
+    kv.copyBlock(from, to);
   }
 
   /** Bytes of the KV pool. */

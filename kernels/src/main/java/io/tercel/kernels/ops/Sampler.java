@@ -36,7 +36,7 @@ public final class Sampler {
   public TokenResult sample(float[] logits, int at, SamplingRow row) {
     int best = ops.argMax(logits, at, vocab);
     float max = logits[at + best];
-    double logSum = Math.log(ops.sumExp(logits, at, vocab, max)) + max;
+    double logSum = StrictMath.log(ops.sumExp(logits, at, vocab, max)) + max;
     int token = row.samples() ? draw(logits, at, best, row) : row.target();
     float logprob = (float) (logits[at + token] - logSum);
     boolean detailed = row.numLogprobs() > 0 || !row.samples();

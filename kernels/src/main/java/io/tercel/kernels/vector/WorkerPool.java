@@ -1,6 +1,8 @@
 package io.tercel.kernels.vector;
 
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -12,10 +14,16 @@ import org.jspecify.annotations.Nullable;
  * moment doesn't hold up the others. Who computes a unit never changes its result: units write to
  * places of their own.
  *
- * <p>Protocol: the caller sets the job's fields, then raises {@code epoch} (the release); a worker
- * that sees a new epoch takes units until none is left and counts itself out in {@code running};
- * the caller does the same, then waits for {@code running} to reach 0 (the acquire). One caller at
- * a time.
+ * <p>Protocol: the caller sets the job's fields, opens {@code gate} (the release) and raises {@code
+ * epoch}. A worker that sees a new epoch counts itself in at the gate (the acquire), takes units
+ * until none is left and counts itself out. The caller takes units too, then waits for the gate to
+ * be empty and shuts it in the same step. So nobody claims while the next job's fields are set, and
+ * a worker that comes late, because another process has its core, is not waited for. A parked
+ * worker can't miss a job: it is unparked after the epoch rose, and it looks at the epoch after
+ * each park.
+ *
+ * <p>One caller at a time, and none from within a job, whose scratch would be handed out twice:
+ * {@code busy} refuses both.
  */
 public final class WorkerPool implements AutoCloseable {
   /**
@@ -23,6 +31,8 @@ public final class WorkerPool implements AutoCloseable {
    * operations.
    */
   private static final int SPINS = 20_000;
+
+  private static final int SHUT = -1;
 
   /** Work on units [from, to) by one of the pool's threads. */
   @FunctionalInterface
@@ -32,10 +42,14 @@ public final class WorkerPool implements AutoCloseable {
 
   private final Thread[] threads;
   private final AtomicInteger next = new AtomicInteger();
-  private final AtomicInteger running = new AtomicInteger();
+
+  /** Workers within the job, or {@link #SHUT}. */
+  private final AtomicInteger gate = new AtomicInteger(SHUT);
+
   private volatile int epoch;
   private volatile boolean closed;
-  private volatile @Nullable Throwable failure;
+  private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+  private final AtomicBoolean busy = new AtomicBoolean();
   private @Nullable Job job;
   private int units;
   private int grain;
@@ -57,33 +71,60 @@ public final class WorkerPool implements AutoCloseable {
     return threads.length + 1;
   }
 
-  /** Runs the job over units 0..count-1 and returns when all are done. */
-  @SuppressWarnings("NonAtomicVolatileUpdate") // one caller at a time: epoch has a single writer
+  /**
+   * Runs the job over units 0..count-1 and returns when all are done, or when one of them failed
+   * and nobody works any more.
+   *
+   * @throws IllegalStateException if a job is running or the pool is closed
+   * @throws RuntimeException whatever the job threw first, on whichever thread
+   */
   public void run(int count, int unitsPerClaim, Job work) {
-    if (threads.length == 0 || count <= unitsPerClaim) {
-      if (count > 0) {
-        work.run(0, count, 0);
-      }
-      return;
+    if (!busy.compareAndSet(false, true)) {
+      throw new IllegalStateException(
+          closed ? "the pool is closed" : "the pool already runs a job; jobs don't nest");
     }
+    try {
+      if (threads.length == 0 || count <= unitsPerClaim) {
+        if (count > 0) {
+          work.run(0, count, 0);
+        }
+      } else {
+        share(count, unitsPerClaim, work);
+      }
+    } finally {
+      busy.set(false);
+    }
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // one caller at a time: epoch has a single writer
+  private void share(int count, int unitsPerClaim, Job work) {
     job = work;
     units = count;
     grain = unitsPerClaim;
     next.set(0);
-    running.set(threads.length);
+    gate.set(0);
     epoch++;
     for (Thread thread : threads) {
       LockSupport.unpark(thread);
     }
-    try {
-      claim(work, count, unitsPerClaim, 0);
-    } finally {
-      awaitWorkers();
+    work(work, count, unitsPerClaim, 0);
+    shutGate();
+    job = null;
+    switch (failure.getAndSet(null)) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      case Throwable t -> throw new IllegalStateException("a compute thread failed: " + t, t);
     }
-    Throwable failed = failure;
-    if (failed != null) {
-      failure = null;
-      throw new IllegalStateException("a compute thread failed: " + failed, failed);
+  }
+
+  /** Takes units until none is left; a failure leaves none for the others. */
+  private void work(Job work, int count, int unitsPerClaim, int worker) {
+    try {
+      claim(work, count, unitsPerClaim, worker);
+    } catch (Throwable t) {
+      failure.compareAndSet(null, t);
+      next.set(count);
     }
   }
 
@@ -95,14 +136,24 @@ public final class WorkerPool implements AutoCloseable {
     }
   }
 
-  private void awaitWorkers() {
-    for (int spins = 0; running.get() != 0; spins++) {
+  /** Waits for the workers that came in. */
+  private void shutGate() {
+    for (int spins = 0; !gate.compareAndSet(0, SHUT); spins++) {
       if (spins < SPINS) {
         Thread.onSpinWait();
       } else {
         Thread.yield();
       }
     }
+  }
+
+  private boolean enter() {
+    for (int within = gate.get(); within != SHUT; within = gate.get()) {
+      if (gate.compareAndSet(within, within + 1)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void loop(int worker) {
@@ -118,23 +169,31 @@ public final class WorkerPool implements AutoCloseable {
       if (closed) {
         return;
       }
-      seen++;
-      try {
+      seen = epoch;
+      if (enter()) { // into this job, or already the next one
         Job work = job;
         if (work != null) {
-          claim(work, units, grain, worker);
+          work(work, units, grain, worker);
         }
-      } catch (Throwable t) {
-        failure = t;
-      } finally {
-        running.decrementAndGet();
+        gate.decrementAndGet();
       }
     }
   }
 
+  /**
+   * Ends the threads; a second call does nothing.
+   *
+   * @throws IllegalStateException if a job is running
+   */
   @Override
   public void close() {
-    closed = true;
+    if (closed) {
+      return;
+    }
+    if (!busy.compareAndSet(false, true)) {
+      throw new IllegalStateException("the pool is closed while it runs a job");
+    }
+    closed = true; // and busy for ever, so that no job starts
     for (Thread thread : threads) {
       LockSupport.unpark(thread);
     }

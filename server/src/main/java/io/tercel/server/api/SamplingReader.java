@@ -2,6 +2,7 @@ package io.tercel.server.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.server.engine.SamplingParams;
 import java.util.HashMap;
 import java.util.HashSet;

@@ -1,5 +1,6 @@
 package io.tercel.server.api;
 
+import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.ReasoningParser.Markers;

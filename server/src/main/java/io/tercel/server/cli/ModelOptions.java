@@ -47,7 +47,8 @@ final class ModelOptions {
       names = "--kv-cache-dtype",
       paramLabel = "TYPE",
       description =
-          "auto, fp32 or fp16: how keys and values are stored (default: auto, which is fp16)")
+          "auto, fp32, fp16 or int4: how keys and values are stored (default: auto, which is int4 for 3-bit"
+              + " weights with heads of 64 or more, else fp16)")
   String kvCacheDtype = "auto";
 
   @Option(
@@ -67,13 +68,13 @@ final class ModelOptions {
   @Mixin final EngineOptions engine = new EngineOptions();
 
   /**
-   * The chosen KV type.
+   * The chosen KV type; null is auto.
    *
    * @throws UserException if it is none
    */
-  KvType kvType() {
+  @Nullable KvType kvType() {
     if (kvCacheDtype.equals("auto")) {
-      return KvType.FP16;
+      return null;
     }
     for (KvType type : KvType.values()) {
       if (type.label().equals(kvCacheDtype)) {

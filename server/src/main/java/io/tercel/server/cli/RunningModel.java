@@ -1,7 +1,6 @@
 package io.tercel.server.cli;
 
 import io.tercel.kernels.format.Checkpoint;
-import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.WeightLoader;
@@ -112,20 +111,12 @@ final class RunningModel implements AutoCloseable {
       @Nullable ChatTemplate template,
       Engine engine,
       ModelOptions options) {
-    GenerationDefaults given = checkpoint.generationDefaults();
-    var defaults =
-        new io.tercel.server.api.GenerationDefaults(
-            given.temperature(),
-            given.topP(),
-            given.topK(),
-            given.minP(),
-            given.repetitionPenalty());
     Set<Integer> eos = new HashSet<>(checkpoint.config().eosTokenIds());
     return new ServedModel(
         tokenizer,
         template,
         engine,
-        defaults,
+        checkpoint.generationDefaults(),
         eos,
         Markers.think(tokenizer),
         engine.maxModelLen(),

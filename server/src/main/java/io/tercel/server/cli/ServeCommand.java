@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -80,16 +79,10 @@ public final class ServeCommand implements Command {
   public Integer call() throws InterruptedException {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
-    if (model == null) {
-      throw new UserException("pass --model DIR, a directory with a Hugging Face checkpoint");
-    }
     if (port < 0 || port > 65_535) {
       throw new UserException("--port: " + port + " is no port; 0 to 65535");
     }
-    Path directory = Path.of(model);
-    if (!Files.isDirectory(directory)) {
-      throw new UserException("--model: " + model + " is no directory");
-    }
+    Path directory = model == null ? bundled() : ModelLocator.locate(model);
     if (planOnly) {
       out.print(RunningModel.plan(directory, options).table());
       out.flush();
@@ -99,13 +92,25 @@ public final class ServeCommand implements Command {
     return 0;
   }
 
+  private Path bundled() {
+    names = names.isEmpty() ? List.of(BundledModel.NAME) : names;
+    return BundledModel.find()
+        .orElseThrow(
+            () ->
+                new UserException(
+                    "pass --model DIR, a folder with a Hugging Face checkpoint, or --model ORG/NAME of the hub"));
+  }
+
   private void serve(Path directory, PrintWriter out) throws InterruptedException {
     long start = System.nanoTime();
     CountDownLatch stop = new CountDownLatch(1);
     CountDownLatch stopped = new CountDownLatch(1);
     try (RunningModel running =
         RunningModel.open(directory, options, chatTemplate, new LoadBar(System.err))) {
-      try (HttpServer server = new HttpServer(httpConfig(directory, running), running.served())) {
+      try (HttpServer server =
+          new HttpServer(
+              httpConfig(host, port, apiKey, served(directory), drainTimeout, running),
+              running.served())) {
         server.start();
         Runtime.getRuntime()
             .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
@@ -123,6 +128,10 @@ public final class ServeCommand implements Command {
     stopped.countDown();
   }
 
+  private List<String> served(Path directory) {
+    return names.isEmpty() ? List.of(nameOf(directory)) : names;
+  }
+
   /** The JVM ends when its hooks have: this one waits until everything is closed. */
   private static void await(CountDownLatch stop, CountDownLatch stopped) {
     stop.countDown();
@@ -133,29 +142,41 @@ public final class ServeCommand implements Command {
     }
   }
 
-  private HttpServerConfig httpConfig(Path directory, RunningModel running) {
-    List<String> served = names.isEmpty() ? List.of(nameOf(directory)) : names;
-    String fingerprint = "tercel-" + VERSION + "-" + running.backendName() + "-w0";
+  /** What the HTTP layer is told; {@code key} may be null or empty for none. */
+  static HttpServerConfig httpConfig(
+      String host,
+      int port,
+      @Nullable String key,
+      List<String> names,
+      int drainSeconds,
+      RunningModel running) {
     return new HttpServerConfig(
         host,
         port,
-        apiKey == null || apiKey.isEmpty() ? null : apiKey,
-        served,
+        key == null || key.isEmpty() ? null : key,
+        names,
         HttpLimits.DEFAULT,
-        Duration.ofSeconds(drainTimeout),
+        Duration.ofSeconds(drainSeconds),
         VERSION,
-        fingerprint);
+        "tercel-" + VERSION + "-" + running.backendName() + "-w0");
   }
 
-  private static String nameOf(Path directory) {
-    Path name = directory.toAbsolutePath().normalize().getFileName();
-    return name == null ? "model" : name.toString();
+  /** What a model is called when nobody names it: its folder, or ORG/NAME in the hub's cache. */
+  static String nameOf(Path directory) {
+    Path path = directory.toAbsolutePath().normalize();
+    for (Path at = path; at != null; at = at.getParent()) {
+      String name = at.getFileName() == null ? "" : at.getFileName().toString();
+      if (name.startsWith("models--")) {
+        return name.substring("models--".length()).replace("--", "/");
+      }
+    }
+    return path.getFileName() == null ? "model" : path.getFileName().toString();
   }
 
   private void announce(
       PrintWriter out, Path directory, RunningModel running, HttpServer server, double seconds) {
     ServingPlan plan = running.plan();
-    String name = names.isEmpty() ? nameOf(directory) : names.getFirst();
+    String name = served(directory).getFirst();
     out.printf(
         "Serving %s on http://%s:%d/v1 (%s backend, %s weights, %s KV for %d tokens, context %d), ready in %.1f s.%n",
         name,

@@ -3,8 +3,10 @@ package io.tercel.server.api;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
+import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.server.engine.SamplingParams;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -25,7 +27,7 @@ class SamplingReaderTest {
              "frequency_penalty": -1, "repetition_penalty": 1.1, "logit_bias": {"33": -100},
              "seed": -9223372036854775808, "min_tokens": 2.0, "stop_token_ids": [5],
              "ignore_eos": true}""",
-            GenerationDefaults.NEUTRAL);
+            GenerationDefaults.NONE);
     assertEquals(
         new SamplingParams(
             2,
@@ -49,7 +51,7 @@ class SamplingReaderTest {
 
   @Test
   void absentAndNull_areTheModelsDefaultsAndARandomSeed() {
-    GenerationDefaults defaults = new GenerationDefaults(0.6f, 0.95f, 20, 0.01f, 1.05f);
+    GenerationDefaults defaults = new GenerationDefaults(0.6f, 0.95f, 20, 0.01f, 1.05f, List.of());
     SamplingParams params = read("{\"temperature\": null, \"seed\": null}", defaults);
     assertEquals(
         new SamplingParams(

@@ -78,12 +78,13 @@ final class ScriptedBackend implements Backend {
   private int sample(SamplingRow row) {
     Stream stream = new Stream(row.seed(), row.choice());
     Place before = places.get(stream);
-    int start = row.position();
-    if (before != null
-        && row.position() > before.last()
-        && row.position() <= before.last() + 1 + MAX_FORCED) {
-      start = before.start(); // forced tokens are scored, not sampled: the script goes on behind
-    }
+    // forced tokens are scored, not sampled: the script goes on behind them
+    int start =
+        before != null
+                && row.position() > before.last()
+                && row.position() <= before.last() + 1 + MAX_FORCED
+            ? before.start()
+            : row.position();
     places.put(stream, new Place(start, row.position()));
     int[] tokens = script.tokens(row.choice());
     int index = row.position() - start;

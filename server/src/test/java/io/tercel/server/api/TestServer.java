@@ -1,5 +1,6 @@
 package io.tercel.server.api;
 
+import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.server.api.ScriptedBackend.Script;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
@@ -127,7 +128,7 @@ final class TestServer implements AutoCloseable {
             tokenizer,
             TinyText.template(),
             engine,
-            GenerationDefaults.NEUTRAL,
+            GenerationDefaults.NONE,
             eos,
             Markers.think(tokenizer),
             setup.maxModelLen(),

@@ -1,6 +1,7 @@
 package io.tercel.server.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -92,6 +94,33 @@ class ServedModelTest {
       choice.path("token_ids").forEach(id -> generated.add(id.asInt()));
       assertEquals(reference.greedy(prompt, 24, List.of()), generated, name);
       System.out.println(name + ": largest |log-prob difference| " + worst);
+    }
+  }
+
+  @Test
+  void longPrompt_isCountedAsSuchAndATooLongOneIsRefused() throws Exception {
+    TinyCheckpoint.qwen3()
+        .hidden(32)
+        .ffn(32)
+        .layers(1)
+        .heads(2, 1, 16)
+        .vocab(VOCAB)
+        .editConfig(config -> config.put("max_position_embeddings", 65_536))
+        .write(directory);
+    ModelOptions options = TestServing.fp32();
+    options.maxModelLen = 50_000;
+    try (TestServing serving = new TestServing(directory, options)) {
+      JsonNode answer =
+          serving.post("/v1/completions", Map.of("prompt", "a".repeat(40_000), "max_tokens", 1));
+      assertEquals(40_000, answer.path("usage").path("prompt_tokens").asInt());
+      AssertionError refused =
+          assertThrows(
+              AssertionError.class,
+              () -> serving.post("/v1/completions", Map.of("prompt", "a".repeat(50_000))));
+      assertTrue(
+          String.valueOf(refused.getMessage()).startsWith("400 ")
+              && String.valueOf(refused.getMessage()).contains("context_length_exceeded"),
+          refused.getMessage());
     }
   }
 }

@@ -1,0 +1,581 @@
+package io.tercel.kernels.ops;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.scalar.ScalarOps;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * What every implementation of {@link Ops} must hold: on identical inputs it gives what {@link
+ * ScalarOps} gives, bit for bit unless it states a tolerance. A backend's test extends this and
+ * supplies its operations; one instance serves all shapes, as scratch that was sized for the last
+ * shape is where mistakes hide.
+ */
+public abstract class OpsContract {
+  private static final int[] BATCHES = {1, 2, 3, 5, 17, 33};
+  private static final int[] WIDTHS = {1, 13, 16, 24, 31, 96, 207, 1024, 4098};
+
+  private final Ops definition = new ScalarOps();
+  private Arena arena = Arena.ofShared();
+
+  /** The operations under test; whoever extends this closes them. */
+  protected abstract Ops ops();
+
+  /** Largest difference, relative to 1 + |expected|; 0 asks for the same bits. */
+  protected double tolerance() {
+    return 0;
+  }
+
+  @AfterEach
+  void freeWeights() {
+    arena.close();
+    arena = Arena.ofShared(); // one instance may run all tests
+  }
+
+  @ParameterizedTest
+  @EnumSource(Dense.class)
+  void embed(Dense format) {
+    for (int width : WIDTHS) {
+      PackedMatrix table = dense(format, 17, width, new Random(width));
+      for (int n : new int[] {1, 5}) {
+        StepBatch batch = new StepBatch();
+        batch.beginSequence(new int[] {0});
+        for (int i = 0; i < n; i++) {
+          batch.addToken(i * 7 % 17 == 7 ? 16 : i * 7 % 17, i);
+        }
+        float[] expected = new float[n * width];
+        float[] actual = new float[n * width];
+        definition.embed(table, batch, expected);
+        ops().embed(table, batch, actual);
+        assertSame(expected, actual, format + " of " + width);
+      }
+    }
+  }
+
+  @Test
+  void rmsNorm() {
+    for (int width : WIDTHS) {
+      Random random = new Random(width);
+      for (int n : BATCHES) {
+        float[] x = gaussians(random, n * width, 3);
+        Arrays.fill(x, 0, Math.min(width, x.length), n == 3 ? 0f : 1e-20f);
+        float[] weight = gaussians(random, width, 1);
+        float[] expected = new float[x.length];
+        float[] actual = new float[x.length];
+        definition.rmsNorm(x, weight, 1e-6f, n, expected);
+        ops().rmsNorm(x, weight, 1e-6f, n, actual);
+        assertSame(expected, actual, n + " rows of " + width);
+        ops().rmsNorm(x, weight, 1e-6f, n, x);
+        assertSame(expected, x, "in place");
+      }
+    }
+  }
+
+  /** What the codes and the scales of a quantized matrix are. */
+  enum Filling {
+    RANDOM,
+    ALL_CODES_0,
+    ALL_CODES_7,
+    LARGEST_SCALES,
+    SUBNORMAL_SCALES,
+    ZERO_SCALE_ROWS,
+    NEGATIVE_SCALES
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1", "13,24", "16,128", "17,96", "33,207", "70,130", "207,13", "5,4098"})
+  void linear_dense(int rows, int cols) {
+    for (Dense format : Dense.values()) {
+      Random random = new Random(rows * 31L + cols);
+      PackedMatrix weight = dense(format, rows, cols, random);
+      checkLinear(List.of(new Linear(weight, gaussians(random, rows, 1))), cols, random);
+      checkLinear(List.of(new Linear(weight, null)), cols, random);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1", "13,24", "16,128", "17,96", "33,207", "70,130", "207,13", "5,4098"})
+  void linear_w3(int rows, int cols) {
+    Random random = new Random(rows * 37L + cols);
+    for (boolean actOrder : new boolean[] {false, true}) {
+      PackedMatrix weight = w3(rows, cols, Filling.RANDOM, actOrder, random);
+      checkLinear(List.of(new Linear(weight, gaussians(random, rows, 1))), cols, random);
+      checkLinear(List.of(new Linear(weight, null)), cols, random);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Filling.class)
+  void linear_w3_extremes(Filling filling) {
+    Random random = new Random(filling.ordinal());
+    for (boolean actOrder : new boolean[] {false, true}) {
+      PackedMatrix weight = w3(35, 200, filling, actOrder, random);
+      checkLinear(List.of(new Linear(weight, gaussians(random, 35, 1))), 200, random);
+    }
+  }
+
+  /** Layers of one input that share its preparation, and others in between that must not. */
+  @Test
+  void linear_severalLayers_ofOneInput() {
+    Random random = new Random(5);
+    int cols = 130;
+    PackedMatrix ordered = w3(33, cols, Filling.RANDOM, true, random);
+    List<Linear> group =
+        List.of(
+            new Linear(w3(13, cols, Filling.RANDOM, false, random), null),
+            new Linear(dense(Dense.BF16, 17, cols, random), gaussians(random, 17, 1)),
+            new Linear(ordered, gaussians(random, 33, 1)),
+            new Linear(w3(24, cols, Filling.RANDOM, false, random), gaussians(random, 24, 1)),
+            new Linear(dense(Dense.FP16, 1, cols, random), null),
+            new Linear(dense(Dense.FP32, 31, cols, random), null),
+            new Linear(w3(207, cols, Filling.RANDOM, true, random), null));
+    checkLinear(group, cols, random);
+    checkLinear(group.subList(0, 3), cols, random);
+  }
+
+  /** The bits of a row do not depend on how many rows come along. */
+  @Test
+  void linear_aRowAlone_equalsItselfInABatch() {
+    Random random = new Random(6);
+    int cols = 207;
+    for (PackedMatrix weight :
+        List.of(
+            w3(33, cols, Filling.RANDOM, true, random),
+            dense(Dense.BF16, 33, cols, random),
+            dense(Dense.FP16, 33, cols, random),
+            dense(Dense.FP32, 33, cols, random))) {
+      List<Linear> layer = List.of(new Linear(weight, null));
+      float[] x = gaussians(random, 33 * cols, 1);
+      float[] together = new float[33 * 33];
+      ops().linear(layer, x, 33, new float[][] {together});
+      for (int row = 0; row < 33; row++) {
+        float[] alone = new float[33];
+        float[] input = Arrays.copyOfRange(x, row * cols, (row + 1) * cols);
+        ops().linear(layer, input, 1, new float[][] {alone});
+        assertBits(Arrays.copyOfRange(together, row * 33, (row + 1) * 33), alone, "row " + row);
+      }
+    }
+  }
+
+  private void checkLinear(List<Linear> group, int cols, Random random) {
+    for (int n : BATCHES) {
+      float[] x = gaussians(random, n * cols, 1);
+      float[][] expected = outputs(group, n);
+      float[][] actual = outputs(group, n);
+      definition.linear(group, x, n, expected);
+      ops().linear(group, x, n, actual);
+      for (int i = 0; i < group.size(); i++) {
+        PackedMatrix w = group.get(i).weight();
+        String what = w.format().label() + " " + w.rows() + " x " + cols + ", " + n + " tokens";
+        assertSame(expected[i], actual[i], what);
+      }
+    }
+  }
+
+  private static float[][] outputs(List<Linear> group, int n) {
+    float[][] outs = new float[group.size()][];
+    for (int i = 0; i < outs.length; i++) {
+      outs[i] = new float[n * group.get(i).weight().rows()];
+      Arrays.fill(outs[i], Float.NaN);
+    }
+    return outs;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,24", "2,32", "3,64", "6,128"})
+  void rope(int heads, int headDim) {
+    for (int n : BATCHES) {
+      RopeTable table = new RopeTable(headDim, 1e4);
+      StepBatch batch = new StepBatch();
+      batch.beginSequence(new int[0]);
+      for (int i = 0; i < n; i++) {
+        batch.addToken(0, 40_000 + i);
+      }
+      table.fill(batch);
+      float[] expected = gaussians(new Random(n), n * heads * headDim, 1);
+      float[] actual = expected.clone();
+      definition.rope(expected, heads, headDim, table, n);
+      ops().rope(actual, heads, headDim, table, n);
+      assertSame(expected, actual, n + " rows");
+    }
+  }
+
+  @Test
+  void rope_golden() {
+    RopeTable table = new RopeTable(8, 1e4);
+    StepBatch batch = new StepBatch();
+    batch.beginSequence(new int[0]);
+    batch.addToken(0, 3);
+    table.fill(batch);
+    float[] x = {1, 2, 3, 4, 5, 6, 7, 8};
+    ops().rope(x, 1, 8, table, 1);
+    double[] golden = {
+      -1.695593, .137552, 2.788682, 3.975982, -4.808842, 6.323059, 7.086837, 8.011964
+    };
+    for (int i = 0; i < 8; i++) {
+      assertEquals(golden[i], x[i], 2e-6);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(KvType.class)
+  void appendKv(KvType type) {
+    for (int headDim : new int[] {24, 32, 128}) {
+      Random random = new Random(headDim);
+      try (PagedBatch b = new PagedBatch(type, 2, headDim, random, "600:1", "40:33", "17:2");
+          KvPool other = new KvPool(b.pool.layout(), b.pool.numBlocks())) {
+        MemorySegment.copy(b.pool.segment(), 0, other.segment(), 0, other.bytes());
+        float[] k = gaussians(random, b.batch.numTokens() * 2 * headDim, 2);
+        float[] v = gaussians(random, k.length, 1e5); // beyond a half's range, both ways
+        k[0] = 1e-7f;
+        k[1] = -0f;
+        definition.appendKv(b.pool, 1, b.batch, k, v);
+        ops().appendKv(other, 1, b.batch, k, v);
+        assertEquals(-1, b.pool.segment().mismatch(other.segment()), type + ", " + headDim);
+      }
+    }
+  }
+
+  /**
+   * All contexts about the edges of blocks and splits, decoding and in chunks, in one batch. Blocks
+   * lie in any order, and whatever no token owns is NaN or noise.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "FP32,24,2,1",
+    "FP32,32,2,2",
+    "FP32,64,1,3",
+    "FP32,128,1,6",
+    "FP32,24,1,6",
+    "FP32,128,2,1",
+    "FP16,24,2,3",
+    "FP16,32,1,6",
+    "FP16,64,2,1",
+    "FP16,128,2,2",
+    "FP16,24,1,2",
+    "INT4,24,2,3",
+    "INT4,32,1,6",
+    "INT4,64,2,1",
+    "INT4,128,2,2",
+    "INT4,128,1,6",
+    "INT4,80,3,2",
+    "INT4,24,1,2"
+  })
+  void attention(KvType type, int headDim, int kvHeads, int group) {
+    Random random = new Random(headDim * 7L + group);
+    int heads = kvHeads * group;
+    try (PagedBatch b =
+        new PagedBatch(
+            type, kvHeads, headDim, random, "1:1", "15:1", "16:16", "17:4", "255:1", "256:3",
+            "257:2", "600:1", "600:5", "290:40", "17:17", "33:1")) {
+      float[] q = gaussians(random, b.batch.numTokens() * heads * headDim, 1.5);
+      float[] expected = new float[q.length];
+      float[] actual = new float[q.length];
+      definition.attention(b.pool, 1, b.batch, q, heads, expected);
+      ops().attention(b.pool, 1, b.batch, q, heads, actual);
+      for (float x : expected) {
+        assertTrue(Float.isFinite(x) && Math.abs(x) < 10, "garbage leaked: " + x);
+      }
+      assertSame(expected, actual, type + ", " + headDim);
+    }
+  }
+
+  /** Rows one by one, a few at a time and as a tile: the same bits, whatever the tolerance. */
+  @ParameterizedTest
+  @EnumSource(KvType.class)
+  void attention_fewRowsAndTiles_agree(KvType type) {
+    Random random = new Random(11);
+    int headDim = 32;
+    int heads = 6;
+    try (PagedBatch b = new PagedBatch(type, 2, headDim, random, "600:36")) {
+      int width = heads * headDim;
+      float[] q = gaussians(random, 36 * width, 1.5);
+      float[] tile = new float[q.length];
+      ops().attention(b.pool, 1, b.batch, q, heads, tile);
+      for (int few : new int[] {1, 4, 6}) {
+        for (int from = 0; from < 36; from += few) {
+          StepBatch part = new StepBatch();
+          part.beginSequence(b.batch.blockTable(0));
+          for (int row = from; row < from + few; row++) {
+            part.addToken(0, b.batch.position(row));
+          }
+          float[] out = new float[few * width];
+          float[] some = Arrays.copyOfRange(q, from * width, (from + few) * width);
+          ops().attention(b.pool, 1, part, some, heads, out);
+          assertBits(
+              Arrays.copyOfRange(tile, from * width, (from + few) * width), out, few + " rows");
+        }
+      }
+    }
+  }
+
+  /** Scores that are far apart, and all the same: exponentials that vanish, and ties. */
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 60})
+  void attention_extremeScores(double deviation) {
+    Random random = new Random(12);
+    try (PagedBatch b = new PagedBatch(KvType.FP32, 1, 32, random, "600:1", "300:9")) {
+      float[] q = gaussians(random, b.batch.numTokens() * 64, deviation);
+      float[] expected = new float[q.length];
+      float[] actual = new float[q.length];
+      definition.attention(b.pool, 1, b.batch, q, 2, expected);
+      ops().attention(b.pool, 1, b.batch, q, 2, actual);
+      assertSame(expected, actual, "deviation " + deviation);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 13, 16, 24, 207, 4098, 40_001})
+  void swiglu_andAdd(int count) {
+    Random random = new Random(count);
+    float[] gate = gaussians(random, count + 5, 5);
+    float[] extremes = {-0f, 0f, 88.5f, -88.5f, 1e30f, -1e30f, -87.3f, 87.3f, 1e-30f};
+    for (int i = 0; i < extremes.length && count > 13; i++) {
+      gate[i + 3] = extremes[i];
+    }
+    float[] up = gaussians(random, count + 5, 1);
+    float[] expected = gate.clone();
+    float[] actual = gate.clone();
+    definition.swiglu(expected, up, count);
+    ops().swiglu(actual, up, count);
+    assertSame(expected, actual, "swiglu");
+    definition.add(expected, up, count);
+    ops().add(actual, up, count);
+    assertSame(expected, actual, "add");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 13, 16, 24, 207, 1024, 1025, 4098})
+  void argMax_andSumExp(int count) {
+    Random random = new Random(count);
+    for (int offset : new int[] {0, 7}) {
+      float[] x = gaussians(random, offset + count + 3, 4);
+      Arrays.fill(x, offset + count, x.length, 1e9f); // not to be looked at
+      Arrays.fill(x, 0, offset, 1e9f);
+      for (int round = 0; round < 6; round++) {
+        int best = definition.argMax(x, offset, count);
+        assertEquals(best, ops().argMax(x, offset, count), count + " from " + offset);
+        double expected = definition.sumExp(x, offset, count, x[offset + best]);
+        double actual = ops().sumExp(x, offset, count, x[offset + best]);
+        if (tolerance() == 0) {
+          assertEquals(expected, actual);
+        } else {
+          assertEquals(expected, actual, tolerance() * expected);
+        }
+        switch (round) {
+          case 0 -> x[offset + count - 1] = x[offset + best]; // a tie: the first one counts
+          case 1 -> x[offset + count / 2] = Float.NEGATIVE_INFINITY;
+          case 2 -> x[offset + count - 1] = 1e4f;
+          case 3 -> x[offset] = 1e4f;
+          default -> Arrays.fill(x, offset, offset + count, -0f);
+        }
+      }
+    }
+  }
+
+  @Test
+  void argMax_nothingButMinusInfinity_isTheFirst() {
+    float[] x = new float[40];
+    Arrays.fill(x, Float.NEGATIVE_INFINITY);
+    assertEquals(0, ops().argMax(x, 3, 33));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2, 3, 100})
+  void forEach_everyTaskOnce(int count) {
+    AtomicIntegerArray runs = new AtomicIntegerArray(count);
+    ops()
+        .forEach(
+            count,
+            (i, worker) -> {
+              assertTrue(0 <= worker && worker < ops().workers());
+              runs.incrementAndGet(i);
+            });
+    for (int i = 0; i < count; i++) {
+      assertEquals(1, runs.get(i));
+    }
+  }
+
+  private void assertSame(float[] expected, float[] actual, String what) {
+    if (tolerance() == 0) {
+      assertBits(expected, actual, what);
+      return;
+    }
+    assertEquals(expected.length, actual.length, what);
+    for (int i = 0; i < expected.length; i++) {
+      double allowed = tolerance() * (1 + Math.abs(expected[i]));
+      assertEquals(expected[i], actual[i], allowed, what + ", element " + i);
+    }
+  }
+
+  private static void assertBits(float[] expected, float[] actual, String what) {
+    assertEquals(expected.length, actual.length, what);
+    for (int i = 0; i < expected.length; i++) {
+      if (Float.floatToRawIntBits(expected[i]) != Float.floatToRawIntBits(actual[i])) {
+        throw new AssertionError(
+            "%s, element %d: %s instead of %s".formatted(what, i, actual[i], expected[i]));
+      }
+    }
+  }
+
+  private static float[] gaussians(Random random, int count, double deviation) {
+    float[] x = new float[count];
+    for (int i = 0; i < count; i++) {
+      x[i] = (float) (deviation * random.nextGaussian());
+    }
+    return x;
+  }
+
+  private PackedMatrix dense(Dense format, int rows, int cols, Random random) {
+    MemorySegment s = allocate(format, rows, cols);
+    for (long i = 0; i < (long) rows * cols; i++) {
+      // tiny ones among them: subnormal halves
+      float w = (float) (random.nextGaussian() * (random.nextInt(16) == 0 ? 1e-6 : 0.05));
+      switch (format) {
+        case FP32 -> s.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * i, w);
+        case FP16 -> s.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i, Float.floatToFloat16(w));
+        case BF16 ->
+            s.set(
+                ValueLayout.JAVA_SHORT_UNALIGNED,
+                2 * i,
+                (short) (Float.floatToRawIntBits(w) >>> 16));
+      }
+    }
+    return new PackedMatrix("test", s, rows, cols, format, null);
+  }
+
+  private PackedMatrix w3(int rows, int cols, Filling filling, boolean actOrder, Random random) {
+    MemorySegment s = allocate(Grouped.W3G128, rows, cols);
+    int groups = W3Block.groups(cols);
+    byte[] codes = new byte[W3Block.ROWS * W3Block.GROUP];
+    byte[] zeros = new byte[W3Block.ROWS];
+    short[] scales = new short[W3Block.ROWS];
+    for (int tile = 0; tile < W3Block.tiles(rows); tile++) {
+      for (int g = 0; g < groups; g++) {
+        for (int i = 0; i < codes.length; i++) {
+          codes[i] =
+              switch (filling) {
+                case ALL_CODES_0 -> 0;
+                case ALL_CODES_7 -> 7;
+                default -> (byte) random.nextInt(8);
+              };
+        }
+        for (int r = 0; r < W3Block.ROWS; r++) {
+          zeros[r] = (byte) random.nextInt(8);
+          float scale = tile * 16 + r < rows ? scale(filling, r, random) : 0f;
+          scales[r] = Float.floatToFloat16(scale);
+        }
+        W3Block.pack(codes, scales, zeros, s, W3Block.blockOffset(tile, g, groups));
+      }
+    }
+    int[] order = actOrder ? shuffled(cols, random) : null;
+    return new PackedMatrix("test", s, rows, cols, Grouped.W3G128, order);
+  }
+
+  private static float scale(Filling filling, int row, Random random) {
+    float usual = 0.005f + 0.02f * random.nextFloat();
+    return switch (filling) {
+      case LARGEST_SCALES -> row % 2 == 0 ? 65504f : -65504f;
+      case SUBNORMAL_SCALES -> (1 + random.nextInt(1023)) * 0x1p-24f;
+      case ZERO_SCALE_ROWS -> row % 3 == 0 ? 0f : usual;
+      case NEGATIVE_SCALES -> -usual;
+      default -> usual;
+    };
+  }
+
+  private MemorySegment allocate(QuantFormat format, int rows, int cols) {
+    return arena.allocate(format.bytes(rows, cols), 64);
+  }
+
+  private static int[] shuffled(int count, Random random) {
+    int[] order = new int[count];
+    for (int i = 0; i < count; i++) {
+      int j = random.nextInt(i + 1);
+      order[i] = order[j];
+      order[j] = i;
+    }
+    return order;
+  }
+
+  /**
+   * A batch of sequences, each {@code context:rows}, whose last rows are to be computed, and a pool
+   * that holds all their keys and values, with garbage about them.
+   */
+  private final class PagedBatch implements AutoCloseable {
+    final StepBatch batch = new StepBatch();
+    final KvPool pool;
+
+    PagedBatch(KvType type, int kvHeads, int headDim, Random random, String... sequences) {
+      List<int[]> shapes = new ArrayList<>();
+      int blocks = 3;
+      for (String sequence : sequences) {
+        String[] parts = sequence.split(":", -1);
+        int[] shape = {Integer.parseInt(parts[0]), Integer.parseInt(parts[1])};
+        shapes.add(shape);
+        blocks += Math.ceilDiv(shape[0], KvLayout.BLOCK_SIZE);
+      }
+      pool = new KvPool(new KvLayout(type, 2, kvHeads, headDim), blocks);
+      fillWithGarbage(random);
+      int[] free = shuffled(blocks, random);
+      int used = 0;
+      for (int[] shape : shapes) {
+        int length = Math.ceilDiv(shape[0], KvLayout.BLOCK_SIZE);
+        int[] table = Arrays.copyOfRange(free, used, used + length + 1);
+        table[length] = Integer.MAX_VALUE; // entries past the last row's are not to be read
+        used += length;
+        fill(table, shape[0], kvHeads * headDim, random);
+        batch.beginSequence(table);
+        for (int p = shape[0] - shape[1]; p < shape[0]; p++) {
+          batch.addToken(0, p);
+        }
+      }
+    }
+
+    private void fillWithGarbage(Random random) {
+      int[] nasty = {0x7fc07e00, 0xffc0fe01, 0x7f807c00, 0xff80fc00, 0x7bff7bff};
+      for (long at = 0; at < pool.bytes(); at += 4) {
+        int bits = random.nextInt(4) == 0 ? random.nextInt() : nasty[random.nextInt(5)];
+        pool.segment().set(ValueLayout.JAVA_INT_UNALIGNED, at, bits);
+      }
+    }
+
+    private void fill(int[] table, int context, int width, Random random) {
+      StepBatch whole = new StepBatch();
+      whole.beginSequence(table);
+      for (int p = 0; p < context; p++) {
+        whole.addToken(0, p);
+      }
+      float[] k = gaussians(random, context * width, 1);
+      float[] v = gaussians(random, context * width, 1);
+      definition.appendKv(pool, 1, whole, k, v);
+    }
+
+    @Override
+    public void close() {
+      pool.close();
+    }
+  }
+}

@@ -1,0 +1,122 @@
+package io.tercel.server.hub;
+
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/**
+ * One model's folder in the cache, as Hugging Face's tools lay it out and share it:
+ *
+ * <pre>
+ * models--ORG--NAME/blobs/ETAG                 the bytes; ETAG.incomplete while they arrive
+ *                  /refs/REVISION              the commit that a revision means
+ *                  /snapshots/COMMIT/FILE      relative links into blobs
+ * </pre>
+ *
+ * A file is in a snapshot only when its blob is whole, and a reference is written only after the
+ * whole snapshot. Where the file system has no links, snapshots hold copies.
+ */
+final class HubCache {
+  static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40}");
+
+  private final Path folder;
+  private final Path lockFile;
+
+  HubCache(Path cache, HubRepo repo) {
+    String name = "models--" + repo.org() + "--" + repo.name();
+    this.folder = cache.resolve(name);
+    this.lockFile = cache.resolve(".locks").resolve(name).resolve("tercel.lock");
+  }
+
+  Path blob(String etag) {
+    return folder.resolve("blobs").resolve(etag);
+  }
+
+  Path blobs() {
+    return folder.resolve("blobs");
+  }
+
+  Path snapshot(String commit) {
+    return folder.resolve("snapshots").resolve(commit);
+  }
+
+  /** What two processes that fetch the same model hold in turn. */
+  Path lockFile() {
+    return lockFile;
+  }
+
+  /** The commit that a revision meant when its snapshot was last completed here. */
+  Optional<String> commitOf(String revision) {
+    if (COMMIT.matcher(revision).matches()) {
+      return Optional.of(revision);
+    }
+    try {
+      String commit = Files.readString(ref(revision)).strip();
+      return COMMIT.matcher(commit).matches() ? Optional.of(commit) : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** The snapshot of a revision, if all of the model's files are there. */
+  Optional<Path> complete(String revision) {
+    return commitOf(revision).map(this::snapshot).filter(ModelFiles::areCompleteIn);
+  }
+
+  void writeRef(String revision, String commit) throws IOException {
+    if (revision.equals(commit)) {
+      return;
+    }
+    Path ref = ref(revision);
+    Files.createDirectories(parent(ref));
+    Path fresh = ref.resolveSibling(ref.getFileName() + ".tmp");
+    Files.writeString(fresh, commit);
+    Files.move(fresh, ref, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  /** Puts a whole blob under its name into a snapshot. */
+  void link(String commit, String file, String etag) throws IOException {
+    Path target = blob(etag);
+    Path link = snapshot(commit).resolve(file);
+    if (!link.normalize().startsWith(snapshot(commit).normalize())) {
+      throw new HubException("the hub named a file outside of the model's folder: " + file);
+    }
+    Files.createDirectories(parent(link));
+    Path fresh = link.resolveSibling("." + link.getFileName() + ".tmp");
+    Files.deleteIfExists(fresh);
+    try {
+      Files.createSymbolicLink(fresh, parent(link).relativize(target));
+    } catch (UnsupportedOperationException | IOException e) {
+      if (e instanceof FileAlreadyExistsException exists) {
+        throw exists;
+      }
+      linkOrCopy(target, fresh);
+    }
+    Files.move(fresh, link, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  /** Without symbolic links: a hard link, which takes no space, or at worst a copy. */
+  private static void linkOrCopy(Path target, Path link) throws IOException {
+    try {
+      Files.createLink(link, target);
+    } catch (UnsupportedOperationException | IOException e) {
+      Files.copy(target, link, StandardCopyOption.REPLACE_EXISTING);
+    }
+  }
+
+  private Path ref(String revision) {
+    return folder.resolve("refs").resolve(revision);
+  }
+
+  static Path parent(Path path) {
+    Path parent = path.getParent();
+    if (parent == null) {
+      throw new IllegalArgumentException("no parent folder: " + path);
+    }
+    return parent;
+  }
+}

@@ -1,0 +1,98 @@
+package io.tercel.server;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The module law, as far as it concerns the server: requests, and nobody's numerics. */
+class ArchitectureTest {
+  private static final JavaClasses SERVER =
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.DoNotIncludeTests())
+          .importPackages("io.tercel.server");
+
+  @Test
+  void imported_isWhatThereIs() {
+    assertTrue(SERVER.contain("io.tercel.server.engine.Engine"));
+  }
+
+  /** Each library has one package that may know it. */
+  @ParameterizedTest
+  @CsvSource({
+    "io.netty, api",
+    "io.grpc, api",
+    "ai.djl, text",
+    "picocli, cli",
+    "me.tongfei.progressbar, cli",
+  })
+  void library_onlyIn(String library, String owner) {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("io.tercel.server." + owner + "..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage(library + "..")
+        .allowEmptyShould(true)
+        .check(SERVER);
+  }
+
+  @Test
+  void server_computesNothing() {
+    noClasses()
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("jdk.incubator.vector..", "uk.ac.manchester..", "ai.djl.ndarray..")
+        .because("kernels own numerics and memory")
+        .check(SERVER);
+  }
+
+  @Test
+  void server_knowsNeitherTrainerNorLoadTests() {
+    noClasses()
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "io.tercel.trainer..", "io.tercel.loadtests..", "io.tercel.kernels.tornado..")
+        .check(SERVER);
+  }
+
+  /** The engine serves anybody who submits: it knows no wire, no text and no command line. */
+  @Test
+  void engine_knowsNoneOfItsUsers() {
+    noClasses()
+        .that()
+        .resideInAPackage("io.tercel.server.engine..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "io.tercel.server.api..",
+            "io.tercel.server.text..",
+            "io.tercel.server.cli..",
+            "io.tercel.server.hub..",
+            "com.fasterxml.jackson..")
+        .check(SERVER);
+  }
+
+  @Test
+  void packages_haveNoCycles() {
+    slices().matching("io.tercel.server.(*)..").should().beFreeOfCycles().check(SERVER);
+  }
+
+  @Test
+  void names_sayWhatAThingIs() {
+    noClasses()
+        .that()
+        .doNotHaveSimpleName("BlockManager")
+        .should()
+        .haveNameMatching(".*(Utils?|Helpers?|Manager|Impl|SequenceGroup)(\\$.*)?")
+        .because("a noun that says nothing holds anything")
+        .check(SERVER);
+  }
+}

@@ -1,0 +1,19 @@
+package io.tercel.trainer.problems;
+
+import java.util.Random;
+
+/** A kind of problem; stateless. */
+public interface Family {
+  /** The highest level of {@link #draw}. */
+  int FULL = 2;
+
+  /** One lower-case word. */
+  String id();
+
+  /**
+   * Draws a problem of either partition.
+   *
+   * @param level 0 is the easiest, {@link #FULL} the whole range, easy ones included
+   */
+  Problem draw(Random random, int level);
+}

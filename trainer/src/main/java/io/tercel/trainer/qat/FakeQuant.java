@@ -1,0 +1,152 @@
+package io.tercel.trainer.qat;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.FloatBuffer;
+
+/**
+ * Straight-through W3G128 rounding of one linear weight with frozen scales and zero points: w^ =
+ * s(clamp(rint(w/s)+z, 0, 7) - z). The gradient of a latent is that of its rounded value where the
+ * unclamped code is within 0..7, else zero.
+ *
+ * <p>Scales are rounded to fp16 first, so that what is trained is exactly what is served. It is
+ * plain Java, exact, and no part of PyTorch's graph.
+ */
+public final class FakeQuant {
+  public static final int GROUP = 128;
+  private static final int MAX_CODE = 7;
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
+  private final int rows;
+  private final int cols;
+  private final int groups;
+  private final float[] scales;
+  private final float[] zeros;
+
+  private FakeQuant(int rows, int cols, float[] scales, float[] zeros) {
+    this.rows = rows;
+    this.cols = cols;
+    this.groups = Math.ceilDiv(cols, GROUP);
+    this.scales = scales;
+    this.zeros = zeros;
+  }
+
+  /**
+   * With the scales and zero points of a quantizer.
+   *
+   * @param scales [rows][groups], above 0 also once rounded to fp16
+   * @param zeros [rows][groups], whole, of 0..7
+   */
+  public static FakeQuant frozen(int rows, int cols, float[] scales, int[] zeros) {
+    int count = rows * Math.ceilDiv(cols, GROUP);
+    if (scales.length != count || zeros.length != count) {
+      throw new IllegalArgumentException(
+          "%d x %d has %d groups; got %d scales and %d zero points"
+              .formatted(rows, cols, count, scales.length, zeros.length));
+    }
+    float[] halves = new float[count];
+    float[] floats = new float[count];
+    for (int i = 0; i < count; i++) {
+      halves[i] = half(scales[i]);
+      floats[i] = zeros[i];
+      if (!(halves[i] > 0) || halves[i] == Float.POSITIVE_INFINITY) {
+        throw new IllegalArgumentException("scale " + i + " is " + scales[i]);
+      }
+      if (zeros[i] < 0 || zeros[i] > MAX_CODE) {
+        throw new IllegalArgumentException("zero point " + i + " is " + zeros[i]);
+      }
+    }
+    return new FakeQuant(rows, cols, halves, floats);
+  }
+
+  /** With each group's range from 0 and its present least and greatest value: plain rounding. */
+  public static FakeQuant ofRange(Parameter weight) {
+    int rows = Math.toIntExact(weight.shape().getFirst());
+    int cols = Math.toIntExact(weight.shape().getLast());
+    int groups = Math.ceilDiv(cols, GROUP);
+    float[] scales = new float[rows * groups];
+    int[] zeros = new int[rows * groups];
+    for (int row = 0; row < rows; row++) {
+      for (int g = 0; g < groups; g++) {
+        float min = 0;
+        float max = 0;
+        for (int col = g * GROUP; col < Math.min(cols, (g + 1) * GROUP); col++) {
+          min = Math.min(min, weight.get(row * cols + col));
+          max = Math.max(max, weight.get(row * cols + col));
+        }
+        if (min == 0 && max == 0) {
+          min = -1;
+          max = 1;
+        }
+        float scale = half(Math.max(max - min, 1e-5f) / MAX_CODE);
+        scales[row * groups + g] = scale;
+        zeros[row * groups + g] = Math.clamp((int) Math.rint(-min / scale), 0, MAX_CODE);
+      }
+    }
+    return frozen(rows, cols, scales, zeros);
+  }
+
+  private static float half(float value) {
+    return Float.float16ToFloat(Float.floatToFloat16(value));
+  }
+
+  void checkShape(Parameter weight) {
+    if (!weight.shape().equals(java.util.List.of((long) rows, (long) cols))) {
+      throw new IllegalArgumentException(
+          "%s is %s, not %d x %d".formatted(weight.name(), weight.shape(), rows, cols));
+    }
+  }
+
+  /** Scale of a group as it is stored. */
+  public float scale(int row, int group) {
+    return scales[row * groups + group];
+  }
+
+  public int zero(int row, int group) {
+    return (int) zeros[row * groups + group];
+  }
+
+  /** The code 0..7 that a latent rounds to. */
+  public int code(float latent, int row, int col) {
+    int g = row * groups + col / GROUP;
+    return (int) clamp(unclamped(latent, scales[g], zeros[g]));
+  }
+
+  private static float unclamped(float latent, float scale, float zero) {
+    return (float) Math.rint(latent / scale) + zero;
+  }
+
+  private static float clamp(float code) {
+    return Math.min(Math.max(code, 0), MAX_CODE);
+  }
+
+  /** Writes w^ of all latents. */
+  void round(MemorySegment latents, MemorySegment rounded) {
+    for (int row = 0; row < rows; row++) {
+      for (int g = 0; g < groups; g++) {
+        float scale = scales[row * groups + g];
+        float zero = zeros[row * groups + g];
+        long from = (long) row * cols + g * GROUP;
+        long to = (long) row * cols + Math.min(cols, (g + 1) * GROUP);
+        for (long i = from; i < to; i++) {
+          float code = clamp(unclamped(latents.getAtIndex(FLOAT, i), scale, zero));
+          rounded.setAtIndex(FLOAT, i, scale * (code - zero));
+        }
+      }
+    }
+  }
+
+  /** Adds the gradient of w^ to that of the latents that were not clamped. */
+  void addInside(MemorySegment latents, FloatBuffer from, float[] gradient) {
+    for (int row = 0; row < rows; row++) {
+      for (int col = 0; col < cols; col++) {
+        int g = row * groups + col / GROUP;
+        int i = row * cols + col;
+        float code = unclamped(latents.getAtIndex(FLOAT, i), scales[g], zeros[g]);
+        if (code >= 0 && code <= MAX_CODE) {
+          gradient[i] += from.get(i);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,29 @@
+package io.tercel.trainer.qat;
+
+import ai.djl.ndarray.NDArray;
+
+/** A loss of one batch's predictions. */
+@FunctionalInterface
+public interface LossFunction {
+  /**
+   * @param logits [rows of the batch][vocab]
+   * @return a scalar, differentiable in the logits
+   */
+  NDArray apply(NDArray logits, TokenBatch batch);
+
+  /**
+   * Weighted cross-entropy against the batch's own next tokens.
+   *
+   * @param totalWeight of the whole step, of which the batch may be a part: so the gradient does
+   *     not depend on how a step is split
+   */
+  static LossFunction crossEntropy(double totalWeight) {
+    return (logits, batch) -> {
+      long count = batch.targets().length;
+      NDArray targets = logits.getManager().create(batch.targets()).reshape(count, 1);
+      NDArray weights = logits.getManager().create(batch.weights()).reshape(count, 1);
+      NDArray picked = logits.logSoftmax(-1).gather(targets, 1);
+      return picked.mul(weights).sum().mul((float) (-1 / totalWeight));
+    };
+  }
+}

@@ -1,0 +1,80 @@
+package io.tercel.trainer.train;
+
+import ai.djl.ndarray.NDArray;
+import io.tercel.trainer.problems.Problem;
+import io.tercel.trainer.qat.QatModel;
+import io.tercel.trainer.qat.TokenBatch;
+import io.tercel.trainer.qat.TokenBatch.Example;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Held-out loss per response token, and how many responses are reproduced word for word. A response
+ * whose every token is the likeliest after those before it is the one that greedy decoding gives,
+ * so one forward pass tells; a right answer by another way counts as wrong here.
+ *
+ * @param byFamily exact matches
+ */
+record Evaluation(double loss, double accuracy, Map<String, Double> byFamily) {
+  private static final int BATCH = 32;
+
+  Evaluation {
+    byFamily = Map.copyOf(byFamily);
+  }
+
+  static Evaluation of(QatModel model, TrainingData data, List<Problem> problems) {
+    double loss = 0;
+    long tokens = 0;
+    Map<String, int[]> counts = new TreeMap<>();
+    for (int from = 0; from < problems.size(); from += BATCH) {
+      List<Problem> part = problems.subList(from, Math.min(problems.size(), from + BATCH));
+      List<Example> examples = new ArrayList<>();
+      for (Problem problem : part) {
+        Example example = data.example(problem);
+        // the response alone is judged
+        float[] weights = example.weights().clone();
+        for (int i = 0; i < weights.length; i++) {
+          weights[i] = weights[i] == 1 ? 1 : 0;
+        }
+        examples.add(new Example(example.tokens(), weights));
+      }
+      TokenBatch batch = TokenBatch.of(examples);
+      float[] logProbs = model.evaluate(batch, logits -> floats(logits.logSoftmax(-1)));
+      int vocab = model.config().vocabSize();
+      boolean[] exact = new boolean[part.size()];
+      Arrays.fill(exact, true);
+      for (int row = 0; row < batch.targets().length; row++) {
+        int target = (int) batch.targets()[row];
+        loss -= logProbs[row * vocab + target];
+        tokens++;
+        if (best(logProbs, row * vocab, vocab) != target) {
+          exact[(int) (batch.rows()[row] / batch.length())] = false;
+        }
+      }
+      for (int b = 0; b < exact.length; b++) {
+        int[] count = counts.computeIfAbsent(part.get(b).family(), _ -> new int[2]);
+        count[0] += exact[b] ? 1 : 0;
+        count[1]++;
+      }
+    }
+    Map<String, Double> byFamily = new TreeMap<>();
+    counts.forEach((family, count) -> byFamily.put(family, (double) count[0] / count[1]));
+    int right = counts.values().stream().mapToInt(count -> count[0]).sum();
+    return new Evaluation(loss / tokens, (double) right / problems.size(), byFamily);
+  }
+
+  private static float[] floats(NDArray array) {
+    return array.toFloatArray();
+  }
+
+  private static int best(float[] values, int from, int count) {
+    int best = 0;
+    for (int i = 1; i < count; i++) {
+      best = values[from + i] > values[from + best] ? i : best;
+    }
+    return best;
+  }
+}

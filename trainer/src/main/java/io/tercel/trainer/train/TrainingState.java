@@ -1,0 +1,77 @@
+package io.tercel.trainer.train;
+
+import io.tercel.kernels.format.DType;
+import io.tercel.kernels.format.SafetensorsFile;
+import io.tercel.kernels.format.Tensor;
+import io.tercel.server.cli.UserException;
+import io.tercel.trainer.qat.AdamW;
+import io.tercel.trainer.qat.Parameter;
+import io.tercel.trainer.qat.SafetensorsWriter;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a run needs to go on as if it had not stopped, in one file that is replaced whole: fp32
+ * values, both moments, and how many steps are done. Data and random numbers are functions of the
+ * step.
+ */
+final class TrainingState {
+  static final String FILE = "training.safetensors";
+  // a float holds a step exactly up to 2^24, so it is split
+  private static final int RADIX = 1 << 20;
+
+  private TrainingState() {}
+
+  static void save(Path file, AdamW optimizer, int stepsDone) throws IOException {
+    SafetensorsWriter out = new SafetensorsWriter();
+    int[] counts = {
+      stepsDone / RADIX, stepsDone % RADIX, optimizer.steps() / RADIX, optimizer.steps() % RADIX
+    };
+    out.add("steps", DType.F32, i -> counts[i], counts.length);
+    List<Parameter> parameters = optimizer.parameters();
+    for (int p = 0; p < parameters.size(); p++) {
+      Parameter parameter = parameters.get(p);
+      float[] first = optimizer.first(p);
+      float[] second = optimizer.second(p);
+      out.add("value." + parameter.name(), DType.F32, parameter::get, parameter.size());
+      out.add("first." + parameter.name(), DType.F32, i -> first[i], parameter.size());
+      out.add("second." + parameter.name(), DType.F32, i -> second[i], parameter.size());
+    }
+    out.write(file);
+  }
+
+  /** Restores all and returns the steps done. */
+  static int load(Path file, AdamW optimizer) {
+    try (Arena arena = Arena.ofConfined()) {
+      Map<String, Tensor> tensors = new HashMap<>();
+      SafetensorsFile.open(file, arena).tensors().forEach(t -> tensors.put(t.name(), t));
+      List<Parameter> parameters = optimizer.parameters();
+      for (int p = 0; p < parameters.size(); p++) {
+        Parameter parameter = parameters.get(p);
+        String name = parameter.name();
+        parameter.set(floats(file, tensors, "value." + name, parameter.size()));
+        copy(floats(file, tensors, "first." + name, parameter.size()), optimizer.first(p));
+        copy(floats(file, tensors, "second." + name, parameter.size()), optimizer.second(p));
+      }
+      float[] counts = floats(file, tensors, "steps", 4);
+      optimizer.restore((int) counts[2] * RADIX + (int) counts[3]);
+      return (int) counts[0] * RADIX + (int) counts[1];
+    }
+  }
+
+  private static void copy(float[] from, float[] to) {
+    System.arraycopy(from, 0, to, 0, to.length);
+  }
+
+  private static float[] floats(Path file, Map<String, Tensor> tensors, String name, int size) {
+    Tensor tensor = tensors.get(name);
+    if (tensor == null || tensor.elements() != size) {
+      throw new UserException(file + ": it is of another model: " + name + " does not fit");
+    }
+    return tensor.toFloats();
+  }
+}

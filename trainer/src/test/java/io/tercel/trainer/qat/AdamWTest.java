@@ -1,0 +1,70 @@
+package io.tercel.trainer.qat;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.lang.foreign.Arena;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+final class AdamWTest {
+  @Test
+  void step_agreesWithTheFormulaInDouble() {
+    try (Arena arena = Arena.ofConfined()) {
+      Parameter matrix = new Parameter("w", arena, 1, 3);
+      Parameter norm = new Parameter("n", arena, 3);
+      AdamW optimizer = AdamW.of(List.of(matrix, norm), 0.1);
+      double[] w = {1, -2, 0.5};
+      double[] n = w.clone();
+      matrix.set(new float[] {1, -2, 0.5f});
+      norm.set(new float[] {1, -2, 0.5f});
+      double[] m = new double[3];
+      double[] v = new double[3];
+      for (int t = 1; t <= 5; t++) {
+        double rate = 0.01 * t;
+        for (int i = 0; i < 3; i++) {
+          double g = (i - 1) * 0.3 + 0.1 * t;
+          matrix.gradient()[i] = norm.gradient()[i] = (float) g;
+          m[i] = 0.9 * m[i] + 0.1 * g;
+          v[i] = 0.95 * v[i] + 0.05 * g * g;
+          double step =
+              rate
+                  * (m[i] / (1 - Math.pow(0.9, t)))
+                  / (Math.sqrt(v[i] / (1 - Math.pow(0.95, t))) + 1e-8);
+          w[i] = w[i] * (1 - rate * 0.1) - step;
+          n[i] -= step;
+        }
+        optimizer.step(rate, Double.POSITIVE_INFINITY);
+      }
+      for (int i = 0; i < 3; i++) {
+        assertEquals(w[i], matrix.get(i), 1e-5);
+        assertEquals(n[i], norm.get(i), 1e-5);
+      }
+      assertArrayEquals(new float[3], matrix.gradient());
+    }
+  }
+
+  @Test
+  void step_longGradient_isClippedToTheNorm() {
+    try (Arena arena = Arena.ofConfined()) {
+      Parameter p = new Parameter("p", arena, 2);
+      AdamW optimizer = AdamW.of(List.of(p), 0);
+      p.gradient()[0] = 30;
+      p.gradient()[1] = -40;
+      assertEquals(50, optimizer.step(0.1, 1), 1e-6);
+      assertEquals(0.1 * 0.6, optimizer.first(0)[0], 1e-6);
+      assertEquals(0.1 * -0.8, optimizer.first(0)[1], 1e-6);
+    }
+  }
+
+  @Test
+  void step_gradientIsNoNumber_isRefused() {
+    try (Arena arena = Arena.ofConfined()) {
+      Parameter p = new Parameter("p", arena, 2);
+      p.gradient()[1] = Float.NaN;
+      AdamW optimizer = AdamW.of(List.of(p), 0);
+      assertThrows(ArithmeticException.class, () -> optimizer.step(0.1, 1));
+    }
+  }
+}
