@@ -86,7 +86,7 @@ public final class Gptq {
   private void quantizeRows(int first, int last) {
     int cols = matrix.cols();
     GroupFit fit = new GroupFit(settings.grid());
-    float[] work = new float[(last - first) * cols];
+    float[][] work = new float[last - first][cols];
     for (int row = first; row < last; row++) {
       for (int j = 0; j < cols; j++) {
         if (factor.dead(j)) {
@@ -97,17 +97,16 @@ public final class Gptq {
         matrix.fitRow(fit, latents, row * cols, row);
       }
       for (int j = 0; j < cols; j++) {
-        work[(row - first) * cols + j] = latents[row * cols + input(j)];
+        work[row - first][j] = latents[row * cols + input(j)];
       }
     }
-    float[] errors = new float[settings.block()];
+    float[] minusErrors = new float[settings.block()];
     for (int from = 0; from < cols; from += settings.block()) {
       int to = Math.min(cols, from + settings.block());
       for (int row = first; row < last; row++) {
-        int at = (row - first) * cols;
-        quantizeBlock(row, from, to, work, at, errors, fit);
-        Axpy.add(
-            work, at + to, cols - to, errors, 0, to - from, factor.u(), from * cols + to, cols);
+        float[] w = work[row - first];
+        quantizeBlock(row, from, to, w, minusErrors, fit);
+        Axpy.add(w, to, cols, minusErrors, to - from, factor.u(), from);
       }
     }
   }
@@ -120,26 +119,23 @@ public final class Gptq {
 
   /** Rounds columns from..to-1 of one row, leaving minus their scaled errors. */
   private void quantizeBlock(
-      int row, int from, int to, float[] work, int at, float[] errors, GroupFit fit) {
+      int row, int from, int to, float[] work, float[] minusErrors, GroupFit fit) {
     int cols = matrix.cols();
-    float[] u = factor.u();
     for (int j = from; j < to; j++) {
       if (!settings.staticGroups() && j % Grid.GROUP == 0) {
-        matrix.fitGroup(fit, work, at, row, j / Grid.GROUP);
+        matrix.fitGroup(fit, work, 0, row, j / Grid.GROUP);
       }
       int input = input(j);
       int group = row * matrix.groups() + input / Grid.GROUP;
       float scale = matrix.scales()[group];
       int zero = matrix.zeros()[group];
-      float w = work[at + j];
+      float w = work[j];
       int code = Grid.code(w, scale, zero);
       matrix.codes()[row * cols + input] = (byte) code;
       latents[row * cols + input] = w;
-      float minusError = -(w - Grid.value(code, scale, zero)) / u[j * cols + j];
-      errors[j - from] = minusError;
-      for (int k = j + 1; k < to; k++) {
-        work[at + k] = Math.fma(minusError, u[j * cols + k], work[at + k]);
-      }
+      float[] u = factor.u()[j];
+      minusErrors[j - from] = -(w - Grid.value(code, scale, zero)) / u[j];
+      Axpy.one(work, j + 1, to, minusErrors[j - from], u);
     }
   }
 }

@@ -14,12 +14,12 @@ public final class Hessian {
   private static final int ROWS_PER_TASK = 8;
 
   private final int cols;
-  private final double[] h;
+  private final double[][] h;
   private long sequences;
 
   public Hessian(int cols) {
     this.cols = cols;
-    this.h = new double[Math.multiplyExact(cols, cols)];
+    this.h = new double[cols][cols];
   }
 
   /** Inputs of the layers. */
@@ -34,12 +34,12 @@ public final class Hessian {
 
   /** H of inputs i and j. */
   public double at(int i, int j) {
-    return h[Math.min(i, j) * cols + Math.max(i, j)];
+    return h[Math.min(i, j)][Math.max(i, j)];
   }
 
   /** Sets one pair, for tests and for matrices computed elsewhere. */
   void set(int i, int j, double value) {
-    h[Math.min(i, j) * cols + Math.max(i, j)] = value;
+    h[Math.min(i, j)][Math.max(i, j)] = value;
   }
 
   /**
@@ -52,36 +52,34 @@ public final class Hessian {
     double keep = (double) sequences / (sequences + batch);
     sequences += batch;
     double weight = 2.0 / sequences;
+    float[][] rows = new float[tokens][];
+    Arrays.setAll(rows, t -> Arrays.copyOfRange(x, t * cols, (t + 1) * cols));
     int tasks = Math.ceilDiv(cols, ROWS_PER_TASK);
     ops.forEach(
         tasks,
         (task, worker) -> {
           int from = task * ROWS_PER_TASK;
           int to = Math.min(cols, from + ROWS_PER_TASK);
-          addRows(x, tokens, from, to, keep, weight);
+          addRows(rows, tokens, from, to, keep, weight);
         });
   }
 
-  private void addRows(float[] x, int tokens, int from, int to, double keep, double weight) {
+  /** Rows from..to-1 of X^T X, from the diagonal on. */
+  private void addRows(float[][] x, int tokens, int from, int to, double keep, double weight) {
     float[] partial = new float[cols];
     float[] column = new float[CHUNK];
-    for (int i = from; i < to; i++) {
-      int row = i * cols;
-      for (int k = i; k < cols; k++) {
-        h[row + k] *= keep;
-      }
-    }
     for (int first = 0; first < tokens; first += CHUNK) {
       int count = Math.min(CHUNK, tokens - first);
+      double kept = first == 0 ? keep : 1;
       for (int i = from; i < to; i++) {
         for (int t = 0; t < count; t++) {
-          column[t] = x[(first + t) * cols + i];
+          column[t] = x[first + t][i];
         }
         Arrays.fill(partial, i, cols, 0);
-        Axpy.add(partial, i, cols - i, column, 0, count, x, first * cols + i, cols);
-        int row = i * cols;
+        Axpy.add(partial, i, cols, column, count, x, first);
+        double[] row = h[i];
         for (int k = i; k < cols; k++) {
-          h[row + k] += weight * partial[k];
+          row[k] = row[k] * kept + weight * partial[k];
         }
       }
     }

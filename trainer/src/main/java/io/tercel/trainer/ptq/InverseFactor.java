@@ -22,10 +22,10 @@ public final class InverseFactor {
   private final int @Nullable [] order;
   private final boolean[] dead;
   private final double damping;
-  private final float[] u;
+  private final float[][] u;
 
   private InverseFactor(
-      int cols, int @Nullable [] order, boolean[] dead, double damping, float[] u) {
+      int cols, int @Nullable [] order, boolean[] dead, double damping, float[][] u) {
     this.cols = cols;
     this.order = order;
     this.dead = dead;
@@ -59,7 +59,7 @@ public final class InverseFactor {
     int[] order = actOrder ? fallingOrder(diagonal) : null;
     double mean = Arrays.stream(diagonal).average().orElse(0);
     double tried = damping;
-    double[] c = reversed(hessian, diagonal, order, tried * mean);
+    double[][] c = reversed(hessian, diagonal, order, tried * mean);
     while (!factor(c, n, ops)) {
       if (tried >= 1) {
         throw new IllegalArgumentException("its Hessian cannot be factored even with damping 1");
@@ -80,39 +80,40 @@ public final class InverseFactor {
   }
 
   /** J P^T (H + damp I) P J, its upper triangle. */
-  private static double[] reversed(
+  private static double[][] reversed(
       Hessian hessian, double[] diagonal, int @Nullable [] order, double damp) {
     int n = diagonal.length;
-    double[] a = new double[n * n];
+    double[][] a = new double[n][n];
     for (int i = 0; i < n; i++) {
       int from = order == null ? n - 1 - i : order[n - 1 - i];
       for (int k = i + 1; k < n; k++) {
-        a[i * n + k] = hessian.at(from, order == null ? n - 1 - k : order[n - 1 - k]);
+        a[i][k] = hessian.at(from, order == null ? n - 1 - k : order[n - 1 - k]);
       }
-      a[i * n + i] = diagonal[from] + damp;
+      a[i][i] = diagonal[from] + damp;
     }
     return a;
   }
 
   /** A = C^T C in place, or false if A is not positive definite beyond rounding. */
-  private static boolean factor(double[] a, int n, Ops ops) {
+  private static boolean factor(double[][] a, int n, Ops ops) {
     double[] diagonal = new double[n];
     for (int i = 0; i < n; i++) {
-      diagonal[i] = a[i * n + i];
+      diagonal[i] = a[i][i];
     }
     for (int from = 0; from < n; from += PANEL) {
       int to = Math.min(n, from + PANEL);
       for (int j = from; j < to; j++) {
+        double[] row = a[j];
         for (int p = from; p < j; p++) {
-          addRow(a, j, -a[p * n + j], p, n);
+          Axpy.one(row, j, n, -a[p][j], a[p]);
         }
-        double pivot = a[j * n + j];
+        double pivot = row[j];
         if (!(pivot > n * 0x1p-52 * diagonal[j]) || !Double.isFinite(pivot)) {
           return false;
         }
         double inverse = 1 / Math.sqrt(pivot);
         for (int k = j; k < n; k++) {
-          a[j * n + k] *= inverse;
+          row[k] *= inverse;
         }
       }
       trailing(a, from, to, n, ops);
@@ -120,70 +121,55 @@ public final class InverseFactor {
     return true;
   }
 
-  /** Row j += c * row p, from column j on. */
-  private static void addRow(double[] a, int j, double c, int p, int n) {
-    int to = j * n;
-    int from = p * n;
-    for (int k = j; k < n; k++) {
-      a[to + k] = Math.fma(c, a[from + k], a[to + k]);
-    }
-  }
-
   /** Rows behind a finished panel lose what it explains. */
-  private static void trailing(double[] a, int from, int to, int n, Ops ops) {
-    int rows = n - to;
-    double[] panel = Arrays.copyOfRange(a, from * n, to * n);
+  private static void trailing(double[][] a, int from, int to, int n, Ops ops) {
     ops.forEach(
-        Math.ceilDiv(rows, TILE),
+        Math.ceilDiv(n - to, TILE),
         (task, worker) -> {
           double[] c = new double[PANEL];
           for (int i = to + task * TILE; i < Math.min(n, to + (task + 1) * TILE); i++) {
-            for (int p = 0; p < to - from; p++) {
-              c[p] = -panel[p * n + i];
+            for (int p = from; p < to; p++) {
+              c[p - from] = -a[p][i];
             }
-            Axpy.add(a, i * n + i, n - i, c, 0, to - from, panel, i, n);
+            Axpy.add(a[i], i, n, c, to - from, a, from);
           }
         });
   }
 
   /** U = J (C^-1)^T J, a few rows of C^-1 a task. */
-  private static float[] invert(double[] c, int n, Ops ops) {
-    float[] u = new float[n * n];
+  private static float[][] invert(double[][] c, int n, Ops ops) {
+    float[][] u = new float[n][n];
     ops.forEach(
         Math.ceilDiv(n, TILE),
         (task, worker) -> {
           int first = task * TILE;
           int last = Math.min(n, first + TILE);
-          double[] rows = new double[(last - first) * n];
-          invertRows(c, n, first, last, rows);
+          double[][] rows = new double[last - first][n];
+          invertRows(c, n, first, rows);
           for (int i = first; i < n; i++) {
             for (int b = first; b < Math.min(last, i + 1); b++) {
-              u[(n - 1 - i) * n + (n - 1 - b)] = (float) rows[(b - first) * n + i];
+              u[n - 1 - i][n - 1 - b] = (float) rows[b - first][i];
             }
           }
         });
     return u;
   }
 
-  /** Rows first..last-1 of C^-1: row b solves y C = e_b. */
-  private static void invertRows(double[] c, int n, int first, int last, double[] rows) {
-    double[] done = new double[PANEL];
-    for (int b = first; b < last; b++) {
-      rows[(b - first) * n + b] = 1;
+  /** Rows first, first + 1, ... of C^-1: row b solves y C = e_b. */
+  private static void invertRows(double[][] c, int n, int first, double[][] rows) {
+    double[] minus = new double[PANEL];
+    for (int b = 0; b < rows.length; b++) {
+      rows[b][first + b] = 1;
     }
     for (int from = first; from < n; from += PANEL) {
       int to = Math.min(n, from + PANEL);
-      for (int b = first; b < last; b++) {
-        int row = (b - first) * n;
+      for (double[] y : rows) {
         for (int i = from; i < to; i++) {
-          double y = rows[row + i] / c[i * n + i];
-          rows[row + i] = y;
-          done[i - from] = -y;
-          for (int k = i + 1; k < to; k++) {
-            rows[row + k] = Math.fma(-y, c[i * n + k], rows[row + k]);
-          }
+          y[i] /= c[i][i];
+          minus[i - from] = -y[i];
+          Axpy.one(y, i + 1, to, -y[i], c[i]);
         }
-        Axpy.add(rows, row + to, n - to, done, 0, to - from, c, from * n + to, n);
+        Axpy.add(y, to, n, minus, to - from, c, from);
       }
     }
   }
@@ -216,8 +202,8 @@ public final class InverseFactor {
     return damping;
   }
 
-  /** [cols, cols], upper; not to be changed. */
-  float[] u() {
+  /** [cols][cols], upper; not to be changed. */
+  float[][] u() {
     return u;
   }
 }
