@@ -1,4 +1,5 @@
-# The CPU image: docker build -t tercel . && docker run -p 8000:8000 -v /path/to/model:/model tercel serve --model /model --host 0.0.0.0 --api-key ...
+# The CPU image:  docker build -t tercel . && docker run -p 8000:8000 tercel
+# Another model:  docker run -p 8000:8000 -v DIR:/model tercel serve --model /model --host 0.0.0.0 --api-key KEY
 FROM eclipse-temurin:25-jdk AS build
 WORKDIR /src
 COPY . .
@@ -10,8 +11,9 @@ ENV DJL_CACHE_DIR=/tmp/djl
 WORKDIR /opt/tercel
 COPY --from=build /src/server/target/lib lib
 COPY --from=build /src/server/target/classes classes
+COPY server/models server/models
 EXPOSE 8000
 USER 1000
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["java", "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-Dai.djl.offline=true", "-XX:+UseParallelGC", "-cp", "/opt/tercel/classes:/opt/tercel/lib/*", "io.tercel.server.cli.Tercel"]
-CMD ["serve", "--help"]
+ENTRYPOINT ["java", "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-Dai.djl.offline=true", "-Dtercel.home=/opt/tercel", "-XX:+UseParallelGC", "-cp", "/opt/tercel/classes:/opt/tercel/lib/*", "io.tercel.server.cli.Tercel"]
+CMD ["serve", "--host", "0.0.0.0"]

@@ -41,14 +41,23 @@ public final class KvPool implements AutoCloseable {
     return segment.byteSize();
   }
 
-  /** Byte offset of K ([headDim][16]) of a head of a block. */
+  /** Byte offset of K of a head of a block. */
   public long keyOffset(int layer, int block, int head) {
     return layout.keyOffset(numBlocks, layer, block, head);
   }
 
-  /** Byte offset of V ([16][headDim]) of a head of a block. */
+  /** Byte offset of V of a head of a block. */
   public long valueOffset(int layer, int block, int head) {
     return layout.valueOffset(numBlocks, layer, block, head);
+  }
+
+  /** Makes one block equal to another, in all layers. */
+  public void copyBlock(int from, int to) {
+    long bytes = layout.layerBlockBytes();
+    for (int layer = 0; layer < layout.numLayers(); layer++) {
+      long source = keyOffset(layer, from, 0);
+      MemorySegment.copy(segment, source, segment, keyOffset(layer, to, 0), bytes);
+    }
   }
 
   @Override

@@ -1,16 +1,24 @@
 package io.tercel.kernels.memory;
 
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.QuantFormat;
+
 /** How keys and values are stored. */
 public enum KvType {
-  FP32("fp32", 4),
-  FP16("fp16", 2);
+  FP32("fp32", 32),
+  FP16("fp16", 16),
+  /** Four bits, asymmetric: a scale and a zero point for each token and head, K and V apart. */
+  INT4("int4", 4);
+
+  /** Heads as wide as this, and wider, are stored in four bits where the weights are coarse. */
+  private static final int WIDE_HEAD = 64;
 
   private final String label;
-  private final int elementBytes;
+  private final int bits;
 
-  KvType(String label, int elementBytes) {
+  KvType(String label, int bits) {
     this.label = label;
-    this.elementBytes = elementBytes;
+    this.bits = bits;
   }
 
   /** Its name on the command line. */
@@ -18,7 +26,21 @@ public enum KvType {
     return label;
   }
 
-  public int elementBytes() {
-    return elementBytes;
+  /** Bits of an element, scales apart. */
+  public int bits() {
+    return bits;
+  }
+
+  /**
+   * What {@code auto} stands for. Four bits where the linears have three and heads are at least 64
+   * wide: there the error of the cache lies below that of the weights, and long generations are
+   * bound by its bytes. Otherwise 16: narrow heads average rounding over too few elements, and
+   * models of full precision are served at what they were asked for.
+   */
+  public static KvType automatic(ModelConfig config, WeightPlan weights) {
+    boolean coarse =
+        weights.matrices().stream().anyMatch(m -> m.format() == QuantFormat.Grouped.W3G128);
+    boolean wide = config.headDim() >= WIDE_HEAD && config.headDim() % KvLayout.WORD_DIMS == 0;
+    return coarse && wide ? INT4 : FP16;
   }
 }

@@ -134,6 +134,11 @@ public final class CpuBackend implements Backend {
     return transformer;
   }
 
+  /** Makes one block of the KV pool equal to another, between two steps. */
+  public void copyBlock(int from, int to) {
+    kv.copyBlock(from, to);
+  }
+
   /** Bytes of the KV pool. */
   public long kvBytes() {
     return kv.bytes();

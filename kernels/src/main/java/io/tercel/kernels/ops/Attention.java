@@ -8,12 +8,22 @@ import io.tercel.kernels.memory.KvLayout;
  * depends on the position alone.
  *
  * <pre>
- *   in a split: s_t = scale * (q . k_t)      d ascending, fma
- *               m   = max s_t,  p_t = exp(s_t - m),  l = sum of p_t by {@link LaneSum}
- *               o_d = sum p_t v_td           t ascending, fma
+ *   k', v'  = the cache's elements; of 4-bit codes, 1 + code / 16, exactly
+ *   in a split
+ *     even = fma(k'_td, q_d, even)    d = 0, 2, ..   from 0
+ *     odd  = fma(k'_td, q_d, odd)     d = 1, 3, ..   from 0
+ *     fp32, fp16   s_t = scale * (even + odd)
+ *     int4         s_t = scale * (16 s * fma(-(1 + z / 16), sum q, even + odd))     s, z of K of t
+ *     m   = max s_t,  p_t = exp(s_t - m),  l = sum of p_t by {@link LaneSum}
+ *     fp32, fp16   w_t = p_t,         c = 0
+ *     int4         w_t = p_t * 16 s,  c = sum of (1 + z / 16) w_t by LaneSum, fma    s, z of V of t
+ *     o_d = fma(v'_td, w_t, o_d)      t ascending, from 0;  then o_d = o_d - c
  *   over splits, ascending, from the first: M' = max(M, m),  a = exp(M - M'),  b = exp(m - M')
- *               L = a L + b l,  O_d = a O_d + b o_d;  at the end out_d = O_d / L
+ *     L = a L + b l,  O_d = a O_d + b o_d;  at the end out_d = O_d / L
  * </pre>
+ *
+ * <p>sum q is {@link #querySum}. With the zero points factored out, a 4-bit element costs what a
+ * float costs once it is a float: one fma. 1 + code / 16 is a code put into a float's mantissa.
  */
 public final class Attention {
   /** Tokens in a split. */
@@ -32,6 +42,32 @@ public final class Attention {
   /** 1 / sqrt(headDim), rounded once. */
   public static float scale(int headDim) {
     return (float) (1.0 / Math.sqrt(headDim));
+  }
+
+  /**
+   * The sum of a head's query, for the zero points of K: eight partial sums in double, dims d, d +
+   * 8, ... each, added as a tree and rounded once.
+   */
+  public static float querySum(float[] q, int at, int headDim) {
+    double s0 = 0;
+    double s1 = 0;
+    double s2 = 0;
+    double s3 = 0;
+    double s4 = 0;
+    double s5 = 0;
+    double s6 = 0;
+    double s7 = 0;
+    for (int d = at; d < at + headDim; d += KvLayout.WORD_DIMS) {
+      s0 += q[d];
+      s1 += q[d + 1];
+      s2 += q[d + 2];
+      s3 += q[d + 3];
+      s4 += q[d + 4];
+      s5 += q[d + 5];
+      s6 += q[d + 6];
+      s7 += q[d + 7];
+    }
+    return (float) (((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)));
   }
 
   /**

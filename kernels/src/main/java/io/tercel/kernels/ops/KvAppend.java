@@ -25,22 +25,65 @@ public final class KvAppend {
   public static void write(
       KvPool pool, int layer, int block, int slot, int head, float[] k, float[] v, int at) {
     KvLayout layout = pool.layout();
+    long key = pool.keyOffset(layer, block, head);
+    long value = pool.valueOffset(layer, block, head);
+    if (layout.type() == KvType.INT4) {
+      codesOfKey(pool.segment(), layout, key, slot, k, at);
+      codesOfValue(pool.segment(), layout, value, slot, v, at);
+      return;
+    }
     int headDim = layout.headDim();
-    int bytes = layout.type().elementBytes();
-    long key = pool.keyOffset(layer, block, head) + (long) slot * bytes;
-    long value = pool.valueOffset(layer, block, head) + (long) slot * headDim * bytes;
+    int bytes = layout.type().bits() / Byte.SIZE;
+    key += (long) slot * bytes;
+    value += (long) slot * headDim * bytes;
     long keyStride = (long) KvLayout.BLOCK_SIZE * bytes;
     for (int d = 0; d < headDim; d++) {
-      put(pool.segment(), layout.type(), key + d * keyStride, k[at + d]);
-      put(pool.segment(), layout.type(), value + (long) d * bytes, v[at + d]);
+      put(pool.segment(), bytes, key + d * keyStride, k[at + d]);
+      put(pool.segment(), bytes, value + (long) d * bytes, v[at + d]);
     }
   }
 
-  private static void put(MemorySegment segment, KvType type, long offset, float x) {
-    switch (type) {
-      case FP32 -> segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, offset, x);
-      case FP16 -> segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, offset, half(x));
+  private static void put(MemorySegment segment, int bytes, long offset, float x) {
+    if (bytes == Float.BYTES) {
+      segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, offset, x);
+    } else {
+      segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, offset, half(x));
     }
+  }
+
+  private static void codesOfKey(
+      MemorySegment segment, KvLayout layout, long key, int slot, float[] k, int at) {
+    int meta = KvQuantizer.scaleAndZero(k, at, layout.headDim());
+    long token = key + (long) slot * Integer.BYTES;
+    for (int d = 0; d < layout.headDim(); d += KvLayout.WORD_DIMS) {
+      int word = 0;
+      for (int j = 0; j < KvLayout.WORD_DIMS; j++) {
+        word |= KvQuantizer.code(k[at + d + j], meta) << 4 * j;
+      }
+      long row = (long) d / KvLayout.WORD_DIMS * KvLayout.ROW_BYTES;
+      segment.set(ValueLayout.JAVA_INT_UNALIGNED, token + row, word);
+    }
+    segment.set(ValueLayout.JAVA_INT_UNALIGNED, token + layout.keyCodeBytes(), meta);
+  }
+
+  private static void codesOfValue(
+      MemorySegment segment, KvLayout layout, long value, int slot, float[] v, int at) {
+    int headDim = layout.headDim();
+    int meta = KvQuantizer.scaleAndZero(v, at, headDim);
+    long rows = (long) slot / 2 * layout.chunks();
+    for (int c = 0; c < layout.chunks(); c++) {
+      for (int lane = 0; lane < KvLayout.BLOCK_SIZE; lane++) {
+        int codes = 0;
+        for (int j = 0; j < 4; j++) {
+          int d = c * KvLayout.CHUNK_DIMS + 16 * j + lane;
+          codes |= d < headDim ? KvQuantizer.code(v[at + d], meta) << 4 * j : 0;
+        }
+        long word = value + (rows + c) * KvLayout.ROW_BYTES + (long) lane * Integer.BYTES;
+        segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, word + slot % 2 * Short.BYTES, (short) codes);
+      }
+    }
+    long scales = value + layout.valueCodeBytes();
+    segment.set(ValueLayout.JAVA_INT_UNALIGNED, scales + (long) slot * Integer.BYTES, meta);
   }
 
   /** The nearest half, half to even, saturated. */

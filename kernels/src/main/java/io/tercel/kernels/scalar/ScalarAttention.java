@@ -2,8 +2,10 @@ package io.tercel.kernels.scalar;
 
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.ops.Attention;
 import io.tercel.kernels.ops.Exp;
+import io.tercel.kernels.ops.KvQuantizer;
 import io.tercel.kernels.ops.LaneSum;
 import java.lang.foreign.ValueLayout;
 
@@ -13,6 +15,7 @@ final class ScalarAttention {
   private final int layer;
   private final int[] table;
   private final int context;
+  private final KvLayout layout;
   private final int headDim;
 
   /**
@@ -23,7 +26,8 @@ final class ScalarAttention {
     this.layer = layer;
     this.table = table;
     this.context = context;
-    this.headDim = pool.layout().headDim();
+    this.layout = pool.layout();
+    this.headDim = layout.headDim();
   }
 
   /** out = attention of the head whose query lies from {@code at} on. */
@@ -44,12 +48,7 @@ final class ScalarAttention {
         p[t] = Exp.exp(p[t] - max);
         lanes[t % LaneSum.LANES] += p[t];
       }
-      float[] next = new float[headDim];
-      for (int t = 0; t < n; t++) {
-        for (int d = 0; d < headDim; d++) {
-          next[d] = Math.fma(p[t], value(kvHead, begin + t, d), next[d]);
-        }
-      }
+      float[] next = weighted(kvHead, begin, n, p);
       float sum = LaneSum.tree(lanes, 0);
       if (split == 0) {
         stats[0] = max;
@@ -63,31 +62,86 @@ final class ScalarAttention {
   }
 
   private float score(int kvHead, float[] q, int at, int position) {
-    float dot = 0;
+    long key = pool.keyOffset(layer, block(position), kvHead);
+    int slot = position % KvLayout.BLOCK_SIZE;
+    float even = 0;
+    float odd = 0;
     for (int d = 0; d < headDim; d++) {
-      dot = Math.fma(q[at + d], key(kvHead, position, d), dot);
+      if (d % 2 == 0) {
+        even = Math.fma(key(key, slot, d), q[at + d], even);
+      } else {
+        odd = Math.fma(key(key, slot, d), q[at + d], odd);
+      }
+    }
+    float dot = even + odd;
+    if (layout.type() == KvType.INT4) {
+      int meta = word(key + layout.keyCodeBytes() + 4L * slot);
+      float zero = 1 + KvQuantizer.zero(meta) / 16f;
+      dot = 16 * KvQuantizer.scale(meta) * Math.fma(-zero, Attention.querySum(q, at, headDim), dot);
     }
     return dot * Attention.scale(headDim);
   }
 
-  private float key(int kvHead, int position, int d) {
-    int block = table[position / KvLayout.BLOCK_SIZE];
-    int slot = position % KvLayout.BLOCK_SIZE;
-    return element(pool.keyOffset(layer, block, kvHead), (long) d * KvLayout.BLOCK_SIZE + slot);
+  /** The split's values by their probabilities p, which become weights. */
+  private float[] weighted(int kvHead, int begin, int n, float[] p) {
+    float[] o = new float[headDim];
+    float[] lanes = new float[LaneSum.LANES];
+    for (int t = 0; t < n; t++) {
+      long value = pool.valueOffset(layer, block(begin + t), kvHead);
+      int slot = (begin + t) % KvLayout.BLOCK_SIZE;
+      if (layout.type() == KvType.INT4) {
+        int meta = word(value + layout.valueCodeBytes() + 4L * slot);
+        p[t] *= 16 * KvQuantizer.scale(meta);
+        float zero = 1 + KvQuantizer.zero(meta) / 16f;
+        lanes[t % LaneSum.LANES] = Math.fma(zero, p[t], lanes[t % LaneSum.LANES]);
+      }
+      for (int d = 0; d < headDim; d++) {
+        o[d] = Math.fma(value(value, slot, d), p[t], o[d]);
+      }
+    }
+    float zeros = LaneSum.tree(lanes, 0);
+    for (int d = 0; d < headDim; d++) {
+      o[d] -= zeros;
+    }
+    return o;
   }
 
-  private float value(int kvHead, int position, int d) {
-    int block = table[position / KvLayout.BLOCK_SIZE];
-    int slot = position % KvLayout.BLOCK_SIZE;
-    return element(pool.valueOffset(layer, block, kvHead), (long) slot * headDim + d);
+  private int block(int position) {
+    return table[position / KvLayout.BLOCK_SIZE];
   }
 
-  private float element(long offset, long i) {
-    return switch (pool.layout().type()) {
-      case FP32 -> pool.segment().get(ValueLayout.JAVA_FLOAT_UNALIGNED, offset + 4 * i);
-      case FP16 ->
-          Float.float16ToFloat(
-              pool.segment().get(ValueLayout.JAVA_SHORT_UNALIGNED, offset + 2 * i));
+  private float key(long key, int slot, int d) {
+    long element = (long) d * KvLayout.BLOCK_SIZE + slot;
+    return switch (layout.type()) {
+      case FP32 -> pool.segment().get(ValueLayout.JAVA_FLOAT_UNALIGNED, key + 4 * element);
+      case FP16 -> half(key + 2 * element);
+      case INT4 -> {
+        long row = (long) d / KvLayout.WORD_DIMS * KvLayout.ROW_BYTES;
+        int word = word(key + row + 4L * slot);
+        yield 1 + (word >>> 4 * (d % KvLayout.WORD_DIMS) & 15) / 16f;
+      }
     };
+  }
+
+  private float value(long value, int slot, int d) {
+    long element = (long) slot * headDim + d;
+    return switch (layout.type()) {
+      case FP32 -> pool.segment().get(ValueLayout.JAVA_FLOAT_UNALIGNED, value + 4 * element);
+      case FP16 -> half(value + 2 * element);
+      case INT4 -> {
+        long row = (long) slot / 2 * layout.chunks() + d / KvLayout.CHUNK_DIMS;
+        int word = word(value + row * KvLayout.ROW_BYTES + 4L * (d % 16));
+        int half = word >>> 16 * (slot % 2);
+        yield 1 + (half >>> 4 * (d % KvLayout.CHUNK_DIMS / 16) & 15) / 16f;
+      }
+    };
+  }
+
+  private int word(long offset) {
+    return pool.segment().get(ValueLayout.JAVA_INT_UNALIGNED, offset);
+  }
+
+  private float half(long offset) {
+    return Float.float16ToFloat(pool.segment().get(ValueLayout.JAVA_SHORT_UNALIGNED, offset));
   }
 }

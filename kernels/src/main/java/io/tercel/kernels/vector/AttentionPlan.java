@@ -17,8 +17,13 @@ final class AttentionPlan {
   /** Rows of a tile. */
   static final int TILE = 32;
 
-  /** Values of a task: sequence, KV head, first row, end row, split (or -1 for all of them). */
-  static final int FIELDS = 5;
+  /** Tasks for each worker that are enough to share work evenly. */
+  private static final int TASKS_A_WORKER = 8;
+
+  /**
+   * Values of a task: sequence, KV heads, rows, each from and to, split (or -1 for all of them).
+   */
+  private static final int FIELDS = 6;
 
   private int[] tasks = new int[64 * FIELDS];
   private int numTasks;
@@ -26,32 +31,54 @@ final class AttentionPlan {
   private int numPartials;
 
   /** Lays out the tasks of a batch. */
-  void layOut(StepBatch batch, int kvHeads, int heads) {
+  void layOut(StepBatch batch, int kvHeads, int heads, int workers) {
     numTasks = 0;
     numPartials = 0;
     if (partialStart.length < batch.numTokens()) {
       partialStart = new int[2 * batch.numTokens()];
     }
+    int together = headsTogether(batch, kvHeads, workers);
     for (int s = 0; s < batch.numSequences(); s++) {
       int from = batch.queryStart(s);
       int to = batch.queryStart(s + 1);
       if (to - from <= FEW_ROWS) {
-        bySplits(batch, s, from, to, kvHeads, heads);
+        bySplits(batch, s, from, to, kvHeads, heads, together);
       } else {
         byTiles(s, from, to, kvHeads);
       }
     }
   }
 
-  private void bySplits(StepBatch batch, int s, int from, int to, int kvHeads, int heads) {
+  /**
+   * KV heads that a task of one split takes: as many as leave enough tasks, since heads of a block
+   * lie side by side.
+   */
+  private static int headsTogether(StepBatch batch, int kvHeads, int workers) {
+    long splits = 0;
+    for (int s = 0; s < batch.numSequences(); s++) {
+      int to = batch.queryStart(s + 1);
+      if (to - batch.queryStart(s) <= FEW_ROWS) {
+        splits += Attention.splits(batch.position(to - 1) + 1);
+      }
+    }
+    int together = kvHeads;
+    while (together > 1
+        && splits * Math.ceilDiv(kvHeads, together) < (long) TASKS_A_WORKER * workers) {
+      together = Math.ceilDiv(together, 2);
+    }
+    return together;
+  }
+
+  private void bySplits(
+      StepBatch batch, int s, int from, int to, int kvHeads, int heads, int together) {
     for (int row = from; row < to; row++) {
       partialStart[row] = numPartials;
       numPartials += heads * Attention.splits(batch.position(row) + 1);
     }
     int splits = Attention.splits(batch.position(to - 1) + 1);
     for (int split = 0; split < splits; split++) {
-      for (int head = 0; head < kvHeads; head++) {
-        add(s, head, from, to, split);
+      for (int head = 0; head < kvHeads; head += together) {
+        add(s, head, Math.min(kvHeads, head + together), from, to, split);
       }
     }
   }
@@ -60,21 +87,22 @@ final class AttentionPlan {
     // the last tiles have the longest contexts: they go first, so that none is left running alone
     for (int tile = from + (to - from - 1) / TILE * TILE; tile >= from; tile -= TILE) {
       for (int head = 0; head < kvHeads; head++) {
-        add(s, head, tile, Math.min(to, tile + TILE), -1);
+        add(s, head, head + 1, tile, Math.min(to, tile + TILE), -1);
       }
     }
   }
 
-  private void add(int s, int head, int from, int to, int split) {
+  private void add(int s, int head, int endHead, int from, int to, int split) {
     int at = numTasks * FIELDS;
     if (at == tasks.length) {
       tasks = Arrays.copyOf(tasks, 2 * at);
     }
     tasks[at] = s;
     tasks[at + 1] = head;
-    tasks[at + 2] = from;
-    tasks[at + 3] = to;
-    tasks[at + 4] = split;
+    tasks[at + 2] = endHead;
+    tasks[at + 3] = from;
+    tasks[at + 4] = to;
+    tasks[at + 5] = split;
     numTasks++;
   }
 
@@ -86,20 +114,24 @@ final class AttentionPlan {
     return tasks[task * FIELDS];
   }
 
-  int kvHead(int task) {
+  int fromHead(int task) {
     return tasks[task * FIELDS + 1];
   }
 
-  int fromRow(int task) {
+  int toHead(int task) {
     return tasks[task * FIELDS + 2];
   }
 
-  int toRow(int task) {
+  int fromRow(int task) {
     return tasks[task * FIELDS + 3];
   }
 
-  int split(int task) {
+  int toRow(int task) {
     return tasks[task * FIELDS + 4];
+  }
+
+  int split(int task) {
+    return tasks[task * FIELDS + 5];
   }
 
   /** Partial results, each a maximum, a sum and headDim values. */

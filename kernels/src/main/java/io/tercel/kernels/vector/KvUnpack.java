@@ -23,13 +23,13 @@ final class KvUnpack {
 
   private KvUnpack() {}
 
-  /** Widens count elements, a multiple of the hardware's lanes or not, from a byte offset on. */
-  static void unpack(
-      KvType type, MemorySegment segment, long offset, int count, float[] out, int at) {
+  /** Widens count elements from an address on, a multiple of the hardware's lanes or not. */
+  static void unpack(KvType type, long from, int count, long to) {
     switch (type) {
       case FP32 ->
-          MemorySegment.copy(segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, out, at, count);
-      case FP16 -> halves(segment, offset, count, out, at);
+          MemorySegment.copy(OffHeap.ALL, from, OffHeap.ALL, to, (long) count * Float.BYTES);
+      case FP16 -> halves(from, count, to);
+      case INT4 -> throw new IllegalArgumentException("codes have kernels of their own");
     }
   }
 
@@ -37,18 +37,21 @@ final class KvUnpack {
    * A half's exponent and mantissa, moved to a float's place, mean the number times 2^-112,
    * subnormals included; stored halves are finite, so nothing else is needed.
    */
-  private static void halves(MemorySegment segment, long offset, int count, float[] out, int at) {
+  private static void halves(long from, int count, long to) {
     int i = 0;
     for (; i + Lanes.COUNT <= count; i += Lanes.COUNT) {
-      ShortVector h = ShortVector.fromMemorySegment(S, segment, offset + 2L * i, LITTLE);
+      ShortVector h = ShortVector.fromMemorySegment(S, OffHeap.ALL, from + 2L * i, LITTLE);
       IntVector bits = (IntVector) h.convertShape(VectorOperators.S2I, Lanes.INT, 0);
       FloatVector magnitude =
           bits.and(0x7FFF).lanewise(VectorOperators.LSHL, 13).reinterpretAsFloats().mul(TWO_TO_112);
-      Lanes.bits(magnitude).or(bits.and(0x80000000)).reinterpretAsFloats().intoArray(out, at + i);
+      Lanes.bits(magnitude)
+          .or(bits.and(0x80000000))
+          .reinterpretAsFloats()
+          .intoMemorySegment(OffHeap.ALL, to + 4L * i, LITTLE);
     }
     for (; i < count; i++) {
-      short half = segment.get(ValueLayout.JAVA_SHORT_UNALIGNED, offset + 2L * i);
-      out[at + i] = Float.float16ToFloat(half);
+      short half = OffHeap.ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, from + 2L * i);
+      OffHeap.ALL.set(ValueLayout.JAVA_FLOAT_UNALIGNED, to + 4L * i, Float.float16ToFloat(half));
     }
   }
 }

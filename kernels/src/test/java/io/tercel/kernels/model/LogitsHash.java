@@ -42,7 +42,7 @@ final class LogitsHash {
           new ModelConfig(
               architecture, 40, 56, 1, 2, 1, 24, 37, 1e-6f, 1e4, 4096, false, List.of());
       Dense head = formats[i] instanceof Dense dense ? dense : Dense.BF16;
-      KvType type = i % 2 == 0 ? KvType.FP16 : KvType.FP32;
+      KvType type = i == 0 ? KvType.FP16 : i == 1 ? KvType.FP32 : KvType.INT4;
       try (WeightStore weights = RandomWeights.create(config, formats[i], head, 9);
           Lab lab = new Lab(weights, new VectorOps(2), type)) {
         hash = 31 * hash + hash(lab, i == 0 ? LENGTH : SHORT, calls / formats.length);

@@ -275,7 +275,14 @@ public abstract class OpsContract {
     "FP16,32,1,6",
     "FP16,64,2,1",
     "FP16,128,2,2",
-    "FP16,24,1,2"
+    "FP16,24,1,2",
+    "INT4,24,2,3",
+    "INT4,32,1,6",
+    "INT4,64,2,1",
+    "INT4,128,2,2",
+    "INT4,128,1,6",
+    "INT4,80,3,2",
+    "INT4,24,1,2"
   })
   void attention(KvType type, int headDim, int kvHeads, int group) {
     Random random = new Random(headDim * 7L + group);

@@ -35,8 +35,10 @@ record ChatRequest(
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
+    ThinkingReader thinking = new ThinkingReader(fields, model);
 
     String text = ChatPrompt.render(fields, model.chatTemplate());
+    CommonFields.checkBytes("messages", text, model);
     int[] prompt = model.tokenizer().encode(text, fields.bool("add_special_tokens", false));
     if (prompt.length == 0) {
       throw ApiException.invalid("messages", "the chat template made an empty prompt of these");
@@ -47,12 +49,11 @@ record ChatRequest(
     int maxTokens =
         CommonFields.maxTokens(max, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
     Markers markers = model.markers();
+    boolean startsThinking = markers != null && markers.openAtEndOf(text);
+    SamplingParams params =
+        sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
     return new ChatRequest(
-        common,
-        prompt,
-        markers != null && markers.openAtEndOf(text),
-        topLogprobs,
-        sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs()));
+        common, prompt, startsThinking, topLogprobs, thinking.addTo(params, startsThinking));
   }
 
   private static int topLogprobs(RequestFields fields) {

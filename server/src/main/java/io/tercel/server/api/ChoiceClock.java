@@ -4,6 +4,7 @@ package io.tercel.server.api;
 final class ChoiceClock {
   private final ServerMetrics metrics;
   private final long arrived;
+  private long started;
   private long first;
   private long last;
   private boolean ended;
@@ -16,12 +17,20 @@ final class ChoiceClock {
   ChoiceClock(ServerMetrics metrics, long arrived) {
     this.metrics = metrics;
     this.arrived = arrived;
+    this.started = arrived;
+  }
+
+  /** It left the engine's queue. */
+  void started(long queuedNanos) {
+    started = System.nanoTime();
+    metrics.queued(queuedNanos);
   }
 
   void token() {
     long now = System.nanoTime();
     if (first == 0) {
       first = now;
+      metrics.prefilled(now - started);
       metrics.firstToken(now - arrived);
     } else {
       metrics.nextToken(now - last);

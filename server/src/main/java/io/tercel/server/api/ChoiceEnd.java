@@ -6,6 +6,7 @@ import org.jspecify.annotations.Nullable;
  * How a choice ended.
  *
  * @param finishReason stop or length
- * @param stopReason the stop string, or the id among the request's stop_token_ids; else null
+ * @param stopReason the stop string, or the id among the request's stop_token_ids, or "repetition"
+ *     where the answer went round in circles; else null
  */
 record ChoiceEnd(String finishReason, @Nullable Object stopReason) {}

@@ -79,6 +79,8 @@ final class ChoiceReader {
       end = new ChoiceEnd("stop", rest.stop());
     } else if (event.reason() == FinishReason.STOP) {
       end = new ChoiceEnd("stop", endTokens.reason(event.stopTokenId()));
+    } else if (event.reason() == FinishReason.REPETITION) {
+      end = new ChoiceEnd("stop", "repetition");
     } else {
       end = new ChoiceEnd("length", null);
     }

@@ -9,6 +9,7 @@ import java.util.List;
  * @param n choices a prompt
  * @param stops strings that end a choice
  * @param promptLogprobs likeliest tokens a prompt token, or -1
+ * @param priority lower is more important
  */
 record CommonFields(
     String model,
@@ -19,7 +20,8 @@ record CommonFields(
     boolean includeStop,
     boolean skipSpecialTokens,
     boolean returnTokenIds,
-    int promptLogprobs) {
+    int promptLogprobs,
+    int priority) {
   private static final int MAX_STOPS = 64;
 
   static CommonFields read(RequestFields fields, HttpServerConfig config) {
@@ -44,7 +46,8 @@ record CommonFields(
         fields.bool("include_stop_str_in_output", false),
         fields.bool("skip_special_tokens", true),
         fields.bool("return_token_ids", false),
-        promptLogprobs);
+        promptLogprobs,
+        fields.integer("priority", 0, Integer.MIN_VALUE, Integer.MAX_VALUE));
   }
 
   private static String model(RequestFields fields, HttpServerConfig config) {
@@ -107,6 +110,25 @@ record CommonFields(
         ("This model's maximum context length is %d tokens, but the prompt has %d and leaves no"
                 + " room for an answer. Please shorten it.")
             .formatted(maxModelLen, promptLength));
+  }
+
+  /**
+   * Refuses a text that can't fit whatever its tokens are, before any work is spent on it: of so
+   * many bytes even the longest tokens would be too many. A tokenizer may compose characters first
+   * (NFC), which at most leaves a third of the bytes.
+   *
+   * @param field that the text came from
+   * @throws ApiException if so
+   */
+  static void checkBytes(String field, String text, ServedModel model) {
+    long least = (long) text.length() / (3L * model.tokenizer().longestTokenBytes());
+    if (least > model.maxModelLen()) { // a char has at least one byte
+      throw ApiException.contextLength(
+          field,
+          ("This model's maximum context length is %d tokens, but the prompt of %d characters has"
+                  + " at least %d. Please shorten it.")
+              .formatted(model.maxModelLen(), text.length(), least));
+    }
   }
 
   /**

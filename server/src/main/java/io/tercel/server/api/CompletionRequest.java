@@ -2,7 +2,6 @@ package io.tercel.server.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.engine.SamplingParams;
-import io.tercel.server.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -33,6 +32,10 @@ record CompletionRequest(
    */
   static CompletionRequest read(RequestFields fields, HttpServerConfig config, ServedModel model) {
     CommonFields common = CommonFields.read(fields, config);
+    if (fields.integer("thinking_token_budget", -1, -1, Integer.MAX_VALUE) >= 0) {
+      throw ApiException.unsupported(
+          "thinking_token_budget", "thinking_token_budget is for /v1/chat/completions");
+    }
     int logprobs = fields.integer("logprobs", -1, 0, SamplingReader.MAX_LOGPROBS);
     boolean echo = fields.bool("echo", false);
     CommonFields.MaxTokens max = CommonFields.maxTokensField(fields, LIMITS, echo ? 0 : 1);
@@ -41,7 +44,7 @@ record CompletionRequest(
     int promptLogprobs = Math.max(common.promptLogprobs(), echo ? logprobs : -1);
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
 
-    PromptReader reader = new PromptReader(fields, model.tokenizer());
+    PromptReader reader = new PromptReader(fields, model);
     List<Prompt> prompts = new ArrayList<>();
     for (JsonNode node : reader.split(config.limits().maxChoices() / common.n())) {
       int[] ids = reader.ids(node, prompts.size());
@@ -58,7 +61,7 @@ record CompletionRequest(
   }
 
   /** Takes the field {@code prompt} apart: a text, texts, ids, or lists of ids. */
-  private record PromptReader(RequestFields fields, Tokenizer tokenizer) {
+  private record PromptReader(RequestFields fields, ServedModel model) {
 
     /** One node a prompt: a text or a list of ids. */
     List<JsonNode> split(int maxPrompts) {
@@ -85,7 +88,8 @@ record CompletionRequest(
       String path = node == fields.get("prompt") ? "prompt" : "prompt[" + index + "]";
       int[] ids;
       if (node.isTextual()) {
-        ids = tokenizer.encode(node.textValue(), fields.bool("add_special_tokens", true));
+        CommonFields.checkBytes(path, node.textValue(), model);
+        ids = model.tokenizer().encode(node.textValue(), fields.bool("add_special_tokens", true));
       } else if (node.isArray()) {
         ids = new int[node.size()];
         for (int i = 0; i < ids.length; i++) {
@@ -101,7 +105,7 @@ record CompletionRequest(
     }
 
     String text(JsonNode node, int[] ids) {
-      return node.isTextual() ? node.textValue() : tokenizer.decode(ids, false);
+      return node.isTextual() ? node.textValue() : model.tokenizer().decode(ids, false);
     }
 
     private static ApiException wrongType(String path, JsonNode node) {

@@ -1,14 +1,13 @@
 package io.tercel.server.api;
 
-import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.EngineEvent.Failed;
 import io.tercel.server.engine.EngineEvent.Finished;
 import io.tercel.server.engine.EngineEvent.PromptScored;
+import io.tercel.server.engine.EngineEvent.Started;
 import io.tercel.server.engine.EngineEvent.Token;
 import io.tercel.server.engine.Generation;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,13 +18,12 @@ import org.slf4j.LoggerFactory;
 final class GenerationReader {
   private static final Logger log = LoggerFactory.getLogger(GenerationReader.class);
 
-  private final Engine engine;
   private final Generation generation;
   private final List<ChoiceReader> choices;
   private final ChoiceClock[] clocks;
   private final ServerMetrics metrics;
   private final Exchange exchange;
-  private @Nullable PromptScored promptScores;
+  private int cachedTokens;
 
   /** Gets what the reader reads. */
   interface Sink {
@@ -42,13 +40,11 @@ final class GenerationReader {
    * @param arrived when the request came, by {@link System#nanoTime}
    */
   GenerationReader(
-      Engine engine,
       Generation generation,
       List<ChoiceReader> choices,
       ServerMetrics metrics,
       Exchange exchange,
       long arrived) {
-    this.engine = engine;
     this.generation = generation;
     this.choices = choices;
     this.metrics = metrics;
@@ -74,10 +70,8 @@ final class GenerationReader {
           throw new ClientGoneException("the client closed");
         }
         switch (event) {
-          case PromptScored scores -> {
-            promptScores = scores;
-            sink.promptScored(scores);
-          }
+          case Started started -> started(started);
+          case PromptScored scores -> sink.promptScored(scores);
           case Token token -> token(token, sink);
           case Finished finished -> {
             open--;
@@ -85,7 +79,7 @@ final class GenerationReader {
           }
           case Failed failed -> {
             countUnfinished("error");
-            throw failure(failed.message());
+            throw failure(failed);
           }
         }
       }
@@ -98,11 +92,18 @@ final class GenerationReader {
     }
   }
 
-  private ApiException failure(String message) {
-    log.error("request {} failed: {}", generation.id(), message);
-    return engine.ready()
-        ? ApiException.failed(message)
-        : ApiException.unavailable(message); // elsewhere, or later, it may work
+  private ApiException failure(Failed failed) {
+    log.error("request {} failed: {}", generation.id(), failed.message());
+    return failed.closing()
+        ? ApiException.unavailable(failed.message()) // elsewhere, or later, it may work
+        : ApiException.failed(failed.message());
+  }
+
+  private void started(Started started) {
+    clocks[started.choice()].started(started.queuedNanos());
+    if (started.choice() == 0) { // what the others share is this one's work, not an earlier one's
+      cachedTokens = started.cachedTokens();
+    }
   }
 
   private void token(Token token, Sink sink) {
@@ -116,7 +117,7 @@ final class GenerationReader {
       return;
     }
     if (delta.end() != null) { // by a stop string, which the engine knows nothing of
-      generation.cancel(token.choice());
+      generation.stop(token.choice());
       clocks[token.choice()].finished(delta.end().finishReason(), choice.numTokens());
     }
     sink.delta(delta);
@@ -142,9 +143,9 @@ final class GenerationReader {
     generation.cancel();
   }
 
-  /** Prompt tokens that came from the prefix cache, as far as the engine says. */
+  /** Prompt tokens that the prefix cache had from earlier requests. */
   int cachedTokens() {
-    return promptScores == null ? 0 : promptScores.cachedTokens();
+    return cachedTokens;
   }
 
   int numTokens() {

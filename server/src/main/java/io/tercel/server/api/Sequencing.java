@@ -40,7 +40,8 @@ final class Sequencing {
       @Nullable Markers markers,
       boolean startsThinking,
       long arrived) {
-    Generation generation = model.engine().submit(new GenerationRequest(id, prompt, params));
+    Generation generation =
+        model.engine().submit(new GenerationRequest(id, prompt, params, common.priority()));
     exchange.whenGone(generation::cancel);
     metrics.prompt(prompt.length);
     ChoiceReader.EndTokens endTokens =
@@ -56,9 +57,10 @@ final class Sequencing {
               markers == null
                   ? Optional.empty()
                   : Optional.of(new ReasoningParser(markers, startsThinking)),
-              new StopMatcher(common.stops(), common.includeStop()));
+              new StopMatcher(common.stops(), common.includeStop()),
+              params.minTokens());
       choices.add(new ChoiceReader(i, output, endTokens));
     }
-    return new GenerationReader(model.engine(), generation, choices, metrics, exchange, arrived);
+    return new GenerationReader(generation, choices, metrics, exchange, arrived);
   }
 }

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param eosTokenIds the model's own end tokens, the same that the engine has
  * @param markers around a thought; null for a model that doesn't think aloud
  * @param maxModelLen prompt and output tokens together
+ * @param reasoning bounds of a thought where the request has none
  * @param created when it was loaded
  */
 public record ServedModel(
@@ -26,6 +27,7 @@ public record ServedModel(
     Set<Integer> eosTokenIds,
     @Nullable Markers markers,
     int maxModelLen,
+    ReasoningDefaults reasoning,
     Instant created) {
 
   public ServedModel {

@@ -41,6 +41,8 @@ final class ServerMetrics {
   private final Histogram.Child firstToken;
   private final Histogram.Child betweenTokens;
   private final Histogram.Child wholeRequest;
+  private final Histogram.Child queue;
+  private final Histogram.Child prefill;
   private final Histogram.Child decode;
   private final Histogram.Child promptTokens;
   private final Histogram.Child generationTokens;
@@ -58,6 +60,8 @@ final class ServerMetrics {
     firstToken = histogram("time_to_first_token_seconds", "Time to first token.", FIRST_TOKEN);
     betweenTokens = histogram("inter_token_latency_seconds", "Time per token.", BETWEEN_TOKENS);
     wholeRequest = histogram("e2e_request_latency_seconds", "Time of a request.", REQUEST);
+    queue = histogram("request_queue_time_seconds", "Time in the queue.", REQUEST);
+    prefill = histogram("request_prefill_time_seconds", "Queue to first token.", REQUEST);
     decode = histogram("request_decode_time_seconds", "First to last token.", REQUEST);
     promptTokens = histogram("request_prompt_tokens", "Prompt tokens of a request.", TOKENS);
     generationTokens = histogram("request_generation_tokens", "Tokens of a choice.", TOKENS);
@@ -69,6 +73,16 @@ final class ServerMetrics {
         .buckets(buckets)
         .register(registry)
         .labels(model);
+  }
+
+  /** A choice left the queue. */
+  void queued(long nanos) {
+    queue.observe(seconds(nanos));
+  }
+
+  /** A choice has its first token, so long after it left the queue. */
+  void prefilled(long nanos) {
+    prefill.observe(seconds(nanos));
   }
 
   /** A choice has its first token. */
@@ -139,6 +153,8 @@ final class ServerMetrics {
               stats.totalBlocks() == 0 ? 0 : used / stats.totalBlocks()),
           counter("prompt_tokens", "Prompt tokens computed.", stats.promptTokens()),
           counter("generation_tokens", "Tokens generated.", stats.generationTokens()),
+          counter("prefix_cache_queries", "Tokens looked up.", stats.prefixQueries()),
+          counter("prefix_cache_hits", "Tokens found.", stats.prefixHits()),
           counter("num_preemptions", "Sequences set back for want of room.", stats.preemptions()));
     }
 

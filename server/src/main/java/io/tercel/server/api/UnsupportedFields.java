@@ -15,7 +15,6 @@ final class UnsupportedFields {
           "guided_regex",
           "guided_choice",
           "guided_grammar",
-          "thinking_token_budget",
           "allowed_token_ids",
           "bad_words",
           "chat_template",

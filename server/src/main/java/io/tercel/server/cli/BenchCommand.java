@@ -6,8 +6,9 @@ import io.tercel.kernels.memory.ModelShapes;
 import io.tercel.kernels.memory.RandomWeights;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
-import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.model.CpuBackend;
 import java.io.PrintWriter;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -30,9 +31,12 @@ import picocli.CommandLine.Spec;
     },
     mixinStandardHelpOptions = true)
 public final class BenchCommand implements Command {
+  /** Tokens that are really computed before a deep decode. */
+  private static final int REPLICATED = 512;
+
   @Spec private @Nullable CommandSpec spec;
 
-  @Parameters(paramLabel = "TEST", description = "decode, prefill or batch")
+  @Parameters(paramLabel = "TEST", description = "decode, prefill, batch or long")
   private String test = "decode";
 
   @Option(
@@ -47,8 +51,10 @@ public final class BenchCommand implements Command {
 
   @Option(
       names = "--context",
-      description = "tokens before the measured ones (default: ${DEFAULT-VALUE})")
-  private int context = 128;
+      split = ",",
+      description =
+          "tokens before the measured ones; long takes several (default: 128; for long 128,4096,32768)")
+  private int @Nullable [] contexts;
 
   @Option(
       names = "--prompt",
@@ -74,9 +80,10 @@ public final class BenchCommand implements Command {
     ModelConfig config = config();
     QuantFormat linears = linears();
     checkCounts();
+    int deepest = Arrays.stream(contexts()).max().orElse(1);
     options.maxModelLen =
-        Math.min(config.maxPositionEmbeddings(), Math.max(context + tokens, prompt) + 16);
-    int most = test.equals("batch") ? java.util.Arrays.stream(batch).max().orElse(1) : 1;
+        Math.min(config.maxPositionEmbeddings(), Math.max(deepest + tokens, prompt) + 16);
+    int most = test.equals("batch") ? Arrays.stream(batch).max().orElse(1) : 1;
     options.maxNumSeqs = most;
     options.maxNumBatchedTokens = Math.max(options.maxNumBatchedTokens, most);
     PrintWriter out =
@@ -87,7 +94,7 @@ public final class BenchCommand implements Command {
     WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16);
     ServingPlan serving = ServingPlan.of(config, plan, options, MachineMemory.available());
     try (WeightStore weights = RandomWeights.create(config, linears, QuantFormat.Dense.BF16, 1);
-        Backend backend = Backends.open(weights, serving, options)) {
+        CpuBackend backend = Backends.open(weights, serving, options)) {
       out.printf(
           Locale.ROOT,
           "%s, %s linears, bf16 head, %s backend, %s KV, weights %s%n",
@@ -106,21 +113,10 @@ public final class BenchCommand implements Command {
       StepBench bench, PrintWriter out, double bandwidth, WeightStore weights, ServingPlan plan) {
     switch (test) {
       case "decode" -> {
-        StepBench.Result r = bench.decode(1, context, tokens);
-        double read = readBytes(weights, plan, 1);
-        out.printf(
-            Locale.ROOT,
-            "decode@%d  %.2f tok/s median (min %.2f, max %.2f, %d runs), %.1f ms a token, %.0f %% of the read"
-                + " limit (%.1f tok/s)%n",
-            context,
-            r.median(),
-            r.min(),
-            r.max(),
-            runs,
-            1e3 / r.median(),
-            100 * r.median() * read / bandwidth,
-            bandwidth / read);
+        StepBench.Result r = bench.decode(1, contexts()[0], tokens);
+        print(out, contexts()[0], r, readBytes(weights, plan, contexts()[0]), bandwidth);
       }
+      case "long" -> decodeDeep(bench, out, bandwidth, weights, plan);
       case "prefill" -> {
         StepBench.Result r = bench.prefill(prompt, options.maxNumBatchedTokens);
         out.printf(
@@ -137,16 +133,57 @@ public final class BenchCommand implements Command {
     out.flush();
   }
 
+  private void decodeDeep(
+      StepBench bench, PrintWriter out, double bandwidth, WeightStore weights, ServingPlan plan) {
+    int deepest = Arrays.stream(contexts()).max().orElse(1);
+    int prompt = Math.min(deepest, REPLICATED);
+    bench.replicate(prompt, deepest);
+    out.printf(
+        Locale.ROOT,
+        "long: keys and values of %d computed tokens, copied to fill %d%n",
+        prompt,
+        deepest);
+    for (int context : contexts()) {
+      StepBench.Result r = bench.decodeAt(context, tokens);
+      print(out, context, r, readBytes(weights, plan, context), bandwidth);
+    }
+  }
+
+  private void print(
+      PrintWriter out, int context, StepBench.Result r, double read, double bandwidth) {
+    out.printf(
+        Locale.ROOT,
+        "decode@%d  %.2f tok/s median (min %.2f, max %.2f, %d runs), %.1f ms a token, %.0f %% of the read"
+            + " limit (%.1f tok/s)%n",
+        context,
+        r.median(),
+        r.min(),
+        r.max(),
+        runs,
+        1e3 / r.median(),
+        100 * r.median() * read / bandwidth,
+        bandwidth / read);
+    out.flush();
+  }
+
+  /** The contexts of a decode; the other tests take the first. */
+  private int[] contexts() {
+    if (contexts != null) {
+      return contexts;
+    }
+    return test.equals("long") ? new int[] {128, 4096, 32_768} : new int[] {128};
+  }
+
   private void batches(StepBench bench, PrintWriter out) {
     double one = 0;
     for (int streams : batch) {
-      StepBench.Result r = bench.decode(streams, context, Math.max(4, tokens / 2));
+      StepBench.Result r = bench.decode(streams, contexts()[0], Math.max(4, tokens / 2));
       one = one == 0 ? r.median() / streams : one;
       out.printf(
           Locale.ROOT,
           "batch %-3d @%d  %.1f tok/s median (min %.1f, max %.1f), %.2fx of one stream%n",
           streams,
-          context,
+          contexts()[0],
           r.median(),
           r.min(),
           r.max(),
@@ -159,15 +196,16 @@ public final class BenchCommand implements Command {
    * What a decode step must read: every matrix but an untied embedding, and the context's keys and
    * values.
    */
-  private double readBytes(WeightStore weights, ServingPlan plan, int streams) {
+  private double readBytes(WeightStore weights, ServingPlan plan, int context) {
     boolean tied = weights.head().weight() == weights.embedding();
     long embedding = tied ? 0 : weights.embedding().segment().byteSize();
-    return weights.bytes() - embedding + (double) streams * context * plan.kv().tokenBytes();
+    return weights.bytes() - embedding + (double) context * plan.kv().tokenBytes();
   }
 
   private ModelConfig config() {
-    if (!List.of("decode", "prefill", "batch").contains(test)) {
-      throw new UserException("bench: no test '" + test + "'; choose decode, prefill or batch");
+    if (!List.of("decode", "prefill", "batch", "long").contains(test)) {
+      throw new UserException(
+          "bench: no test '" + test + "'; choose decode, prefill, batch or long");
     }
     if (!ModelShapes.names().contains(shape)) {
       throw new UserException(
@@ -190,8 +228,11 @@ public final class BenchCommand implements Command {
   }
 
   private void checkCounts() {
-    if (context < 1 || prompt < 1 || tokens < 1 || runs < 1) {
-      throw new UserException("--context, --prompt, --tokens and --runs must be at least 1");
+    if (Arrays.stream(contexts()).anyMatch(context -> context < 1)) {
+      throw new UserException("--context must be at least 1");
+    }
+    if (prompt < 1 || tokens < 1 || runs < 1) {
+      throw new UserException("--prompt, --tokens and --runs must be at least 1");
     }
     for (int streams : batch) {
       if (streams < 1) {

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of every command that runs a model. */
@@ -46,7 +47,8 @@ final class ModelOptions {
       names = "--kv-cache-dtype",
       paramLabel = "TYPE",
       description =
-          "auto, fp32 or fp16: how keys and values are stored (default: auto, which is fp16)")
+          "auto, fp32, fp16 or int4: how keys and values are stored (default: auto, which is int4 for 3-bit"
+              + " weights with heads of 64 or more, else fp16)")
   String kvCacheDtype = "auto";
 
   @Option(
@@ -63,14 +65,16 @@ final class ModelOptions {
       description = "auto, vector or scalar (default: auto, which is vector)")
   String backend = "auto";
 
+  @Mixin final EngineOptions engine = new EngineOptions();
+
   /**
-   * The chosen KV type.
+   * The chosen KV type; null is auto.
    *
    * @throws UserException if it is none
    */
-  KvType kvType() {
+  @Nullable KvType kvType() {
     if (kvCacheDtype.equals("auto")) {
-      return KvType.FP16;
+      return null;
     }
     for (KvType type : KvType.values()) {
       if (type.label().equals(kvCacheDtype)) {
@@ -106,6 +110,7 @@ final class ModelOptions {
               .formatted(backend, String.join(", ", BACKENDS)));
     }
     kvType();
+    engine.check();
   }
 
   private static void atLeast(String option, int value, int min) {

@@ -7,6 +7,7 @@ import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Backend;
+import io.tercel.server.api.ReasoningDefaults;
 import io.tercel.server.api.ServedModel;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
@@ -17,6 +18,7 @@ import io.tercel.server.text.jinja.TemplateException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
 import java.util.Set;
@@ -79,7 +81,7 @@ final class RunningModel implements AutoCloseable {
       weights = WeightLoader.load(checkpoint, plan.available(), progress);
       Backend backend = Backends.open(weights, plan, options);
       Engine engine = new Engine(backend, engineConfig(plan, options));
-      ServedModel served = served(checkpoint, tokenizer, template, engine);
+      ServedModel served = served(checkpoint, tokenizer, template, engine, options);
       return new RunningModel(plan, weights, tokenizer, engine, served, backend.name());
     } catch (Throwable t) {
       if (weights != null) {
@@ -98,11 +100,17 @@ final class RunningModel implements AutoCloseable {
         options.maxNumBatchedTokens,
         options.maxWaiting,
         config.vocabSize(),
-        new HashSet<>(config.eosTokenIds()));
+        new HashSet<>(config.eosTokenIds()),
+        options.engine.prefixCaching,
+        Duration.ofMillis((long) (options.engine.stallTimeout * 1000)));
   }
 
   private static ServedModel served(
-      Checkpoint checkpoint, Tokenizer tokenizer, @Nullable ChatTemplate template, Engine engine) {
+      Checkpoint checkpoint,
+      Tokenizer tokenizer,
+      @Nullable ChatTemplate template,
+      Engine engine,
+      ModelOptions options) {
     Set<Integer> eos = new HashSet<>(checkpoint.config().eosTokenIds());
     return new ServedModel(
         tokenizer,
@@ -112,6 +120,7 @@ final class RunningModel implements AutoCloseable {
         eos,
         Markers.think(tokenizer),
         engine.maxModelLen(),
+        new ReasoningDefaults(options.engine.reasoningBudget, options.engine.loopBreaker),
         Instant.now());
   }
 

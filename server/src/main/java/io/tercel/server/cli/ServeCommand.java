@@ -79,14 +79,10 @@ public final class ServeCommand implements Command {
   public Integer call() throws InterruptedException {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
-    if (model == null) {
-      throw new UserException(
-          "pass --model DIR, a folder with a Hugging Face checkpoint, or --model ORG/NAME of the hub");
-    }
     if (port < 0 || port > 65_535) {
       throw new UserException("--port: " + port + " is no port; 0 to 65535");
     }
-    Path directory = ModelLocator.locate(model);
+    Path directory = model == null ? bundled() : ModelLocator.locate(model);
     if (planOnly) {
       out.print(RunningModel.plan(directory, options).table());
       out.flush();
@@ -94,6 +90,15 @@ public final class ServeCommand implements Command {
     }
     serve(directory, out);
     return 0;
+  }
+
+  private Path bundled() {
+    names = names.isEmpty() ? List.of(BundledModel.NAME) : names;
+    return BundledModel.find()
+        .orElseThrow(
+            () ->
+                new UserException(
+                    "pass --model DIR, a folder with a Hugging Face checkpoint, or --model ORG/NAME of the hub"));
   }
 
   private void serve(Path directory, PrintWriter out) throws InterruptedException {

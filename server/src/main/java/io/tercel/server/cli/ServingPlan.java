@@ -3,6 +3,7 @@ package io.tercel.server.cli;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.model.Transformer;
 import java.util.Locale;
@@ -40,7 +41,7 @@ record ServingPlan(
   static ServingPlan of(
       ModelConfig config, WeightPlan weights, ModelOptions options, long available) {
     options.check();
-    KvLayout kv = KvLayout.of(config, options.kvType());
+    KvLayout kv = kvLayout(config, weights, options);
     long logits = (long) Transformer.MAX_LOGIT_ROWS * config.vocabSize();
     long samplers = 2L * options.threads * config.vocabSize();
     long activations =
@@ -65,6 +66,15 @@ record ServingPlan(
     }
     return new ServingPlan(
         config, weights, kv, blocks, Math.min(maxLen, fits), activations, available);
+  }
+
+  private static KvLayout kvLayout(ModelConfig config, WeightPlan weights, ModelOptions options) {
+    KvType chosen = options.kvType();
+    try {
+      return KvLayout.of(config, chosen == null ? KvType.automatic(config, weights) : chosen);
+    } catch (IllegalArgumentException e) {
+      throw new UserException("--kv-cache-dtype: " + e.getMessage());
+    }
   }
 
   private static int maxModelLen(ModelConfig config, ModelOptions options) {

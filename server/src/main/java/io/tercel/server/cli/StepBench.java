@@ -1,7 +1,7 @@
 package io.tercel.server.cli;
 
 import io.tercel.kernels.format.ModelConfig;
-import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.model.CpuBackend;
 import io.tercel.kernels.ops.SamplingPlan;
 import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
@@ -15,7 +15,7 @@ final class StepBench {
   /** Steps before the first measured run: the compiler's share. */
   private static final int WARM_UP_TOKENS = 60;
 
-  private final Backend backend;
+  private final CpuBackend backend;
   private final ModelConfig config;
   private final int runs;
   private final Random random = new Random(1);
@@ -31,7 +31,7 @@ final class StepBench {
     }
   }
 
-  StepBench(Backend backend, ModelConfig config, int runs) {
+  StepBench(CpuBackend backend, ModelConfig config, int runs) {
     this.backend = backend;
     this.config = config;
     this.runs = runs;
@@ -51,6 +51,33 @@ final class StepBench {
         chunk(table, at, Math.min(256, context - at), false);
       }
     }
+    return measure(tables, context, tokens);
+  }
+
+  /**
+   * Fills the first blocks by a real prefill of so many tokens and the others with copies of them:
+   * as many bytes as a real context has, each at a place of its own.
+   */
+  void replicate(int prompt, int context) {
+    int[] table = new int[Math.ceilDiv(prompt, backend.blockSize())];
+    Arrays.setAll(table, i -> i);
+    for (int at = 0; at < prompt; at += 256) {
+      chunk(table, at, Math.min(256, prompt - at), false);
+    }
+    for (int b = table.length; b < Math.ceilDiv(context, backend.blockSize()); b++) {
+      backend.copyBlock(b % table.length, b);
+    }
+  }
+
+  /** One stream decodes so many tokens from a context that {@link #replicate} has made. */
+  Result decodeAt(int context, int tokens) {
+    int[] table = new int[Math.ceilDiv(context + tokens + 1, backend.blockSize())];
+    Arrays.setAll(table, i -> i);
+    return measure(new int[][] {table}, context, tokens);
+  }
+
+  private Result measure(int[][] tables, int context, int tokens) {
+    int streams = tables.length;
     for (int i = 0; i < WARM_UP_TOKENS; i++) {
       oneEach(tables, context + i % tokens);
     }

@@ -1,19 +1,15 @@
 package io.tercel.server.engine;
 
 import io.tercel.kernels.ops.Backend;
-import io.tercel.kernels.ops.SamplingPlan;
-import io.tercel.kernels.ops.SamplingRow;
-import io.tercel.kernels.ops.StepBatch;
-import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.Scheduler.Chunk;
-import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -26,20 +22,21 @@ import org.slf4j.LoggerFactory;
  * schedule, step, events, and again. Sequences join and leave between steps; one call of the
  * backend a step holds them all.
  *
- * <p>Threads: {@link #submit}, {@link Generation} and the readings may be used from anywhere;
- * everything else (scheduler, blocks, sequences, backend) belongs to the loop's thread, which takes
- * no lock and never waits for a client.
+ * <p>Threads: {@link #submit}, {@link #betweenSteps}, {@link Generation} and the readings may be
+ * used from anywhere; everything else (scheduler, blocks, sequences, backend) belongs to the loop's
+ * thread, which takes no lock and never waits for a client.
  */
 public final class Engine implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Engine.class);
 
   private final Backend backend;
   private final EngineConfig config;
+  private final int maxModelLen;
   private final RequestCheck requestCheck;
   private final Scheduler scheduler;
   private final BlockManager blocks;
-  private final StepBatch batch = new StepBatch();
-  private final SamplingPlan plan = new SamplingPlan();
+  private final Stepper stepper;
+  private final QueuedGeneration.Owner owner = new Clients();
   private final ConcurrentLinkedQueue<Runnable> inbox = new ConcurrentLinkedQueue<>();
   private final AtomicInteger submitted = new AtomicInteger();
   private final AtomicLong arrivals = new AtomicLong();
@@ -48,13 +45,12 @@ public final class Engine implements AutoCloseable {
   private volatile boolean draining;
   private volatile boolean closed;
   private volatile boolean dead;
+  private volatile boolean ended;
   private volatile EngineStats stats;
 
   private int admitted;
-  private long promptTokens;
-  private long generationTokens;
-  private long steps;
-  private final Map<FinishReason, Long> finished = new EnumMap<>(FinishReason.class);
+  private long weightVersion;
+  private long nextStallCheck = System.nanoTime();
 
   /**
    * Starts the loop.
@@ -64,10 +60,14 @@ public final class Engine implements AutoCloseable {
   public Engine(Backend backend, EngineConfig config) {
     this.backend = backend;
     this.config = config;
-    this.blocks = new BlockManager(backend.numBlocks(), backend.blockSize());
+    this.blocks =
+        new BlockManager(backend.numBlocks(), backend.blockSize(), config.prefixCaching());
     this.scheduler = new Scheduler(blocks, config.maxNumSeqs(), config.maxNumBatchedTokens());
     long poolTokens = (long) backend.numBlocks() * backend.blockSize();
-    this.requestCheck = new RequestCheck(config, (int) Math.min(poolTokens, Integer.MAX_VALUE));
+    this.maxModelLen = (int) Math.min(poolTokens, config.maxModelLen());
+    this.requestCheck = new RequestCheck(config, maxModelLen);
+    this.stepper = new Stepper(backend, scheduler, config.eosTokenIds(), maxModelLen);
+    this.weightVersion = backend.weightVersion();
     this.stats = reading();
     this.loop = Thread.ofPlatform().name("tercel-engine").start(this::run);
   }
@@ -88,32 +88,71 @@ public final class Engine implements AutoCloseable {
     if (stats.waiting() + submitted.get() + choices > config.maxWaiting()) {
       throw new OverloadedException("too many requests are waiting; try again later", false);
     }
-    QueuedGeneration generation =
-        new QueuedGeneration(
-            request.id(),
-            choices,
-            this::wake,
-            (g, choice) -> post(() -> cancel(g, choice)),
-            g -> post(() -> cancel(g, -1)));
+    QueuedGeneration generation = new QueuedGeneration(request.id(), choices, owner);
     long arrival = arrivals.getAndIncrement();
     submitted.addAndGet(choices);
-    post(
-        () -> {
-          admitted += choices;
-          for (int choice = 0; choice < choices; choice++) {
-            scheduler.add(new Sequence(generation, request, choice, arrival));
-          }
-        });
-    if (dead || closed) {
-      generation.post(
-          new EngineEvent.Failed("the engine has stopped")); // it may not see the inbox any more
+    post(() -> admit(generation, request, arrival));
+    if (ended) { // it may not see the inbox any more
+      generation.post(new EngineEvent.Failed("the engine has stopped", true));
     }
     return generation;
   }
 
-  /** Prompt and output tokens of one sequence together. */
+  private void admit(QueuedGeneration generation, GenerationRequest request, long arrival) {
+    int choices = request.params().n();
+    admitted += choices;
+    Sequence leader = new Sequence(generation, request, 0, null, arrival);
+    scheduler.add(leader);
+    for (int choice = 1; choice < choices; choice++) {
+      scheduler.add(
+          new Sequence(generation, request, choice, blocks.caching() ? leader : null, arrival));
+    }
+  }
+
+  /**
+   * Has an action run on the engine's thread between two steps, when nothing is being computed: the
+   * place to write weights. The engine stands still meanwhile. If the backend's weight version is
+   * another one afterwards, the prefix cache is emptied, and running sequences keep or lose their
+   * keys and values.
+   *
+   * @param stale what becomes of them
+   * @return the action's result or exception; {@link IllegalStateException} if the engine has
+   *     stopped
+   */
+  public <T extends @Nullable Object> CompletableFuture<T> betweenSteps(
+      StaleKv stale, Callable<T> action) {
+    CompletableFuture<T> result = new CompletableFuture<>();
+    Runnable stopped =
+        () -> result.completeExceptionally(new IllegalStateException("the engine has stopped"));
+    post(
+        () -> {
+          if (ended) {
+            stopped.run();
+          } else {
+            act(stale, action, result);
+          }
+        });
+    if (ended) {
+      stopped.run();
+    }
+    return result;
+  }
+
+  private <T extends @Nullable Object> void act(
+      StaleKv stale, Callable<T> action, CompletableFuture<T> result) {
+    try {
+      T value = action.call();
+      noticeWeights(stale);
+      result.complete(value);
+    } catch (Throwable t) { // the caller's to handle; weights may have changed all the same
+      noticeWeights(stale);
+      result.completeExceptionally(t);
+    }
+  }
+
+  /** Prompt and output tokens of one sequence together: what is allowed and fits the KV pool. */
   public int maxModelLen() {
-    return config.maxModelLen();
+    return maxModelLen;
   }
 
   /** The latest reading; requests that the loop has not seen yet count as waiting. */
@@ -162,6 +201,8 @@ public final class Engine implements AutoCloseable {
     try {
       while (!closed) {
         drainInbox();
+        noticeWeights(StaleKv.DROP); // whoever changed them said nothing else
+        endStalled();
         List<Chunk> chunks = scheduler.schedule();
         publish();
         if (chunks.isEmpty()) {
@@ -184,165 +225,82 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  private void noticeWeights(StaleKv stale) {
+    long version = backend.weightVersion();
+    if (version != weightVersion) {
+      weightVersion = version;
+      scheduler.weightsChanged(stale);
+    }
+  }
+
   private void idle() {
-    if (scheduler.isEmpty()) {
-      scheduler.checkInvariants();
+    boolean empty = scheduler.isEmpty();
+    if (empty) {
+      blocks.checkCounts();
     }
     if (inbox.isEmpty() && !closed) {
-      LockSupport.park(this);
+      if (empty) {
+        LockSupport.park(this);
+      } else {
+        LockSupport.parkNanos(this, stallCheckNanos()); // all who are left don't read
+      }
     }
   }
 
   private void step(List<Chunk> chunks) {
-    batch.clear();
-    plan.clear();
-    for (Chunk chunk : chunks) {
-      addToBatch(chunk.sequence(), chunk.count());
-    }
-    List<TokenResult> results;
-    long weightVersion = backend.weightVersion();
     try {
-      results = backend.step(batch, plan);
+      stepper.step(chunks, weightVersion);
     } catch (RuntimeException e) {
       log.error("a step of {} sequences failed", chunks.size(), e);
-      failAll(chunks, "the model's step failed: " + e.getMessage());
+      Set<QueuedGeneration> failed = new HashSet<>();
+      chunks.forEach(chunk -> failed.add(chunk.sequence().generation()));
+      failAll(failed, "the model's step failed: " + e.getMessage(), false);
+    }
+  }
+
+  /** Ends requests whose clients have left a full queue unread for too long. */
+  private void endStalled() {
+    long now = System.nanoTime();
+    if (now - nextStallCheck < 0) {
       return;
     }
-    steps++;
-    int next = 0;
-    for (Chunk chunk : chunks) {
-      next = apply(chunk.sequence(), chunk.count(), results, next, weightVersion);
-    }
-  }
-
-  private void addToBatch(Sequence s, int count) {
-    batch.beginSequence(s.blockTable());
-    List<TokenResult> scores = s.promptScores();
-    int from = s.numComputedTokens();
-    for (int position = from; position < from + count; position++) {
-      int row = batch.addToken(s.token(position), position);
-      // after a preemption the prompt is computed again, but not scored again
-      if (scores != null && position >= scores.size() && position + 1 < s.numPromptTokens()) {
-        plan.add(SamplingRow.score(row, s.token(position + 1), s.params().promptLogprobs()));
-      }
-      if (position + 1 == s.numTokens()) {
-        plan.add(samplingRow(s, row));
-      }
-    }
-  }
-
-  private SamplingRow samplingRow(Sequence s, int row) {
-    SamplingParams p = s.params();
-    boolean tooEarly = s.numGeneratedTokens() < p.minTokens();
-    return new SamplingRow(
-        row,
-        -1,
-        p.temperature(),
-        p.topP(),
-        p.topK(),
-        p.minP(),
-        p.seed(),
-        s.choice(),
-        s.numTokens(),
-        s.penalties(),
-        p.logitBias().isEmpty() ? null : p.logitBias(),
-        tooEarly ? endTokens(p) : null,
-        p.numLogprobs());
-  }
-
-  private @Nullable Set<Integer> endTokens(SamplingParams p) {
-    Set<Integer> end = new HashSet<>(p.stopTokenIds());
-    end.addAll(config.eosTokenIds());
-    return end.isEmpty() ? null : end;
-  }
-
-  /** Books a sequence's part of a finished step; returns the index of the next unread result. */
-  private int apply(
-      Sequence s, int count, List<TokenResult> results, int from, long weightVersion) {
-    int next = from;
-    int computed = s.numComputedTokens();
-    promptTokens += Math.max(0, Math.min(computed + count, s.numPromptTokens()) - computed);
-    List<TokenResult> scores = s.promptScores();
-    if (scores != null) {
-      int before = scores.size();
-      int end = Math.min(computed + count, s.numPromptTokens() - 1);
-      for (int position = Math.max(computed, before); position < end; position++) {
-        scores.add(results.get(next++));
-      }
-      boolean complete = scores.size() == s.numPromptTokens() - 1;
-      boolean firstTime = computed + count == s.numTokens() && s.numGeneratedTokens() == 0;
-      if (complete && firstTime) {
-        s.generation().post(new EngineEvent.PromptScored(List.copyOf(scores), 0));
-      }
-    }
-    boolean samples = computed + count == s.numTokens();
-    s.computed(count);
-    if (samples) {
-      take(s, results.get(next++), weightVersion);
-    }
-    return next;
-  }
-
-  private void take(Sequence s, TokenResult result, long weightVersion) {
-    SamplingParams p = s.params();
-    if (p.maxTokens() == 0) {
-      finish(s, FinishReason.LENGTH, -1);
-      return;
-    }
-    int token = result.tokenId();
-    s.append(token);
-    generationTokens++;
-    s.generation().post(new EngineEvent.Token(s.choice(), result, weightVersion));
-    boolean eos = !p.ignoreEos() && config.eosTokenIds().contains(token);
-    if (eos || p.stopTokenIds().contains(token)) {
-      finish(s, FinishReason.STOP, token);
-    } else if (s.numGeneratedTokens() >= p.maxTokens() || s.numTokens() >= config.maxModelLen()) {
-      finish(s, FinishReason.LENGTH, -1);
-    }
-  }
-
-  private void finish(Sequence s, FinishReason reason, int stopTokenId) {
-    scheduler.remove(s);
-    finished.merge(reason, 1L, Long::sum);
-    s.generation().post(new EngineEvent.Finished(s.choice(), reason, stopTokenId));
-  }
-
-  /** Cancels one choice, or all when it is negative; those that have ended are left alone. */
-  private void cancel(QueuedGeneration generation, int choice) {
+    nextStallCheck = now + stallCheckNanos();
+    Set<QueuedGeneration> stalled = new HashSet<>();
     for (Sequence s : scheduler.all()) {
-      if (s.generation() == generation && (choice < 0 || s.choice() == choice)) {
-        finish(s, FinishReason.ABORT, -1);
+      if (s.paused() && now - s.generation().lastRead() > config.stallTimeout().toNanos()) {
+        stalled.add(s.generation());
       }
+    }
+    if (!stalled.isEmpty()) {
+      String message =
+          "the client has read nothing for %s s, with %d tokens or more unread"
+              .formatted(config.stallTimeout().toMillis() / 1000.0, QueuedGeneration.RESUME);
+      failAll(stalled, message, false);
     }
   }
 
-  private void failAll(List<Chunk> chunks, String message) {
-    Set<QueuedGeneration> failed = new HashSet<>();
-    for (Chunk chunk : chunks) {
-      failed.add(chunk.sequence().generation());
-    }
+  private long stallCheckNanos() {
+    return Math.min(TimeUnit.SECONDS.toNanos(1), config.stallTimeout().toNanos() / 8 + 1);
+  }
+
+  private void failAll(Set<QueuedGeneration> failed, String message, boolean closing) {
     for (Sequence s : scheduler.all()) {
       if (failed.contains(s.generation())) {
-        scheduler.remove(s);
-        finished.merge(FinishReason.ABORT, 1L, Long::sum);
+        stepper.drop(s, FinishReason.ABORT);
       }
     }
     for (QueuedGeneration generation : failed) {
-      generation.post(new EngineEvent.Failed(message));
+      generation.post(new EngineEvent.Failed(message, closing));
     }
   }
 
   private void end() {
     closed = true;
+    ended = true;
     drainInbox();
     Set<QueuedGeneration> open = new HashSet<>();
-    for (Sequence s : new ArrayList<>(scheduler.all())) {
-      scheduler.remove(s);
-      open.add(s.generation());
-    }
-    for (QueuedGeneration generation : open) {
-      generation.post(new EngineEvent.Failed("the server was shut down"));
-    }
+    scheduler.all().forEach(s -> open.add(s.generation()));
+    failAll(open, "the server was shut down", true);
     publish();
     backend.close();
   }
@@ -359,13 +317,40 @@ public final class Engine implements AutoCloseable {
         scheduler.numRunning(),
         scheduler.numWaiting(),
         blocks.numFree(),
+        blocks.numCachedFree(),
         blocks.numBlocks(),
-        promptTokens,
-        generationTokens,
+        stepper.promptTokens(),
+        stepper.generationTokens(),
         scheduler.preemptions(),
-        steps,
-        finished.getOrDefault(FinishReason.STOP, 0L),
-        finished.getOrDefault(FinishReason.LENGTH, 0L),
-        finished.getOrDefault(FinishReason.ABORT, 0L));
+        stepper.steps(),
+        blocks.queriedTokens(),
+        blocks.hitTokens(),
+        blocks.recoveredTokens(),
+        stepper.finished(FinishReason.STOP),
+        stepper.finished(FinishReason.LENGTH),
+        stepper.finished(FinishReason.REPETITION),
+        stepper.finished(FinishReason.ABORT));
+  }
+
+  /** What clients ask through their generations. */
+  private final class Clients implements QueuedGeneration.Owner {
+    @Override
+    public void onRoom() {
+      wake();
+    }
+
+    @Override
+    public void onEnd(QueuedGeneration generation, int choice, FinishReason reason) {
+      post(() -> endChoices(generation, choice, reason));
+    }
+
+    /** Those that have ended are left alone. */
+    private void endChoices(QueuedGeneration generation, int choice, FinishReason reason) {
+      for (Sequence s : scheduler.all()) {
+        if (s.generation() == generation && (choice < 0 || s.choice() == choice)) {
+          stepper.finish(s, reason, -1);
+        }
+      }
+    }
   }
 }

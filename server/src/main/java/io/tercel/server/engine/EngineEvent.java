@@ -7,20 +7,31 @@ import java.util.List;
 public sealed interface EngineEvent {
 
   /**
-   * The prompt's scores, once, before the first token, where they were asked for.
+   * A choice left the queue for the first time; its first tokens are computed now.
+   *
+   * @param cachedTokens prompt tokens that came from the prefix cache; for choices after the first,
+   *     those that the first has just computed are among them
+   * @param queuedNanos how long it waited
+   */
+  record Started(int choice, int cachedTokens, long queuedNanos) implements EngineEvent {}
+
+  /**
+   * The prompt's scores, once, before the first token, where they were asked for; such a prompt
+   * does not come from the prefix cache.
    *
    * @param tokens one an id from the second on: token i + 1 given all before it
-   * @param cachedTokens prompt tokens that came from the prefix cache (none when the prompt is
-   *     scored)
    */
-  record PromptScored(List<TokenResult> tokens, int cachedTokens) implements EngineEvent {}
+  record PromptScored(List<TokenResult> tokens) implements EngineEvent {}
 
   /**
    * One more token of a choice.
    *
    * @param weightVersion of the weights that made it
+   * @param forced whether the engine put it there to close a thought, rather than the model; its
+   *     log-prob is still the model's, but it says nothing of the policy: a trainer masks it
    */
-  record Token(int choice, TokenResult result, long weightVersion) implements EngineEvent {}
+  record Token(int choice, TokenResult result, long weightVersion, boolean forced)
+      implements EngineEvent {}
 
   /**
    * The end of a choice; nothing of it follows.
@@ -29,13 +40,20 @@ public sealed interface EngineEvent {
    */
   record Finished(int choice, FinishReason reason, int stopTokenId) implements EngineEvent {}
 
-  /** The end of the whole request by a fault of ours; the message is for the log and the client. */
-  record Failed(String message) implements EngineEvent {}
+  /**
+   * The end of the whole request by no wish of its own; the message is for the log and the client.
+   *
+   * @param closing whether the engine ends, so that trying again here is pointless
+   */
+  record Failed(String message, boolean closing) implements EngineEvent {}
 
   /** Why a choice ended. */
   enum FinishReason {
+    /** By an end token, or by its client's wish. */
     STOP,
     LENGTH,
+    /** The answer repeated itself over and over. */
+    REPETITION,
     ABORT
   }
 }

@@ -17,6 +17,12 @@ public interface Generation {
    */
   void cancel(int choice);
 
+  /**
+   * Ends one choice that has said all its client wants, a stop string for instance; its {@link
+   * EngineEvent.Finished} follows (STOP).
+   */
+  void stop(int choice);
+
   /** Ends all choices. Idempotent, from any thread. */
   void cancel();
 }

@@ -2,8 +2,6 @@ package io.tercel.server.engine;
 
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicIntegerArray;
-import java.util.function.Consumer;
-import java.util.function.ObjIntConsumer;
 
 /**
  * The engine's side of a {@link Generation}: a queue of events and, for each choice, how many of
@@ -14,27 +12,28 @@ final class QueuedGeneration implements Generation {
   /** Unread events of one choice at which it is paused. */
   static final int CAPACITY = 256;
 
+  /** Unread events down to which a client must read before a preempted choice comes back. */
+  static final int RESUME = CAPACITY / 2;
+
+  /** What a client asks of the engine; called from any thread. */
+  interface Owner {
+    /** A paused choice may go on. */
+    void onRoom();
+
+    /** Ends a choice, or all when it is negative, for this reason. */
+    void onEnd(QueuedGeneration generation, int choice, EngineEvent.FinishReason reason);
+  }
+
   private final String id;
   private final LinkedBlockingQueue<EngineEvent> events = new LinkedBlockingQueue<>();
   private final AtomicIntegerArray unread;
-  private final Runnable onRoom;
-  private final ObjIntConsumer<QueuedGeneration> onCancelChoice;
-  private final Consumer<QueuedGeneration> onCancel;
+  private final Owner owner;
+  private volatile long lastRead = System.nanoTime();
 
-  /**
-   * @param onRoom called when a full choice has room again
-   */
-  QueuedGeneration(
-      String id,
-      int choices,
-      Runnable onRoom,
-      ObjIntConsumer<QueuedGeneration> onCancelChoice,
-      Consumer<QueuedGeneration> onCancel) {
+  QueuedGeneration(String id, int choices, Owner owner) {
     this.id = id;
     this.unread = new AtomicIntegerArray(choices);
-    this.onRoom = onRoom;
-    this.onCancelChoice = onCancelChoice;
-    this.onCancel = onCancel;
+    this.owner = owner;
   }
 
   @Override
@@ -47,10 +46,21 @@ final class QueuedGeneration implements Generation {
     return unread.get(choice) >= CAPACITY;
   }
 
+  /** Whether there is room enough that starting the choice again is worth it. */
+  boolean roomy(int choice) {
+    return unread.get(choice) <= RESUME;
+  }
+
+  /** When the client last took something, or filled its queue, by {@link System#nanoTime}. */
+  long lastRead() {
+    return lastRead;
+  }
+
   /** Adds an event; from the engine thread, except before the engine knows of it. */
   void post(EngineEvent event) {
-    if (event instanceof EngineEvent.Token token) {
-      unread.incrementAndGet(token.choice());
+    if (event instanceof EngineEvent.Token token
+        && unread.incrementAndGet(token.choice()) == CAPACITY) {
+      lastRead = System.nanoTime(); // the pause begins
     }
     events.add(event);
   }
@@ -58,20 +68,28 @@ final class QueuedGeneration implements Generation {
   @Override
   public EngineEvent take() throws InterruptedException {
     EngineEvent event = events.take();
-    if (event instanceof EngineEvent.Token token
-        && unread.getAndDecrement(token.choice()) == CAPACITY) {
-      onRoom.run();
+    lastRead = System.nanoTime();
+    if (event instanceof EngineEvent.Token token) {
+      int before = unread.getAndDecrement(token.choice());
+      if (before == CAPACITY || before == RESUME + 1) {
+        owner.onRoom();
+      }
     }
     return event;
   }
 
   @Override
   public void cancel(int choice) {
-    onCancelChoice.accept(this, choice);
+    owner.onEnd(this, choice, EngineEvent.FinishReason.ABORT);
+  }
+
+  @Override
+  public void stop(int choice) {
+    owner.onEnd(this, choice, EngineEvent.FinishReason.STOP);
   }
 
   @Override
   public void cancel() {
-    onCancel.accept(this);
+    owner.onEnd(this, -1, EngineEvent.FinishReason.ABORT);
   }
 }

@@ -6,14 +6,14 @@ final class RequestCheck {
   static final int MAX_CHOICES = 128;
 
   private final EngineConfig config;
-  private final int maxTokensInPool;
+  private final int maxModelLen;
 
   /**
-   * @param maxTokensInPool tokens that the whole KV pool holds
+   * @param maxModelLen the smaller of the configured one and the tokens that the KV pool holds
    */
-  RequestCheck(EngineConfig config, int maxTokensInPool) {
+  RequestCheck(EngineConfig config, int maxModelLen) {
     this.config = config;
-    this.maxTokensInPool = maxTokensInPool;
+    this.maxModelLen = maxModelLen;
   }
 
   /**
@@ -60,12 +60,19 @@ final class RequestCheck {
     for (int id : p.stopTokenIds()) {
       range("stop_token_ids", id, 0, config.vocabSize() - 1);
     }
+    Thinking thinking = p.thinking();
+    if (thinking != null) {
+      range("thinking_token_budget", thinking.budget(), -1, Integer.MAX_VALUE);
+      for (int id : thinking.closing()) {
+        range("thinking_token_budget", id, 0, config.vocabSize() - 1);
+      }
+    }
   }
 
   private void checkLength(GenerationRequest request) {
     long prompt = request.promptTokens().length;
     long asked = prompt + Math.max(1, request.params().maxTokens());
-    int limit = Math.min(config.maxModelLen(), maxTokensInPool);
+    int limit = maxModelLen;
     if (prompt + 1 > limit) {
       throw tooLong(
           "prompt",

@@ -2,10 +2,11 @@ package io.tercel.server.engine;
 
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How one request is sampled and when it ends. All values are checked by {@link Engine#submit};
- * stop <em>strings</em> are the text layer's business, which cancels the choice when it sees one.
+ * stop <em>strings</em> are the text layer's business, which stops the choice when it sees one.
  *
  * @param n choices, each a sequence of its own
  * @param maxTokens most tokens to generate, thinking included
@@ -25,6 +26,8 @@ import java.util.Set;
  *     token's own log-prob always comes
  * @param promptLogprobs likeliest ids to report with every prompt token, or -1 not to score the
  *     prompt at all
+ * @param thinking how the model thinks, for a budget and for loops; null when it does not
+ * @param breakLoops whether a text that repeats itself is ended, see {@link LoopDetector}
  */
 public record SamplingParams(
     int n,
@@ -42,11 +45,75 @@ public record SamplingParams(
     Set<Integer> stopTokenIds,
     boolean ignoreEos,
     int numLogprobs,
-    int promptLogprobs) {
+    int promptLogprobs,
+    @Nullable Thinking thinking,
+    boolean breakLoops) {
 
   public SamplingParams {
     logitBias = Map.copyOf(logitBias);
     stopTokenIds = Set.copyOf(stopTokenIds);
+  }
+
+  /** Without a watch over thought and loops. */
+  public SamplingParams(
+      int n,
+      int maxTokens,
+      int minTokens,
+      float temperature,
+      float topP,
+      int topK,
+      float minP,
+      float presencePenalty,
+      float frequencyPenalty,
+      float repetitionPenalty,
+      Map<Integer, Float> logitBias,
+      long seed,
+      Set<Integer> stopTokenIds,
+      boolean ignoreEos,
+      int numLogprobs,
+      int promptLogprobs) {
+    this(
+        n,
+        maxTokens,
+        minTokens,
+        temperature,
+        topP,
+        topK,
+        minP,
+        presencePenalty,
+        frequencyPenalty,
+        repetitionPenalty,
+        logitBias,
+        seed,
+        stopTokenIds,
+        ignoreEos,
+        numLogprobs,
+        promptLogprobs,
+        null,
+        false);
+  }
+
+  /** The same with a watch over thought and loops. */
+  public SamplingParams watching(@Nullable Thinking thought, boolean loops) {
+    return new SamplingParams(
+        n,
+        maxTokens,
+        minTokens,
+        temperature,
+        topP,
+        topK,
+        minP,
+        presencePenalty,
+        frequencyPenalty,
+        repetitionPenalty,
+        logitBias,
+        seed,
+        stopTokenIds,
+        ignoreEos,
+        numLogprobs,
+        promptLogprobs,
+        thought,
+        loops);
   }
 
   /** Greedy, one choice, nothing reported. */

@@ -1,28 +1,38 @@
 package io.tercel.server.engine;
 
 import io.tercel.server.engine.Sequence.State;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decides who computes what in the next step.
  *
- * <p>Running sequences come first, in order of arrival, each with as many of its new tokens as the
- * step's budget still allows: one when it decodes, a chunk when it catches up. What is left of the
- * budget admits waiting ones, in order of arrival. Because decodes are counted before any chunk, a
- * long prompt delays others by at most one budget's worth of computing, and because order is by
- * arrival, nobody starves.
+ * <p><b>Rank.</b> The lower {@code priority} comes first, then the earlier request, then the lower
+ * choice. Everything below goes by rank, so nobody starves among equals: only more important
+ * requests come in between.
  *
- * <p>A sequence that needs a block when none is free makes the youngest running one give all of its
- * own back; that one waits at its place in order of arrival and is computed again, prompt and
- * output alike, with the same results (the backend's logits don't depend on how a sequence was
- * cut). If the youngest is the one that asks, it goes itself.
+ * <p><b>A step.</b> Each priority in turn: its running sequences with as many of their new tokens
+ * as the step's budget still allows (one when they decode, a chunk when they catch up), then its
+ * waiting ones, while all their tokens find room. Every running decode's token is set aside before
+ * any chunk, so a long prompt, important or not, delays others by at most one budget's worth of
+ * computing. Where a waiting sequence finds no room, none behind it is admitted: small ones must
+ * not eat what a large one waits for.
  *
- * <p>A sequence whose client does not read is paused: it keeps its blocks but computes nothing, and
- * is the first to be preempted.
+ * <p><b>Preemption.</b> A running sequence that needs a block when none can be had sets back
+ * another, and if it ranks last itself, itself. A waiting sequence sets back only those of a higher
+ * priority number, for room or for a place. Either way sequences go first whose clients do not read
+ * (they are paused: they keep their blocks but compute nothing, and whoever waits behind them does
+ * not wait for them); among the others the last in rank. Who is set back gives all its blocks back,
+ * waits at its rank and is computed again, prompt and output alike, with the same results (the
+ * backend's logits don't depend on how a sequence was cut). Mostly it finds its own blocks in the
+ * prefix cache.
+ *
+ * <p><b>n samples.</b> Choice 0 computes the prompt; the others wait until it has, and take its
+ * full blocks from the prefix cache.
  *
  * <p>Owned by the engine thread; no model in sight.
  */
@@ -33,10 +43,15 @@ final class Scheduler {
   private final BlockManager blocks;
   private final int maxNumSeqs;
   private final int maxNumBatchedTokens;
-  private final List<Sequence> running = new ArrayList<>();
-  private final ArrayDeque<Sequence> waiting = new ArrayDeque<>();
-  private final List<Chunk> step = new ArrayList<>();
+  private final List<Sequence> running = new ArrayList<>(); // by rank
+  private final TreeSet<Sequence> waiting = new TreeSet<>(Sequence.BY_RANK);
   private long preemptions;
+
+  // of the step that is being made
+  private final List<Chunk> step = new ArrayList<>();
+  private int budget;
+  private int decodes; // running ones still to be placed, a token each
+  private boolean admitting;
 
   Scheduler(BlockManager blocks, int maxNumSeqs, int maxNumBatchedTokens) {
     this.blocks = blocks;
@@ -46,53 +61,59 @@ final class Scheduler {
 
   /** Queues a new sequence. */
   void add(Sequence sequence) {
-    waiting.addLast(sequence);
+    waiting.add(sequence);
   }
 
   /** Fills the next step; empty when nobody can run. The list is reused. */
   List<Chunk> schedule() {
     step.clear();
-    int budget = scheduleRunning(maxNumBatchedTokens);
-    scheduleWaiting(budget);
+    makeWay();
+    budget = maxNumBatchedTokens;
+    decodes = (int) running.stream().filter(s -> s.numNewTokens() == 1 && !s.paused()).count();
+    admitting = true;
+    for (int priority : priorities()) {
+      scheduleRunning(priority);
+      scheduleWaiting(priority);
+    }
     return step;
   }
 
-  private int scheduleRunning(int budget) {
-    int left = budget;
-    // decodes are counted before chunks: their tokens are set aside first
-    int decodes = 0;
-    for (Sequence s : running) {
-      decodes += s.numNewTokens() == 1 && !s.generation().full(s.choice()) ? 1 : 0;
-    }
+  private TreeSet<Integer> priorities() {
+    TreeSet<Integer> all = new TreeSet<>();
+    running.forEach(s -> all.add(s.priority()));
+    waiting.forEach(s -> all.add(s.priority()));
+    return all;
+  }
+
+  private void scheduleRunning(int priority) {
     for (int i = 0; i < running.size(); i++) {
       Sequence s = running.get(i);
-      if (s.generation().full(s.choice())) {
+      if (s.priority() != priority || s.paused()) {
         continue;
       }
       boolean decode = s.numNewTokens() == 1;
       decodes -= decode ? 1 : 0;
-      int count = Math.min(s.numNewTokens(), decode ? left : left - decodes);
+      int count = Math.min(s.numNewTokens(), budget - decodes);
       if (count <= 0) {
         continue;
       }
       if (!makeRoom(s, s.numComputedTokens() + count)) {
-        i--; // it preempted itself
-        continue;
+        return; // it has set itself back, as the last in rank
       }
       i = running.indexOf(s);
       step.add(new Chunk(s, count));
-      left -= count;
+      budget -= count;
     }
-    return left;
   }
 
   /**
-   * Gives the sequence blocks for so many tokens, preempting others; false when it had to go
+   * Gives the sequence blocks for so many tokens, setting others back; false when it had to go
    * itself.
    */
   private boolean makeRoom(Sequence s, int tokens) {
     while (!blocks.allocate(s, tokens)) {
-      Sequence victim = victim();
+      Sequence paused = lastPaused();
+      Sequence victim = paused == null ? running.getLast() : paused;
       preempt(victim);
       if (victim == s) {
         return false;
@@ -101,15 +122,13 @@ final class Scheduler {
     return true;
   }
 
-  private Sequence victim() {
-    Sequence youngest = running.getLast();
-    for (int i = running.size() - 1; i >= 0; i--) {
-      Sequence s = running.get(i);
-      if (s.generation().full(s.choice()) && !scheduled(s)) {
+  private @Nullable Sequence lastPaused() {
+    for (Sequence s : running.reversed()) {
+      if (s.paused() && !scheduled(s)) {
         return s;
       }
     }
-    return youngest;
+    return null;
   }
 
   private boolean scheduled(Sequence s) {
@@ -120,50 +139,112 @@ final class Scheduler {
     if (scheduled(s)) {
       throw new IllegalStateException("a sequence of this step was to be preempted");
     }
+    setBack(s);
+    preemptions++;
+  }
+
+  private void setBack(Sequence s) {
     running.remove(s);
     blocks.release(s);
     s.recompute();
-    preemptions++;
-    insertByArrival(s);
+    waiting.add(s);
   }
 
-  private void insertByArrival(Sequence s) {
-    List<Sequence> all = new ArrayList<>(waiting);
-    all.add(s);
-    all.sort(Comparator.comparingLong(Sequence::arrival));
-    waiting.clear();
-    waiting.addAll(all);
-  }
-
-  private void scheduleWaiting(int budget) {
-    int left = budget;
-    Iterator<Sequence> queue = waiting.iterator();
-    while (left > 0 && running.size() < maxNumSeqs && queue.hasNext()) {
-      Sequence s = queue.next();
-      if (s.generation().full(s.choice())) {
-        continue; // its client must read first; it keeps its place, but nobody waits for it
+  /** Sets back those who must yield to the first who waits, if that makes room enough. */
+  private void makeWay() {
+    Sequence first = firstWaiting();
+    if (first == null) {
+      return;
+    }
+    List<Sequence> yielding = yieldingTo(first);
+    if (yielding.isEmpty()) {
+      return;
+    }
+    int lacking = blocks.lacking(first);
+    if (lacking > yielding.stream().mapToInt(Sequence::numBlocks).sum()) {
+      return;
+    }
+    for (Sequence s : yielding) {
+      if (running.size() < maxNumSeqs && blocks.lacking(first) <= 0) {
+        return;
       }
-      int count = Math.min(s.numNewTokens(), left);
-      // room for all its tokens, not only the chunk: else half-computed prompts would preempt one
-      // another
-      if (blocks.blocksFor(s.numTokens()) > blocks.numFree()
-          || !blocks.allocate(s, s.numComputedTokens() + count)) {
+      preempt(s);
+    }
+  }
+
+  private @Nullable Sequence firstWaiting() {
+    for (Sequence s : waiting) {
+      if (mayStart(s)) {
+        return s;
+      }
+    }
+    return null;
+  }
+
+  private static boolean mayStart(Sequence s) {
+    return !s.paused() && !s.awaitsLeader();
+  }
+
+  /** Paused ones, then those of a higher priority number; the last in rank first. */
+  private List<Sequence> yieldingTo(Sequence s) {
+    List<Sequence> yielding = new ArrayList<>();
+    for (Sequence r : running.reversed()) {
+      if (r.paused()) {
+        yielding.add(r);
+      }
+    }
+    for (Sequence r : running.reversed()) {
+      if (!r.paused() && r.priority() > s.priority()) {
+        yielding.add(r);
+      }
+    }
+    return yielding;
+  }
+
+  private void scheduleWaiting(int priority) {
+    Iterator<Sequence> queue = waiting.iterator();
+    while (admitting && queue.hasNext()) {
+      Sequence s = queue.next();
+      if (s.priority() != priority || !mayStart(s)) {
+        continue; // its client or its leader is waited for; it keeps its place, nobody waits for it
+      }
+      if (budget - decodes <= 0 || running.size() >= maxNumSeqs || !blocks.start(s)) {
+        admitting = false;
         return;
       }
       queue.remove();
+      int count = Math.min(s.numNewTokens(), budget - decodes);
+      blocks.allocate(s, s.numComputedTokens() + count); // start() has seen that there is room
       s.state(State.RUNNING);
       insertRunning(s);
       step.add(new Chunk(s, count));
-      left -= count;
+      budget -= count;
     }
   }
 
   private void insertRunning(Sequence s) {
-    int at = running.size();
-    while (at > 0 && running.get(at - 1).arrival() > s.arrival()) {
-      at--;
+    int at = Collections.binarySearch(running, s, Sequence.BY_RANK);
+    running.add(-at - 1, s);
+  }
+
+  /** Enters what a step has computed of a sequence. */
+  void computed(Sequence s, int count) {
+    s.computed(count);
+    blocks.cacheFull(s);
+  }
+
+  /** The backend has new weights: what the older ones computed is dropped, or never shared. */
+  void weightsChanged(StaleKv stale) {
+    blocks.clearCache();
+    for (Sequence s : List.copyOf(running)) {
+      switch (stale) {
+        case KEEP -> s.mixWeights();
+        case DROP -> setBack(s);
+      }
     }
-    running.add(at, s);
+    if (stale == StaleKv.DROP) {
+      waiting.forEach(Sequence::forgetScores);
+    }
   }
 
   /** Takes a sequence out, wherever it is, and its blocks with it. */
@@ -200,22 +281,21 @@ final class Scheduler {
     return all;
   }
 
-  /** free + held = all, and a block has one holder. */
+  /** Blocks add up, who waits holds none, and who runs has a block for every computed token. */
   void checkInvariants() {
-    boolean[] seen = new boolean[blocks.numBlocks()];
-    int held = 0;
-    for (Sequence s : all()) {
-      for (int i = 0; i < s.numBlocks(); i++) {
-        if (seen[s.block(i)]) {
-          throw new IllegalStateException("block " + s.block(i) + " has two holders");
-        }
-        seen[s.block(i)] = true;
-        held++;
+    blocks.checkInvariants(all());
+    for (Sequence s : waiting) {
+      if (s.numBlocks() > 0 || s.numComputedTokens() > 0 || s.state() != State.WAITING) {
+        throw new IllegalStateException("a waiting sequence holds blocks");
       }
     }
-    if (held + blocks.numFree() != blocks.numBlocks()) {
-      throw new IllegalStateException(
-          "%d blocks held and %d free of %d".formatted(held, blocks.numFree(), blocks.numBlocks()));
+    for (int i = 0; i < running.size(); i++) {
+      Sequence s = running.get(i);
+      boolean ranked = i == 0 || Sequence.BY_RANK.compare(running.get(i - 1), s) < 0;
+      boolean housed = s.numBlocks() * blocks.blockSize() >= s.numComputedTokens();
+      if (!ranked || !housed || s.state() != State.RUNNING) {
+        throw new IllegalStateException("running sequence %d is out of order".formatted(i));
+      }
     }
   }
 }

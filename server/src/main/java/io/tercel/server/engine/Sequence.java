@@ -5,6 +5,7 @@ import io.tercel.kernels.ops.TokenCounts;
 import io.tercel.kernels.ops.TokenResult;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -24,8 +25,17 @@ final class Sequence {
     FINISHED
   }
 
+  /** Who comes first: the lower priority, then the earlier request, then the lower choice. */
+  static final Comparator<Sequence> BY_RANK =
+      Comparator.comparingInt(Sequence::priority)
+          .thenComparingLong(Sequence::arrival)
+          .thenComparingInt(Sequence::choice);
+
   private final QueuedGeneration generation;
   private final SamplingParams params;
+  private final @Nullable Sequence leader;
+  private final int priority;
+  private final long submittedNanos = System.nanoTime();
   private final int choice;
   private final int numPromptTokens;
   private final long arrival;
@@ -34,16 +44,32 @@ final class Sequence {
   private int numComputedTokens;
   private int[] blocks = new int[8];
   private int numBlocks;
+  private int numChained;
+  private long chainId = PrefixCache.ROOT;
+  private boolean mixesWeights;
+  private boolean started;
+  private boolean promptComputed;
   private State state = State.WAITING;
+  private final ThoughtWatch watch;
+  private List<Integer> forced = List.of();
+  private int numForced;
   private final @Nullable Penalties penalties;
   private final @Nullable List<TokenResult> promptScores;
 
   /**
+   * @param leader choice 0 of the request, whose prompt the others share; null for itself
    * @param arrival rises from request to request: the younger has the larger one
    */
-  Sequence(QueuedGeneration generation, GenerationRequest request, int choice, long arrival) {
+  Sequence(
+      QueuedGeneration generation,
+      GenerationRequest request,
+      int choice,
+      @Nullable Sequence leader,
+      long arrival) {
     this.generation = generation;
     this.params = request.params();
+    this.leader = leader;
+    this.priority = request.priority();
     this.choice = choice;
     this.arrival = arrival;
     this.numPromptTokens = request.promptTokens().length;
@@ -52,6 +78,8 @@ final class Sequence {
     this.penalties = penalties(request);
     boolean scored = params.promptLogprobs() >= 0 && choice == 0;
     this.promptScores = scored ? new ArrayList<>(numPromptTokens) : null;
+    this.watch = new ThoughtWatch(params);
+    follow(watch.start());
   }
 
   private static @Nullable Penalties penalties(GenerationRequest request) {
@@ -83,8 +111,35 @@ final class Sequence {
     return choice;
   }
 
+  int priority() {
+    return priority;
+  }
+
   long arrival() {
     return arrival;
+  }
+
+  long submittedNanos() {
+    return submittedNanos;
+  }
+
+  /** Whether its client must read before it may compute; see {@link QueuedGeneration}. */
+  boolean paused() {
+    return state == State.RUNNING ? generation.full(choice) : !generation.roomy(choice);
+  }
+
+  /** Whether choice 0 is about to compute the prompt that this one can share then. */
+  boolean awaitsLeader() {
+    return leader != null && leader.state != State.FINISHED && !leader.promptComputed;
+  }
+
+  /** Whether it has been in a step. */
+  boolean started() {
+    return started;
+  }
+
+  void start() {
+    started = true;
   }
 
   State state() {
@@ -120,6 +175,11 @@ final class Sequence {
     return tokens[i];
   }
 
+  /** All tokens, valid up to {@link #numTokens}; not a copy. */
+  int[] tokens() {
+    return tokens;
+  }
+
   @Nullable Penalties penalties() {
     return penalties;
   }
@@ -129,15 +189,26 @@ final class Sequence {
     return promptScores;
   }
 
+  /** Whether prompt tokens are still to be scored. */
+  boolean awaitsPromptScores() {
+    return promptScores != null && promptScores.size() < numPromptTokens - 1;
+  }
+
   void computed(int count) {
     numComputedTokens += count;
+    promptComputed |= numComputedTokens >= numPromptTokens;
     if (numComputedTokens > numTokens) {
       throw new IllegalStateException(
           "%d tokens computed of %d".formatted(numComputedTokens, numTokens));
     }
   }
 
-  void append(int token) {
+  /**
+   * Takes the next token.
+   *
+   * @return whether the choice repeats itself and should end
+   */
+  boolean append(int token) {
     if (numTokens == tokens.length) {
       tokens = Arrays.copyOf(tokens, numTokens + Math.max(64, numTokens / 2));
     }
@@ -145,12 +216,65 @@ final class Sequence {
     if (penalties != null) {
       penalties.generated().add(token);
     }
+    if (forcedToken() >= 0) {
+      numForced++;
+      return false;
+    }
+    return follow(watch.accept(token));
+  }
+
+  private boolean follow(ThoughtWatch.Verdict verdict) {
+    if (verdict == ThoughtWatch.Verdict.CLOSE_THOUGHT) {
+      forced = watch.close();
+      numForced = 0;
+    }
+    return verdict == ThoughtWatch.Verdict.END_CHOICE;
+  }
+
+  /** The token that comes next whatever the model says, or -1 where it is the model's to say. */
+  int forcedToken() {
+    return numForced < forced.size() ? forced.get(numForced) : -1;
   }
 
   /** Forgets what was computed: its blocks are gone, all tokens so far are computed again. */
   void recompute() {
     numComputedTokens = 0;
+    numChained = 0;
+    chainId = PrefixCache.ROOT;
+    mixesWeights = false;
     state = State.WAITING;
+  }
+
+  /** Forgets also scores of older weights that nobody has seen. */
+  void forgetScores() {
+    if (promptScores != null && numGeneratedTokens() == 0) {
+      promptScores.clear();
+    }
+  }
+
+  /** Whether keys of more than one weight version may be among its own: nobody may share them. */
+  boolean mixesWeights() {
+    return mixesWeights;
+  }
+
+  void mixWeights() {
+    mixesWeights = true;
+  }
+
+  /** Its first blocks that are in the prefix cache. */
+  int numChained() {
+    return numChained;
+  }
+
+  /** The cache's id of the last of them: what its next block is a child of. */
+  long chainId() {
+    return chainId;
+  }
+
+  /** One more block is in the cache. */
+  void chain(long id) {
+    numChained++;
+    chainId = id;
   }
 
   int numBlocks() {
@@ -171,6 +295,10 @@ final class Sequence {
       blocks = Arrays.copyOf(blocks, 2 * numBlocks);
     }
     blocks[numBlocks++] = block;
+  }
+
+  void replaceBlock(int i, int block) {
+    blocks[i] = block;
   }
 
   void clearBlocks() {

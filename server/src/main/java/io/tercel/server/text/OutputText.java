@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * look for stop strings.
  *
  * <p>Stop strings are sought in the whole output, thought and markers included, as in vLLM; so
- * {@code stop: ["</think>"]} ends after the thought. Not thread-safe.
+ * {@code stop: ["</think>"]} ends after the thought. Text of the first {@code minTokens} tokens is
+ * no part of a stop string. Not thread-safe.
  */
 public final class OutputText {
   /**
@@ -36,6 +37,8 @@ public final class OutputText {
   private final IncrementalDetokenizer detokenizer;
   private final Optional<ReasoningParser> parser;
   private final StopMatcher stops;
+  private final int minTokens;
+  private int numTokens;
   private final Deque<Run> runs = new ArrayDeque<>();
   private final StringBuilder reasoning = new StringBuilder();
   private final StringBuilder answer = new StringBuilder();
@@ -48,6 +51,20 @@ public final class OutputText {
    */
   public OutputText(
       IncrementalDetokenizer detokenizer, Optional<ReasoningParser> parser, StopMatcher stops) {
+    this(detokenizer, parser, stops, 0);
+  }
+
+  /**
+   * The stream of one choice that may not end early.
+   *
+   * @param minTokens stop strings are looked for in the text of the tokens after so many
+   */
+  public OutputText(
+      IncrementalDetokenizer detokenizer,
+      Optional<ReasoningParser> parser,
+      StopMatcher stops,
+      int minTokens) {
+    this.minTokens = minTokens;
     this.detokenizer = detokenizer;
     this.parser = parser;
     this.stops = stops;
@@ -55,6 +72,7 @@ public final class OutputText {
 
   /** Takes the next token; after a stop string there is nothing more. */
   public Delta accept(int id) {
+    numTokens++;
     String text = detokenizer.accept(id);
     segments(
         parser.isPresent()
@@ -94,6 +112,10 @@ public final class OutputText {
         return;
       }
       runs.add(new Run(segment.channel(), segment.text().length()));
+      if (numTokens <= minTokens) {
+        give(segment.text());
+        continue;
+      }
       StopMatcher.Result result = stops.accept(segment.text());
       stop = result.stop();
       give(result.text());

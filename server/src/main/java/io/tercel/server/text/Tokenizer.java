@@ -124,6 +124,11 @@ public final class Tokenizer implements AutoCloseable {
     return vocabulary.size();
   }
 
+  /** Bytes of the longest token: no text has fewer tokens than its bytes over these. */
+  public int longestTokenBytes() {
+    return vocabulary.longest();
+  }
+
   /** Whether an id is an added token marked special, which {@code skipSpecialTokens} leaves out. */
   public boolean isSpecial(int id) {
     return vocabulary.isSpecial(id);

@@ -45,6 +45,7 @@ final class Vocabulary {
   private final @Nullable String[] tokens;
   private final BitSet special;
   private final Decoder decoder;
+  private final int longest;
 
   private Vocabulary(Map<String, Integer> ids, BitSet special, Decoder decoder) {
     this.ids = ids;
@@ -56,6 +57,11 @@ final class Vocabulary {
     ids.forEach((token, id) -> tokens[id] = token);
     this.special = special;
     this.decoder = decoder;
+    int most = 1;
+    for (int id = 0; id < size; id++) {
+      most = Math.max(most, bytes(id).length);
+    }
+    this.longest = most;
   }
 
   /**
@@ -154,6 +160,11 @@ final class Vocabulary {
   /** One more than the highest id. */
   int size() {
     return tokens.length;
+  }
+
+  /** Bytes of the longest token, at least 1. */
+  int longest() {
+    return longest;
   }
 
   boolean isSpecial(int id) {

@@ -124,7 +124,8 @@ class ChatCompletionTest {
     assertEquals("stop", choice.path("finish_reason").asText());
     assertEquals("STOP", choice.path("stop_reason").asText());
     server.awaitIdle();
-    assertEquals(1, server.engine.stats().aborted());
+    assertEquals(1, server.engine.stats().stopped());
+    assertEquals(0, server.engine.stats().aborted());
 
     Events events = Events.parse(server.chat(fields + ", \"stream\": true").body());
     events.assertWellFormed(1);

@@ -86,7 +86,6 @@ class ErrorTest {
         "response_format | \"response_format\": {\"type\": \"json_object\"} | json_object",
         "response_format.type | \"response_format\": {} | is required",
         "structured_outputs | \"structured_outputs\": {\"choice\": [\"a\"]} | not supported",
-        "thinking_token_budget | \"thinking_token_budget\": 5 | not supported",
         "tool_choice | \"tool_choice\": \"required\" | 'auto' or 'none'",
         "tools[0].type | \"tools\": [{\"type\": \"code\"}] | 'function'",
         "tools[0].function.name | \"tools\": [{\"type\": \"function\", \"function\": {}}] | required",

@@ -38,6 +38,10 @@ class MetricsTest {
               "vllm:inter_token_latency_seconds_count" + LABEL + "} 32.0",
               "vllm:e2e_request_latency_seconds_count" + LABEL + "} 3.0",
               "vllm:request_decode_time_seconds_count" + LABEL + "} 3.0",
+              "vllm:request_queue_time_seconds_count" + LABEL + "} 3.0",
+              "vllm:request_prefill_time_seconds_count" + LABEL + "} 3.0",
+              "vllm:prefix_cache_queries_total" + LABEL,
+              "vllm:prefix_cache_hits_total" + LABEL,
               "vllm:request_prompt_tokens_count" + LABEL + "} 2.0",
               "vllm:request_generation_tokens_sum" + LABEL + "} 35.0",
               "# TYPE vllm:prompt_tokens_total counter")) {

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 /** A model that says what a test has written for it, as slowly as the test wants. */
 final class ScriptedBackend implements Backend {
   static final int BLOCK_SIZE = 16;
+  private static final int MAX_FORCED = 3;
 
   /** The tokens of a choice; the last is said over and over. */
   @FunctionalInterface
@@ -77,8 +78,13 @@ final class ScriptedBackend implements Backend {
   private int sample(SamplingRow row) {
     Stream stream = new Stream(row.seed(), row.choice());
     Place before = places.get(stream);
+    // forced tokens are scored, not sampled: the script goes on behind them
     int start =
-        before != null && row.position() == before.last() + 1 ? before.start() : row.position();
+        before != null
+                && row.position() > before.last()
+                && row.position() <= before.last() + 1 + MAX_FORCED
+            ? before.start()
+            : row.position();
     places.put(stream, new Place(start, row.position()));
     int[] tokens = script.tokens(row.choice());
     int index = row.position() - start;

@@ -35,10 +35,18 @@ final class TestServer implements AutoCloseable {
       int maxNumSeqs,
       int maxNumBatchedTokens,
       int maxWaiting,
-      Script script) {
+      Script script,
+      ReasoningDefaults reasoning) {
     Setup withKey(String other) {
       return new Setup(
-          other, limits, maxModelLen, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script);
+          other,
+          limits,
+          maxModelLen,
+          maxNumSeqs,
+          maxNumBatchedTokens,
+          maxWaiting,
+          script,
+          reasoning);
     }
 
     Setup withLimits(UnaryOperator<HttpLimits> change) {
@@ -49,26 +57,48 @@ final class TestServer implements AutoCloseable {
           maxNumSeqs,
           maxNumBatchedTokens,
           maxWaiting,
-          script);
+          script,
+          reasoning);
     }
 
     Setup withLength(int length) {
-      return new Setup(key, limits, length, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script);
+      return new Setup(
+          key, limits, length, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script, reasoning);
     }
 
     Setup withRoom(int seqs, int tokens, int waiting) {
-      return new Setup(key, limits, maxModelLen, seqs, tokens, waiting, script);
+      return new Setup(key, limits, maxModelLen, seqs, tokens, waiting, script, reasoning);
     }
 
     Setup saying(String text) {
       int[] ids = TinyText.ids(text);
       return new Setup(
-          key, limits, maxModelLen, maxNumSeqs, maxNumBatchedTokens, maxWaiting, c -> ids);
+          key,
+          limits,
+          maxModelLen,
+          maxNumSeqs,
+          maxNumBatchedTokens,
+          maxWaiting,
+          c -> ids,
+          reasoning);
+    }
+
+    Setup withReasoning(ReasoningDefaults other) {
+      return new Setup(
+          key, limits, maxModelLen, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script, other);
     }
   }
 
   static final Setup USUAL =
-      new Setup(null, HttpLimits.DEFAULT, MAX_MODEL_LEN, 64, 2048, 256, c -> new int[] {'x'})
+      new Setup(
+              null,
+              HttpLimits.DEFAULT,
+              MAX_MODEL_LEN,
+              64,
+              2048,
+              256,
+              c -> new int[] {'x'},
+              ReasoningDefaults.NONE)
           .saying(ANSWER);
 
   final ScriptedBackend backend;
@@ -102,6 +132,7 @@ final class TestServer implements AutoCloseable {
             eos,
             Markers.think(tokenizer),
             setup.maxModelLen(),
+            setup.reasoning(),
             Instant.ofEpochSecond(1_700_000_000));
     this.http = another(setup.key(), setup.limits(), 0);
     http.start();

@@ -1,96 +1,30 @@
 package io.tercel.server.engine;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.tercel.server.engine.Scheduler.Chunk;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashSet;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Seeded random lives of many sequences against the scheduler alone, step by step, with every
- * invariant checked after each, and against the whole engine with the text checked at the end.
+ * Seeded random clients of a whole engine, whose model reads each context back through the block
+ * tables: every token must be what the weights of that step say of the client's own tokens,
+ * whatever was shared, preempted, paused or recomputed. (Threads decide what meets what, so a seed
+ * fixes the requests but not their interleaving; {@link SchedulerPropertyTest} repeats exactly.)
  */
+@Timeout(120)
 class EnginePropertyTest {
   private static final int VOCAB = 251;
-
-  @ParameterizedTest
-  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
-  void scheduler_keepsItsInvariants(long seed) {
-    Random random = new Random(seed);
-    BlockManager blocks = new BlockManager(10 + random.nextInt(30), 1 + random.nextInt(8));
-    int budget = 8 + random.nextInt(40);
-    int maxSeqs = 1 + random.nextInt(8);
-    Scheduler scheduler = new Scheduler(blocks, maxSeqs, budget);
-    int capacity = blocks.numBlocks() * blocks.blockSize();
-    long arrival = 0;
-    for (int event = 0; event < 3000; event++) {
-      if (random.nextInt(4) == 0) {
-        int promptLength = 1 + random.nextInt(Math.max(1, capacity / 3));
-        scheduler.add(sequence(new int[promptLength], arrival++));
-      }
-      if (random.nextInt(20) == 0 && !scheduler.all().isEmpty()) {
-        scheduler.remove(scheduler.all().get(random.nextInt(scheduler.all().size())));
-        scheduler.checkInvariants();
-      }
-      List<Chunk> step = scheduler.schedule();
-      scheduler.checkInvariants();
-      checkStep(step, blocks, budget, maxSeqs);
-      assertTrue(scheduler.isEmpty() || !step.isEmpty(), "nobody runs, seed " + seed);
-      finishStep(step, scheduler, capacity, random);
-      scheduler.checkInvariants();
-    }
-    for (Sequence s : scheduler.all()) {
-      scheduler.remove(s);
-    }
-    assertEquals(blocks.numBlocks(), blocks.numFree());
-  }
-
-  private static Sequence sequence(int[] prompt, long arrival) {
-    GenerationRequest request = new GenerationRequest("x", prompt, SamplingParams.greedy(1000));
-    QueuedGeneration generation =
-        new QueuedGeneration("x", 1, () -> {}, (g, choice) -> {}, g -> {});
-    return new Sequence(generation, request, 0, arrival);
-  }
-
-  private static void checkStep(List<Chunk> step, BlockManager blocks, int budget, int maxSeqs) {
-    Set<Sequence> seen = new HashSet<>();
-    int tokens = 0;
-    long lastArrival = -1;
-    for (Chunk chunk : step) {
-      Sequence s = chunk.sequence();
-      assertTrue(seen.add(s), "a sequence is twice in a step");
-      assertTrue(chunk.count() >= 1 && chunk.count() <= s.numNewTokens());
-      int end = s.numComputedTokens() + chunk.count();
-      assertTrue(s.numBlocks() * blocks.blockSize() >= end, "a token without a block");
-      tokens += chunk.count();
-      lastArrival = Math.max(lastArrival, s.arrival());
-    }
-    assertTrue(tokens <= budget);
-    assertTrue(step.size() <= maxSeqs);
-  }
-
-  private static void finishStep(
-      List<Chunk> step, Scheduler scheduler, int capacity, Random random) {
-    for (Chunk chunk : List.copyOf(step)) {
-      Sequence s = chunk.sequence();
-      s.computed(chunk.count());
-      if (s.numNewTokens() == 0) {
-        s.append(random.nextInt(VOCAB));
-        if (s.numTokens() >= capacity || random.nextInt(12) == 0) {
-          scheduler.remove(s);
-        }
-      }
-    }
-  }
+  private static final int CLIENTS = 160;
 
   @ParameterizedTest
   @ValueSource(longs = {11, 12, 13, 14})
@@ -100,67 +34,116 @@ class EnginePropertyTest {
     int maxLen = backend.numBlocks() * 4;
     EngineConfig config =
         new EngineConfig(
-            maxLen, 1 + random.nextInt(10), 16 + random.nextInt(50), 10_000, VOCAB, Set.of());
-    long preemptions;
+            maxLen, 2 + random.nextInt(10), 16 + random.nextInt(50), 10_000, VOCAB, Set.of());
+    int[][] prefixes = new int[3][];
+    for (int i = 0; i < prefixes.length; i++) {
+      prefixes[i] = random.ints(maxLen / 2, 0, VOCAB).toArray();
+    }
+    AtomicLong versions = new AtomicLong();
+    List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
+    EngineStats stats;
     try (Engine engine = new Engine(backend, config)) {
-      List<Thread> clients = new ArrayList<>();
-      List<Throwable> failures = java.util.Collections.synchronizedList(new ArrayList<>());
-      for (int c = 0; c < 120; c++) {
-        int[] prompt = random.ints(1 + random.nextInt(maxLen / 2), 0, VOCAB).toArray();
-        int tokens = 1 + random.nextInt(maxLen - prompt.length);
-        int leaveAfter = random.nextInt(4) == 0 ? random.nextInt(tokens) : -1;
-        clients.add(
-            Thread.ofVirtual()
-                .start(
-                    () -> {
-                      try {
-                        client(engine, prompt, tokens, leaveAfter);
-                      } catch (Throwable t) {
-                        failures.add(t);
-                      }
-                    }));
+      List<Thread> threads = new ArrayList<>();
+      for (int c = 0; c < CLIENTS; c++) {
+        Client client = new Client(engine, random, prefixes, maxLen);
+        threads.add(Thread.ofVirtual().start(() -> run(client, failures)));
+        if (c % 20 == 19) {
+          // some meet, some come later
+          engine
+              .betweenSteps(
+                  StaleKv.DROP,
+                  () -> {
+                    backend.weightVersion(versions.incrementAndGet());
+                    return null;
+                  })
+              .get();
+        }
       }
-      for (Thread client : clients) {
-        client.join();
+      for (Thread thread : threads) {
+        thread.join();
       }
       assertEquals(List.of(), failures);
       while (engine.stats().running() + engine.stats().waiting() > 0) {
         Thread.sleep(1);
       }
-      assertEquals(backend.numBlocks(), engine.stats().freeBlocks());
-      preemptions = engine.stats().preemptions();
+      stats = engine.stats();
       assertTrue(engine.ready());
     }
-    System.out.println("seed " + seed + ": " + preemptions + " preemptions");
+    System.out.println("seed " + seed + ": " + stats);
+    assertEquals(backend.numBlocks(), stats.freeBlocks());
+    assertTrue(stats.preemptions() > 0, "preemptions");
+    assertTrue(stats.prefixHits() > 0, "prefix hits");
+    assertTrue(stats.prefixRecovered() > 0, "hits after a preemption");
   }
 
-  private static void client(Engine engine, int[] prompt, int tokens, int leaveAfter)
-      throws InterruptedException {
-    SamplingParams params =
-        new SamplingParams(1, tokens, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), true, 0, -1);
-    Generation generation = engine.submit(new GenerationRequest("x", prompt, params));
-    int[] context = Arrays.copyOf(prompt, prompt.length + tokens);
-    int[] made = new int[tokens];
-    int count = 0;
-    while (true) {
-      EngineEvent event = generation.take();
-      if (event instanceof EngineEvent.Token t) {
-        made[count++] = t.result().tokenId();
-        if (count == leaveAfter) {
-          generation.cancel();
+  private static void run(Client client, List<Throwable> failures) {
+    try {
+      client.run();
+    } catch (Throwable t) {
+      failures.add(t);
+    }
+  }
+
+  /** One request, and what is expected of it. */
+  private static final class Client {
+    private final Engine engine;
+    private final int[] prompt;
+    private final int n;
+    private final int tokens;
+    private final int leaveAfter;
+    private final int priority;
+    private final boolean dawdles;
+    private final int[][] contexts;
+    private final int[] counts;
+
+    Client(Engine engine, Random random, int[][] prefixes, int maxLen) {
+      this.engine = engine;
+      int[] prefix = prefixes[random.nextInt(prefixes.length)];
+      prompt = Arrays.copyOf(prefix, 1 + random.nextInt(prefix.length));
+      if (random.nextInt(3) == 0) {
+        prompt[random.nextInt(prompt.length)] = random.nextInt(VOCAB);
+      }
+      n = random.nextInt(5) == 0 ? 1 + random.nextInt(3) : 1;
+      tokens = 1 + random.nextInt(maxLen - prompt.length);
+      leaveAfter = random.nextInt(4) == 0 ? random.nextInt(tokens) : -1;
+      priority = random.nextInt(3);
+      dawdles = random.nextInt(6) == 0;
+      contexts = new int[n][];
+      counts = new int[n];
+      Arrays.setAll(contexts, i -> Arrays.copyOf(prompt, prompt.length + tokens));
+    }
+
+    void run() throws InterruptedException {
+      SamplingParams params =
+          new SamplingParams(n, tokens, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), true, 0, -1);
+      Generation generation = engine.submit(new GenerationRequest("x", prompt, params, priority));
+      for (int open = n; open > 0; ) {
+        switch (generation.take()) {
+          case EngineEvent.Started started ->
+              assertTrue(started.cachedTokens() < prompt.length, "the last one is computed");
+          case EngineEvent.Token token -> {
+            check(token);
+            if (counts[0] == leaveAfter && n == 1) {
+              generation.cancel();
+            } else if (dawdles && counts[0] % 8 == 0) {
+              Thread.sleep(1);
+            }
+          }
+          case EngineEvent.Finished _ -> open--;
+          case EngineEvent other -> throw new AssertionError(other.toString());
         }
-      } else if (event instanceof EngineEvent.Finished) {
-        break;
-      } else {
-        throw new AssertionError(event.toString());
+      }
+      for (int count : counts) {
+        assertTrue((leaveAfter >= 0 && n == 1) || count == tokens);
       }
     }
-    int[] expected = new int[count];
-    for (int i = 0; i < count; i++) {
-      expected[i] = FakeBackend.next(context, prompt.length + i, VOCAB);
-      context[prompt.length + i] = expected[i];
+
+    private void check(EngineEvent.Token token) {
+      int[] context = contexts[token.choice()];
+      int length = prompt.length + counts[token.choice()]++;
+      int expected = FakeBackend.next(context, length, VOCAB, token.weightVersion());
+      assertEquals(expected, token.result().tokenId(), "token " + length);
+      context[length] = expected;
     }
-    assertArrayEquals(expected, Arrays.copyOf(made, count));
-    assertTrue(leaveAfter >= 0 || count == tokens);
   }
 }

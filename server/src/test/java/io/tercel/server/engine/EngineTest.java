@@ -78,10 +78,15 @@ class EngineTest {
           return new Outcome(
               tokens.stream().mapToInt(i -> i).toArray(), f.reason(), f.stopTokenId());
         }
-        case EngineEvent.PromptScored p -> {}
+        case EngineEvent.Started _, EngineEvent.PromptScored _ -> {}
         case EngineEvent.Failed f -> throw new AssertionError(f.message());
       }
     }
+  }
+
+  private static void takeToken(Generation generation) throws InterruptedException {
+    assertInstanceOf(EngineEvent.Started.class, generation.take());
+    assertInstanceOf(EngineEvent.Token.class, generation.take());
   }
 
   private Generation submit(int[] prompt, int maxTokens) {
@@ -123,7 +128,7 @@ class EngineTest {
   @Test
   void sequences_joinAndLeaveBetweenSteps() throws Exception {
     Generation first = submit(prompt(5, 1), 60);
-    assertInstanceOf(EngineEvent.Token.class, first.take());
+    takeToken(first);
     Generation second = submit(prompt(5, 2), 3);
     assertArrayEquals(expected(prompt(5, 2), 3), read(second).tokens());
     assertEquals(expected(prompt(5, 1), 60).length - 1, read(first).tokens().length);
@@ -139,7 +144,7 @@ class EngineTest {
   @Test
   void prefill_leavesRoomForRunningDecodes() throws Exception {
     Generation decoding = submit(prompt(2, 4), 100);
-    decoding.take();
+    takeToken(decoding);
     Generation prefill = submit(prompt(150, 5), 2);
     assertArrayEquals(expected(prompt(150, 5), 2), read(prefill).tokens());
     assertTrue(backend.tokensPerStep().stream().allMatch(n -> n <= 64));
@@ -150,10 +155,13 @@ class EngineTest {
   void blocksRunOut_preemptsTheYoungestAndRecomputes() throws Exception {
     restart(new FakeBackend(12, 4, VOCAB), engine);
     engine = engine(backend, 48, 8, 64, 100);
+    Semaphore gate = backend.gate();
     List<Generation> generations = new ArrayList<>();
     for (int i = 0; i < 6; i++) {
       generations.add(submit(prompt(6, 10 + i), 30));
     }
+    gate.release(1);
+    backend.open();
     for (int i = 0; i < 6; i++) {
       assertArrayEquals(expected(prompt(6, 10 + i), 30), read(generations.get(i)).tokens());
     }
@@ -209,6 +217,7 @@ class EngineTest {
     SamplingParams p =
         new SamplingParams(1, 2, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, 0);
     Generation generation = engine.submit(new GenerationRequest("p", prompt, p));
+    assertInstanceOf(EngineEvent.Started.class, generation.take());
     EngineEvent.PromptScored scored =
         assertInstanceOf(EngineEvent.PromptScored.class, generation.take());
     assertEquals(99, scored.tokens().size());
@@ -234,6 +243,7 @@ class EngineTest {
           reasons[f.choice()] = f.reason();
           ended++;
         }
+        case EngineEvent.Started _ -> {}
         default -> throw new AssertionError();
       }
     }
@@ -298,6 +308,7 @@ class EngineTest {
   void stepThatFails_failsItsRequestsAndServesTheNext() throws Exception {
     backend.failOnce(new IllegalStateException("boom"));
     Generation failed = submit(prompt(4, 1), 5);
+    assertInstanceOf(EngineEvent.Started.class, failed.take());
     assertTrue(
         assertInstanceOf(EngineEvent.Failed.class, failed.take()).message().contains("boom"));
     assertEquals(5, read(submit(prompt(4, 1), 5)).tokens().length);

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A model without weights whose "keys" are the token ids themselves: the next token is a hash of
  * the whole context as it reads it back from the blocks. A wrong block table, a stale or shared
- * block, or a token computed twice or not at all changes the text.
+ * block, or a token computed twice or not at all changes the text. So do keys that other weights
+ * computed: each slot knows its version, as {@link #key}.
  */
 public final class FakeBackend implements Backend {
   private static final int UNWRITTEN = -1;
@@ -28,12 +29,32 @@ public final class FakeBackend implements Backend {
   private volatile @Nullable Semaphore gate;
   private volatile @Nullable RuntimeException failure;
   private final AtomicBoolean closed = new AtomicBoolean();
+  private volatile long version;
+  private volatile boolean inStep;
+  private volatile Model model;
 
   public FakeBackend(int numBlocks, int blockSize, int vocab) {
     this.blockSize = blockSize;
     this.vocab = vocab;
     this.slots = new int[numBlocks * blockSize];
     Arrays.fill(slots, UNWRITTEN);
+    this.model = (keys, length) -> next(keys, length, vocab);
+  }
+
+  /** What the model says after a context of keys. */
+  @FunctionalInterface
+  public interface Model {
+    int next(int[] keys, int length);
+  }
+
+  /** Says something else than the hash of the context. */
+  public void model(Model other) {
+    model = other;
+  }
+
+  /** Whether a step is being computed. */
+  public boolean inStep() {
+    return inStep;
   }
 
   /** From now on each step waits for a permit. */
@@ -71,7 +92,26 @@ public final class FakeBackend implements Backend {
     return closed.get();
   }
 
-  /** What the model says after a context. */
+  /** From the next step on the weights are others. */
+  public void weightVersion(long newVersion) {
+    version = newVersion;
+  }
+
+  /** What a version of the weights makes of a token; 0 leaves it as it is. */
+  public static int key(int token, long version) {
+    return token + (int) version * 100_003;
+  }
+
+  /** What the model says after a context of tokens that one version has computed. */
+  public static int next(int[] context, int length, int vocab, long version) {
+    int[] keys = new int[length];
+    for (int i = 0; i < length; i++) {
+      keys[i] = key(context[i], version);
+    }
+    return next(keys, length, vocab);
+  }
+
+  /** What the model says after a context of keys. */
   public static int next(int[] context, int length, int vocab) {
     int h = 17;
     for (int i = 0; i < length; i++) {
@@ -98,11 +138,20 @@ public final class FakeBackend implements Backend {
 
   @Override
   public long weightVersion() {
-    return 0;
+    return version;
   }
 
   @Override
   public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
+    inStep = true;
+    try {
+      return compute(batch, plan);
+    } finally {
+      inStep = false;
+    }
+  }
+
+  private List<TokenResult> compute(StepBatch batch, SamplingPlan plan) {
     Semaphore g = gate;
     if (g != null) {
       g.acquireUninterruptibly();
@@ -120,7 +169,7 @@ public final class FakeBackend implements Backend {
     for (int s = 0; s < batch.numSequences(); s++) {
       for (int row = batch.queryStart(s); row < batch.queryStart(s + 1); row++) {
         sequenceOf[row] = s;
-        slots[slot(batch, s, batch.position(row))] = batch.tokenId(row);
+        slots[slot(batch, s, batch.position(row))] = key(batch.tokenId(row), version);
       }
     }
     List<TokenResult> results = new ArrayList<>();
@@ -139,7 +188,7 @@ public final class FakeBackend implements Backend {
         throw new IllegalStateException("position " + p + " was never computed");
       }
     }
-    int token = next(context, length, vocab);
+    int token = model.next(context, length);
     if (row.forbidden() != null) {
       while (row.forbidden().contains(token)) {
         token = (token + 1) % vocab;

@@ -1,0 +1,66 @@
+package io.tercel.kernels.ops;
+
+/**
+ * The 4-bit rounding of keys and values, one head of one token at a time: asymmetric, codes 0 to
+ * 15, value = s (code - z).
+ *
+ * <pre>
+ *   xmin = min(x, 0), xmax = max(x, 0)
+ *   s    = (xmax - xmin) / 15, rounded to fp16 and at most 65504
+ *   z    = clamp(rint(-xmin / s), 0, 15)
+ *   code = clamp(rint(x / s) + z, 0, 15)
+ * </pre>
+ *
+ * s is rounded first and z and the codes are computed from it. Where s is 0 (all zeros, or so small
+ * that fp16 has nothing for it) z and the codes are 0. rint is half to even; a NaN counts for
+ * neither end and becomes code 0.
+ */
+public final class KvQuantizer {
+  /** The largest code. */
+  public static final int MAX_CODE = 15;
+
+  private static final float MAX_HALF = 65504f;
+
+  private KvQuantizer() {}
+
+  /** Scale and zero of a head, as the cache stores them: the scale's fp16 bits, the zero above. */
+  public static int scaleAndZero(float[] x, int at, int headDim) {
+    float min = 0;
+    float max = 0;
+    for (int d = at; d < at + headDim; d++) {
+      min = x[d] < min ? x[d] : min;
+      max = x[d] > max ? x[d] : max;
+    }
+    // halves: the range of two large floats may be infinite
+    float range = (max / 2 - min / 2) / (MAX_CODE / 2f);
+    short bits = Float.floatToFloat16(Math.min(range, MAX_HALF));
+    float scale = Float.float16ToFloat(bits);
+    int zero = scale == 0 ? 0 : clamp(Math.rint(-min / scale));
+    return zero << 16 | Short.toUnsignedInt(bits);
+  }
+
+  /** The code of one element. */
+  public static int code(float x, int scaleAndZero) {
+    float scale = scale(scaleAndZero);
+    return scale == 0 ? 0 : clamp(Math.rint(x / scale) + zero(scaleAndZero));
+  }
+
+  /** s. */
+  public static float scale(int scaleAndZero) {
+    return Float.float16ToFloat((short) scaleAndZero);
+  }
+
+  /** z. */
+  public static int zero(int scaleAndZero) {
+    return scaleAndZero >>> 16;
+  }
+
+  /** s (code - z): what a code stands for. */
+  public static float value(int code, int scaleAndZero) {
+    return scale(scaleAndZero) * (code - zero(scaleAndZero));
+  }
+
+  private static int clamp(double code) {
+    return (int) Math.max(0, Math.min(MAX_CODE, code));
+  }
+}

@@ -1,0 +1,52 @@
+package io.tercel.server.cli;
+
+import picocli.CommandLine.Option;
+
+/** How requests share the engine, and how far a thought may go. */
+final class EngineOptions {
+  @Option(
+      names = "--prefix-caching",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = "take the beginning of a prompt from those before it (default: on)")
+  boolean prefixCaching = true;
+
+  @Option(
+      names = "--stall-timeout",
+      paramLabel = "SECONDS",
+      description =
+          "end a request whose client has left a full queue unread so long (default: ${DEFAULT-VALUE})")
+  double stallTimeout = 60;
+
+  @Option(
+      names = "--reasoning-budget",
+      paramLabel = "TOKENS",
+      description =
+          "close a thought after so many tokens, unless the request has a thinking_token_budget; -1 for no limit (default: ${DEFAULT-VALUE})")
+  int reasoningBudget = -1;
+
+  @Option(
+      names = "--loop-breaker",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description =
+          "close a thought, or end an answer, that repeats itself over and over (default: on)")
+  boolean loopBreaker = true;
+
+  /**
+   * Checks the ranges.
+   *
+   * @throws UserException naming the option
+   */
+  void check() {
+    if (!(stallTimeout >= 0.001 && stallTimeout <= 1e9)) {
+      throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
+    }
+    if (reasoningBudget < -1) {
+      throw new UserException(
+          "--reasoning-budget: " + reasoningBudget + " is too small; at least -1");
+    }
+  }
+}

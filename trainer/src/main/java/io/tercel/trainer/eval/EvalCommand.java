@@ -1,0 +1,222 @@
+package io.tercel.trainer.eval;
+
+import io.tercel.server.cli.Command;
+import io.tercel.server.cli.RunningServer;
+import io.tercel.server.cli.ServerChoice;
+import io.tercel.server.cli.Tty;
+import io.tercel.server.cli.UserException;
+import io.tercel.server.client.ChatClient;
+import io.tercel.server.client.ChatException;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+
+/**
+ * {@code tercel eval}: asks a model the problems of a benchmark and says how many it gets right.
+ */
+@CommandLine.Command(
+    name = "eval",
+    description = {
+      "Asks a model a benchmark's problems and reports its accuracy.",
+      "With --model the same server runs in this process, so results equal those over HTTP."
+    },
+    mixinStandardHelpOptions = true)
+public final class EvalCommand implements Command {
+  @CommandLine.Mixin private ServerChoice server = new ServerChoice();
+
+  @CommandLine.Option(
+      names = "--data",
+      required = true,
+      paramLabel = "FILE",
+      description = "JSON lines with problem or question, and answer or solution; or GPQA's CSV.")
+  @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses.
+  private Path data;
+
+  @CommandLine.Option(
+      names = "--n",
+      paramLabel = "N",
+      description = "Only the first N problems. Default: all.")
+  private @Nullable Integer n;
+
+  @CommandLine.Option(
+      names = "--temperature",
+      paramLabel = "T",
+      defaultValue = "0.6",
+      description = "Default: ${DEFAULT-VALUE}.")
+  private double temperature;
+
+  @CommandLine.Option(
+      names = "--top-p",
+      paramLabel = "P",
+      defaultValue = "0.95",
+      description = "Default: ${DEFAULT-VALUE}.")
+  private double topP;
+
+  @CommandLine.Option(
+      names = "--seeds",
+      paramLabel = "S",
+      split = ",",
+      defaultValue = "42,43,44",
+      description = "Each asks every problem once. Default: ${DEFAULT-VALUE}.")
+  private List<Long> seeds = List.of();
+
+  @CommandLine.Option(
+      names = "--greedy",
+      description = "Temperature 0, each problem once; seeds don't matter then.")
+  private boolean greedy;
+
+  @CommandLine.Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      description = "The longest answer, thinking included. Default: what the context holds.")
+  private @Nullable Integer maxTokens;
+
+  @CommandLine.Option(
+      names = "--prompt-template",
+      paramLabel = "TEXT|@FILE",
+      description = "The message, with {problem} in it. Default: asks for steps and \\boxed{}.")
+  private @Nullable String promptTemplate;
+
+  @CommandLine.Option(
+      names = "--concurrency",
+      paramLabel = "N",
+      defaultValue = "8",
+      description = "Requests at a time. Default: ${DEFAULT-VALUE}.")
+  private int concurrency;
+
+  @CommandLine.Option(
+      names = "--out",
+      paramLabel = "FILE",
+      description = "Where each answer goes, as JSON lines. Default: nowhere.")
+  private @Nullable Path out;
+
+  @CommandLine.Option(names = "--overwrite", description = "Replace the file of --out.")
+  private boolean overwrite;
+
+  @CommandLine.Spec
+  @SuppressWarnings("NullAway.Init") // picocli sets it.
+  private CommandLine.Model.CommandSpec spec;
+
+  @Override
+  public Integer call() throws InterruptedException {
+    EvalPlan plan = plan();
+    if (out != null && Files.exists(out) && !overwrite) {
+      throw new UserException("--out: " + out + " exists: name another file, or add --overwrite");
+    }
+    try (RunningServer running = server.open();
+        ChatClient client = new ChatClient(running.url(), running.apiKey())) {
+      List<EvalResult> results = run(new EvalRun(client, client.model(), plan), plan);
+      EvalReport report = EvalReport.of(results);
+      PrintWriter to = spec.commandLine().getOut();
+      report.lines().forEach(to::println);
+      to.flush();
+      if (report.errors() > 0) {
+        throw new UserException(
+            "%d of %d requests failed and count as wrong; the first: %s"
+                .formatted(report.errors(), results.size(), firstError(results)));
+      }
+      return 0;
+    } catch (ChatException e) {
+      throw new UserException(String.valueOf(e.getMessage()), e);
+    } catch (IOException | UncheckedIOException e) {
+      throw new UserException("--out: can't be written: " + e.getMessage(), e);
+    }
+  }
+
+  private EvalPlan plan() {
+    if (!(temperature >= 0 && temperature <= 2)) {
+      throw new UserException("--temperature: between 0 and 2, not " + temperature);
+    }
+    if (!(topP > 0 && topP <= 1)) {
+      throw new UserException("--top-p: above 0 and at most 1, not " + topP);
+    }
+    if (concurrency < 1 || concurrency > 10_000) {
+      throw new UserException("--concurrency: between 1 and 10000, not " + concurrency);
+    }
+    if (n != null && n < 1) {
+      throw new UserException("--n: at least 1, not " + n);
+    }
+    if (maxTokens != null && maxTokens < 1) {
+      throw new UserException("--max-tokens: at least 1, not " + maxTokens);
+    }
+    if (seeds.isEmpty() || new HashSet<>(seeds).size() < seeds.size()) {
+      throw new UserException("--seeds: different whole numbers, such as 42,43,44");
+    }
+    List<Problem> problems = Benchmark.read(data);
+    boolean sure = greedy || temperature == 0;
+    return new EvalPlan(
+        n == null ? problems : problems.subList(0, Math.min(n, problems.size())),
+        promptTemplate == null ? null : PromptTemplate.of(promptTemplate),
+        sure ? seeds.subList(0, 1) : seeds,
+        sure ? 0 : temperature,
+        sure ? null : topP,
+        maxTokens,
+        concurrency);
+  }
+
+  private List<EvalResult> run(EvalRun run, EvalPlan plan)
+      throws IOException, InterruptedException {
+    List<EvalResult> results = new ArrayList<>(plan.size());
+    try (BufferedWriter file = out == null ? null : Files.newBufferedWriter(out);
+        ProgressBar bar = Tty.isTerminal(Tty.STANDARD_ERROR) ? bar(plan.size()) : null) {
+      int[] correct = {0};
+      run.run(
+          result -> {
+            results.add(result);
+            correct[0] += result.correct() ? 1 : 0;
+            if (file != null) {
+              write(file, result);
+            }
+            if (bar != null) {
+              bar.step();
+              bar.setExtraMessage(
+                  String.format(
+                      Locale.ROOT, " %.1f %% right", 100.0 * correct[0] / results.size()));
+            }
+          });
+    }
+    return results;
+  }
+
+  /** Each line is on the disk as soon as it is known, for whoever watches or stops the run. */
+  private static void write(BufferedWriter file, EvalResult result) {
+    try {
+      file.write(result.json().toString());
+      file.write('\n');
+      file.flush();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static ProgressBar bar(int size) {
+    return new ProgressBarBuilder()
+        .setTaskName("eval")
+        .setInitialMax(size)
+        .setStyle(ProgressBarStyle.ASCII)
+        .setUpdateIntervalMillis(500)
+        .setConsumer(new ConsoleProgressBarConsumer(System.err, 110))
+        .build();
+  }
+
+  private static String firstError(List<EvalResult> results) {
+    return results.stream()
+        .map(EvalResult::error)
+        .filter(error -> error != null)
+        .findFirst()
+        .orElse("");
+  }
+}

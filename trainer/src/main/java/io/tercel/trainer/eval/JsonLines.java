@@ -1,0 +1,95 @@
+package io.tercel.trainer.eval;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.server.cli.UserException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Problems as JSON objects, one a line: {@code problem} or {@code question}, and {@code answer}, or
+ * a {@code solution} that ends in a boxed answer. Of an answer in GSM8K's form, what follows {@code
+ * ####} counts.
+ */
+final class JsonLines {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final String GSM8K_MARK = "####";
+
+  private JsonLines() {}
+
+  static List<Problem> read(Path file, String text) {
+    List<Problem> problems = new ArrayList<>();
+    int number = 0;
+    for (String line : text.split("\n", -1)) {
+      number++;
+      if (!line.isBlank()) {
+        problems.add(problem(file + ":" + number, number, line));
+      }
+    }
+    return problems;
+  }
+
+  private static Problem problem(String where, int number, String line) {
+    JsonNode node;
+    try {
+      node = MAPPER.readTree(line);
+    } catch (JsonProcessingException e) {
+      throw new UserException(
+          where + ": not JSON: " + e.getOriginalMessage() + "; each line is one object", e);
+    }
+    if (!(node instanceof ObjectNode object)) {
+      throw new UserException(where + ": each line is one JSON object, such as {\"problem\": …}");
+    }
+    String question = string(object, where, "problem", "question");
+    if (question == null) {
+      throw new UserException(where + ": no problem: add a field problem or question");
+    }
+    String family = string(object, where, "family", "subject");
+    String id = string(object, where, "id", "unique_id");
+    return new Problem(
+        id == null ? String.valueOf(number) : id, question, answer(object, where), family, false);
+  }
+
+  private static String answer(ObjectNode object, String where) {
+    String answer = string(object, where, "answer");
+    if (answer != null) {
+      int mark = answer.lastIndexOf(GSM8K_MARK);
+      return mark < 0 ? answer : answer.substring(mark + GSM8K_MARK.length()).strip();
+    }
+    String solution = string(object, where, "solution");
+    if (solution == null) {
+      throw new UserException(where + ": no answer: add a field answer, or a boxed solution");
+    }
+    Optional<String> boxed = AnswerFinder.boxed(solution);
+    if (boxed.isPresent()) {
+      return boxed.get();
+    }
+    if (solution.length() > 200) {
+      throw new UserException(
+          where + ": solution: no \\boxed{…} in it; box its answer, or add a field answer");
+    }
+    return solution;
+  }
+
+  /** The first of the fields that is there and not blank. */
+  private static @Nullable String string(ObjectNode object, String where, String... names) {
+    for (String name : names) {
+      JsonNode value = object.get(name);
+      if (value == null || value.isNull()) {
+        continue;
+      }
+      if (!value.isTextual() && !value.isNumber()) {
+        throw new UserException(where + ": " + name + ": expected text or a number");
+      }
+      if (!value.asText().isBlank()) {
+        return value.asText();
+      }
+    }
+    return null;
+  }
+}

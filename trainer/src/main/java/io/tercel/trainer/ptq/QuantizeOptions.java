@@ -1,0 +1,70 @@
+package io.tercel.trainer.ptq;
+
+/**
+ * How a model is quantized.
+ *
+ * @param symmetric one zero point, 4, for all groups
+ * @param clip searches the best share of each group's range
+ * @param actOrder GPTQ: columns by falling input power, with static groups
+ * @param staticGroups GPTQ: scales from the original weights; implied by actOrder
+ * @param damping GPTQ: share of the mean diagonal that is added to the Hessian's
+ * @param checkpointFormat how zero points are stored
+ * @param keepState whether {@link PtqState} is written
+ */
+public record QuantizeOptions(
+    Method method,
+    boolean symmetric,
+    boolean clip,
+    boolean actOrder,
+    boolean staticGroups,
+    double damping,
+    CheckpointFormat checkpointFormat,
+    boolean keepState) {
+
+  /** Which algorithm. */
+  public enum Method {
+    RTN,
+    GPTQ
+  }
+
+  /** GPTQ's two ways to store zero points. */
+  public enum CheckpointFormat {
+    /** {@link #GPTQ} for symmetric, which every engine reads; {@link #GPTQ_V2} otherwise. */
+    AUTO,
+    /** One less than they are; 0 cannot be stored, so asymmetric groups keep z at 1 or more. */
+    GPTQ,
+    /** As they are. */
+    GPTQ_V2
+  }
+
+  public QuantizeOptions {
+    if (!(damping >= 0 && damping <= 1)) {
+      throw new IllegalArgumentException("damping: " + damping + "; expected 0 to 1");
+    }
+    staticGroups |= actOrder;
+  }
+
+  /** The paper's settings: asymmetric GPTQ with clip search, act-order and damping 0.01. */
+  public static QuantizeOptions gptq() {
+    return new QuantizeOptions(
+        Method.GPTQ, false, true, true, true, 0.01, CheckpointFormat.AUTO, true);
+  }
+
+  /** Round to nearest without clip search. */
+  public static QuantizeOptions rtn(boolean symmetric) {
+    return new QuantizeOptions(
+        Method.RTN, symmetric, false, false, false, 0.01, CheckpointFormat.AUTO, true);
+  }
+
+  boolean v2() {
+    return switch (checkpointFormat) {
+      case AUTO -> !symmetric;
+      case GPTQ -> false;
+      case GPTQ_V2 -> true;
+    };
+  }
+
+  Grid grid() {
+    return new Grid(symmetric, clip, v2() || symmetric ? 0 : 1);
+  }
+}

@@ -1,0 +1,129 @@
+package io.tercel.trainer.ptq;
+
+import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.WeightLoader;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.model.CpuBackend;
+import io.tercel.kernels.vector.VectorOps;
+import io.tercel.server.cli.UserException;
+import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.EngineConfig;
+import io.tercel.server.engine.EngineEvent;
+import io.tercel.server.engine.Generation;
+import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.SamplingParams;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Documents that the full-precision model writes itself: prompts, each continued at temperature 0.6
+ * and top-p 0.95. For reasoning models they are the best calibration, for they are what the
+ * quantized model will see of itself.
+ */
+public final class SelfTraces {
+  /** Sequences that are continued at a time. */
+  private static final int AT_A_TIME = 16;
+
+  private SelfTraces() {}
+
+  /**
+   * Continues prompts.
+   *
+   * @param length prompt and continuation together, at most
+   * @param seed of the first prompt; the next has the next
+   * @return one document a prompt, the end token included where it came
+   */
+  public static List<int[]> write(
+      Checkpoint source, List<int[]> prompts, int length, long seed, int threads) {
+    ModelConfig config = source.config();
+    for (int[] prompt : prompts) {
+      if (prompt.length >= length) {
+        throw new UserException(
+            "--calibration-length: %d; a prompt alone has %d tokens"
+                .formatted(length, prompt.length));
+      }
+    }
+    int blocks = AT_A_TIME * Math.ceilDiv(length, KvLayout.BLOCK_SIZE);
+    try (WeightStore weights = WeightLoader.load(source, Long.MAX_VALUE, LoadProgress.SILENT)) {
+      CpuBackend backend =
+          new CpuBackend(weights, new VectorOps(threads), KvLayout.of(config, KvType.FP32), blocks);
+      Set<Integer> ends = new HashSet<>(config.eosTokenIds());
+      EngineConfig limits =
+          new EngineConfig(
+              length,
+              AT_A_TIME,
+              512,
+              Math.max(1, prompts.size()),
+              config.vocabSize(),
+              ends,
+              true,
+              READ_LATE);
+      try (Engine engine = new Engine(backend, limits)) {
+        return continueAll(engine, prompts, length, seed);
+      }
+    }
+  }
+
+  /** Traces are read one after the other, so the last may wait long for its reader. */
+  private static final Duration READ_LATE = Duration.ofDays(1);
+
+  private static List<int[]> continueAll(
+      Engine engine, List<int[]> prompts, int length, long seed) {
+    List<Generation> open = new ArrayList<>();
+    for (int[] prompt : prompts) {
+      SamplingParams params =
+          new SamplingParams(
+              1,
+              length - prompt.length,
+              0,
+              0.6f,
+              0.95f,
+              0,
+              0,
+              0,
+              0,
+              1,
+              Map.of(),
+              seed + open.size(),
+              Set.of(),
+              false,
+              0,
+              -1);
+      open.add(engine.submit(new GenerationRequest("trace-" + open.size(), prompt, params)));
+    }
+    List<int[]> documents = new ArrayList<>();
+    for (int i = 0; i < open.size(); i++) {
+      documents.add(document(prompts.get(i), open.get(i), length));
+    }
+    return documents;
+  }
+
+  private static int[] document(int[] prompt, Generation generation, int length) {
+    int[] tokens = Arrays.copyOf(prompt, length);
+    int count = prompt.length;
+    try {
+      while (true) {
+        switch (generation.take()) {
+          case EngineEvent.Token token -> tokens[count++] = token.result().tokenId();
+          case EngineEvent.Finished _ -> {
+            return Arrays.copyOf(tokens, count);
+          }
+          case EngineEvent.Failed failed -> throw new IllegalStateException(failed.message());
+          case EngineEvent.Started _, EngineEvent.PromptScored _ -> {}
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while the model wrote its traces", e);
+    }
+  }
+}

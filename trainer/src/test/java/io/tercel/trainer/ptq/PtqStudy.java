@@ -1,0 +1,134 @@
+package io.tercel.trainer.ptq;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.WeightLoader;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.model.CpuBackend;
+import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.kernels.vector.VectorOps;
+import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.EngineConfig;
+import io.tercel.server.engine.EngineEvent;
+import io.tercel.server.engine.Generation;
+import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.text.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * By hand, not a test: {@code shape DIR} writes a random checkpoint of Qwen3-0.6B's shape, {@code
+ * accuracy HELDOUT.jsonl DIR...} counts right greedy answers.
+ */
+final class PtqStudy {
+  private PtqStudy() {}
+
+  public static void main(String[] args) throws Exception {
+    switch (args[0]) {
+      case "shape" ->
+          TinyCheckpoint.qwen3()
+              .hidden(1024)
+              .ffn(3072)
+              .layers(28)
+              .heads(16, 8, 128)
+              .vocab(151_936)
+              .write(Path.of(args[1]));
+      case "accuracy" -> {
+        for (int i = 2; i < args.length; i++) {
+          accuracy(Path.of(args[1]), Path.of(args[i]));
+        }
+      }
+      default -> throw new IllegalArgumentException(args[0]);
+    }
+  }
+
+  private static void accuracy(Path problems, Path model) throws IOException {
+    List<JsonNode> lines = new ArrayList<>();
+    for (String line : Files.readAllLines(problems)) {
+      lines.add(new ObjectMapper().readTree(line));
+    }
+    Map<String, int[]> byFamily = new TreeMap<>();
+    int[] all = new int[2];
+    try (Checkpoint checkpoint = Checkpoint.open(model);
+        Tokenizer tokenizer = Tokenizer.open(model)) {
+      List<String> answers = answers(checkpoint, tokenizer, lines);
+      for (int i = 0; i < lines.size(); i++) {
+        String boxed = "\\boxed{" + lines.get(i).get("answer").asText() + "}";
+        int[] family =
+            byFamily.computeIfAbsent(lines.get(i).path("family").asText(), _ -> new int[2]);
+        int right = answers.get(i).endsWith(boxed) ? 1 : 0;
+        family[0] += right;
+        family[1]++;
+        all[0] += right;
+        all[1]++;
+      }
+    }
+    double p = (double) all[0] / all[1];
+    System.out.printf(
+        "%s: %d / %d = %.1f %% (SE %.1f)",
+        model, all[0], all[1], 100 * p, 100 * Math.sqrt(p * (1 - p) / all[1]));
+    byFamily.forEach((name, n) -> System.out.printf("  %s %d/%d", name, n[0], n[1]));
+    System.out.println();
+  }
+
+  /** Greedy, up to 160 tokens. */
+  static List<String> answers(Checkpoint checkpoint, Tokenizer tokenizer, List<JsonNode> lines) {
+    CalibrationReader reader =
+        new CalibrationReader(tokenizer, checkpoint.config().vocabSize(), true);
+    List<String> answers = new ArrayList<>();
+    try (WeightStore weights = WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT)) {
+      CpuBackend backend =
+          new CpuBackend(
+              weights, new VectorOps(1), KvLayout.of(checkpoint.config(), KvType.FP32), 32 * 16);
+      EngineConfig limits =
+          new EngineConfig(
+              256,
+              32,
+              512,
+              lines.size(),
+              checkpoint.config().vocabSize(),
+              new HashSet<>(checkpoint.config().eosTokenIds()));
+      try (Engine engine = new Engine(backend, limits)) {
+        List<Generation> open = new ArrayList<>();
+        for (JsonNode line : lines) {
+          int[] prompt = reader.document(line.toString(), "problem");
+          open.add(
+              engine.submit(
+                  new GenerationRequest("p" + open.size(), prompt, SamplingParams.greedy(160))));
+        }
+        for (Generation generation : open) {
+          answers.add(text(generation, tokenizer));
+        }
+      }
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+    return answers;
+  }
+
+  private static String text(Generation generation, Tokenizer tokenizer)
+      throws InterruptedException {
+    List<Integer> tokens = new ArrayList<>();
+    while (true) {
+      switch (generation.take()) {
+        case EngineEvent.Token t -> tokens.add(t.result().tokenId());
+        case EngineEvent.Finished _ -> {
+          return tokenizer.decode(tokens.stream().mapToInt(i -> i).toArray(), true);
+        }
+        case EngineEvent.Failed f -> throw new IllegalStateException(f.message());
+        case EngineEvent.Started _, EngineEvent.PromptScored _ -> {}
+      }
+    }
+  }
+}
