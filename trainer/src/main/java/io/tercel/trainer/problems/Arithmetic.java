@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 
-/** Whole numbers up to 999: sums, differences, products by one digit, remainders. */
+/** Whole numbers, mostly of three digits: sums, differences, products by one digit, remainders. */
 enum Arithmetic implements Family {
   ADD(
       Wording.of(
@@ -140,14 +140,15 @@ enum Arithmetic implements Family {
     return id() + ":" + (swap ? b : a) + "," + (swap ? a : b);
   }
 
-  /** Mostly three digits, never more; at most two at level 0. */
+  /** Mostly three digits, now and then four; at most two at level 0. */
   private static int number(Random random, int level) {
     int size = random.nextInt(100);
     if (level == 0) {
       return size < 30 ? random.nextInt(10) : random.nextInt(10, 100);
     }
-    return size < 6
-        ? random.nextInt(10)
-        : size < 22 ? random.nextInt(10, 100) : random.nextInt(100, 1000);
+    if (size < 22) {
+      return size < 6 ? random.nextInt(10) : random.nextInt(10, 100);
+    }
+    return size < 94 ? random.nextInt(100, 1000) : random.nextInt(1000, 10_000);
   }
 }

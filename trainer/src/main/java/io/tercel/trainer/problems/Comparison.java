@@ -3,7 +3,11 @@ package io.tercel.trainer.problems;
 import java.util.List;
 import java.util.Random;
 
-/** Which of two numbers is larger or smaller, digit by digit from the left. */
+/**
+ * Which of two numbers is larger or smaller, digit by digit from the left. The work ends in what
+ * each of them is, whatever was asked: a small model looks that up far better than it turns a sign
+ * round.
+ */
 final class Comparison implements Family {
   private static final Wording LARGER =
       Wording.of(
@@ -71,6 +75,8 @@ final class Comparison implements Family {
       }
       out.append(left.charAt(i)).append(a > b ? '>' : '<').append(right.charAt(i));
     }
-    return out.append('\n').append(a).append(a > b ? '>' : '<').append(b).toString();
+    String first = a > b ? "larger " : "smaller ";
+    String second = a > b ? " smaller " : " larger ";
+    return out.append('\n').append(first).append(a).append(second).append(b).toString();
   }
 }

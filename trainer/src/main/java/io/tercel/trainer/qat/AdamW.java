@@ -68,36 +68,6 @@ public final class AdamW {
     return second.get(i);
   }
 
-  /** Forgets the gradients that backward passes have added up. */
-  public void clearGradients() {
-    parameters.forEach(Parameter::clearGradient);
-  }
-
-  /** Which parameters have values or gradients that are no finite numbers, and how many. */
-  public String describeNonFinite() {
-    StringBuilder text = new StringBuilder();
-    for (Parameter parameter : parameters) {
-      int values = 0;
-      int gradients = 0;
-      int first = -1;
-      int last = -1;
-      for (int i = 0; i < parameter.size(); i++) {
-        values += Float.isFinite(parameter.get(i)) ? 0 : 1;
-        if (!Float.isFinite(parameter.gradient()[i])) {
-          gradients++;
-          first = first < 0 ? i : first;
-          last = i;
-        }
-      }
-      if (values + gradients > 0) {
-        text.append(
-            "%s (%d values, %d gradients of %d, %d to %d) "
-                .formatted(parameter.name(), values, gradients, parameter.size(), first, last));
-      }
-    }
-    return text.toString().strip();
-  }
-
   /** The norm over all parameters' gradients. */
   public double gradientNorm() {
     double sum = 0;
@@ -119,7 +89,8 @@ public final class AdamW {
   public double step(double rate, double maxNorm) {
     double norm = gradientNorm();
     if (!Double.isFinite(norm)) {
-      throw new ArithmeticException("the gradient is " + norm + " at optimizer step " + steps);
+      throw new ArithmeticException(
+          "the gradient is " + norm + " at optimizer step " + steps + ": " + nonFinite());
     }
     float scale = norm > maxNorm ? (float) (maxNorm / norm) : 1;
     steps++;
@@ -132,6 +103,25 @@ public final class AdamW {
       parameter.clearGradient();
     }
     return norm;
+  }
+
+  /** Which parameters have values or gradients that are no finite numbers. */
+  private String nonFinite() {
+    StringBuilder text = new StringBuilder();
+    for (Parameter parameter : parameters) {
+      int values = 0;
+      int gradients = 0;
+      for (int i = 0; i < parameter.size(); i++) {
+        values += Float.isFinite(parameter.get(i)) ? 0 : 1;
+        gradients += Float.isFinite(parameter.gradient()[i]) ? 0 : 1;
+      }
+      if (values + gradients > 0) {
+        text.append(text.isEmpty() ? "" : ", ").append(parameter.name());
+        text.append(" (").append(values).append(" values, ").append(gradients);
+        text.append(" gradients of ").append(parameter.size()).append(')');
+      }
+    }
+    return text.toString();
   }
 
   private void update(

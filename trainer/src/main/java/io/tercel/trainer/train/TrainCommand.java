@@ -6,10 +6,6 @@ import io.tercel.trainer.qat.AtomicFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -76,7 +72,7 @@ public final class TrainCommand implements Command {
     if (recipeName != null) {
       recipe = Recipe.read(recipeName);
     } else if (resume) {
-      recipe = Recipe.read(stored.toString());
+      recipe = stored(stored);
     } else {
       throw new UserException("--recipe is needed: bundled, specimen, tiny, or a file");
     }
@@ -89,11 +85,18 @@ public final class TrainCommand implements Command {
     if (seed != null) {
       recipe = recipe.withSeed(seed);
     }
-    if (resume && !Recipe.read(stored.toString()).equals(recipe)) {
+    if (resume && !stored(stored).equals(recipe)) {
       throw new UserException(
           stored + " is not the recipe given; a run is resumed with what it began with");
     }
     return recipe;
+  }
+
+  private static Recipe stored(Path file) {
+    if (!Files.isRegularFile(file)) {
+      throw new UserException(file + ": no such file; there is no run to resume");
+    }
+    return Recipe.read(file.toString());
   }
 
   private static void train(Recipe recipe, Path directory, boolean fromCheckpoint)
@@ -102,20 +105,8 @@ public final class TrainCommand implements Command {
       if (fromCheckpoint) {
         trainer.resume();
       }
-      ProgressBarBuilder bar =
-          ProgressBar.builder()
-              .setTaskName("train")
-              .setInitialMax(recipe.steps())
-              .setUpdateIntervalMillis(1000)
-              .setStyle(ProgressBarStyle.ASCII)
-              .startsFrom(trainer.stepsDone(), java.time.Duration.ZERO);
-      try (ProgressBar progress = bar.build()) {
-        trainer.run(
-            (done, loss, speed) -> {
-              progress.stepTo(done);
-              progress.setExtraMessage(
-                  String.format(Locale.ROOT, " loss %.4f, %.0f tokens/s", loss, speed));
-            });
+      try (TrainingProgress progress = TrainingProgress.start(recipe, trainer.stepsDone())) {
+        trainer.run(progress);
       }
     } catch (ArithmeticException e) {
       throw new UserException(directory + ": training diverged: " + e.getMessage(), e);

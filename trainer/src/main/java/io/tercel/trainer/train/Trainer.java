@@ -113,9 +113,6 @@ final class Trainer implements AutoCloseable {
       List<Example> examples = data.batch(step);
       double rate = beginStep();
       double loss = accumulate(examples);
-      if (!Double.isFinite(optimizer.gradientNorm())) {
-        loss = again(examples, loss);
-      }
       double norm = optimizer.step(rate, recipe.clip());
       step++;
       long tokens = examples.stream().mapToLong(example -> example.tokens().length).sum();
@@ -157,17 +154,6 @@ final class Trainer implements AutoCloseable {
       loss += model.backward(batch, LossFunction.crossEntropy(total));
     }
     return loss;
-  }
-
-  /** Computes a gradient that came out as no number once more, from the same values. */
-  private double again(List<Example> examples, double loss) {
-    LOGGER.warn(
-        "step {}: loss {}, not finite: {}; computing it again",
-        step,
-        loss,
-        optimizer.describeNonFinite());
-    optimizer.clearGradients();
-    return accumulate(examples);
   }
 
   private void save(TrainingLog log) throws IOException {

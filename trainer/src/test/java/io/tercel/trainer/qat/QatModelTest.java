@@ -9,8 +9,10 @@ import io.tercel.kernels.testing.DoubleReference;
 import io.tercel.kernels.testing.TinyCheckpoint;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -164,6 +166,44 @@ final class QatModelTest {
         assertEquals(0, linear.gradient()[0]);
         assertTrue(passed > 0.9 * expected.length, linear.name() + " " + passed);
       }
+    }
+  }
+
+  /**
+   * What autograd keeps for the backward pass must not hang on objects that are garbage by then.
+   */
+  @Test
+  void backward_afterGarbageCollection_isTheSame() {
+    try (QatModel model = QatModel.load(tiny(true))) {
+      TokenBatch batch = TokenBatch.of(EXAMPLES);
+      LossFunction loss = LossFunction.crossEntropy(batch.totalWeight());
+      model.backward(batch, loss);
+      float[] expected = model.parameters().getFirst().gradient().clone();
+      model.parameters().forEach(Parameter::clearGradient);
+      List<ByteBuffer> refilled = new ArrayList<>();
+      model.backward(
+          batch,
+          (logits, part) -> {
+            for (int i = 0; i < 3; i++) {
+              System.gc();
+              sleep();
+            }
+            for (int i = 0; i < 20_000; i++) {
+              // of the size that a freed number had
+              refilled.add(ByteBuffer.allocateDirect(4).putInt(0, -1));
+            }
+            return loss.apply(logits, part);
+          });
+      assertEquals(20_000, refilled.size());
+      assertArrayEquals(expected, model.parameters().getFirst().gradient());
+    }
+  }
+
+  private static void sleep() {
+    try {
+      Thread.sleep(20); // the cleaner has a thread of its own
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 

@@ -19,18 +19,18 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The command itself in other JVMs, one of which is killed with SIGKILL in the middle. */
 final class ResumeTest {
-  private static final int STEPS = 24;
+  private static final int STEPS = 40;
   private static final String RECIPE =
       """
-      model.hidden=128
-      model.ffn=128
+      model.hidden=64
+      model.ffn=64
       model.layers=2
       model.heads=2
       model.kvHeads=1
-      model.headDim=64
+      model.headDim=32
       family.add=1
-      stages=14:2e-3,10:1e-3
-      batch=32
+      stages=28:2e-3,12:1e-3
+      batch=16
       microBatches=2
       warmup=4
       evaluateEvery=5

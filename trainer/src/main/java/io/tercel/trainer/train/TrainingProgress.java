@@ -1,0 +1,67 @@
+package io.tercel.trainer.train;
+
+import io.tercel.server.cli.Tty;
+import java.time.Duration;
+import java.util.Locale;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarStyle;
+import org.jspecify.annotations.Nullable;
+
+/** A bar with the time left on a terminal; elsewhere a line now and then, so logs stay readable. */
+final class TrainingProgress implements Trainer.Listener, AutoCloseable {
+  private static final int LINES = 50;
+
+  private final int total;
+  private final int begun;
+  private final long startNanos = System.nanoTime();
+  private final @Nullable ProgressBar bar;
+
+  private TrainingProgress(int total, int begun, @Nullable ProgressBar bar) {
+    this.total = total;
+    this.begun = begun;
+    this.bar = bar;
+  }
+
+  /**
+   * @param stepsDone before this run, when it is resumed
+   */
+  static TrainingProgress start(Recipe recipe, int stepsDone) {
+    ProgressBar bar =
+        Tty.isTerminal(Tty.STANDARD_ERROR)
+            ? ProgressBar.builder()
+                .setTaskName("train")
+                .setInitialMax(recipe.steps())
+                .setStyle(ProgressBarStyle.ASCII)
+                .startsFrom(stepsDone, Duration.ZERO)
+                .build()
+            : null;
+    return new TrainingProgress(recipe.steps(), stepsDone, bar);
+  }
+
+  @Override
+  public void stepped(int stepsDone, double loss, double tokensPerSecond) {
+    String state = String.format(Locale.ROOT, "loss %.4f, %.0f tokens/s", loss, tokensPerSecond);
+    if (bar != null) {
+      bar.stepTo(stepsDone);
+      bar.setExtraMessage(" " + state);
+    } else if (stepsDone % Math.max(1, total / LINES) == 0 || stepsDone == total) {
+      double seconds = (System.nanoTime() - startNanos) / 1e9 / (stepsDone - begun);
+      Duration left = Duration.ofSeconds(Math.round(seconds * (total - stepsDone)));
+      System.err.printf(
+          Locale.ROOT,
+          "step %d of %d, %s, %d:%02d left%n",
+          stepsDone,
+          total,
+          state,
+          left.toMinutes(),
+          left.toSecondsPart());
+    }
+  }
+
+  @Override
+  public void close() {
+    if (bar != null) {
+      bar.close();
+    }
+  }
+}
