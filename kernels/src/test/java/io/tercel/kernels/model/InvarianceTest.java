@@ -92,7 +92,7 @@ class InvarianceTest {
       Lab.assertSame(expected, one.alone(sequence, 64), "one thread, chunks of 64");
 
       Sequence moved = new Sequence(sequence.tokens, two.sequence(1, LENGTH, 211, 5).table);
-      batchOf16(two, moved, expected);
+      batchOf32(two, moved, expected);
 
       // others take its blocks; it is computed again elsewhere
       Sequence intruder = two.sequence(2, 320, 7, 3);
@@ -110,10 +110,10 @@ class InvarianceTest {
     }
   }
 
-  /** The sequence among 15 others, which decode or bring chunks of their own. */
-  private static void batchOf16(Lab lab, Sequence sequence, float[][] expected) {
+  /** The sequence among 31 others, which decode or bring chunks of their own. */
+  private static void batchOf32(Lab lab, Sequence sequence, float[][] expected) {
     List<Sequence> others = new ArrayList<>();
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < 31; i++) {
       others.add(lab.sequence(100 + i, 17 + i, 20 + 3 * i, 1));
       lab.alone(others.get(i), 512);
     }
@@ -123,7 +123,7 @@ class InvarianceTest {
     for (int to : ends) {
       List<Piece> pieces = new ArrayList<>();
       int first = 0;
-      for (int i = 0; i < 15; i++) {
+      for (int i = 0; i < 31; i++) {
         int length = others.get(i).tokens.length;
         int rows = i % 3 == 0 ? 9 : 1;
         if (i < 8) {
@@ -133,12 +133,12 @@ class InvarianceTest {
         }
         pieces.add(new Piece(others.get(i), length - rows, length));
       }
-      assertEquals(16, pieces.size());
+      assertEquals(32, pieces.size());
       float[][] step = lab.step(pieces);
       logits.addAll(Arrays.asList(step).subList(first, first + to - from));
       from = to;
     }
-    Lab.assertSame(expected, logits.toArray(float[][]::new), "a batch of 16");
+    Lab.assertSame(expected, logits.toArray(float[][]::new), "a batch of 32");
   }
 
   /**
