@@ -22,7 +22,7 @@ import io.tercel.kernels.memory.KvLayout;
  *     L = a L + b l,  O_d = a O_d + b o_d;  at the end out_d = O_d / L
  * </pre>
  *
- * <p>sum q is {@link #querySum}. With the zero points factored out, a 4-bit element costs what a
+ * <p>sum q is {@link EightSum}. With the zero points factored out, a 4-bit element costs what a
  * float costs once it is a float: one fma. 1 + code / 16 is a code put into a float's mantissa.
  */
 public final class Attention {
@@ -42,32 +42,6 @@ public final class Attention {
   /** 1 / sqrt(headDim), rounded once. */
   public static float scale(int headDim) {
     return (float) (1.0 / Math.sqrt(headDim));
-  }
-
-  /**
-   * The sum of a head's query, for the zero points of K: eight partial sums in double, dims d, d +
-   * 8, ... each, added as a tree and rounded once.
-   */
-  public static float querySum(float[] q, int at, int headDim) {
-    double s0 = 0;
-    double s1 = 0;
-    double s2 = 0;
-    double s3 = 0;
-    double s4 = 0;
-    double s5 = 0;
-    double s6 = 0;
-    double s7 = 0;
-    for (int d = at; d < at + headDim; d += KvLayout.WORD_DIMS) {
-      s0 += q[d];
-      s1 += q[d + 1];
-      s2 += q[d + 2];
-      s3 += q[d + 3];
-      s4 += q[d + 4];
-      s5 += q[d + 5];
-      s6 += q[d + 6];
-      s7 += q[d + 7];
-    }
-    return (float) (((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)));
   }
 
   /**

@@ -1,7 +1,6 @@
 package io.tercel.kernels.ops;
 
 import io.tercel.kernels.format.PackedMatrix;
-import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.Linear;
 import java.util.List;
@@ -39,7 +38,7 @@ public interface Ops extends AutoCloseable {
    *         columns after the last whole block: the i-th of them goes to lane i % 16; then {@link LaneSum#tree}
    * </pre>
    *
-   * The bias is added last. A group's sum x is {@link #groupSum}.
+   * The bias is added last. A group's sum x is {@link EightSum}.
    */
   void linear(List<Linear> group, float[] x, int n, float[][] outs);
 
@@ -72,32 +71,6 @@ public interface Ops extends AutoCloseable {
    * of 1024, doubles over chunks.
    */
   double sumExp(float[] x, int offset, int count, float max);
-
-  /**
-   * The sum of a group of 128 activations from {@code at} on: eight partial sums in double, columns
-   * j, j + 8, ... each, added as a tree and rounded once.
-   */
-  static float groupSum(float[] x, int at) {
-    double s0 = 0;
-    double s1 = 0;
-    double s2 = 0;
-    double s3 = 0;
-    double s4 = 0;
-    double s5 = 0;
-    double s6 = 0;
-    double s7 = 0;
-    for (int k = at; k < at + W3Block.GROUP; k += 8) {
-      s0 += x[k];
-      s1 += x[k + 1];
-      s2 += x[k + 2];
-      s3 += x[k + 3];
-      s4 += x[k + 4];
-      s5 += x[k + 5];
-      s6 += x[k + 6];
-      s7 += x[k + 7];
-    }
-    return (float) (((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)));
-  }
 
   /** Runs tasks 0..count-1, in parallel where it can; each must write to places of its own. */
   void forEach(int count, Task task);

@@ -4,6 +4,7 @@ import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.EightSum;
 import io.tercel.kernels.ops.Exp;
 import io.tercel.kernels.ops.KvQuantizer;
 import io.tercel.kernels.ops.LaneSum;
@@ -77,7 +78,7 @@ final class ScalarAttention {
     if (layout.type() == KvType.INT4) {
       int meta = word(key + layout.keyCodeBytes() + 4L * slot);
       float zero = 1 + KvQuantizer.zero(meta) / 16f;
-      dot = 16 * KvQuantizer.scale(meta) * Math.fma(-zero, Attention.querySum(q, at, headDim), dot);
+      dot = 16 * KvQuantizer.scale(meta) * Math.fma(-zero, EightSum.of(q, at, headDim), dot);
     }
     return dot * Attention.scale(headDim);
   }

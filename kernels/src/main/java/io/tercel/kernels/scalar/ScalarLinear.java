@@ -4,6 +4,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.ops.EightSum;
 import io.tercel.kernels.ops.LaneSum;
 import io.tercel.kernels.ops.Ops;
 import java.lang.foreign.MemorySegment;
@@ -74,7 +75,7 @@ final class ScalarLinear {
       int meta = w.segment().get(INT, lane + W3Block.SCALES_OFFSET);
       float scale = 8 * Float.float16ToFloat((short) meta);
       float zero = -(1 + (meta >>> 16) / 8f);
-      float inner = Math.fma(zero, Ops.groupSum(inputs, 0), chains(words, inputs));
+      float inner = Math.fma(zero, EightSum.of(inputs, 0, W3Block.GROUP), chains(words, inputs));
       y = Math.fma(scale, inner, y);
     }
     return y;

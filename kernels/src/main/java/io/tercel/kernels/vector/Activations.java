@@ -1,7 +1,7 @@
 package io.tercel.kernels.vector;
 
 import io.tercel.kernels.format.W3Block;
-import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.EightSum;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -47,7 +47,7 @@ public final class Activations {
       }
       Arrays.fill(values, to + cols, to + stride, 0);
       for (int g = 0; g < groups; g++) {
-        sums[t * groups + g] = Ops.groupSum(values, to + g * W3Block.GROUP);
+        sums[t * groups + g] = EightSum.of(values, to + g * W3Block.GROUP, W3Block.GROUP);
       }
     }
   }

@@ -4,6 +4,7 @@ import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.EightSum;
 import io.tercel.kernels.ops.StepBatch;
 import java.util.Arrays;
 
@@ -75,7 +76,7 @@ final class PagedAttention {
       querySums = new float[count];
     }
     for (int i = 0; i < count; i++) {
-      querySums[i] = Attention.querySum(q, i * headDim, headDim);
+      querySums[i] = EightSum.of(q, i * headDim, headDim);
     }
   }
 

@@ -4,7 +4,7 @@ import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.tercel.kernels.format.W3Block;
-import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.EightSum;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.ByteOrder;
@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * y    = fma(8 s, fma(-(1 + z / 8), sum x, even + odd), y)
  * </pre>
  *
- * groups ascending, y from 0, the bias added last, sum x by {@link Ops#groupSum}. No other order
+ * groups ascending, y from 0, the bias added last, sum x by {@link EightSum}. No other order
  * exists: {@link W3Gemm} gives the same bits.
  *
  * <p>Speed. A field becomes v by a shift to the mantissa's top and {@code (field & mask) | 1.0f},

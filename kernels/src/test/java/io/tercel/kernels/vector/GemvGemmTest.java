@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.ops.EightSum;
 import io.tercel.kernels.ops.LaneSum;
-import io.tercel.kernels.ops.Ops;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -371,7 +371,8 @@ final class GemvGemmTest {
           chain[i % 2] = Math.fma(v, x.values()[k + i], chain[i % 2]);
         }
         float zero = -(1 + (meta >>> 16) / 8f);
-        float centred = Math.fma(zero, Ops.groupSum(x.values(), k), chain[0] + chain[1]);
+        float centred =
+            Math.fma(zero, EightSum.of(x.values(), k, W3Block.GROUP), chain[0] + chain[1]);
         y = Math.fma(8 * Float.float16ToFloat((short) meta), centred, y);
       }
       return y + bias[r];
