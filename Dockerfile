@@ -1,11 +1,13 @@
 # The CPU image:  docker build -t tercel . && docker run -p 8000:8000 tercel
 # Another model:  docker run -p 8000:8000 -v DIR:/model tercel serve --model /model --host 0.0.0.0 --api-key KEY
 FROM eclipse-temurin:25-jdk AS build
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN ./mvnw -B -q -pl server -am -DskipTests -Dspotless.check.skip package
 
-FROM eclipse-temurin:25-jre
+# the JDK, not the JRE: the incubating Vector API is one of its modules
+FROM eclipse-temurin:25-jdk
 # the tokenizer unpacks its native library here
 ENV DJL_CACHE_DIR=/tmp/djl
 WORKDIR /opt/tercel
