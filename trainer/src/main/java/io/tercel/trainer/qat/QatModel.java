@@ -5,13 +5,17 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.training.GradientCollector;
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.LayerSource;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.ModelConfig.Architecture;
 import io.tercel.kernels.format.Tensor;
+import io.tercel.trainer.ptq.PtqState;
+import io.tercel.trainer.ptq.QuantizedMatrix;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -115,19 +119,37 @@ public final class QatModel implements AutoCloseable {
     }
   }
 
+  /**
+   * Loads what {@code tercel quantize} exported: each linear has the latents, scales and zero
+   * points of the training state beside it, and is fake-quantized, so that the forward pass is that
+   * of the model as it is served.
+   *
+   * @throws io.tercel.kernels.format.CheckpointException if the export or its state cannot be used
+   */
+  public static QatModel loadQuantized(Path export) {
+    try (Checkpoint checkpoint = Checkpoint.open(export);
+        PtqState state = PtqState.open(export)) {
+      return load(checkpoint, state);
+    }
+  }
+
   /** Loads an open checkpoint, which may be closed afterwards. */
   public static QatModel load(Checkpoint checkpoint) {
+    return load(checkpoint, null);
+  }
+
+  private static QatModel load(Checkpoint checkpoint, @Nullable PtqState state) {
     LinearSource.Plain head = checkpoint.head();
     boolean biased = checkpoint.layers().stream().anyMatch(layer -> layer.q().bias() != null);
     QatModel model = new QatModel(checkpoint.config(), biased, head != null);
     try {
-      model.fill(checkpoint.embedding());
+      model.fill("model.embed_tokens.weight", checkpoint.embedding().weight());
       for (int i = 0; i < checkpoint.layers().size(); i++) {
-        model.fill("model.layers." + i + ".", checkpoint.layers().get(i));
+        model.fill("model.layers." + i + ".", checkpoint.layers().get(i), state);
       }
       model.fill("model.norm.weight", checkpoint.finalNorm());
       if (head != null) {
-        model.fill(head);
+        model.fill(head.name() + ".weight", head.weight());
       }
       return model;
     } catch (Throwable t) {
@@ -136,7 +158,7 @@ public final class QatModel implements AutoCloseable {
     }
   }
 
-  private void fill(String layer, LayerSource source) {
+  private void fill(String layer, LayerSource source, @Nullable PtqState state) {
     fill(layer + "input_layernorm.weight", source.inputNorm());
     for (LinearSource linear :
         List.of(
@@ -147,19 +169,30 @@ public final class QatModel implements AutoCloseable {
             source.gate(),
             source.up(),
             source.down())) {
-      fill(linear);
+      fill(linear, state);
     }
     fill(layer + "self_attn.q_norm.weight", source.qNorm());
     fill(layer + "self_attn.k_norm.weight", source.kNorm());
     fill(layer + "post_attention_layernorm.weight", source.postAttentionNorm());
   }
 
-  private void fill(LinearSource source) {
-    if (!(source instanceof LinearSource.Plain plain)) {
-      throw new IllegalArgumentException(source.name() + " is quantized already");
+  private void fill(LinearSource source, @Nullable PtqState state) {
+    switch (source) {
+      case LinearSource.Plain plain -> fill(plain.name() + ".weight", plain.weight());
+      case LinearSource.Gptq packed -> {
+        if (state == null) {
+          throw new CheckpointException(
+              packed.name() + " is quantized; a student starts from a plain model or a state");
+        }
+        Parameter weight = parameter(packed.name() + ".weight");
+        QuantizedMatrix matrix = state.matrix(packed.name());
+        int[] zeros = new int[matrix.zeros().length];
+        Arrays.setAll(zeros, i -> matrix.zeros()[i]);
+        weight.set(state.latents(packed.name()));
+        weight.quantize(FakeQuant.frozen(matrix.rows(), matrix.cols(), matrix.scales(), zeros));
+      }
     }
-    fill(plain.name() + ".weight", plain.weight());
-    fill(plain.name() + ".bias", plain.bias());
+    fill(source.name() + ".bias", source.bias());
   }
 
   private void fill(String name, @Nullable Tensor tensor) {

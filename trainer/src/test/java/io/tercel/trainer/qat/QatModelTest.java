@@ -2,11 +2,14 @@ package io.tercel.trainer.qat;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.DType;
 import io.tercel.kernels.testing.DoubleReference;
 import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.trainer.ptq.QuantizeCommand;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -20,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
 
 /** The student against the same model in double precision and plain loops. */
 final class QatModelTest {
@@ -167,6 +171,39 @@ final class QatModelTest {
         assertTrue(passed > 0.9 * expected.length, linear.name() + " " + passed);
       }
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"rtn", "gptq"})
+  void loadQuantized_forwardIsThatOfTheExport(String method) throws IOException {
+    Path plain = TinyCheckpoint.qwen3().write(directory.resolve("plain"));
+    Path calibration = directory.resolve("calibration.jsonl");
+    Files.writeString(calibration, "{\"token_ids\": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7]}\n");
+    Path export = directory.resolve("export");
+    List<String> arguments = new ArrayList<>();
+    arguments.addAll(List.of("--model", plain.toString(), "--out", export.toString()));
+    arguments.addAll(List.of("--method", method, "--threads", "1"));
+    if (method.equals("gptq")) {
+      arguments.addAll(List.of("--calibration", calibration.toString()));
+    }
+    assertEquals(
+        0, new CommandLine(new QuantizeCommand()).execute(arguments.toArray(String[]::new)));
+    try (QatModel student = QatModel.loadQuantized(export)) {
+      TokenBatch batch = TokenBatch.of(EXAMPLES);
+      int vocab = student.config().vocabSize();
+      float[] logits = student.evaluate(batch, array -> array.toFloatArray());
+      DoubleReference reference = DoubleReference.open(export);
+      for (int i = 0; i < batch.rows().length; i++) {
+        int row = (int) batch.rows()[i];
+        int[] tokens = EXAMPLES.get(row / batch.length()).tokens();
+        double[] expected = reference.logits(tokens)[row % batch.length()];
+        for (int v = 0; v < vocab; v++) {
+          assertEquals(expected[v], logits[i * vocab + v], 1e-4);
+        }
+      }
+      assertTrue(student.linears().stream().allMatch(linear -> linear.quant() != null));
+    }
+    assertThrows(CheckpointException.class, () -> QatModel.load(export));
   }
 
   /**
