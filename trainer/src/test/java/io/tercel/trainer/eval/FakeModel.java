@@ -10,7 +10,9 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 
@@ -20,6 +22,7 @@ final class FakeModel implements AutoCloseable {
   final AtomicInteger busy = new AtomicInteger();
   final AtomicInteger running = new AtomicInteger();
   final AtomicInteger mostRunning = new AtomicInteger();
+  private final CountDownLatch second = new CountDownLatch(1);
   private final HttpServer server;
   private final Function<String, String> model;
 
@@ -37,7 +40,9 @@ final class FakeModel implements AutoCloseable {
   }
 
   private void complete(HttpExchange exchange) throws IOException {
-    mostRunning.accumulateAndGet(running.incrementAndGet(), Math::max);
+    if (mostRunning.accumulateAndGet(running.incrementAndGet(), Math::max) > 1) {
+      second.countDown();
+    }
     try {
       JsonNode request = new ObjectMapper().readTree(exchange.getRequestBody());
       if (busy.getAndDecrement() > 0) {
@@ -46,6 +51,9 @@ final class FakeModel implements AutoCloseable {
       }
       requests.add(request);
       String prompt = request.at("/messages/0/content").asText();
+      if (requests.size() == 1) {
+        second.await(2, TimeUnit.SECONDS); // on a busy machine the first could be done before it
+      }
       Thread.sleep(prompt.hashCode() % 5 + 5L); // Answers come in another order than asked.
       String text = model.apply(prompt);
       if (text.isEmpty()) {
