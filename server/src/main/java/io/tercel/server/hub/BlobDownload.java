@@ -88,7 +88,7 @@ final class BlobDownload {
       if (from == file.size() && Files.exists(incomplete)) {
         return true;
       }
-      HttpResponse<InputStream> response = http.open(path, from);
+      HttpResponse<InputStream> response = open(from);
       try (InputStream body = response.body();
           StallGuard guard = new StallGuard(body)) {
         boolean partial =
@@ -110,6 +110,20 @@ final class BlobDownload {
         throw new IOException(ended());
       }
       return true;
+    }
+
+    /**
+     * A connection that ends right behind the headers fails here, not in the body, now and then.
+     */
+    private HttpResponse<InputStream> open(long from) throws IOException {
+      try {
+        return http.open(path, from);
+      } catch (IOException e) {
+        if (String.valueOf(e.getMessage()).startsWith("fixed content-length")) {
+          throw new IOException(ended(), e);
+        }
+        throw e;
+      }
     }
 
     private String ended() {
