@@ -78,4 +78,29 @@ final class Arithmetic {
   static float rint(float x) {
     return (x + MAGIC) - MAGIC;
   }
+
+  /** {@code LaneSum.tree}; no array, since a local one must not be handed to another method. */
+  static float tree(
+      float a,
+      float b,
+      float c,
+      float d,
+      float e,
+      float f,
+      float g,
+      float h,
+      float i,
+      float j,
+      float k,
+      float l,
+      float m,
+      float n,
+      float o,
+      float p) {
+    float s0 = (a + e) + (i + m);
+    float s1 = (b + f) + (j + n);
+    float s2 = (c + g) + (k + o);
+    float s3 = (d + h) + (l + p);
+    return (s0 + s1) + (s2 + s3);
+  }
 }

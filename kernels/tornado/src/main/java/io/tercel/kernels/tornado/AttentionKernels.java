@@ -11,7 +11,8 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * [slots][heads]; what a split gives, its headDim values, largest score and sum of exponentials,
  * lies in {@code part}. {@link #join} makes a row's output of its splits.
  *
- * <p>Heads are at most 256 wide.
+ * <p>Heads are at most 256 wide. The three kernels say the same thing three times: a local array
+ * that is handed to another method is addressed wrongly.
  */
 final class AttentionKernels {
   /** Work items of a group: one for each token of a split. */
@@ -51,8 +52,7 @@ final class AttentionKernels {
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
     int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int count =
-        Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
+    int count = Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
     float[] q = c.allocateFloatLocalArray(256);
@@ -79,11 +79,19 @@ final class AttentionKernels {
     }
     c.localBarrier();
     if (l < 16) {
-      lanes[l] = largest(p, l, count);
+      float max = LEAST;
+      for (int t = l; t < count; t += 16) {
+        max = Math.max(max, p[t]);
+      }
+      lanes[l] = max;
     }
     c.localBarrier();
     if (l == 0) {
-      stats[0] = largest(lanes, 16);
+      float max = LEAST;
+      for (int t = 0; t < 16; t++) {
+        max = Math.max(max, lanes[t]);
+      }
+      stats[0] = max;
     }
     c.localBarrier();
     if (l < count) {
@@ -91,7 +99,11 @@ final class AttentionKernels {
     }
     c.localBarrier();
     if (l < 16) {
-      lanes[l] = sum(p, l, count);
+      float sum = 0f;
+      for (int t = l; t < count; t += 16) {
+        sum += p[t];
+      }
+      lanes[l] = sum;
     }
     c.localBarrier();
     if (l < headDim) {
@@ -104,7 +116,25 @@ final class AttentionKernels {
       if (l == 0 && c.groupIdx < used) {
         int to = (slot * heads + head) * (headDim + 2) + headDim;
         part.set(to, stats[0]);
-        part.set(to + 1, DenseKernels.tree(lanes, 0));
+        part.set(
+            to + 1,
+            Arithmetic.tree(
+                lanes[l],
+                lanes[l + 1],
+                lanes[l + 2],
+                lanes[l + 3],
+                lanes[l + 4],
+                lanes[l + 5],
+                lanes[l + 6],
+                lanes[l + 7],
+                lanes[l + 8],
+                lanes[l + 9],
+                lanes[l + 10],
+                lanes[l + 11],
+                lanes[l + 12],
+                lanes[l + 13],
+                lanes[l + 14],
+                lanes[l + 15]));
       }
     }
   }
@@ -130,8 +160,7 @@ final class AttentionKernels {
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
     int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int count =
-        Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
+    int count = Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
     float[] q = c.allocateFloatLocalArray(256);
@@ -159,11 +188,19 @@ final class AttentionKernels {
     }
     c.localBarrier();
     if (l < 16) {
-      lanes[l] = largest(p, l, count);
+      float max = LEAST;
+      for (int t = l; t < count; t += 16) {
+        max = Math.max(max, p[t]);
+      }
+      lanes[l] = max;
     }
     c.localBarrier();
     if (l == 0) {
-      stats[0] = largest(lanes, 16);
+      float max = LEAST;
+      for (int t = 0; t < 16; t++) {
+        max = Math.max(max, lanes[t]);
+      }
+      stats[0] = max;
     }
     c.localBarrier();
     if (l < count) {
@@ -171,7 +208,11 @@ final class AttentionKernels {
     }
     c.localBarrier();
     if (l < 16) {
-      lanes[l] = sum(p, l, count);
+      float sum = 0f;
+      for (int t = l; t < count; t += 16) {
+        sum += p[t];
+      }
+      lanes[l] = sum;
     }
     c.localBarrier();
     if (l < headDim) {
@@ -185,7 +226,25 @@ final class AttentionKernels {
       if (l == 0 && c.groupIdx < used) {
         int to = (slot * heads + head) * (headDim + 2) + headDim;
         part.set(to, stats[0]);
-        part.set(to + 1, DenseKernels.tree(lanes, 0));
+        part.set(
+            to + 1,
+            Arithmetic.tree(
+                lanes[l],
+                lanes[l + 1],
+                lanes[l + 2],
+                lanes[l + 3],
+                lanes[l + 4],
+                lanes[l + 5],
+                lanes[l + 6],
+                lanes[l + 7],
+                lanes[l + 8],
+                lanes[l + 9],
+                lanes[l + 10],
+                lanes[l + 11],
+                lanes[l + 12],
+                lanes[l + 13],
+                lanes[l + 14],
+                lanes[l + 15]));
       }
     }
   }
@@ -196,7 +255,7 @@ final class AttentionKernels {
    * @param keyInts ints of K of a head in a block
    * @param valueInts ints of V of a head in a block
    */
-  public static void int4(
+  public static void fourBits(
       KernelContext c,
       IntArray step,
       FloatArray powers,
@@ -218,8 +277,7 @@ final class AttentionKernels {
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
     int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int count =
-        Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
+    int count = Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
     int kvHead = head / (heads / kvHeads);
     int chunks = (headDim + 63) / 64;
     int[] bases = c.allocateIntLocalArray(16);
@@ -274,11 +332,19 @@ final class AttentionKernels {
     }
     c.localBarrier();
     if (l < 16) {
-      lanes[l] = largest(p, l, count);
+      float max = LEAST;
+      for (int t = l; t < count; t += 16) {
+        max = Math.max(max, p[t]);
+      }
+      lanes[l] = max;
     }
     c.localBarrier();
     if (l == 0) {
-      stats[0] = largest(lanes, 16);
+      float max = LEAST;
+      for (int t = 0; t < 16; t++) {
+        max = Math.max(max, lanes[t]);
+      }
+      stats[0] = max;
     }
     c.localBarrier();
     if (l < count) {
@@ -286,11 +352,32 @@ final class AttentionKernels {
     }
     c.localBarrier();
     if (l < 16) {
-      lanes[l] = sum(p, l, count);
+      float sum = 0f;
+      for (int t = l; t < count; t += 16) {
+        sum += p[t];
+      }
+      lanes[l] = sum;
     }
     c.localBarrier();
     if (l == 0) {
-      stats[1] = DenseKernels.tree(lanes, 0);
+      stats[1] =
+          Arithmetic.tree(
+              lanes[l],
+              lanes[l + 1],
+              lanes[l + 2],
+              lanes[l + 3],
+              lanes[l + 4],
+              lanes[l + 5],
+              lanes[l + 6],
+              lanes[l + 7],
+              lanes[l + 8],
+              lanes[l + 9],
+              lanes[l + 10],
+              lanes[l + 11],
+              lanes[l + 12],
+              lanes[l + 13],
+              lanes[l + 14],
+              lanes[l + 15]);
     }
     if (l < count) {
       int at = bases[l >> 4] + kvHeads * keyInts + kvHead * valueInts;
@@ -307,6 +394,27 @@ final class AttentionKernels {
       lanes[l] = acc;
     }
     c.localBarrier();
+    if (l == 0) {
+      stats[3] =
+          Arithmetic.tree(
+              lanes[l],
+              lanes[l + 1],
+              lanes[l + 2],
+              lanes[l + 3],
+              lanes[l + 4],
+              lanes[l + 5],
+              lanes[l + 6],
+              lanes[l + 7],
+              lanes[l + 8],
+              lanes[l + 9],
+              lanes[l + 10],
+              lanes[l + 11],
+              lanes[l + 12],
+              lanes[l + 13],
+              lanes[l + 14],
+              lanes[l + 15]);
+    }
+    c.localBarrier();
     if (l < headDim) {
       int place = (l >> 6) * 16 + (l & 15);
       int nibble = 4 * ((l & 63) >> 4);
@@ -316,7 +424,7 @@ final class AttentionKernels {
         int word = kv.get(at + ((t & 15) >> 1) * chunks * 16 + place);
         o = value(word >> (16 * (t & 1) + nibble)) * p[t] + o;
       }
-      o = o - DenseKernels.tree(lanes, 0);
+      o = o - stats[3];
       store(part, c.groupIdx < used, (slot * heads + head) * (headDim + 2), l, o);
       if (l == 0 && c.groupIdx < used) {
         int to = (slot * heads + head) * (headDim + 2) + headDim;
@@ -371,33 +479,7 @@ final class AttentionKernels {
     }
   }
 
-  /** The largest of elements l, l + 16, .. below count. */
-  private static float largest(float[] p, int l, int count) {
-    float max = LEAST;
-    for (int t = l; t < count; t += 16) {
-      max = Math.max(max, p[t]);
-    }
-    return max;
-  }
-
-  private static float largest(float[] p, int count) {
-    float max = p[0];
-    for (int t = 1; t < count; t++) {
-      max = Math.max(max, p[t]);
-    }
-    return max;
-  }
-
-  private static float sum(float[] p, int l, int count) {
-    float sum = 0f;
-    for (int t = l; t < count; t += 16) {
-      sum += p[t];
-    }
-    return sum;
-  }
-
-  private static void store(
-      FloatArray part, boolean used, int at, int d, float value) {
+  private static void store(FloatArray part, boolean used, int at, int d, float value) {
     if (used) {
       part.set(at + d, value);
     }

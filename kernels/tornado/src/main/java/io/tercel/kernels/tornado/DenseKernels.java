@@ -68,7 +68,24 @@ final class DenseKernels {
     lanes[l] = acc;
     c.localBarrier();
     if (lane == 0 && token < n) {
-      float sum = tree(lanes, l);
+      float sum =
+          Arithmetic.tree(
+              lanes[l],
+              lanes[l + 1],
+              lanes[l + 2],
+              lanes[l + 3],
+              lanes[l + 4],
+              lanes[l + 5],
+              lanes[l + 6],
+              lanes[l + 7],
+              lanes[l + 8],
+              lanes[l + 9],
+              lanes[l + 10],
+              lanes[l + 11],
+              lanes[l + 12],
+              lanes[l + 13],
+              lanes[l + 14],
+              lanes[l + 15]);
       float result = biasAt < 0 ? sum : sum + p.get(biasAt + row);
       int to = token * yStride + row;
       y.set(to, add == 0 ? result : y.get(to) + result);
@@ -136,7 +153,25 @@ final class DenseKernels {
     lanes[768 + l] = a3;
     c.localBarrier();
     if (lane < TOKENS && token + lane < n) {
-      float sum = tree(lanes, lane * 256 + l - lane);
+      int at0 = lane * 256 + l - lane;
+      float sum =
+          Arithmetic.tree(
+              lanes[at0],
+              lanes[at0 + 1],
+              lanes[at0 + 2],
+              lanes[at0 + 3],
+              lanes[at0 + 4],
+              lanes[at0 + 5],
+              lanes[at0 + 6],
+              lanes[at0 + 7],
+              lanes[at0 + 8],
+              lanes[at0 + 9],
+              lanes[at0 + 10],
+              lanes[at0 + 11],
+              lanes[at0 + 12],
+              lanes[at0 + 13],
+              lanes[at0 + 14],
+              lanes[at0 + 15]);
       float result = biasAt < 0 ? sum : sum + p.get(biasAt + row);
       int to = (token + lane) * yStride + row;
       y.set(to, add == 0 ? result : y.get(to) + result);
@@ -172,7 +207,24 @@ final class DenseKernels {
     lanes[l] = acc;
     c.localBarrier();
     if (lane == 0 && token < n) {
-      float sum = tree(lanes, l);
+      float sum =
+          Arithmetic.tree(
+              lanes[l],
+              lanes[l + 1],
+              lanes[l + 2],
+              lanes[l + 3],
+              lanes[l + 4],
+              lanes[l + 5],
+              lanes[l + 6],
+              lanes[l + 7],
+              lanes[l + 8],
+              lanes[l + 9],
+              lanes[l + 10],
+              lanes[l + 11],
+              lanes[l + 12],
+              lanes[l + 13],
+              lanes[l + 14],
+              lanes[l + 15]);
       float result = biasAt < 0 ? sum : sum + p.get(biasAt + row);
       int to = token * yStride + row;
       y.set(to, add == 0 ? result : y.get(to) + result);
@@ -182,14 +234,5 @@ final class DenseKernels {
   /** A 16-bit weight in the lower half of bits. */
   private static float weight(int bits, int bf, FloatArray powers) {
     return bf == 1 ? Arithmetic.bf16(bits, powers) : Arithmetic.fp16(bits, powers);
-  }
-
-  /** {@code LaneSum.tree}. */
-  static float tree(float[] lanes, int at) {
-    float s0 = (lanes[at] + lanes[at + 4]) + (lanes[at + 8] + lanes[at + 12]);
-    float s1 = (lanes[at + 1] + lanes[at + 5]) + (lanes[at + 9] + lanes[at + 13]);
-    float s2 = (lanes[at + 2] + lanes[at + 6]) + (lanes[at + 10] + lanes[at + 14]);
-    float s3 = (lanes[at + 3] + lanes[at + 7]) + (lanes[at + 11] + lanes[at + 15]);
-    return (s0 + s1) + (s2 + s3);
   }
 }

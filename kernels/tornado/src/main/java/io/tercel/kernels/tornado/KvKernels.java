@@ -77,7 +77,8 @@ final class KvKernels {
       int l = c.localIdx;
       if (group < kvHeads) {
         for (int d = l; d < headDim; d += LOCAL) {
-          replaceHalf(c, kv, at + d * 8 + (slot >> 1), slot & 1, Arithmetic.half(x.get(from + d), powers));
+          replaceHalf(
+              c, kv, at + d * 8 + (slot >> 1), slot & 1, Arithmetic.half(x.get(from + d), powers));
         }
       } else {
         for (int d = l; d < headDim / 2; d += LOCAL) {
@@ -95,7 +96,7 @@ final class KvKernels {
    * @param keyInts ints of K of a head in a block
    * @param valueInts ints of V of a head in a block
    */
-  public static void int4(
+  public static void fourBits(
       KernelContext c,
       IntArray step,
       FloatArray powers,

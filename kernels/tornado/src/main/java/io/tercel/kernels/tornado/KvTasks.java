@@ -60,7 +60,7 @@ record KvTasks(
       case DeviceKv.Ints ints ->
           graph.task(
               task,
-              KvKernels::int4,
+              KvKernels::fourBits,
               context,
               inputs.ints(),
               powers,
@@ -127,7 +127,7 @@ record KvTasks(
       case DeviceKv.Ints ints ->
           graph.task(
               task,
-              AttentionKernels::int4,
+              AttentionKernels::fourBits,
               context,
               inputs.ints(),
               powers,

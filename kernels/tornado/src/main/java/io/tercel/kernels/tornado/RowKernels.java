@@ -90,7 +90,26 @@ final class RowKernels {
     }
     c.localBarrier();
     if (l == 0) {
-      double mean = (double) DenseKernels.tree(lanes, 0) / width;
+      double mean =
+          (double)
+                  Arithmetic.tree(
+                      lanes[l],
+                      lanes[l + 1],
+                      lanes[l + 2],
+                      lanes[l + 3],
+                      lanes[l + 4],
+                      lanes[l + 5],
+                      lanes[l + 6],
+                      lanes[l + 7],
+                      lanes[l + 8],
+                      lanes[l + 9],
+                      lanes[l + 10],
+                      lanes[l + 11],
+                      lanes[l + 12],
+                      lanes[l + 13],
+                      lanes[l + 14],
+                      lanes[l + 15])
+              / width;
       scale[0] = (float) (1.0 / TornadoMath.sqrt(mean + eps));
     }
     c.localBarrier();

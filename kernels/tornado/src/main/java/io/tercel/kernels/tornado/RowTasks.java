@@ -18,8 +18,7 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
    * @param qNormAt weights of q's norm, or -1
    * @param kNormAt weights of k's norm, or -1
    */
-  record Heads(
-      int heads, int kvHeads, int headDim, int kAt, int qNormAt, int kNormAt, float eps) {}
+  record Heads(int heads, int kvHeads, int headDim, int kAt, int qNormAt, int kNormAt, float eps) {}
 
   void embed(TaskGraph graph, MatrixStack table, WeightImage image, Rows y) {
     int cols = table.cols();
@@ -73,14 +72,7 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
 
   /** Norms the rows whose logits are wanted, and gathers them. */
   void normWanted(
-      TaskGraph graph,
-      FloatArray p,
-      int at,
-      int width,
-      float eps,
-      int wantedAt,
-      Rows x,
-      Rows y) {
+      TaskGraph graph, FloatArray p, int at, int width, float eps, int wantedAt, Rows x, Rows y) {
     graph.task(
         "finalNorm",
         RowKernels::norm,
@@ -96,8 +88,7 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
         x.stride(),
         y.stride(),
         eps);
-    grids.add(
-        graph.getTaskGraphName() + ".finalNorm", Grids.Axis.WANTED, 1, RowKernels.LOCAL, 1);
+    grids.add(graph.getTaskGraphName() + ".finalNorm", Grids.Axis.WANTED, 1, RowKernels.LOCAL, 1);
   }
 
   void heads(TaskGraph graph, String task, FloatArray p, FloatArray rope, Rows x, Heads h) {
@@ -137,7 +128,6 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
   }
 
   private void grid(TaskGraph graph, String task, int groups) {
-    grids.add(
-        graph.getTaskGraphName() + "." + task, Grids.Axis.ROWS, groups, RowKernels.LOCAL, 1);
+    grids.add(graph.getTaskGraphName() + "." + task, Grids.Axis.ROWS, groups, RowKernels.LOCAL, 1);
   }
 }

@@ -7,13 +7,14 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * From logits to a token on the device, to the same choice as {@code Sampler} makes on the host:
- * every sum in its order. In three kernels: {@link #argMax}, {@link #sums} of chunks, {@link #pick}.
+ * every sum in its order. In three kernels: {@link #argMax}, {@link #sums} of chunks, {@link
+ * #pick}.
  *
  * <p>What was asked of row w lies in {@code asks} at 4w: the target or -1, top_k, whether the rank
  * is wanted; and in {@code knobs} at 4w: temperature, top_p, min_p. What is answered lies in {@code
- * tokens} at 4w: the token, 1 if it must be drawn on the host, the rank, the likeliest id; in {@code
- * values} at 2w: the token's logit, the largest one; in {@code totals} at w: the sum of exp(logit -
- * largest).
+ * tokens} at 4w: the token, 1 if it must be drawn on the host, the rank, the likeliest id; in
+ * {@code values} at 2w: the token's logit, the largest one; in {@code totals} at w: the sum of
+ * exp(logit - largest).
  */
 final class SamplingKernels {
   /** Elements of a chunk: see {@code Ops.SUM_CHUNK}. */
@@ -100,7 +101,25 @@ final class SamplingKernels {
     lanes[l] = acc;
     c.localBarrier();
     if (l == 0 && w < n) {
-      chunks.set(w * 2 * count + chunk, DenseKernels.tree(lanes, 0));
+      chunks.set(
+          w * 2 * count + chunk,
+          Arithmetic.tree(
+              lanes[l],
+              lanes[l + 1],
+              lanes[l + 2],
+              lanes[l + 3],
+              lanes[l + 4],
+              lanes[l + 5],
+              lanes[l + 6],
+              lanes[l + 7],
+              lanes[l + 8],
+              lanes[l + 9],
+              lanes[l + 10],
+              lanes[l + 11],
+              lanes[l + 12],
+              lanes[l + 13],
+              lanes[l + 14],
+              lanes[l + 15]));
     }
     float temperature = knobs.get(4 * bounded);
     if (l == 1 && w < n && temperature > 0f) {
@@ -168,7 +187,16 @@ final class SamplingKernels {
     if (l == 0 && state[1] == 0 && plain) {
       state[0] =
           drawFromAll(
-              logits, at, max, temperature, powers, chunks, w, count, vocab, draws.get(w) * whole[0]);
+              logits,
+              at,
+              max,
+              temperature,
+              powers,
+              chunks,
+              w,
+              count,
+              vocab,
+              draws.get(w) * whole[0]);
       state[1] = 1;
     }
     c.localBarrier();
@@ -245,13 +273,30 @@ final class SamplingKernels {
           int some = topK > 0 ? Math.min(all, topK) : all;
           boolean ofWhole = topK == 0 && minP == 0f;
           if (ofWhole || complete || capped) {
-            double mass =
-                ofWhole ? whole[0] : sum(keys, some, max, temperature, powers);
-            int kept = nucleus(keys, some, max, temperature, powers, topP * mass);
+            double left = 0;
+            for (int i = 0; i < some; i++) {
+              left += Arithmetic.exp((keys[i] - max) / temperature, powers);
+            }
+            double mass = topP * (ofWhole ? whole[0] : left);
+            double sum = 0;
+            int kept = 0;
+            for (int i = 0; i < some; i++) {
+              if (kept == 0) {
+                sum += Arithmetic.exp((keys[i] - max) / temperature, powers);
+                kept = sum >= mass ? i + 1 : 0;
+              }
+            }
             if (kept > 0 || complete || capped) {
               int choice = kept > 0 ? kept : some;
-              double aim = draws.get(w) * sum(keys, choice, max, temperature, powers);
-              state[0] = ids[position(keys, choice, max, temperature, powers, aim)];
+              double aim = draws.get(w) * (kept > 0 ? sum : left);
+              double running = 0;
+              int found = -1;
+              for (int i = 0; i < choice; i++) {
+                running += Arithmetic.exp((keys[i] - max) / temperature, powers);
+                found = found < 0 && running > aim ? i : found;
+              }
+              int place = found < 0 ? choice - 1 : found;
+              state[0] = choice > 0 ? ids[Math.max(place, 0)] : best;
               state[1] = 1;
             }
           }
@@ -316,43 +361,5 @@ final class SamplingKernels {
       chunk++;
     }
     return found < 0 ? last : found;
-  }
-
-  private static double sum(
-      float[] keys, int count, float max, float temperature, FloatArray powers) {
-    double sum = 0;
-    for (int i = 0; i < count; i++) {
-      sum += Arithmetic.exp((keys[i] - max) / temperature, powers);
-    }
-    return sum;
-  }
-
-  private static int nucleus(
-      float[] keys, int count, float max, float temperature, FloatArray powers, double mass) {
-    double sum = 0;
-    int kept = 0;
-    for (int i = 0; i < count; i++) {
-      if (kept == 0) {
-        sum += Arithmetic.exp((keys[i] - max) / temperature, powers);
-        kept = sum >= mass ? i + 1 : 0;
-      }
-    }
-    return kept;
-  }
-
-  /** The first place whose running sum is beyond the target; the last one if none is. */
-  private static int position(
-      float[] keys, int count, float max, float temperature, FloatArray powers, double target) {
-    double sum = 0;
-    int found = count - 1;
-    boolean open = true;
-    for (int i = 0; i < count; i++) {
-      sum += Arithmetic.exp((keys[i] - max) / temperature, powers);
-      if (open && sum > target) {
-        found = i;
-        open = false;
-      }
-    }
-    return found;
   }
 }
