@@ -42,7 +42,7 @@ final class Arithmetic {
     float square = r * r;
     p = (p * square + r) + 1f;
     float result = p * powers.get(Powers.TWO + (int) n);
-    return x < Exp.MIN ? 0f : result;
+    return x >= Exp.MIN ? result : x < Exp.MIN ? 0f : x; // the last is NaN
   }
 
   /** The float that 16 bits stand for, as bf16. */

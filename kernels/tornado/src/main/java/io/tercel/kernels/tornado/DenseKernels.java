@@ -37,11 +37,11 @@ final class DenseKernels {
       FloatArray p,
       FloatArray x,
       FloatArray y,
-      int counter,
       int bf,
       int wAt,
       int cols,
       int xStride,
+      int yAt,
       int yStride,
       int biasAt,
       int add) {
@@ -49,7 +49,7 @@ final class DenseKernels {
     int row = c.groupIdx * 16 + (l >> 4);
     int token = c.groupIdy;
     int lane = l & 15;
-    int n = step.get(counter);
+    int n = step.get(StepLayout.N);
     int xRow = Math.max(Math.min(token, n - 1), 0) * xStride;
     int at = wAt + row * ((cols + 1) / 2);
     int blocks = cols / 32;
@@ -87,7 +87,7 @@ final class DenseKernels {
               lanes[l + 14],
               lanes[l + 15]);
       float result = biasAt < 0 ? sum : sum + p.get(biasAt + row);
-      int to = token * yStride + row;
+      int to = token * yStride + yAt + row;
       y.set(to, add == 0 ? result : y.get(to) + result);
     }
   }
@@ -101,11 +101,11 @@ final class DenseKernels {
       FloatArray p,
       FloatArray x,
       FloatArray y,
-      int counter,
       int bf,
       int wAt,
       int cols,
       int xStride,
+      int yAt,
       int yStride,
       int biasAt,
       int add) {
@@ -113,7 +113,7 @@ final class DenseKernels {
     int row = c.groupIdx * 16 + (l >> 4);
     int token = c.groupIdy * TOKENS;
     int lane = l & 15;
-    int n = step.get(counter);
+    int n = step.get(StepLayout.N);
     int last = Math.max(n - 1, 0);
     int x0 = Math.min(token, last) * xStride;
     int x1 = Math.min(token + 1, last) * xStride;
@@ -173,7 +173,7 @@ final class DenseKernels {
               lanes[at0 + 14],
               lanes[at0 + 15]);
       float result = biasAt < 0 ? sum : sum + p.get(biasAt + row);
-      int to = (token + lane) * yStride + row;
+      int to = (token + lane) * yStride + yAt + row;
       y.set(to, add == 0 ? result : y.get(to) + result);
     }
   }
@@ -185,10 +185,10 @@ final class DenseKernels {
       FloatArray p,
       FloatArray x,
       FloatArray y,
-      int counter,
       int wAt,
       int cols,
       int xStride,
+      int yAt,
       int yStride,
       int biasAt,
       int add) {
@@ -196,7 +196,7 @@ final class DenseKernels {
     int row = c.groupIdx * 16 + (l >> 4);
     int token = c.groupIdy;
     int lane = l & 15;
-    int n = step.get(counter);
+    int n = step.get(StepLayout.N);
     int xRow = Math.max(Math.min(token, n - 1), 0) * xStride;
     int at = wAt + row * cols;
     float[] lanes = c.allocateFloatLocalArray(256);
@@ -226,7 +226,7 @@ final class DenseKernels {
               lanes[l + 14],
               lanes[l + 15]);
       float result = biasAt < 0 ? sum : sum + p.get(biasAt + row);
-      int to = token * yStride + row;
+      int to = token * yStride + yAt + row;
       y.set(to, add == 0 ? result : y.get(to) + result);
     }
   }

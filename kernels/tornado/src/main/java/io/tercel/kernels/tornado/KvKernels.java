@@ -46,7 +46,9 @@ final class KvKernels {
       int l = c.localIdx;
       for (int d = l; d < headDim; d += LOCAL) {
         int element = group < kvHeads ? d * 16 + slot : slot * headDim + d;
-        kv.set(at + element, x.get(from + d));
+        // never kept, but an array that is only written counts as one that need not be there before
+        float before = kv.get(at + element);
+        kv.set(at + element, position < 0 ? before : x.get(from + d));
       }
     }
   }

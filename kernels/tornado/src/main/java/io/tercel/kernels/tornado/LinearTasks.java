@@ -18,8 +18,12 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 record LinearTasks(
     KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four) {
 
-  /** Rows of activations with their distance. */
-  record Rows(FloatArray array, int stride) {}
+  /** Rows of activations: the column where they begin, and their distance. */
+  record Rows(FloatArray array, int at, int stride) {
+    Rows(FloatArray array, int stride) {
+      this(array, 0, stride);
+    }
+  }
 
   /** Floats that a row of so many inputs takes: whole groups, so that kernels need no bounds. */
   static int stride(int cols) {
@@ -62,11 +66,10 @@ record LinearTasks(
       int groups = Math.ceilDiv(x.stride(), RowKernels.LOCAL);
       grids.add(graphName + "." + task + "Order", axis, groups, RowKernels.LOCAL, 1);
     }
-    int counter = axis == Grids.Axis.WANTED ? StepLayout.WANTED : StepLayout.N;
     switch (stack.format()) {
       case Grouped.W3G128 -> w3(graph, task, stack, image, input, y, add);
-      case Dense.FP32 -> single(graph, task, stack, image, input, y, counter, add);
-      case Dense.FP16, Dense.BF16 -> sixteen(graph, task, stack, image, input, y, counter, add);
+      case Dense.FP32 -> single(graph, task, stack, image, input, y, add);
+      case Dense.FP16, Dense.BF16 -> sixteen(graph, task, stack, image, input, y, add);
     }
     int tiles = stack.rows() / MatrixStack.TILE;
     boolean one = !four || stack.format() == Dense.FP32;
@@ -96,6 +99,7 @@ record LinearTasks(
           stack.at(),
           groups,
           x.stride(),
+          y.at(),
           y.stride(),
           stack.biasAt(),
           add ? 1 : 0);
@@ -113,6 +117,7 @@ record LinearTasks(
           stack.at(),
           groups,
           x.stride(),
+          y.at(),
           y.stride(),
           stack.biasAt(),
           add ? 1 : 0);
@@ -126,7 +131,6 @@ record LinearTasks(
       WeightImage image,
       Rows x,
       Rows y,
-      int counter,
       boolean add) {
     int bf = stack.format() == Dense.BF16 ? 1 : 0;
     if (four) {
@@ -140,11 +144,11 @@ record LinearTasks(
           image.floats(),
           x.array(),
           y.array(),
-          counter,
           bf,
           stack.at(),
           stack.cols(),
           x.stride(),
+          y.at(),
           y.stride(),
           stack.biasAt(),
           add ? 1 : 0);
@@ -159,11 +163,11 @@ record LinearTasks(
           image.floats(),
           x.array(),
           y.array(),
-          counter,
           bf,
           stack.at(),
           stack.cols(),
           x.stride(),
+          y.at(),
           y.stride(),
           stack.biasAt(),
           add ? 1 : 0);
@@ -177,7 +181,6 @@ record LinearTasks(
       WeightImage image,
       Rows x,
       Rows y,
-      int counter,
       boolean add) {
     graph.task(
         task,
@@ -187,10 +190,10 @@ record LinearTasks(
         image.floats(),
         x.array(),
         y.array(),
-        counter,
         stack.at(),
         stack.cols(),
         x.stride(),
+        y.at(),
         y.stride(),
         stack.biasAt(),
         add ? 1 : 0);

@@ -57,7 +57,6 @@ final class RowKernels {
   /**
    * y = x / sqrt(mean(x^2) + eps) * weight; one work group a row.
    *
-   * @param counter where the number of rows lies in the step
    * @param select where the numbers of the rows to take lie; below 0 they are 0, 1, ..
    */
   public static void norm(
@@ -66,7 +65,6 @@ final class RowKernels {
       FloatArray p,
       FloatArray x,
       FloatArray y,
-      int counter,
       int select,
       int weightAt,
       int width,
@@ -75,7 +73,7 @@ final class RowKernels {
       float eps) {
     int l = c.localIdx;
     int row = c.groupIdy;
-    int n = step.get(counter);
+    int n = step.get(StepLayout.N);
     int bounded = Math.max(Math.min(row, n - 1), 0);
     int from = (select < 0 ? bounded : step.get(Math.max(select, 0) + bounded)) * xStride;
     float[] lanes = c.allocateFloatLocalArray(16);

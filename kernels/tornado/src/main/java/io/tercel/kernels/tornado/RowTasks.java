@@ -60,7 +60,6 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
         p,
         x.array(),
         y.array(),
-        StepLayout.N,
         -1,
         at,
         width,
@@ -70,25 +69,36 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
     grid(graph, task, 1);
   }
 
-  /** Norms the rows whose logits are wanted, and gathers them. */
-  void normWanted(
-      TaskGraph graph, FloatArray p, int at, int width, float eps, int wantedAt, Rows x, Rows y) {
+  /**
+   * Norms the rows whose numbers lie from {@code selectAt} on in the ints, and gathers them; their
+   * count is the ints' first.
+   */
+  void normSelected(
+      TaskGraph graph,
+      String task,
+      FloatArray p,
+      int at,
+      int width,
+      float eps,
+      int selectAt,
+      Rows x,
+      Rows y) {
     graph.task(
-        "finalNorm",
+        task,
         RowKernels::norm,
         context,
         step,
         p,
         x.array(),
         y.array(),
-        StepLayout.WANTED,
-        wantedAt,
+        selectAt,
         at,
         width,
         x.stride(),
         y.stride(),
         eps);
-    grids.add(graph.getTaskGraphName() + ".finalNorm", Grids.Axis.WANTED, 1, RowKernels.LOCAL, 1);
+    grids.add(
+        graph.getTaskGraphName() + "." + task, Grids.Axis.WANTED, 1, RowKernels.LOCAL, 1);
   }
 
   void heads(TaskGraph graph, String task, FloatArray p, FloatArray rope, Rows x, Heads h) {

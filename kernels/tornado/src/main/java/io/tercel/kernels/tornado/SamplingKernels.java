@@ -35,10 +35,10 @@ final class SamplingKernels {
 
   /** tokens[4w + 3] = the first largest. The grid is [1][wanted]. */
   public static void argMax(
-      KernelContext c, IntArray step, FloatArray logits, IntArray tokens, int vocab, int stride) {
+      KernelContext c, IntArray wants, FloatArray logits, IntArray tokens, int vocab, int stride) {
     int l = c.localIdx;
     int w = c.groupIdy;
-    int n = step.get(StepLayout.WANTED);
+    int n = wants.get(StepLayout.N);
     int at = Math.max(Math.min(w, n - 1), 0) * stride;
     float[] values = c.allocateFloatLocalArray(256);
     int[] ids = c.allocateIntLocalArray(256);
@@ -75,7 +75,7 @@ final class SamplingKernels {
    */
   public static void sums(
       KernelContext c,
-      IntArray step,
+      IntArray wants,
       FloatArray powers,
       FloatArray logits,
       IntArray tokens,
@@ -87,7 +87,7 @@ final class SamplingKernels {
     int l = c.localIdx;
     int chunk = c.groupIdx;
     int w = c.groupIdy;
-    int n = step.get(StepLayout.WANTED);
+    int n = wants.get(StepLayout.N);
     int bounded = Math.max(Math.min(w, n - 1), 0);
     int at = bounded * stride;
     float[] lanes = c.allocateFloatLocalArray(16);
@@ -134,7 +134,7 @@ final class SamplingKernels {
   /** Draws or scores. The grid is [1][wanted]. */
   public static void pick(
       KernelContext c,
-      IntArray step,
+      IntArray wants,
       FloatArray powers,
       FloatArray logits,
       DoubleArray chunks,
@@ -148,7 +148,7 @@ final class SamplingKernels {
       int stride,
       int count) {
     int l = c.localIdx;
-    int n = step.get(StepLayout.WANTED);
+    int n = wants.get(StepLayout.N);
     int w = Math.max(Math.min(c.groupIdy, n - 1), 0);
     int at = w * stride;
     int best = Math.max(Math.min(tokens.get(4 * w + 3), vocab - 1), 0);

@@ -22,7 +22,6 @@ final class StepInputs {
   private final StepBatch rows = new StepBatch();
   private int slots;
   private int tableInts;
-  private int wanted;
 
   StepInputs(StepLayout layout, int headDim, double ropeTheta) {
     this.layout = layout;
@@ -51,7 +50,6 @@ final class StepInputs {
     rows.clear();
     slots = 0;
     tableInts = 0;
-    wanted = 0;
   }
 
   /** How many rows of a sequence, from {@code from} to at most {@code to}, still fit. */
@@ -107,7 +105,6 @@ final class StepInputs {
     copyRope(table, rows.numTokens(), headDim, rope);
     ints.set(StepLayout.N, rows.numTokens());
     ints.set(StepLayout.SLOTS, slots);
-    ints.set(StepLayout.WANTED, 0);
   }
 
   static void copyRope(RopeTable table, int n, int headDim, FloatArray rope) {
@@ -120,18 +117,6 @@ final class StepInputs {
     }
   }
 
-  /** Forgets which rows' logits were wanted. */
-  void beginWanted() {
-    wanted = 0;
-  }
-
-  /** Asks for the logits of a row of this pass. */
-  void want(int row) {
-    ints.set(StepLayout.wanted(layout.rows()) + wanted, row);
-    wanted++;
-    ints.set(StepLayout.WANTED, wanted);
-  }
-
   int numRows() {
     return rows.numTokens();
   }
@@ -140,7 +125,4 @@ final class StepInputs {
     return slots;
   }
 
-  int wanted() {
-    return wanted;
-  }
 }

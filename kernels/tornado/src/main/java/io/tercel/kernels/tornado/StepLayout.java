@@ -4,12 +4,11 @@ package io.tercel.kernels.tornado;
  * Where things lie in the one array of ints that a step sends to the device.
  *
  * <pre>
- *   n, slots, wanted, 0 ..                header of 8
+ *   n, slots, 0 ..                        header of 8
  *   token ids            [rows]
  *   positions            [rows]
  *   table offsets        [rows]           where the row's block table begins
  *   first slots          [rows]           of the row's splits
- *   wanted rows          [rows]           whose logits are asked for
  *   rows of slots        [slots]
  *   splits of slots      [slots]
  *   block tables         [tableInts]      one after the other
@@ -24,7 +23,6 @@ package io.tercel.kernels.tornado;
 record StepLayout(int rows, int slots, int tableInts) {
   static final int N = 0;
   static final int SLOTS = 1;
-  static final int WANTED = 2;
   static final int HEADER = 8;
 
   /** First token id. */
@@ -44,12 +42,8 @@ record StepLayout(int rows, int slots, int tableInts) {
     return HEADER + 3 * rows;
   }
 
-  static int wanted(int rows) {
-    return HEADER + 4 * rows;
-  }
-
   static int slotRow(int rows) {
-    return HEADER + 5 * rows;
+    return HEADER + 4 * rows;
   }
 
   static int slotSplit(int rows, int slots) {

@@ -32,7 +32,7 @@ final class W3Kernels {
    * @param w packed blocks from {@code wAt} on
    * @param p biases of whole tiles from {@code biasAt} on; below 0 there are none
    * @param x [tokens][xStride]
-   * @param y [tokens][yStride]
+   * @param y [tokens][yStride], from column yAt on
    * @param add 1 to add to y, 0 to store
    */
   public static void one(
@@ -46,6 +46,7 @@ final class W3Kernels {
       int wAt,
       int groups,
       int xStride,
+      int yAt,
       int yStride,
       int biasAt,
       int add) {
@@ -120,7 +121,7 @@ final class W3Kernels {
     if (slice == 0 && token < n) {
       int row = tile * ROWS + r;
       float result = biasAt < 0 ? acc : acc + p.get(biasAt + row);
-      int at = token * yStride + row;
+      int at = token * yStride + yAt + row;
       y.set(at, add == 0 ? result : y.get(at) + result);
     }
   }
@@ -137,6 +138,7 @@ final class W3Kernels {
       int wAt,
       int groups,
       int xStride,
+      int yAt,
       int yStride,
       int biasAt,
       int add) {
@@ -245,7 +247,7 @@ final class W3Kernels {
     if ((slice & 3) == 0 && token + mine < n) {
       int row = tile * ROWS + r;
       float result = biasAt < 0 ? acc : acc + p.get(biasAt + row);
-      int at = (token + mine) * yStride + row;
+      int at = (token + mine) * yStride + yAt + row;
       y.set(at, add == 0 ? result : y.get(at) + result);
     }
   }

@@ -57,7 +57,6 @@ record TornadoOps(boolean four) implements Ops {
     IntArray step = new IntArray(StepLayout.HEADER);
     step.init(0);
     step.set(StepLayout.N, n);
-    step.set(StepLayout.WANTED, n);
     return step;
   }
 
@@ -336,10 +335,10 @@ record TornadoOps(boolean four) implements Ops {
               one,
               from,
               to,
-              StepLayout.N,
               0,
               1,
               1,
+              0,
               16,
               -1,
               1);
