@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * How a choice ended.
  *
- * @param finishReason stop or length
+ * @param finishReason stop, length or tool_calls
  * @param stopReason the stop string, or the id among the request's stop_token_ids, or "repetition"
  *     where the answer went round in circles; else null
  */

@@ -9,6 +9,11 @@ import java.util.UUID;
  */
 record CompletionId(String id, long created, String model, String fingerprint) {
 
+  /** An id for a tool call. */
+  static String toolCall() {
+    return "call_" + UUID.randomUUID().toString().replace("-", "");
+  }
+
   static CompletionId next(String prefix, String model, HttpServerConfig config) {
     String id = prefix + UUID.randomUUID().toString().replace("-", "");
     return new CompletionId(
