@@ -23,6 +23,11 @@ record AnswerForm(@Nullable Markers markers, boolean startsThinking, int maxTool
     return Optional.ofNullable(markers).map(m -> new ReasoningParser(m, startsThinking));
   }
 
+  /** Whether the token is a marker and no part of any text. */
+  boolean isMarker(int id) {
+    return markers != null && (id == markers.openId() || id == markers.closeId());
+  }
+
   @Nullable ToolCallParser toolCalls() {
     return maxToolCalls == 0 ? null : new ToolCallParser(maxToolCalls);
   }
