@@ -98,6 +98,11 @@ final class ChoiceReader {
     return numTokens;
   }
 
+  /** Whether the thought is open. */
+  boolean thinking() {
+    return output.thinking();
+  }
+
   int reasoningTokens() {
     return output.reasoningTokens();
   }
