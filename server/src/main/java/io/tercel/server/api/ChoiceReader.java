@@ -64,19 +64,16 @@ final class ChoiceReader {
 
   /**
    * Takes the engine's end; null if a stop string came before it.
-   *
-   * @throws ApiException if the choice was ended by neither the model nor the client
    */
   @Nullable ChoiceDelta finished(Finished event) {
     if (end != null) {
       return null;
     }
-    if (event.reason() == FinishReason.ABORT) {
-      throw ApiException.unavailable("The server is shutting down.");
-    }
     OutputText.Delta rest = output.finish();
     if (rest.stop() != null) {
       end = new ChoiceEnd("stop", rest.stop());
+    } else if (event.reason() == FinishReason.ABORT) { // by whoever runs the server
+      end = new ChoiceEnd("abort", null);
     } else if (event.reason() == FinishReason.STOP) {
       end = new ChoiceEnd("stop", endTokens.reason(event.stopTokenId()));
     } else if (event.reason() == FinishReason.REPETITION) {
