@@ -1,5 +1,6 @@
 package io.tercel.server.api;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.api.wire.ChatCompletion;
 import io.tercel.server.api.wire.ChatMessage;
 import io.tercel.server.api.wire.ToolCall;
@@ -26,12 +27,17 @@ final class ChatCompletionHandler implements Handler {
 
   @Override
   public void handle(Exchange exchange) throws InterruptedException {
+    answer(exchange, exchange.readJson());
+  }
+
+  /** Answers on any wire. */
+  void answer(Call call, ObjectNode body) throws InterruptedException {
     long arrived = System.nanoTime();
-    ChatRequest request = ChatRequest.read(new RequestFields(exchange.readJson()), config, model);
+    ChatRequest request = ChatRequest.read(new RequestFields(body), config, model);
     CompletionId id = CompletionId.next("chatcmpl-", request.common().model(), config);
     GenerationReader reader =
         sequencing.submit(
-            exchange,
+            call,
             id.id(),
             request.prompt(),
             request.params(),
@@ -39,11 +45,11 @@ final class ChatCompletionHandler implements Handler {
             request.form(),
             arrived);
     if (request.common().stream()) {
-      new ChatStream(request, id, logprobs, exchange).send(reader);
+      new ChatStream(request, id, logprobs, call).send(reader);
     } else {
       Whole whole = new Whole(request);
       reader.readAll(whole);
-      exchange.json(200, whole.completion(id, usage(request, reader)));
+      call.json(200, whole.completion(id, usage(request, reader)));
     }
   }
 

@@ -13,16 +13,16 @@ final class ChatStream implements GenerationReader.Sink {
   private final ChatRequest request;
   private final CompletionId id;
   private final Logprobs logprobs;
-  private final SseWriter sse;
+  private final EventStream sse;
   private final boolean[] begun;
   private boolean promptIdsSent;
 
   /** Begins the stream: from here on errors are events. */
-  ChatStream(ChatRequest request, CompletionId id, Logprobs logprobs, Exchange exchange) {
+  ChatStream(ChatRequest request, CompletionId id, Logprobs logprobs, Call call) {
     this.request = request;
     this.id = id;
     this.logprobs = logprobs;
-    this.sse = exchange.stream();
+    this.sse = call.stream();
     this.begun = new boolean[request.params().n()];
   }
 

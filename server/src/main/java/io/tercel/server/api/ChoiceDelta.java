@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param tokens since the last delta
  * @param end null while the choice goes on
  */
-record ChoiceDelta(
+public record ChoiceDelta(
     int choice,
     String reasoning,
     String text,

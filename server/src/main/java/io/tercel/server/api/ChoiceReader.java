@@ -71,22 +71,17 @@ final class ChoiceReader {
     return silent && end == null ? null : delta(delta.reasoning(), answer);
   }
 
-  /**
-   * Takes the engine's end; null if a stop string came before it.
-   *
-   * @throws ApiException if the choice was ended by neither the model nor the client
-   */
+  /** Takes the engine's end; null if a stop string came before it. */
   @Nullable ChoiceDelta finished(Finished event) {
     if (end != null) {
       return null;
-    }
-    if (event.reason() == FinishReason.ABORT) {
-      throw ApiException.unavailable("The server is shutting down.");
     }
     OutputText.Delta rest = output.finish();
     ToolCallParser.Delta answer = answer(rest.answer(), true);
     if (rest.stop() != null) {
       end = end("stop", rest.stop());
+    } else if (event.reason() == FinishReason.ABORT) { // by whoever runs the server
+      end = end("abort", null);
     } else if (event.reason() == FinishReason.STOP) {
       end = end("stop", endTokens.reason(event.stopTokenId()));
     } else if (event.reason() == FinishReason.REPETITION) {
@@ -122,6 +117,11 @@ final class ChoiceReader {
   /** Tokens so far, those of the stop included. */
   int numTokens() {
     return numTokens;
+  }
+
+  /** Whether the thought is open. */
+  boolean thinking() {
+    return output.thinking();
   }
 
   int reasoningTokens() {

@@ -35,7 +35,7 @@ import org.slf4j.LoggerFactory;
  * has closed, is gone: its callbacks run (on the event loop, so they must not block) and writing
  * throws {@link ClientGoneException}.
  */
-final class Exchange {
+final class Exchange implements Call {
   private static final Logger log = LoggerFactory.getLogger(Exchange.class);
 
   private final Channel channel;
@@ -75,8 +75,8 @@ final class Exchange {
     return Json.parseObject(body.take());
   }
 
-  /** Answers with a JSON value. */
-  void json(int status, Object value) {
+  @Override
+  public void json(int status, Object value) {
     ByteBuf buffer = Json.encode(alloc(), value);
     answer(response(status, buffer, "application/json"), buffer);
   }
@@ -116,7 +116,8 @@ final class Exchange {
   }
 
   /** Begins an answer of server-sent events. */
-  SseWriter stream() {
+  @Override
+  public SseWriter stream() {
     HttpResponse response =
         new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(200));
     commonHeaders(response, "text/event-stream; charset=utf-8");
@@ -150,8 +151,8 @@ final class Exchange {
     channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
   }
 
-  /** Runs the callback as soon as the client is gone, at once if it is. */
-  void whenGone(Runnable callback) {
+  @Override
+  public void whenGone(Runnable callback) {
     lock.lock();
     try {
       if (!gone) {
@@ -164,7 +165,8 @@ final class Exchange {
     callback.run();
   }
 
-  boolean gone() {
+  @Override
+  public boolean gone() {
     return gone;
   }
 

@@ -113,6 +113,14 @@ final class Json {
     }
   }
 
+  static byte[] bytes(Object value) {
+    try {
+      return MAPPER.writeValueAsBytes(value);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("not JSON", e);
+    }
+  }
+
   static ByteBuf encode(ByteBufAllocator alloc, Object value) {
     return encode(alloc, NOTHING, value, NOTHING);
   }

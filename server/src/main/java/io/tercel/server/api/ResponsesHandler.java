@@ -53,7 +53,7 @@ final class ResponsesHandler implements Handler {
 
   private void stream(Answer answer, GenerationReader reader, SseWriter sse)
       throws InterruptedException {
-    EventStream events = new EventStream(sse);
+    ResponseEvents events = new ResponseEvents(sse);
     ResponseOutput output = new ResponseOutput(logprobs, answer.request, events::send);
     try {
       events.send("response.created", Map.of("response", answer.begun()));
@@ -94,11 +94,11 @@ final class ResponsesHandler implements Handler {
   }
 
   /** Numbers and names the events. */
-  private static final class EventStream {
+  private static final class ResponseEvents {
     private final SseWriter sse;
     private int number;
 
-    EventStream(SseWriter sse) {
+    ResponseEvents(SseWriter sse) {
       this.sse = sse;
     }
 

@@ -27,7 +27,7 @@ final class Sequencing {
    */
   @SuppressWarnings("TooManyParameters")
   GenerationReader submit(
-      Exchange exchange,
+      Call call,
       String id,
       int[] prompt,
       SamplingParams params,
@@ -36,7 +36,7 @@ final class Sequencing {
       long arrived) {
     Generation generation =
         model.engine().submit(new GenerationRequest(id, prompt, params, common.priority()));
-    exchange.whenGone(generation::cancel);
+    call.whenGone(generation::cancel);
     metrics.prompt(prompt.length);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(
@@ -53,6 +53,6 @@ final class Sequencing {
               params.minTokens());
       choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
     }
-    return new GenerationReader(generation, choices, metrics, exchange, arrived);
+    return new GenerationReader(generation, choices, metrics, call, arrived);
   }
 }

@@ -13,7 +13,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * the end. Silence is broken by comments, from the event loop, so that proxies and clients know the
  * request still waits. Several threads may write.
  */
-final class SseWriter {
+final class SseWriter implements EventStream {
   private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] END = "\n\n".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.US_ASCII);
@@ -36,8 +36,8 @@ final class SseWriter {
     exchange.whenGone(this::stopTimer);
   }
 
-  /** Sends one event. */
-  void event(Object json) {
+  @Override
+  public void event(Object json) {
     write(encode(DATA, json));
   }
 
@@ -65,13 +65,13 @@ final class SseWriter {
     end(Unpooled.EMPTY_BUFFER);
   }
 
-  /** Ends the stream as completions end. */
-  void done() {
+  @Override
+  public void done() {
     end(Unpooled.wrappedBuffer(DONE));
   }
 
-  /** Ends the stream with an error, after which there is nothing. */
-  void fail(ApiException e) {
+  @Override
+  public void fail(ApiException e) {
     end(encode(DATA, e.body()));
   }
 

@@ -161,6 +161,10 @@ final class RunningModel implements AutoCloseable {
     return engine;
   }
 
+  WeightStore weights() {
+    return weights;
+  }
+
   String backendName() {
     return backendName;
   }

@@ -153,7 +153,7 @@ final class TestServer implements AutoCloseable {
             limits,
             Duration.ofSeconds(10),
             "0.1-test",
-            "fp_test"),
+            () -> "fp_test"),
         model);
   }
 
