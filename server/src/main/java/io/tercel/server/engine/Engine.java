@@ -371,7 +371,8 @@ public final class Engine implements AutoCloseable {
         stepper.finished(FinishReason.STOP),
         stepper.finished(FinishReason.LENGTH),
         stepper.finished(FinishReason.REPETITION),
-        stepper.finished(FinishReason.ABORT));
+        stepper.finished(FinishReason.ABORT),
+        weightVersion);
   }
 
   /** What clients ask through their generations. */
