@@ -36,6 +36,7 @@ record ChatRequest(
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model);
+    ConstraintReader constraint = new ConstraintReader(fields, model);
 
     String text = ChatPrompt.render(fields, model.chatTemplate());
     CommonFields.checkBytes("messages", text, model);
@@ -52,8 +53,13 @@ record ChatRequest(
     boolean startsThinking = markers != null && markers.openAtEndOf(text);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
+    SamplingParams watched = thinking.addTo(params, startsThinking);
     return new ChatRequest(
-        common, prompt, startsThinking, topLogprobs, thinking.addTo(params, startsThinking));
+        common,
+        prompt,
+        startsThinking,
+        topLogprobs,
+        constraint.addTo(watched, text, startsThinking));
   }
 
   private static int topLogprobs(RequestFields fields) {

@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxModelLen prompt and output tokens together
  * @param reasoning bounds of a thought where the request has none
  * @param created when it was loaded
+ * @param forms makes automata for answers that must have a form
  */
 public record ServedModel(
     Tokenizer tokenizer,
@@ -28,9 +29,34 @@ public record ServedModel(
     @Nullable Markers markers,
     int maxModelLen,
     ReasoningDefaults reasoning,
-    Instant created) {
+    Instant created,
+    FormCompiler forms) {
 
   public ServedModel {
     eosTokenIds = Set.copyOf(eosTokenIds);
+  }
+
+  /** With a compiler of its own. */
+  public ServedModel(
+      Tokenizer tokenizer,
+      @Nullable ChatTemplate chatTemplate,
+      Engine engine,
+      GenerationDefaults defaults,
+      Set<Integer> eosTokenIds,
+      @Nullable Markers markers,
+      int maxModelLen,
+      ReasoningDefaults reasoning,
+      Instant created) {
+    this(
+        tokenizer,
+        chatTemplate,
+        engine,
+        defaults,
+        eosTokenIds,
+        markers,
+        maxModelLen,
+        reasoning,
+        created,
+        new FormCompiler(tokenizer, eosTokenIds, markers));
   }
 }
