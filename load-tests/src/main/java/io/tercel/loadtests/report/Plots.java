@@ -26,13 +26,13 @@ public final class Plots {
   /** Latencies as cumulative distributions, throughput and concurrency over time. */
   public static boolean run(RunReport report, Path file) throws IOException {
     Summary summary = report.summary();
-    XYChart request = chart("Latency of a request", "ms", "share of requests");
+    XYChart request = chart("Latency of a request", "ms", "% of requests");
     cdf(request, summary, LatencyMetric.TTFT);
     if (summary.withThinking() > 0) {
       cdf(request, summary, LatencyMetric.TTFAT);
     }
     cdf(request, summary, LatencyMetric.E2EL);
-    XYChart token = chart("Latency of a token", "ms", "share");
+    XYChart token = chart("Latency of a token", "ms", "%");
     cdf(token, summary, LatencyMetric.TPOT);
     cdf(token, summary, LatencyMetric.ITL);
     XYChart throughput = chart("Output tokens", "s", "tokens a second");
@@ -76,9 +76,10 @@ public final class Plots {
     double[] values = new double[CDF_POINTS];
     double[] shares = new double[CDF_POINTS];
     for (int i = 0; i < CDF_POINTS; i++) {
-      shares[i] = (i + 1.0) / CDF_POINTS;
-      values[i] = latencies.percentileMs(100 * shares[i]);
+      shares[i] = 100.0 * (i + 1) / CDF_POINTS;
+      values[i] = latencies.percentileMs(shares[i]);
     }
+    chart.getStyler().setYAxisMax(100.0);
     chart.addSeries(metric.name(), values, shares).setMarker(SeriesMarkers.NONE);
   }
 
@@ -103,7 +104,7 @@ public final class Plots {
             .xAxisTitle(x)
             .yAxisTitle(y)
             .build();
-    chart.getStyler().setYAxisMin(0.0);
+    chart.getStyler().setYAxisMin(0.0).setYAxisTickMarkSpacingHint(50);
     chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
     return chart;
   }
@@ -115,8 +116,8 @@ public final class Plots {
       return false;
     }
     try (OutputStream out = Files.newOutputStream(file)) {
-      int columns = charts.size() > 2 ? 2 : 1;
-      int rows = (charts.size() + columns - 1) / columns;
+      int columns = charts.size() == 4 ? 2 : 1; // every place must be taken
+      int rows = charts.size() / columns;
       BitmapEncoder.saveBitmap(charts, rows, columns, out, BitmapFormat.PNG);
     }
     return true;
