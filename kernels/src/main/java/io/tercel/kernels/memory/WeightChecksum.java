@@ -13,9 +13,9 @@ import java.util.HexFormat;
 import java.util.Optional;
 
 /**
- * A hash of all weights of a store as they lie in memory: SHA-256 over, for each matrix in the order
- * of the forward pass, the line {@code name format rows cols\n}, its packed bytes and, where its
- * columns are reordered, their order; then each norm and bias. Numbers are little-endian.
+ * A hash of all weights of a store as they lie in memory: SHA-256 over, for each matrix in the
+ * order of the forward pass, the line {@code name format rows cols\n}, its packed bytes and, where
+ * its columns are reordered, their order; then each norm and bias. Numbers are little-endian.
  *
  * @param hex 64 digits
  * @param version of the weights that were hashed

@@ -62,9 +62,7 @@ final class ChoiceReader {
     return delta.isEmpty() ? null : delta(delta);
   }
 
-  /**
-   * Takes the engine's end; null if a stop string came before it.
-   */
+  /** Takes the engine's end; null if a stop string came before it. */
   @Nullable ChoiceDelta finished(Finished event) {
     if (end != null) {
       return null;
@@ -77,7 +75,7 @@ final class ChoiceReader {
     } else if (event.reason() == FinishReason.STOP) {
       end = new ChoiceEnd("stop", endTokens.reason(event.stopTokenId()));
     } else if (event.reason() == FinishReason.REPETITION) {
-      end = new ChoiceEnd("stop", "repetition");
+      end = new ChoiceEnd("stop", ChoiceEnd.Cause.REPETITION);
     } else {
       end = new ChoiceEnd("length", null);
     }

@@ -32,7 +32,7 @@ final class Sequencing {
    */
   @SuppressWarnings("TooManyParameters")
   GenerationReader submit(
-      Call call,
+      Caller caller,
       String id,
       int[] prompt,
       SamplingParams params,
@@ -42,7 +42,7 @@ final class Sequencing {
       long arrived) {
     Generation generation =
         model.engine().submit(new GenerationRequest(id, prompt, params, common.priority()));
-    call.whenGone(generation::cancel);
+    caller.whenGone(generation::cancel);
     metrics.prompt(prompt.length);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(
@@ -61,6 +61,6 @@ final class Sequencing {
               params.minTokens());
       choices.add(new ChoiceReader(i, output, endTokens));
     }
-    return new GenerationReader(generation, choices, metrics, call, arrived);
+    return new GenerationReader(generation, choices, metrics, caller, arrived);
   }
 }

@@ -47,8 +47,7 @@ record TokenRequest(
     boolean startsThinking = startsThinking(prompt, model);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, logprobs), common.promptLogprobs());
-    return new TokenRequest(
-        common, prompt, startsThinking, thinking.addTo(params, startsThinking));
+    return new TokenRequest(common, prompt, startsThinking, thinking.addTo(params, startsThinking));
   }
 
   private static boolean startsThinking(int[] prompt, ServedModel model) {
