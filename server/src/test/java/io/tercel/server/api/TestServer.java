@@ -22,13 +22,13 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A server on a real socket before a scripted model. The one place that wires them. */
-final class TestServer implements AutoCloseable {
-  static final String MODEL = "tercel/tiny";
+public final class TestServer implements AutoCloseable {
+  public static final String MODEL = "tercel/tiny";
   static final String ANSWER = "<think>I ponder.</think>Hé 😀, ok!<|im_end|>";
   static final int MAX_MODEL_LEN = 4096;
 
   /** How a server differs from the usual one. */
-  record Setup(
+  public record Setup(
       @Nullable String key,
       HttpLimits limits,
       int maxModelLen,
@@ -37,7 +37,7 @@ final class TestServer implements AutoCloseable {
       int maxWaiting,
       Script script,
       ReasoningDefaults reasoning) {
-    Setup withKey(String other) {
+    public Setup withKey(String other) {
       return new Setup(
           other,
           limits,
@@ -49,7 +49,7 @@ final class TestServer implements AutoCloseable {
           reasoning);
     }
 
-    Setup withLimits(UnaryOperator<HttpLimits> change) {
+    public Setup withLimits(UnaryOperator<HttpLimits> change) {
       return new Setup(
           key,
           change.apply(limits),
@@ -66,11 +66,11 @@ final class TestServer implements AutoCloseable {
           key, limits, length, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script, reasoning);
     }
 
-    Setup withRoom(int seqs, int tokens, int waiting) {
+    public Setup withRoom(int seqs, int tokens, int waiting) {
       return new Setup(key, limits, maxModelLen, seqs, tokens, waiting, script, reasoning);
     }
 
-    Setup saying(String text) {
+    public Setup saying(String text) {
       int[] ids = TinyText.ids(text);
       return new Setup(
           key,
@@ -89,7 +89,7 @@ final class TestServer implements AutoCloseable {
     }
   }
 
-  static final Setup USUAL =
+  public static final Setup USUAL =
       new Setup(
               null,
               HttpLimits.DEFAULT,
@@ -102,13 +102,14 @@ final class TestServer implements AutoCloseable {
           .saying(ANSWER);
 
   final ScriptedBackend backend;
-  final Engine engine;
+  public final Engine engine;
   final Tokenizer tokenizer;
-  final HttpServer http;
+  public final InferenceApi api;
+  public final HttpServer http;
   final HttpClient client = HttpClient.newHttpClient();
   private final ServedModel model;
 
-  TestServer(Setup setup) throws IOException {
+  public TestServer(Setup setup) throws IOException {
     int blocks = Math.max(4 * MAX_MODEL_LEN, setup.maxModelLen()) / ScriptedBackend.BLOCK_SIZE + 1;
     Set<Integer> eos = Set.of(TinyText.IM_END);
     this.backend = new ScriptedBackend(blocks, setup.script());
@@ -134,7 +135,8 @@ final class TestServer implements AutoCloseable {
             setup.maxModelLen(),
             setup.reasoning(),
             Instant.ofEpochSecond(1_700_000_000));
-    this.http = another(setup.key(), setup.limits(), 0);
+    this.api = new InferenceApi(config(setup.key(), setup.limits(), 0), model);
+    this.http = new HttpServer(api);
     http.start();
   }
 
@@ -144,20 +146,27 @@ final class TestServer implements AutoCloseable {
 
   /** Another server of the same model. */
   HttpServer another(@Nullable String key, HttpLimits limits, int port) {
-    return new HttpServer(
-        new HttpServerConfig(
-            "127.0.0.1",
-            port,
-            key,
-            List.of(MODEL, "alias"),
-            limits,
-            Duration.ofSeconds(10),
-            "0.1-test",
-            () -> "fp_test"),
-        model);
+    return new HttpServer(config(key, limits, port), model);
   }
 
-  void says(String text) {
+  private static HttpServerConfig config(@Nullable String key, HttpLimits limits, int port) {
+    return new HttpServerConfig(
+        "127.0.0.1",
+        port,
+        key,
+        List.of(MODEL, "alias"),
+        limits,
+        Duration.ofSeconds(10),
+        "0.1-test",
+        () -> "fp_test");
+  }
+
+  /** Milliseconds of each step from now on. */
+  public void stepMillis(int millis) {
+    backend.stepMillis = millis;
+  }
+
+  public void says(String text) {
     int[] ids = TinyText.ids(text);
     backend.script = choice -> ids;
   }
@@ -170,12 +179,13 @@ final class TestServer implements AutoCloseable {
     return uri("/v1").toString();
   }
 
-  HttpResponse<String> get(String path) throws IOException, InterruptedException {
+  public HttpResponse<String> get(String path) throws IOException, InterruptedException {
     return client.send(
         HttpRequest.newBuilder(uri(path)).build(), HttpResponse.BodyHandlers.ofString());
   }
 
-  HttpResponse<String> post(String path, String json) throws IOException, InterruptedException {
+  public HttpResponse<String> post(String path, String json)
+      throws IOException, InterruptedException {
     return client.send(
         HttpRequest.newBuilder(uri(path))
             .header("content-type", "application/json")
@@ -199,7 +209,7 @@ final class TestServer implements AutoCloseable {
   }
 
   /** Waits for what must happen soon; fails the test if it doesn't. */
-  static void await(String what, BooleanSupplier condition) throws InterruptedException {
+  public static void await(String what, BooleanSupplier condition) throws InterruptedException {
     long deadline = System.nanoTime() + 10_000_000_000L;
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() > deadline) {
@@ -210,7 +220,7 @@ final class TestServer implements AutoCloseable {
   }
 
   /** Nothing of any request is left. */
-  void awaitIdle() throws InterruptedException {
+  public void awaitIdle() throws InterruptedException {
     await("idle", () -> engine.stats().running() == 0 && engine.stats().waiting() == 0);
     await("all blocks free", () -> engine.stats().freeBlocks() == engine.stats().totalBlocks());
     await("no thread", () -> http.runningRequests() == 0);

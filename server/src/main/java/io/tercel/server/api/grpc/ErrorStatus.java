@@ -51,12 +51,15 @@ final class ErrorStatus {
   }
 
   private static StatusRuntimeException of(ApiException e) {
+    String param = e.body().error().param();
+    String text = String.valueOf(e.getMessage());
+    // many clients show nothing but this
+    String message = param == null || text.contains(param) ? text : param + ": " + text;
     com.google.rpc.Status.Builder status =
         com.google.rpc.Status.newBuilder()
             .setCode(code(e.status()).value())
-            .setMessage(String.valueOf(e.getMessage()))
+            .setMessage(message)
             .addDetails(Any.pack(detail(e)));
-    String param = e.body().error().param();
     if (param != null) {
       status.addDetails(
           Any.pack(
@@ -64,7 +67,7 @@ final class ErrorStatus {
                   .addFieldViolations(
                       BadRequest.FieldViolation.newBuilder()
                           .setField(param)
-                          .setDescription(String.valueOf(e.getMessage())))
+                          .setDescription(text))
                   .build()));
     }
     Metadata trailers = new Metadata();
