@@ -3,6 +3,7 @@ package io.tercel.server.api;
 import io.tercel.server.api.wire.ErrorBody;
 import io.tercel.server.engine.InvalidRequestException;
 import io.tercel.server.engine.OverloadedException;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** An answer that is an error: a status and the body that explains it. Carries no stack trace. */
@@ -127,6 +128,22 @@ public final class ApiException extends RuntimeException {
   private static String text(Throwable failure) {
     String message = failure.getMessage();
     return message == null ? "The request can't be run." : message;
+  }
+
+  /** The same with its field by another name, in the message too. */
+  ApiException renamed(UnaryOperator<String> names) {
+    ErrorBody.Detail detail = body.error();
+    if (detail.param() == null) {
+      return this;
+    }
+    String param = names.apply(detail.param());
+    return new ApiException(
+        status,
+        detail.message().replace(detail.param(), param),
+        detail.type(),
+        param,
+        detail.code(),
+        allow);
   }
 
   /** Of HTTP. */

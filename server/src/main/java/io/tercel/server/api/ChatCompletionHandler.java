@@ -3,6 +3,7 @@ package io.tercel.server.api;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.api.wire.ChatCompletion;
 import io.tercel.server.api.wire.ChatMessage;
+import io.tercel.server.api.wire.ToolCall;
 import io.tercel.server.api.wire.Usage;
 import io.tercel.server.engine.EngineEvent.PromptScored;
 import java.util.ArrayList;
@@ -41,8 +42,7 @@ final class ChatCompletionHandler implements Handler {
             request.prompt(),
             request.params(),
             request.common(),
-            model.markers(),
-            request.startsThinking(),
+            request.form(),
             arrived);
     if (request.common().stream()) {
       new ChatStream(request, id, logprobs, call).send(reader);
@@ -110,13 +110,16 @@ final class ChatCompletionHandler implements Handler {
     private ChatCompletion.Choice choice(int index, GatheredChoice choice) {
       String thought = choice.reasoning();
       String text = choice.text();
+      List<ToolCall> calls = choice.toolCalls();
       int top = request.topLogprobs();
       return new ChatCompletion.Choice(
           index,
           ChatMessage.assistant(
-              // null says that the thought took all the tokens; "" that there was nothing to say
-              text.isEmpty() && !thought.isEmpty() ? null : text,
-              thought.isEmpty() ? null : thought),
+              // null says that calls or the thought took all the tokens; "" that there was nothing
+              // to say
+              text.isEmpty() && !(thought.isEmpty() && calls.isEmpty()) ? null : text,
+              thought.isEmpty() ? null : thought,
+              calls),
           top < 0 ? null : logprobs.chat(choice.tokens(), top),
           choice.end().finishReason(),
           choice.end().stopReason(),

@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * How a choice ended.
  *
- * @param finishReason stop, length or abort
+ * @param finishReason stop, length, tool_calls or abort
  * @param stopReason the stop string, or the id among the request's stop_token_ids, or a {@link
  *     Cause}; else null
  */

@@ -50,8 +50,7 @@ final class CompletionHandler implements Handler {
                 prompt.ids(),
                 prompt.params(),
                 request.common(),
-                null,
-                false,
+                AnswerForm.PLAIN,
                 arrived));
       }
     } catch (RuntimeException e) {

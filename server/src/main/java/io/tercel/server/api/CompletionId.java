@@ -15,6 +15,11 @@ public record CompletionId(String id, long created, String model, String fingerp
         id, System.currentTimeMillis() / 1000, model, config.systemFingerprint().get());
   }
 
+  /** An id for a tool call. */
+  static String toolCall() {
+    return "call_" + UUID.randomUUID().toString().replace("-", "");
+  }
+
   static CompletionId next(String prefix, String model, HttpServerConfig config) {
     String id = prefix + UUID.randomUUID().toString().replace("-", "");
     return of(id, model, config);

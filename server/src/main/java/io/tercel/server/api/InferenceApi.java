@@ -102,8 +102,7 @@ public final class InferenceApi {
             request.prompt(),
             request.params(),
             request.common(),
-            model.markers(),
-            request.startsThinking(),
+            new AnswerForm(model.markers(), request.startsThinking(), 0),
             arrived);
     try {
       out.started(named, request.prompt().length);

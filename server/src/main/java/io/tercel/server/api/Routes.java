@@ -19,9 +19,13 @@ final class Routes {
 
   void addTo(Router router) {
     ModelsHandler models = new ModelsHandler(config, model);
+    TokenizeHandler tokens = new TokenizeHandler(config, model);
     router
         .post("/v1/chat/completions", admitted(new ChatCompletionHandler(config, model, metrics)))
         .post("/v1/completions", admitted(new CompletionHandler(config, model, metrics)))
+        .post("/v1/responses", admitted(new ResponsesHandler(config, model, metrics)))
+        .post("/tokenize", tokens::tokenize)
+        .post("/detokenize", tokens::detokenize)
         .get("/v1/models", models::list)
         .getBelow("/v1/models/", models::one)
         .openGet("/health", exchange -> exchange.text(200, "text/plain; charset=utf-8", ""))

@@ -38,15 +38,31 @@ final class SseWriter implements EventStream {
 
   @Override
   public void event(Object json) {
+    write(encode(DATA, json));
+  }
+
+  private void write(ByteBuf event) {
     lock.lock();
     try {
-      if (!ended) {
-        exchange.write(encode(json));
-        lastWrite = System.nanoTime();
+      if (ended) {
+        event.release();
+        return;
       }
+      exchange.write(event);
+      lastWrite = System.nanoTime();
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Sends one event that has a name besides, as OpenAI's Responses have. */
+  void event(String name, Object json) {
+    write(encode(("event: " + name + "\ndata: ").getBytes(StandardCharsets.US_ASCII), json));
+  }
+
+  /** Ends the stream without a word. */
+  void end() {
+    end(Unpooled.EMPTY_BUFFER);
   }
 
   @Override
@@ -56,7 +72,7 @@ final class SseWriter implements EventStream {
 
   @Override
   public void fail(ApiException e) {
-    end(encode(e.body()));
+    end(encode(DATA, e.body()));
   }
 
   private void end(ByteBuf last) {
@@ -87,7 +103,7 @@ final class SseWriter implements EventStream {
     }
   }
 
-  private ByteBuf encode(Object json) {
-    return Json.encode(exchange.alloc(), DATA, json, END);
+  private ByteBuf encode(byte[] prefix, Object json) {
+    return Json.encode(exchange.alloc(), prefix, json, END);
   }
 }

@@ -65,9 +65,7 @@ final class ErrorStatus {
           Any.pack(
               BadRequest.newBuilder()
                   .addFieldViolations(
-                      BadRequest.FieldViolation.newBuilder()
-                          .setField(param)
-                          .setDescription(text))
+                      BadRequest.FieldViolation.newBuilder().setField(param).setDescription(text))
                   .build()));
     }
     Metadata trailers = new Metadata();
