@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
@@ -194,8 +195,22 @@ public final class TestServer implements AutoCloseable {
         HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
   }
 
+  /** The lines of an answer as they come. */
+  public Iterator<String> streaming(String path, String json)
+      throws IOException, InterruptedException {
+    return client
+        .send(
+            HttpRequest.newBuilder(uri(path))
+                .header("content-type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(json, StandardCharsets.UTF_8))
+                .build(),
+            HttpResponse.BodyHandlers.ofLines())
+        .body()
+        .iterator();
+  }
+
   /** Asks "hi" with these fields besides. */
-  HttpResponse<String> chat(String fields) throws IOException, InterruptedException {
+  public HttpResponse<String> chat(String fields) throws IOException, InterruptedException {
     String comma = fields.isEmpty() ? "" : ", ";
     return post(
         "/v1/chat/completions",

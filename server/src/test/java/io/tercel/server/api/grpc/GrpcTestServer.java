@@ -42,11 +42,12 @@ final class GrpcTestServer implements AutoCloseable {
   final TestServer http;
   final GrpcServer grpc;
   final ManagedChannel channel;
+  private final Path directory;
   private final WeightStore weights;
 
   GrpcTestServer(TestServer.Setup setup) throws IOException {
     http = new TestServer(setup);
-    Path directory = Files.createTempDirectory("tiny-weights");
+    directory = Files.createTempDirectory("tiny-weights");
     TinyCheckpoint.qwen3().layers(1).write(directory);
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       weights = WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT);
@@ -56,9 +57,14 @@ final class GrpcTestServer implements AutoCloseable {
             http.api,
             0,
             new ServedModelInfo("scripted", "none", 16, setup.maxNumSeqs(), 2048, 256),
-            new ServedWeights(directory, weights, http.engine, () -> Long.MAX_VALUE));
+            weights());
     grpc.start();
     channel = channel(grpc.port());
+  }
+
+  /** They have nothing to do with what the script says. */
+  ServedWeights weights() {
+    return new ServedWeights(directory, weights, http.engine, () -> Long.MAX_VALUE);
   }
 
   static GrpcTestServer start() throws IOException {
