@@ -7,16 +7,12 @@ import java.util.List;
 /**
  * A request of /v1/chat/completions, ready to be submitted.
  *
- * @param startsThinking whether the rendered prompt leaves the thought open
+ * @param form what the answer is taken apart into
  * @param topLogprobs likeliest tokens to report, or -1 for no log-probs at all
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record ChatRequest(
-    CommonFields common,
-    int[] prompt,
-    boolean startsThinking,
-    int topLogprobs,
-    SamplingParams params) {
+    CommonFields common, int[] prompt, AnswerForm form, int topLogprobs, SamplingParams params) {
   private static final List<String> LIMITS = List.of("max_completion_tokens", "max_tokens");
 
   /**
@@ -36,6 +32,7 @@ record ChatRequest(
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model);
+    ConstraintReader constraint = new ConstraintReader(fields, model);
 
     String text = ChatPrompt.render(fields, model.chatTemplate());
     CommonFields.checkBytes("messages", text, model);
@@ -52,8 +49,20 @@ record ChatRequest(
     boolean startsThinking = markers != null && markers.openAtEndOf(text);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
+    SamplingParams watched = thinking.addTo(params, startsThinking);
     return new ChatRequest(
-        common, prompt, startsThinking, topLogprobs, thinking.addTo(params, startsThinking));
+        common,
+        prompt,
+        new AnswerForm(markers, startsThinking, maxToolCalls(fields)),
+        topLogprobs,
+        constraint.addTo(watched, text, startsThinking));
+  }
+
+  /** How many tool calls there may be: none without tools, one where they may not be parallel. */
+  private static int maxToolCalls(RequestFields fields) {
+    boolean parallel = fields.bool("parallel_tool_calls", true);
+    boolean some = !MessageReader.offeredTools(fields).isEmpty();
+    return some ? parallel ? Integer.MAX_VALUE : 1 : 0;
   }
 
   private static int topLogprobs(RequestFields fields) {

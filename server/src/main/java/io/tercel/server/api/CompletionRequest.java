@@ -43,6 +43,7 @@ record CompletionRequest(
     CommonFields.MaxTokens wanted = echoOnly ? new CommonFields.MaxTokens(max.field(), 1) : max;
     int promptLogprobs = Math.max(common.promptLogprobs(), echo ? logprobs : -1);
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
+    ConstraintReader constraint = new ConstraintReader(fields, model);
 
     PromptReader reader = new PromptReader(fields, model);
     List<Prompt> prompts = new ArrayList<>();
@@ -55,13 +56,13 @@ record CompletionRequest(
           CommonFields.maxTokens(wanted, DEFAULT_MAX_TOKENS, ids.length, model.maxModelLen());
       SamplingParams params =
           sampling.read(common.n(), maxTokens, Math.max(0, logprobs), promptLogprobs);
-      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", params));
+      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", constraint.addTo(params)));
     }
     return new CompletionRequest(common, prompts, logprobs, echo, echoOnly);
   }
 
   /** Takes the field {@code prompt} apart: a text, texts, ids, or lists of ids. */
-  private record PromptReader(RequestFields fields, ServedModel model) {
+  record PromptReader(RequestFields fields, ServedModel model) {
 
     /** One node a prompt: a text or a list of ids. */
     List<JsonNode> split(int maxPrompts) {
