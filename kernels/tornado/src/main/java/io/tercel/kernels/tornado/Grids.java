@@ -17,7 +17,9 @@ final class Grids {
     /** x is the number of slots. */
     SLOTS,
     /** y is the number of rows whose logits are wanted. */
-    WANTED
+    WANTED,
+    /** Nothing: y is 1. */
+    FIXED
   }
 
   private record Entry(WorkerGrid2D grid, Axis axis, long x, long y, int local, int tokens) {}
@@ -58,6 +60,7 @@ final class Grids {
       switch (e.axis) {
         case ROWS -> e.grid.setGlobalWork(e.x, Math.max(1, Math.ceilDiv(rows, e.tokens)), 1);
         case WANTED -> e.grid.setGlobalWork(e.x, Math.max(1, Math.ceilDiv(wanted, e.tokens)), 1);
+        case FIXED -> e.grid.setGlobalWork(e.x, 1, 1);
         case SLOTS -> e.grid.setGlobalWork((long) Math.max(1, slots) * e.local, e.y, 1);
       }
     }

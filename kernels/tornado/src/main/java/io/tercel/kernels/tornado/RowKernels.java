@@ -164,4 +164,38 @@ final class RowKernels {
       y.set(token * yStride + k, k < width ? value : 0f);
     }
   }
+
+  /** y = x[which]: one row of many, whose number is the ints' first. */
+  public static void copyRow(
+      KernelContext c, IntArray which, FloatArray x, FloatArray y, int width, int xStride) {
+    int k = c.globalIdx;
+    if (k < width) {
+      y.set(k, x.get(which.get(0) * xStride + k));
+    }
+  }
+
+  /** Does nothing with an array, but so that it must be on the device: p is {@link Powers}, and 1 is not below 0. */
+  public static void touch(KernelContext c, FloatArray p, FloatArray x) {
+    float value = p.get(Powers.TWO);
+    if (value < 0f) {
+      x.set(0, x.get(0) + value);
+    }
+  }
+
+  /** {@link #touch} for ints. */
+  public static void touchInts(KernelContext c, FloatArray p, IntArray x) {
+    float value = p.get(Powers.TWO);
+    if (value < 0f) {
+      x.set(0, x.get(0) + 1);
+    }
+  }
+
+  /** {@link #touch} for two. */
+  public static void touchBoth(KernelContext c, IntArray w, FloatArray x, FloatArray p) {
+    float value = p.get(Powers.TWO);
+    if (value < 0f) {
+      x.set(0, x.get(0) + w.get(0));
+      w.set(0, (int) value);
+    }
+  }
 }
