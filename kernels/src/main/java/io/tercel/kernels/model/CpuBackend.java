@@ -7,7 +7,6 @@ import io.tercel.kernels.ops.Backend;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.Sampler;
 import io.tercel.kernels.ops.SamplingPlan;
-import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.ops.StepCheck;
 import io.tercel.kernels.ops.TokenResult;

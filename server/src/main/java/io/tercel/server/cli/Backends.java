@@ -38,8 +38,7 @@ final class Backends {
       return new CpuBackend(weights, ops, plan.kv(), plan.numBlocks());
     }
     try {
-      return provider(options.backend)
-          .open(weights, plan.kv(), plan.numBlocks(), options.device);
+      return provider(options.backend).open(weights, plan.kv(), plan.numBlocks(), options.device);
     } catch (BackendUnavailableException e) {
       throw new UserException("--backend " + options.backend + ": " + e.getMessage(), e);
     }

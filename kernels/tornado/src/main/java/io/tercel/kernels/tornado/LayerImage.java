@@ -12,7 +12,8 @@ import java.util.List;
  * @param o the attention's output
  * @param gateUp gate and up, likewise
  * @param down back to the residual stream
- * @param inputNorm where weights of norms lie in the image's floats; of a head, -1 if there are none
+ * @param inputNorm where weights of norms lie in the image's floats; of a head, -1 if there are
+ *     none
  */
 record LayerImage(
     WeightImage image,

@@ -345,9 +345,7 @@ final class LayerPlan implements AutoCloseable {
 
   /** Tasks that a step runs. */
   int tasksOfStep() {
-    return chain.tasks(input)
-        + one.stream().mapToInt(chain::tasks).sum()
-        + chain.tasks(headOne);
+    return chain.tasks(input) + one.stream().mapToInt(chain::tasks).sum() + chain.tasks(headOne);
   }
 
   @Override

@@ -174,7 +174,10 @@ final class RowKernels {
     }
   }
 
-  /** Does nothing with an array, but so that it must be on the device: p is {@link Powers}, and 1 is not below 0. */
+  /**
+   * Does nothing with an array, but so that it must be on the device: p is {@link Powers}, and 1 is
+   * not below 0.
+   */
   public static void touch(KernelContext c, FloatArray p, FloatArray x) {
     float value = p.get(Powers.TWO);
     if (value < 0f) {

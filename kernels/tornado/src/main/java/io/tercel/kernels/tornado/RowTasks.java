@@ -97,8 +97,7 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
         x.stride(),
         y.stride(),
         eps);
-    grids.add(
-        graph.getTaskGraphName() + "." + task, Grids.Axis.WANTED, 1, RowKernels.LOCAL, 1);
+    grids.add(graph.getTaskGraphName() + "." + task, Grids.Axis.WANTED, 1, RowKernels.LOCAL, 1);
   }
 
   void heads(TaskGraph graph, String task, FloatArray p, FloatArray rope, Rows x, Heads h) {

@@ -124,5 +124,4 @@ final class StepInputs {
   int slots() {
     return slots;
   }
-
 }

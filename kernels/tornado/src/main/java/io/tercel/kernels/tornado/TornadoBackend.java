@@ -50,15 +50,22 @@ public final class TornadoBackend implements Backend {
     this.numBlocks = numBlocks;
     this.vocab = weights.config().vocabSize();
     this.version = weights.version();
-    this.plan = new LayerPlan(weights, layout, numBlocks, step(numBlocks), device);
+    this.plan =
+        new LayerPlan(
+            weights,
+            layout,
+            numBlocks,
+            step(weights.config().maxPositionEmbeddings(), numBlocks),
+            device);
     this.sampler = new Sampler(new ScalarOps(), vocab);
     this.logits = new float[vocab];
   }
 
   /** The largest context fits into a pass of its own. */
-  private static StepLayout step(int numBlocks) {
-    int slots = Math.max(SLOTS, Attention.splits(numBlocks * KvLayout.BLOCK_SIZE));
-    return new StepLayout(ROWS, slots, numBlocks + ROWS);
+  private static StepLayout step(int positions, int numBlocks) {
+    int blocks = Math.max(Math.ceilDiv(positions, KvLayout.BLOCK_SIZE), numBlocks);
+    int slots = Math.max(SLOTS, Attention.splits(blocks * KvLayout.BLOCK_SIZE));
+    return new StepLayout(ROWS, slots, blocks + ROWS);
   }
 
   @Override
@@ -98,6 +105,10 @@ public final class TornadoBackend implements Backend {
       int from = batch.queryStart(s);
       while (from < end) {
         int fitting = inputs.fitting(batch, s, from, end);
+        if (fitting == 0 && first == from) {
+          throw new IllegalArgumentException(
+              "position %d is beyond the model's and the pool's".formatted(batch.position(from)));
+        }
         if (fitting == 0) {
           next = pass(sampling, first, from, next, results);
           first = from;
@@ -113,8 +124,7 @@ public final class TornadoBackend implements Backend {
   }
 
   /** Rows [first, end) of the step, which the inputs hold; returns the next row to be sampled. */
-  private int pass(
-      SamplingPlan sampling, int first, int end, int next, List<TokenResult> results) {
+  private int pass(SamplingPlan sampling, int first, int end, int next, List<TokenResult> results) {
     if (first == end) {
       return next;
     }

@@ -106,7 +106,9 @@ class TornadoBackendTest {
     assertEquals(expected.subList(LENGTH - 33, LENGTH), step.subList(before, before + 33));
   }
 
-  /** Every way of sampling draws what the host's sampler draws, and brings no logits unless it must. */
+  /**
+   * Every way of sampling draws what the host's sampler draws, and brings no logits unless it must.
+   */
   private static void draws(DeviceLab lab, Sequence sequence) {
     StepBatch batch = new StepBatch();
     batch.beginSequence(sequence.table());
@@ -123,9 +125,7 @@ class TornadoBackendTest {
     }
     for (float minP : new float[] {0.05f, 0.5f}) {
       batch.addToken(sequence.tokens().get(row), row);
-      plan.add(
-          new SamplingRow(
-              row, -1, 1, 0.9f, 0, minP, 3, 1, row, null, null, null, null, 0));
+      plan.add(new SamplingRow(row, -1, 1, 0.9f, 0, minP, 3, 1, row, null, null, null, null, 0));
       row++;
     }
     long before = lab.tornado.fetchedLogits();
@@ -146,8 +146,7 @@ class TornadoBackendTest {
     StepBatch batch = new StepBatch();
     batch.beginSequence(sequence.table());
     batch.addToken(lab.vocab, LENGTH - 1);
-    assertThrows(
-        IllegalArgumentException.class, () -> lab.tornado.step(batch, new SamplingPlan()));
+    assertThrows(IllegalArgumentException.class, () -> lab.tornado.step(batch, new SamplingPlan()));
     List<TokenResult> again = last(lab.tornado, sequence, 1);
     assertEquals(expected.getLast(), again.getFirst());
     assertNotEquals(expected.getFirst(), again.getFirst());
