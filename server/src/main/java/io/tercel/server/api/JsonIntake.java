@@ -13,8 +13,12 @@ final class JsonIntake {
   /** Ordinary chats; a thousand of their trees are no trouble. */
   private static final int SMALL = 16 << 10;
 
-  /** Bytes of large bodies that are read at once; a larger one is read alone. */
-  private static final int ROOM = 8 << 20;
+  /**
+   * Bytes of large bodies that are read at once; a larger one is read alone. Twenty times as much
+   * is a third of the heap.
+   */
+  private static final int ROOM =
+      (int) Math.clamp(Runtime.getRuntime().maxMemory() / 64, 1 << 20, 8 << 20);
 
   private final Semaphore room = new Semaphore(ROOM, true);
 
