@@ -18,7 +18,6 @@ import io.tercel.loadtests.traffic.RunResult;
 import io.tercel.loadtests.traffic.TrafficPlan;
 import io.tercel.server.cli.UserException;
 import java.io.PrintWriter;
-import java.net.URI;
 import java.time.Duration;
 import java.time.LocalDateTime;
 import java.util.List;
@@ -88,8 +87,7 @@ final class LoadSession implements AutoCloseable {
       String model = options.model == null ? probe.model() : options.model;
       Dataset dataset =
           fromFile != null ? fromFile : data.synthetic(maker(probe, endpoint, model, out));
-      Target target =
-          new HttpTarget(URI.create(base + endpoint), options.apiKey, model, extra, timeout);
+      Target target = options.target(endpoint, model, extra);
       return new LoadSession(
           traffic,
           report,
