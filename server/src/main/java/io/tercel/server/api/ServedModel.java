@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param reasoning bounds of a thought where the request has none
  * @param created when it was loaded
  * @param offHeapBytes what it holds outside the heap, by region
+ * @param forms makes automata for answers that must have a form
  */
 public record ServedModel(
     Tokenizer tokenizer,
@@ -31,10 +32,37 @@ public record ServedModel(
     int maxModelLen,
     ReasoningDefaults reasoning,
     Instant created,
-    Map<String, Long> offHeapBytes) {
+    Map<String, Long> offHeapBytes,
+    FormCompiler forms) {
 
   public ServedModel {
     eosTokenIds = Set.copyOf(eosTokenIds);
     offHeapBytes = Map.copyOf(offHeapBytes);
+  }
+
+  /** With a compiler of its own. */
+  public ServedModel(
+      Tokenizer tokenizer,
+      @Nullable ChatTemplate chatTemplate,
+      Engine engine,
+      GenerationDefaults defaults,
+      Set<Integer> eosTokenIds,
+      @Nullable Markers markers,
+      int maxModelLen,
+      ReasoningDefaults reasoning,
+      Instant created,
+      Map<String, Long> offHeapBytes) {
+    this(
+        tokenizer,
+        chatTemplate,
+        engine,
+        defaults,
+        eosTokenIds,
+        markers,
+        maxModelLen,
+        reasoning,
+        created,
+        offHeapBytes,
+        new FormCompiler(tokenizer, eosTokenIds, markers));
   }
 }

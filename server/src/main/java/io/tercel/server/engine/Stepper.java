@@ -26,6 +26,7 @@ final class Stepper {
   private final StepBatch batch = new StepBatch();
   private final SamplingPlan plan = new SamplingPlan();
   private final Map<FinishReason, Long> finished = new EnumMap<>(FinishReason.class);
+  private final Set<QueuedGeneration> broken = new HashSet<>();
   private long promptTokens;
   private long generationTokens;
   private long steps;
@@ -45,6 +46,7 @@ final class Stepper {
   void step(List<Chunk> chunks, long weightVersion) {
     batch.clear();
     plan.clear();
+    broken.clear();
     for (Chunk chunk : chunks) {
       announce(chunk.sequence());
       addToBatch(chunk.sequence(), chunk.count());
@@ -87,6 +89,12 @@ final class Stepper {
       return SamplingRow.score(row, s.forcedToken(), p.numLogprobs());
     }
     boolean tooEarly = s.numGeneratedTokens() < p.minTokens();
+    Set<Integer> forbidden = tooEarly ? endTokens(p) : null;
+    ConstraintWatch constraint = s.constraint();
+    boolean bound = constraint != null && constraint.isBound();
+    if (constraint != null && !bound && forbidden == null) {
+      forbidden = eosTokenIds; // a thought alone does not have the form
+    }
     return new SamplingRow(
         row,
         -1,
@@ -99,7 +107,8 @@ final class Stepper {
         s.numTokens(),
         s.penalties(),
         p.logitBias().isEmpty() ? null : p.logitBias(),
-        tooEarly ? endTokens(p) : null,
+        bound ? null : forbidden, // the mask is without them where it can be
+        constraint == null ? null : constraint.allowed(forbidden),
         p.numLogprobs());
   }
 
@@ -146,7 +155,12 @@ final class Stepper {
     }
     int token = result.tokenId();
     boolean forced = s.forcedToken() >= 0;
+    ConstraintWatch constraint = s.constraint();
     boolean repeats = s.append(token);
+    if (constraint != null && constraint.isBroken()) {
+      broken.add(s.generation());
+      return;
+    }
     generationTokens++;
     s.generation().post(new EngineEvent.Token(s.choice(), result, weightVersion, forced));
     boolean eos = !p.ignoreEos() && eosTokenIds.contains(token);
@@ -157,6 +171,11 @@ final class Stepper {
     } else if (repeats && s.numGeneratedTokens() >= p.minTokens()) {
       finish(s, FinishReason.REPETITION, -1);
     }
+  }
+
+  /** The requests of the last step whose answers have left their forms; they are to be failed. */
+  Set<QueuedGeneration> broken() {
+    return broken;
   }
 
   /** Ends a choice and tells its client. */
