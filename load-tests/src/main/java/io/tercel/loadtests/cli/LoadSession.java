@@ -1,5 +1,10 @@
 package io.tercel.loadtests.cli;
 
+import io.tercel.loadtests.client.HttpTarget;
+import io.tercel.loadtests.client.ServerProbe;
+import io.tercel.loadtests.client.ServerSample;
+import io.tercel.loadtests.client.ServerSampler;
+import io.tercel.loadtests.client.Target;
 import io.tercel.loadtests.data.Dataset;
 import io.tercel.loadtests.data.PromptMaker;
 import io.tercel.loadtests.data.TokenIdPrompts;
@@ -7,11 +12,6 @@ import io.tercel.loadtests.metrics.Failure;
 import io.tercel.loadtests.metrics.RequestTrace;
 import io.tercel.loadtests.report.RunInfo;
 import io.tercel.loadtests.report.RunReport;
-import io.tercel.loadtests.target.HttpTarget;
-import io.tercel.loadtests.target.ServerProbe;
-import io.tercel.loadtests.target.ServerSample;
-import io.tercel.loadtests.target.ServerSampler;
-import io.tercel.loadtests.target.Target;
 import io.tercel.loadtests.traffic.ClientMix;
 import io.tercel.loadtests.traffic.LoadRun;
 import io.tercel.loadtests.traffic.RunResult;

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.tercel.loadtests.target.ScriptedServer;
+import io.tercel.loadtests.client.ScriptedServer;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.UserException;
 import java.io.IOException;
