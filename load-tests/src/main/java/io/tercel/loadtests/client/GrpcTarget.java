@@ -20,6 +20,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongFunction;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +32,10 @@ import org.jspecify.annotations.Nullable;
 public final class GrpcTarget implements Target {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  /** Kept, or the level that is set here would be lost; below warnings gRPC tells of its transport. */
+  private static final Logger GRPC_LOG = Logger.getLogger("io.grpc");
+
   private static final int SLOW_WINDOW_BYTES = 1024;
 
   private final @Nullable String apiKey;
@@ -58,6 +64,7 @@ public final class GrpcTarget implements Target {
       String model,
       ObjectNode extra,
       Duration timeout) {
+    GRPC_LOG.setLevel(Level.WARNING);
     this.apiKey = apiKey;
     this.chat = chat;
     this.body = new RequestBody(true, model, extra.deepCopy());
