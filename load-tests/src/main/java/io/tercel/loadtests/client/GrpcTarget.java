@@ -33,7 +33,9 @@ public final class GrpcTarget implements Target {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
-  /** Kept, or the level that is set here would be lost; below warnings gRPC tells of its transport. */
+  /**
+   * Kept, or the level that is set here would be lost; below warnings gRPC tells of its transport.
+   */
   private static final Logger GRPC_LOG = Logger.getLogger("io.grpc");
 
   private static final int SLOW_WINDOW_BYTES = 1024;
