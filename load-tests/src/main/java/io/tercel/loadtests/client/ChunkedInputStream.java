@@ -1,4 +1,4 @@
-package io.tercel.loadtests.target;
+package io.tercel.loadtests.client;
 
 import java.io.EOFException;
 import java.io.IOException;

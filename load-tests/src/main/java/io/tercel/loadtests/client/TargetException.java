@@ -1,4 +1,4 @@
-package io.tercel.loadtests.target;
+package io.tercel.loadtests.client;
 
 /** The server can't be load-tested as it is; the message says why in one line. */
 public final class TargetException extends RuntimeException {

@@ -1,4 +1,4 @@
-package io.tercel.loadtests.target;
+package io.tercel.loadtests.client;
 
 import io.tercel.loadtests.metrics.Failure;
 import io.tercel.loadtests.metrics.RequestTrace;
@@ -31,6 +31,12 @@ final class CompletionEvents {
     } catch (SseParser.EventTooLongException e) {
       broken = e.getMessage();
     }
+  }
+
+  /** Takes one chunk that came by itself at that time. */
+  void chunk(byte[] json, long nanos) {
+    now = nanos;
+    event(json, json.length);
   }
 
   /** The body is over. */

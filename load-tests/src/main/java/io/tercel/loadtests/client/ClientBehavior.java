@@ -1,4 +1,4 @@
-package io.tercel.loadtests.target;
+package io.tercel.loadtests.client;
 
 import io.tercel.loadtests.metrics.RequestTrace.Client;
 

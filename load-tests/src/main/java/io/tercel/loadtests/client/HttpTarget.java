@@ -1,4 +1,4 @@
-package io.tercel.loadtests.target;
+package io.tercel.loadtests.client;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;

@@ -1,4 +1,4 @@
-package io.tercel.loadtests.target;
+package io.tercel.loadtests.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
