@@ -8,9 +8,9 @@ import java.util.Map;
 
 /**
  * Turns a row of logits into a token, on the host. The order is vLLM's: log-probs of the raw
- * logits; then bias, forbidden ids, penalties, temperature, min_p, top_k, top_p (on what top_k
- * left, renormalised), and a draw by inverse CDF with {@link Noise}. Every sum has a fixed order,
- * ties go to the lower id.
+ * logits; then bias, penalties, forbidden and allowed ids, temperature, min_p, top_k, top_p (on
+ * what top_k left, renormalised), and a draw by inverse CDF with {@link Noise}. Every sum has a
+ * fixed order, ties go to the lower id.
  *
  * <p>One instance a worker: it owns scratch of the vocabulary's size.
  */
@@ -47,7 +47,11 @@ public final class Sampler {
   }
 
   private int draw(float[] logits, int at, int best, SamplingRow row) {
-    boolean plain = row.penalties() == null && row.logitBias() == null && row.forbidden() == null;
+    boolean plain =
+        row.penalties() == null
+            && row.logitBias() == null
+            && row.forbidden() == null
+            && row.allowed() == null;
     if (plain) {
       return row.temperature() == 0 ? best : drawFrom(logits, at, best, row);
     }
@@ -70,6 +74,17 @@ public final class Sampler {
       for (int id : row.forbidden()) {
         adjusted[id] = Float.NEGATIVE_INFINITY;
       }
+    }
+    if (row.allowed() != null) {
+      keep(row.allowed());
+    }
+  }
+
+  /** Leaves the allowed ids alone; none of these is impossible, however unlikely the model says. */
+  private void keep(long[] allowed) {
+    for (int id = 0; id < vocab; id++) {
+      boolean kept = id >> 6 < allowed.length && (allowed[id >> 6] >>> id & 1) != 0;
+      adjusted[id] = kept ? Math.max(adjusted[id], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
     }
   }
 

@@ -23,8 +23,13 @@ import org.jspecify.annotations.Nullable;
  * @param logitBias added to raw logits before all else but log-probs; null when there is none
  * @param forbidden ids that may not be drawn (end tokens before min_tokens); null when there are
  *     none
+ * @param allowed the only ids that may be drawn, a bit each: {@code id % 64} of word {@code id /
+ *     64}, no id beyond the last word; null for all. It wins over bias; one id at least is allowed
+ *     and not forbidden. Not to be changed
  * @param numLogprobs how many of the likeliest ids to report, 0 for none
  */
+@SuppressWarnings(
+    "ArrayRecordComponent") // a mask is as large as the vocabulary; rows are never compared
 public record SamplingRow(
     int row,
     int target,
@@ -38,11 +43,12 @@ public record SamplingRow(
     @Nullable Penalties penalties,
     @Nullable Map<Integer, Float> logitBias,
     @Nullable Set<Integer> forbidden,
+    long @Nullable [] allowed,
     int numLogprobs) {
 
   /** A row that is scored, not sampled. */
   public static SamplingRow score(int row, int target, int numLogprobs) {
-    return new SamplingRow(row, target, 0, 1, 0, 0, 0, 0, 0, null, null, null, numLogprobs);
+    return new SamplingRow(row, target, 0, 1, 0, 0, 0, 0, 0, null, null, null, null, numLogprobs);
   }
 
   public boolean samples() {

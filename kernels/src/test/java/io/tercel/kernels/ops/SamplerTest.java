@@ -36,6 +36,7 @@ class SamplerTest {
     @Nullable Penalties penalties;
     @Nullable Map<Integer, Float> bias;
     @Nullable Set<Integer> forbidden;
+    long @Nullable [] allowed;
     int numLogprobs;
 
     SamplingRow build() {
@@ -52,6 +53,7 @@ class SamplerTest {
           penalties,
           bias,
           forbidden,
+          allowed,
           numLogprobs);
     }
   }

@@ -15,25 +15,36 @@ import org.jspecify.annotations.Nullable;
 final class ChatCompletionHandler implements Handler {
   private final HttpServerConfig config;
   private final ServedModel model;
+  private final JsonIntake intake;
   private final Sequencing sequencing;
   private final Logprobs logprobs;
 
-  ChatCompletionHandler(HttpServerConfig config, ServedModel model, ServerMetrics metrics) {
+  ChatCompletionHandler(
+      HttpServerConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
     this.config = config;
     this.model = model;
+    this.intake = intake;
     this.sequencing = new Sequencing(model, metrics);
     this.logprobs = new Logprobs(model.tokenizer());
   }
 
   @Override
   public void handle(Exchange exchange) throws InterruptedException {
-    answer(exchange, exchange.readJson());
+    long arrived = System.nanoTime();
+    answer(exchange, exchange.read(intake, this::read), arrived);
   }
 
   /** Answers on any wire. */
-  void answer(Call call, ObjectNode body) throws InterruptedException {
+  void answer(Call call, byte[] json) throws InterruptedException {
     long arrived = System.nanoTime();
-    ChatRequest request = ChatRequest.read(new RequestFields(body), config, model);
+    answer(call, intake.read(json, this::read), arrived);
+  }
+
+  private ChatRequest read(ObjectNode body) {
+    return ChatRequest.read(new RequestFields(body), config, model);
+  }
+
+  private void answer(Call call, ChatRequest request, long arrived) throws InterruptedException {
     CompletionId id = CompletionId.next("chatcmpl-", request.common().model(), config);
     GenerationReader reader =
         sequencing.submit(

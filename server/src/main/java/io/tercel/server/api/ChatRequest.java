@@ -32,6 +32,7 @@ record ChatRequest(
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model);
+    ConstraintReader constraint = new ConstraintReader(fields, model);
 
     String text = ChatPrompt.render(fields, model.chatTemplate());
     CommonFields.checkBytes("messages", text, model);
@@ -48,12 +49,13 @@ record ChatRequest(
     boolean startsThinking = markers != null && markers.openAtEndOf(text);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
+    SamplingParams watched = thinking.addTo(params, startsThinking);
     return new ChatRequest(
         common,
         prompt,
         new AnswerForm(markers, startsThinking, maxToolCalls(fields)),
         topLogprobs,
-        thinking.addTo(params, startsThinking));
+        constraint.addTo(watched, text, startsThinking));
   }
 
   /** How many tool calls there may be: none without tools, one where they may not be parallel. */

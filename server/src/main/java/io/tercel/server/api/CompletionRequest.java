@@ -43,6 +43,7 @@ record CompletionRequest(
     CommonFields.MaxTokens wanted = echoOnly ? new CommonFields.MaxTokens(max.field(), 1) : max;
     int promptLogprobs = Math.max(common.promptLogprobs(), echo ? logprobs : -1);
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
+    ConstraintReader constraint = new ConstraintReader(fields, model);
 
     PromptReader reader = new PromptReader(fields, model);
     List<Prompt> prompts = new ArrayList<>();
@@ -55,7 +56,7 @@ record CompletionRequest(
           CommonFields.maxTokens(wanted, DEFAULT_MAX_TOKENS, ids.length, model.maxModelLen());
       SamplingParams params =
           sampling.read(common.n(), maxTokens, Math.max(0, logprobs), promptLogprobs);
-      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", params));
+      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", constraint.addTo(params)));
     }
     return new CompletionRequest(common, prompts, logprobs, echo, echoOnly);
   }

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -70,9 +71,17 @@ final class Exchange implements Call {
     return channel;
   }
 
-  /** Reads the body, once; its bytes are forgotten then. */
-  ObjectNode readJson() {
-    return Json.parseObject(body.take());
+  /**
+   * Makes a request of the body, once; its bytes are forgotten then.
+   *
+   * @throws ApiException if it isn't one JSON object, or by the reader
+   */
+  <T> T read(JsonIntake intake, Function<ObjectNode, T> reader) throws InterruptedException {
+    try {
+      return intake.read(body.take(), reader);
+    } finally {
+      body.release();
+    }
   }
 
   @Override

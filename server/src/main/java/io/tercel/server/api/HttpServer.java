@@ -51,7 +51,7 @@ public final class HttpServer implements AutoCloseable {
     RequestGate gate = new RequestGate(router, api.key(), config.limits().maxBodyBytes());
     this.context = new ServerContext(gate, config.limits());
     this.connections = new ConnectionInitializer(context);
-    new Routes(config, api.model(), api.metrics(), this::ready).addTo(router);
+    new Routes(api, this::ready).addTo(router);
   }
 
   /**

@@ -19,15 +19,16 @@ public final class InferenceApi {
   private final ServedModel model;
   private final ServerMetrics metrics;
   private final @Nullable ApiKey key;
+  private final JsonIntake intake = new JsonIntake();
   private final ChatCompletionHandler chat;
   private final Sequencing sequencing;
 
   public InferenceApi(HttpServerConfig config, ServedModel model) {
     this.config = config;
     this.model = model;
-    this.metrics = new ServerMetrics(config.modelNames().getFirst(), model.engine());
+    this.metrics = new ServerMetrics(config.modelNames().getFirst(), model);
     this.key = config.apiKey() == null ? null : new ApiKey(config.apiKey());
-    this.chat = new ChatCompletionHandler(config, model, metrics);
+    this.chat = new ChatCompletionHandler(config, model, metrics, intake);
     this.sequencing = new Sequencing(model, metrics);
   }
 
@@ -41,6 +42,10 @@ public final class InferenceApi {
 
   ServerMetrics metrics() {
     return metrics;
+  }
+
+  JsonIntake intake() {
+    return intake;
   }
 
   @Nullable ApiKey key() {
@@ -77,7 +82,7 @@ public final class InferenceApi {
    */
   public void chat(Call call, byte[] json) throws InterruptedException {
     requireReady();
-    chat.answer(call, Json.parseObject(json));
+    chat.answer(call, json);
   }
 
   /**

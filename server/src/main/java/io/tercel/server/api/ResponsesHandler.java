@@ -14,14 +14,28 @@ import org.jspecify.annotations.Nullable;
  * input.
  */
 final class ResponsesHandler implements Handler {
+  private static final List<String> ECHOED =
+      List.of(
+          "instructions",
+          "max_output_tokens",
+          "metadata",
+          "parallel_tool_calls",
+          "reasoning",
+          "text",
+          "tool_choice",
+          "tools");
+
   private final HttpServerConfig config;
   private final ServedModel model;
+  private final JsonIntake intake;
   private final Sequencing sequencing;
   private final Logprobs logprobs;
 
-  ResponsesHandler(HttpServerConfig config, ServedModel model, ServerMetrics metrics) {
+  ResponsesHandler(
+      HttpServerConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
     this.config = config;
     this.model = model;
+    this.intake = intake;
     this.sequencing = new Sequencing(model, metrics);
     this.logprobs = new Logprobs(model.tokenizer());
   }
@@ -29,8 +43,8 @@ final class ResponsesHandler implements Handler {
   @Override
   public void handle(Exchange exchange) throws InterruptedException {
     long arrived = System.nanoTime();
-    RequestFields fields = new RequestFields(exchange.readJson());
-    ChatRequest request = ResponsesFields.read(fields, config, model);
+    Asked asked = exchange.read(intake, this::read);
+    ChatRequest request = asked.request();
     CompletionId id = CompletionId.next("resp_", request.common().model(), config);
     GenerationReader reader =
         sequencing.submit(
@@ -41,7 +55,7 @@ final class ResponsesHandler implements Handler {
             request.common(),
             request.form(),
             arrived);
-    Answer answer = new Answer(fields, request, id);
+    Answer answer = new Answer(asked.echoed(), request, id);
     if (request.common().stream()) {
       stream(answer, reader, exchange.stream());
     } else {
@@ -49,6 +63,19 @@ final class ResponsesHandler implements Handler {
       Ended end = readAll(reader, output);
       exchange.json(200, answer.ended(end, output, reader));
     }
+  }
+
+  /**
+   * A request, and its settings as the answer repeats them.
+   *
+   * @param echoed without the input, which may be large
+   */
+  private record Asked(ChatRequest request, RequestFields echoed) {}
+
+  private Asked read(ObjectNode body) {
+    ChatRequest request = ResponsesFields.read(new RequestFields(body), config, model);
+    body.retain(ECHOED);
+    return new Asked(request, new RequestFields(body));
   }
 
   private void stream(Answer answer, GenerationReader reader, SseWriter sse)

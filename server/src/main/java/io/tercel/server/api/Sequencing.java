@@ -37,7 +37,7 @@ final class Sequencing {
     Generation generation =
         model.engine().submit(new GenerationRequest(id, prompt, params, common.priority()));
     caller.whenGone(generation::cancel);
-    metrics.prompt(prompt.length);
+    metrics.prompt(prompt.length, params);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(
             params.ignoreEos() ? Set.of() : model.eosTokenIds(),

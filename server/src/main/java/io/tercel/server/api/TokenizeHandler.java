@@ -13,14 +13,19 @@ import java.util.List;
 final class TokenizeHandler {
   private final HttpServerConfig config;
   private final ServedModel model;
+  private final JsonIntake intake;
 
-  TokenizeHandler(HttpServerConfig config, ServedModel model) {
+  TokenizeHandler(HttpServerConfig config, ServedModel model, JsonIntake intake) {
     this.config = config;
     this.model = model;
+    this.intake = intake;
   }
 
-  void tokenize(Exchange exchange) {
-    RequestFields fields = new RequestFields(exchange.readJson());
+  void tokenize(Exchange exchange) throws InterruptedException {
+    exchange.json(200, exchange.read(intake, body -> tokenized(new RequestFields(body))));
+  }
+
+  private Tokenized tokenized(RequestFields fields) {
     CommonFields.model(fields, config);
     boolean chat = fields.has("messages");
     if (chat == fields.has("prompt")) {
@@ -31,17 +36,21 @@ final class TokenizeHandler {
         chat
             ? ChatPrompt.render(fields, model.chatTemplate())
             : RequestFields.string(fields.require("prompt"), "prompt");
+    CommonFields.checkBytes(chat ? "messages" : "prompt", text, model);
     boolean strings = fields.bool("return_token_strs", false);
     int[] ids = model.tokenizer().encode(text, fields.bool("add_special_tokens", !chat));
     List<String> tokens =
         strings
             ? Arrays.stream(ids).mapToObj(id -> model.tokenizer().tokenText(id)).toList()
             : null;
-    exchange.json(200, new Tokenized(ids.length, model.maxModelLen(), ids, tokens));
+    return new Tokenized(ids.length, model.maxModelLen(), ids, tokens);
   }
 
-  void detokenize(Exchange exchange) {
-    RequestFields fields = new RequestFields(exchange.readJson());
+  void detokenize(Exchange exchange) throws InterruptedException {
+    exchange.json(200, exchange.read(intake, body -> detokenized(new RequestFields(body))));
+  }
+
+  private Detokenized detokenized(RequestFields fields) {
     CommonFields.model(fields, config);
     JsonNode tokens = fields.require("tokens");
     fields.array("tokens");
@@ -49,6 +58,6 @@ final class TokenizeHandler {
     for (int i = 0; i < ids.length; i++) {
       ids[i] = RequestFields.integer(tokens.get(i), "tokens[" + i + "]", 0, Integer.MAX_VALUE);
     }
-    exchange.json(200, new Detokenized(model.tokenizer().decode(ids, false)));
+    return new Detokenized(model.tokenizer().decode(ids, false));
   }
 }

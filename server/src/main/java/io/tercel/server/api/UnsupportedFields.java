@@ -10,10 +10,6 @@ import java.util.List;
 final class UnsupportedFields {
   private static final List<String> ALWAYS =
       List.of(
-          "structured_outputs",
-          "guided_json",
-          "guided_regex",
-          "guided_choice",
           "guided_grammar",
           "allowed_token_ids",
           "bad_words",
@@ -42,31 +38,6 @@ final class UnsupportedFields {
       if (fields.bool(name, false)) {
         throw unsupported(fields, name);
       }
-    }
-    checkResponseFormat(fields);
-    checkToolChoice(fields);
-  }
-
-  private static void checkResponseFormat(RequestFields fields) {
-    RequestFields format = fields.fields("response_format");
-    if (format != null) {
-      String type = RequestFields.string(format.require("type"), format.path("type"));
-      if (!type.equals("text")) {
-        String path = fields.path("response_format");
-        throw ApiException.unsupported(path, path + " of type '" + type + "' is not supported yet");
-      }
-    }
-  }
-
-  private static void checkToolChoice(RequestFields fields) {
-    JsonNode choice = fields.get("tool_choice");
-    if (choice == null) {
-      return;
-    }
-    boolean plain = choice.isTextual() && List.of("none", "auto").contains(choice.textValue());
-    if (!plain) {
-      String path = fields.path("tool_choice");
-      throw ApiException.unsupported(path, path + " must be 'auto' or 'none' yet");
     }
   }
 

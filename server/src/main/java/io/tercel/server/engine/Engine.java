@@ -292,6 +292,11 @@ public final class Engine implements AutoCloseable {
   private void step(List<Chunk> chunks) {
     try {
       stepper.step(chunks, weightVersion);
+      if (!stepper.broken().isEmpty()) {
+        log.error("{} requests got tokens that their forms don't allow", stepper.broken().size());
+        failAll(
+            stepper.broken(), "the model gave a token that the asked form does not allow", false);
+      }
     } catch (RuntimeException e) {
       log.error("a step of {} sequences failed", chunks.size(), e);
       Set<QueuedGeneration> failed = new HashSet<>();
@@ -371,7 +376,8 @@ public final class Engine implements AutoCloseable {
         stepper.finished(FinishReason.STOP),
         stepper.finished(FinishReason.LENGTH),
         stepper.finished(FinishReason.REPETITION),
-        stepper.finished(FinishReason.ABORT));
+        stepper.finished(FinishReason.ABORT),
+        weightVersion);
   }
 
   /** What clients ask through their generations. */

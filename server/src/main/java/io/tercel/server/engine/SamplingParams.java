@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  *     prompt at all
  * @param thinking how the model thinks, for a budget and for loops; null when it does not
  * @param breakLoops whether a text that repeats itself is ended, see {@link LoopDetector}
+ * @param constraint the form that the answer must have; null for any
  */
 public record SamplingParams(
     int n,
@@ -47,7 +48,8 @@ public record SamplingParams(
     int numLogprobs,
     int promptLogprobs,
     @Nullable Thinking thinking,
-    boolean breakLoops) {
+    boolean breakLoops,
+    @Nullable Constraint constraint) {
 
   public SamplingParams {
     logitBias = Map.copyOf(logitBias);
@@ -90,7 +92,8 @@ public record SamplingParams(
         numLogprobs,
         promptLogprobs,
         null,
-        false);
+        false,
+        null);
   }
 
   /** The same with a watch over thought and loops. */
@@ -113,7 +116,32 @@ public record SamplingParams(
         numLogprobs,
         promptLogprobs,
         thought,
-        loops);
+        loops,
+        constraint);
+  }
+
+  /** The same with a form that the answer must have. */
+  public SamplingParams constrained(@Nullable Constraint form) {
+    return new SamplingParams(
+        n,
+        maxTokens,
+        minTokens,
+        temperature,
+        topP,
+        topK,
+        minP,
+        presencePenalty,
+        frequencyPenalty,
+        repetitionPenalty,
+        logitBias,
+        seed,
+        stopTokenIds,
+        ignoreEos,
+        numLogprobs,
+        promptLogprobs,
+        thinking,
+        breakLoops,
+        form);
   }
 
   /** Greedy, one choice, nothing reported. */

@@ -51,6 +51,7 @@ final class Sequence {
   private boolean promptComputed;
   private State state = State.WAITING;
   private final ThoughtWatch watch;
+  private final @Nullable ConstraintWatch constraint;
   private List<Integer> forced = List.of();
   private int numForced;
   private final @Nullable Penalties penalties;
@@ -79,6 +80,8 @@ final class Sequence {
     boolean scored = params.promptLogprobs() >= 0 && choice == 0;
     this.promptScores = scored ? new ArrayList<>(numPromptTokens) : null;
     this.watch = new ThoughtWatch(params);
+    Constraint form = params.constraint();
+    this.constraint = form == null ? null : new ConstraintWatch(form, params.thinking());
     follow(watch.start());
   }
 
@@ -216,11 +219,22 @@ final class Sequence {
     if (penalties != null) {
       penalties.generated().add(token);
     }
-    if (forcedToken() >= 0) {
+    boolean wasForced = forcedToken() >= 0;
+    boolean bound = constraint != null && constraint.isBound();
+    if (constraint != null) {
+      constraint.accept(token, wasForced);
+    }
+    if (wasForced) {
       numForced++;
       return false;
     }
-    return follow(watch.accept(token));
+    // half a document helps nobody: what has a form may repeat itself up to its limit
+    return follow(watch.accept(token)) && !bound;
+  }
+
+  /** The form that the answer must have, followed so far; null for any. */
+  @Nullable ConstraintWatch constraint() {
+    return constraint;
   }
 
   private boolean follow(ThoughtWatch.Verdict verdict) {

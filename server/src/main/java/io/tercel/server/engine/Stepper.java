@@ -26,6 +26,7 @@ final class Stepper {
   private final StepBatch batch = new StepBatch();
   private final SamplingPlan plan = new SamplingPlan();
   private final Map<FinishReason, Long> finished = new EnumMap<>(FinishReason.class);
+  private final Set<QueuedGeneration> broken = new HashSet<>();
   private long promptTokens;
   private long generationTokens;
   private long steps;
@@ -45,6 +46,7 @@ final class Stepper {
   void step(List<Chunk> chunks, long weightVersion) {
     batch.clear();
     plan.clear();
+    broken.clear();
     for (Chunk chunk : chunks) {
       announce(chunk.sequence());
       addToBatch(chunk.sequence(), chunk.count());
@@ -87,6 +89,12 @@ final class Stepper {
       return SamplingRow.score(row, s.forcedToken(), p.numLogprobs());
     }
     boolean tooEarly = s.numGeneratedTokens() < p.minTokens();
+    Set<Integer> forbidden = tooEarly ? endTokens(p) : null;
+    ConstraintWatch constraint = s.constraint();
+    boolean bound = constraint != null && constraint.isBound();
+    if (constraint != null && !bound && forbidden == null) {
+      forbidden = eosTokenIds; // a thought alone does not have the form
+    }
     return new SamplingRow(
         row,
         -1,
@@ -99,7 +107,8 @@ final class Stepper {
         s.numTokens(),
         s.penalties(),
         p.logitBias().isEmpty() ? null : p.logitBias(),
-        tooEarly ? endTokens(p) : null,
+        bound ? null : forbidden, // the mask is without them where it can be
+        constraint == null ? null : constraint.allowed(forbidden),
         p.numLogprobs());
   }
 
@@ -114,7 +123,6 @@ final class Stepper {
       Sequence s, int count, List<TokenResult> results, int from, long weightVersion) {
     int next = from;
     int computed = s.numComputedTokens();
-    promptTokens += Math.max(0, Math.min(computed + count, s.numPromptTokens()) - computed);
     List<TokenResult> scores = s.promptScores();
     if (scores != null) {
       int before = scores.size();
@@ -131,6 +139,9 @@ final class Stepper {
     boolean samples = computed + count == s.numTokens();
     scheduler.computed(s, count);
     if (samples) {
+      if (s.numGeneratedTokens() == 0) {
+        promptTokens += s.numPromptTokens(); // once a choice, found ones included, as in vLLM
+      }
       take(s, results.get(next++), weightVersion);
     }
     return next;
@@ -144,7 +155,12 @@ final class Stepper {
     }
     int token = result.tokenId();
     boolean forced = s.forcedToken() >= 0;
+    ConstraintWatch constraint = s.constraint();
     boolean repeats = s.append(token);
+    if (constraint != null && constraint.isBroken()) {
+      broken.add(s.generation());
+      return;
+    }
     generationTokens++;
     s.generation().post(new EngineEvent.Token(s.choice(), result, weightVersion, forced));
     boolean eos = !p.ignoreEos() && eosTokenIds.contains(token);
@@ -155,6 +171,11 @@ final class Stepper {
     } else if (repeats && s.numGeneratedTokens() >= p.minTokens()) {
       finish(s, FinishReason.REPETITION, -1);
     }
+  }
+
+  /** The requests of the last step whose answers have left their forms; they are to be failed. */
+  Set<QueuedGeneration> broken() {
+    return broken;
   }
 
   /** Ends a choice and tells its client. */

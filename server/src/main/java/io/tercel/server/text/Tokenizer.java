@@ -104,6 +104,14 @@ public final class Tokenizer implements AutoCloseable {
     return vocabulary.bytes(id).clone();
   }
 
+  /** Whether a text's bytes are those of its tokens in a row, wherever they stand. */
+  public boolean joinsTokens() {
+    return switch (vocabulary.decoder()) {
+      case BYTE_LEVEL, FUSE -> true;
+      case SPACED, CONTEXTUAL -> false;
+    };
+  }
+
   /** The text of one id by itself, U+FFFD for parts of characters; what log-probs call token. */
   public String tokenText(int id) {
     Utf8Stream utf8 = new Utf8Stream();

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
@@ -135,7 +136,8 @@ public final class TestServer implements AutoCloseable {
             Markers.think(tokenizer),
             setup.maxModelLen(),
             setup.reasoning(),
-            Instant.ofEpochSecond(1_700_000_000));
+            Instant.ofEpochSecond(1_700_000_000),
+            Map.of("weights", 1000L));
     this.api = new InferenceApi(config(setup.key(), setup.limits(), 0), model);
     this.http = new HttpServer(api);
     http.start();

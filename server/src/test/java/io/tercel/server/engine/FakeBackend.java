@@ -189,14 +189,20 @@ public final class FakeBackend implements Backend {
       }
     }
     int token = model.next(context, length);
-    if (row.forbidden() != null) {
-      while (row.forbidden().contains(token)) {
-        token = (token + 1) % vocab;
-      }
+    while (!drawable(token, row)) {
+      token = (token + 1) % vocab;
     }
     int answer = row.samples() ? token : row.target();
     return new TokenResult(
         answer, answer == token ? -0.1f : -5f, answer == token ? 1 : 2, List.of());
+  }
+
+  private static boolean drawable(int token, SamplingRow row) {
+    long[] allowed = row.allowed();
+    boolean forbidden = row.forbidden() != null && row.forbidden().contains(token);
+    return !forbidden
+        && (allowed == null
+            || (token >> 6 < allowed.length && (allowed[token >> 6] >>> token & 1) != 0));
   }
 
   private int slot(StepBatch batch, int sequence, int position) {

@@ -1,0 +1,156 @@
+package io.tercel.server.grammar;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Deque;
+import java.util.List;
+
+/**
+ * The texts of a form, as rules over bytes that may call one another: a recursive transition
+ * network. Immutable. Within a rule a byte leads to one node at most.
+ */
+public final class Grammar {
+  private final List<GrammarNode> nodes;
+  private final int[] starts;
+  private final int root;
+  private final BitSet live;
+
+  private Grammar(List<GrammarNode> nodes, int[] starts, int root) {
+    this.nodes = nodes;
+    this.starts = starts;
+    this.root = root;
+    BitSet every = new BitSet();
+    every.set(0, 256);
+    this.live = finishing(every);
+  }
+
+  GrammarNode node(int number) {
+    return nodes.get(number);
+  }
+
+  /** States in all rules together. */
+  public int numNodes() {
+    return nodes.size();
+  }
+
+  /** A rule's first node. */
+  int start(int rule) {
+    return starts[rule];
+  }
+
+  /** Where a text begins. */
+  int start() {
+    return starts[root];
+  }
+
+  /** The nodes from which their rules' ends can be reached. */
+  BitSet live() {
+    return live;
+  }
+
+  /** The nodes from which their rules' ends can be reached by these bytes alone. */
+  BitSet finishing(BitSet bytes) {
+    List<List<Integer>> dependents = new ArrayList<>(nodes.size());
+    for (int i = 0; i < nodes.size(); i++) {
+      dependents.add(new ArrayList<>(2));
+    }
+    Deque<Integer> open = new ArrayDeque<>();
+    BitSet finishing = new BitSet(nodes.size());
+    for (int i = 0; i < nodes.size(); i++) {
+      GrammarNode node = nodes.get(i);
+      for (int e = 0; e < node.numByteEdges(); e++) {
+        dependents.get(node.target(e)).add(i);
+      }
+      for (int c = 0; c < node.numCalls(); c++) {
+        dependents.get(starts[node.rule(c)]).add(i);
+        dependents.get(node.returnsTo(c)).add(i);
+      }
+      if (node.accepts()) {
+        finishing.set(i);
+        open.add(i);
+      }
+    }
+    while (!open.isEmpty()) {
+      for (int i : dependents.get(open.remove())) {
+        if (!finishing.get(i) && finishes(nodes.get(i), bytes, finishing)) {
+          finishing.set(i);
+          open.add(i);
+        }
+      }
+    }
+    return finishing;
+  }
+
+  private boolean finishes(GrammarNode node, BitSet bytes, BitSet finishing) {
+    for (int e = 0; e < node.numByteEdges(); e++) {
+      int available = bytes.nextSetBit(node.low(e));
+      if (finishing.get(node.target(e)) && available >= 0 && available <= node.high(e)) {
+        return true;
+      }
+    }
+    for (int c = 0; c < node.numCalls(); c++) {
+      if (finishing.get(starts[node.rule(c)]) && finishing.get(node.returnsTo(c))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Rules being gathered; they may be named before they are written. */
+  static final class Builder {
+    private final Complexity complexity;
+    private final List<GrammarNode> nodes = new ArrayList<>();
+    private int[] starts = new int[16];
+    private int numRules;
+
+    /**
+     * @param path of the form, for refusals
+     */
+    Builder(String path) {
+      this.complexity = new Complexity(path);
+    }
+
+    Nfa nfa() {
+      return new Nfa(complexity);
+    }
+
+    /** Asks for so much work before it is done. */
+    void work(long units) {
+      complexity.work(units);
+    }
+
+    /** A rule to be written later. */
+    int declare() {
+      if (numRules == starts.length) {
+        starts = Arrays.copyOf(starts, 2 * numRules);
+      }
+      starts[numRules] = -1;
+      return numRules++;
+    }
+
+    /** Writes a declared rule. */
+    void define(int rule, Nfa nfa, int start, int end) {
+      starts[rule] = Determinizer.add(nfa, start, end, nodes);
+    }
+
+    /**
+     * The grammar whose texts are those of one rule.
+     *
+     * @throws GrammarException if it has no text at all
+     */
+    Grammar build(int root, String path) {
+      for (int rule = 0; rule < numRules; rule++) {
+        if (starts[rule] < 0) {
+          throw new IllegalStateException("rule " + rule + " was never written");
+        }
+      }
+      Grammar grammar = new Grammar(List.copyOf(nodes), Arrays.copyOf(starts, numRules), root);
+      if (!grammar.live.get(grammar.start())) {
+        throw new GrammarException(path, "has no text that satisfies it");
+      }
+      return grammar;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+package io.tercel.server.grammar;
+
+/** A form that can't be asked for. Carries no stack trace: it is the client's fault. */
+public final class GrammarException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  private final String path;
+
+  /**
+   * @param path of the offending part, beginning with the field that the form came from
+   * @param reason what is wrong with it, to be read behind the path
+   */
+  public GrammarException(String path, String reason) {
+    super(reason, null, false, false);
+    this.path = path;
+  }
+
+  /** Where the offending part is, such as {@code schema.properties.a.multipleOf}. */
+  public String path() {
+    return path;
+  }
+
+  /** What is wrong there. */
+  public String reason() {
+    return String.valueOf(getMessage());
+  }
+}

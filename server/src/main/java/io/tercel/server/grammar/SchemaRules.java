@@ -1,0 +1,304 @@
+package io.tercel.server.grammar;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The rules of one JSON Schema. Each property's and item's schema becomes a rule of its own, so a
+ * schema may refer to itself; alternatives are written into the rule that has them, so that they
+ * are told apart byte by byte.
+ *
+ * <p>What the rules say always satisfies the schema. They say less than it allows in a few places,
+ * which {@code docs/structured-outputs.md} lists.
+ */
+final class SchemaRules {
+  private static final int MAX_NESTING = 64;
+  private static final int MAX_SIZE = 20_000;
+  private static final List<String> TYPES =
+      List.of("object", "array", "string", "integer", "number", "boolean", "null");
+
+  private final Grammar.Builder builder;
+  private final JsonRules json;
+  private final SchemaMerge merge;
+  private final Map<JsonNode, Integer> rules = new HashMap<>();
+  private final Deque<Pending> pending = new ArrayDeque<>();
+  private int nesting;
+
+  private record Pending(int rule, JsonNode schema, String path) {}
+
+  /**
+   * @param root what references start from
+   * @param path of the root
+   */
+  SchemaRules(Grammar.Builder builder, JsonRules json, JsonNode root, String path) {
+    this.builder = builder;
+    this.json = json;
+    this.merge = new SchemaMerge(root, path);
+    if (SchemaValues.size(root) > MAX_SIZE) {
+      throw new GrammarException(path, "has more than %d values and names".formatted(MAX_SIZE));
+    }
+  }
+
+  /** Writes the rules that were named. */
+  void finish() {
+    while (!pending.isEmpty()) {
+      Pending next = pending.remove();
+      Nfa nfa = builder.nfa();
+      int start = nfa.node();
+      builder.define(next.rule(), nfa, start, write(nfa, start, next.schema(), next.path()));
+    }
+  }
+
+  /** Reads a schema's text by a rule of its own. */
+  private int call(Nfa nfa, int from, JsonNode schema, String path) {
+    if (isAnything(schema)) {
+      return json.value(nfa, from);
+    }
+    builder.work(SchemaValues.size(schema)); // to compare it takes as long
+    Integer rule = rules.get(schema);
+    if (rule == null) {
+      rule = builder.declare();
+      rules.put(schema, rule);
+      pending.add(new Pending(rule, schema, path));
+    }
+    int to = nfa.node();
+    nfa.call(from, rule, to);
+    return to;
+  }
+
+  private static boolean isAnything(JsonNode schema) {
+    return (schema.isBoolean() && schema.booleanValue()) || (schema.isObject() && schema.isEmpty());
+  }
+
+  /** Writes a schema of which only the objects are wanted. */
+  int writeObjects(Nfa nfa, int from, JsonNode schema, String path) {
+    if (isAnything(schema)) {
+      return json.anyObject(nfa, from);
+    }
+    ObjectNode objects = JsonNodeFactory.instance.objectNode().put("type", "object");
+    return write(nfa, from, merge.both(merge.flat(schema, path), objects, path), path);
+  }
+
+  /**
+   * Writes a schema's text from a node on.
+   *
+   * @return where it ends
+   */
+  int write(Nfa nfa, int from, JsonNode schema, String path) {
+    if (schema.isBoolean()) {
+      return schema.booleanValue() ? json.value(nfa, from) : nfa.node();
+    }
+    if (!(schema instanceof ObjectNode given)) {
+      throw new GrammarException(path, "must be a schema: an object or a boolean");
+    }
+    if (++nesting > MAX_NESTING) {
+      throw new GrammarException(
+          path, "refers to itself with nothing in between, or nests too deep");
+    }
+    ObjectNode object = merge.flat(given, path);
+    int end = alternatives(nfa, from, object, path);
+    nesting--;
+    return end;
+  }
+
+  private int alternatives(Nfa nfa, int from, ObjectNode schema, String path) {
+    for (String key : new String[] {"anyOf", "oneOf"}) {
+      JsonNode all = schema.get(key);
+      if (all == null) {
+        continue;
+      }
+      if (!all.isArray() || all.isEmpty()) {
+        throw new GrammarException(path + "." + key, "must be an array of schemas");
+      }
+      ObjectNode rest = JsonNodeFactory.instance.objectNode().setAll(schema);
+      rest.remove(key);
+      boolean alone = SchemaMerge.saysNothing(rest);
+      int to = nfa.node();
+      for (int i = 0; i < all.size(); i++) {
+        String itsPath = "%s.%s[%d]".formatted(path, key, i);
+        JsonNode one =
+            alone ? all.get(i) : merge.both(merge.flat(all.get(i), itsPath), rest, itsPath);
+        int begin = nfa.node();
+        nfa.epsilon(from, begin);
+        nfa.epsilon(write(nfa, begin, one, itsPath), to);
+      }
+      return to;
+    }
+    return SchemaMerge.saysNothing(schema) ? json.value(nfa, from) : plain(nfa, from, schema, path);
+  }
+
+  private int plain(Nfa nfa, int from, ObjectNode schema, String path) {
+    Set<String> types = types(schema, path);
+    int to = nfa.node();
+    List<JsonNode> values = values(schema, path);
+    if (values != null) {
+      SchemaValues.checkAlone(schema, path);
+      for (JsonNode value : values) {
+        if (types.isEmpty() || types.stream().anyMatch(t -> SchemaValues.is(value, t))) {
+          nfa.epsilon(json.literal(nfa, from, value.toString()), to);
+        }
+      }
+      return to;
+    }
+    if (types.isEmpty()) {
+      throw new GrammarException(path, "needs a type");
+    }
+    for (String type : types) {
+      int begin = nfa.node();
+      nfa.epsilon(from, begin);
+      nfa.epsilon(typed(nfa, begin, type, schema, path), to);
+    }
+    return to;
+  }
+
+  private static @Nullable List<JsonNode> values(ObjectNode schema, String path) {
+    JsonNode constant = schema.get("const");
+    JsonNode list = schema.get("enum");
+    if (list != null && (!list.isArray() || list.isEmpty())) {
+      throw new GrammarException(path + ".enum", "must be an array with at least one value");
+    }
+    if (constant != null) {
+      boolean listed = list == null;
+      for (JsonNode value : list == null ? List.<JsonNode>of() : list) {
+        listed |= value.equals(constant);
+      }
+      return listed ? List.of(constant) : List.of();
+    }
+    if (list == null) {
+      return null;
+    }
+    List<JsonNode> all = new ArrayList<>();
+    list.forEach(all::add);
+    return all;
+  }
+
+  private static Set<String> types(ObjectNode schema, String path) {
+    JsonNode type = schema.get("type");
+    if (type == null) {
+      return SchemaValues.impliedType(schema);
+    }
+    Set<String> all = new HashSet<>();
+    for (JsonNode one : type.isArray() ? type : List.of(type)) {
+      if (!one.isTextual() || !TYPES.contains(one.textValue())) {
+        throw new GrammarException(
+            path + ".type", "must be one of " + String.join(", ", TYPES) + ", or a list of them");
+      }
+      all.add(one.textValue());
+    }
+    if (all.contains("number")) {
+      all.remove("integer");
+    }
+    Set<String> ordered = new LinkedHashSet<>(TYPES);
+    ordered.retainAll(all);
+    return ordered;
+  }
+
+  private int typed(Nfa nfa, int from, String type, ObjectNode schema, String path) {
+    return switch (type) {
+      case "object" -> object(nfa, from, schema, path);
+      case "array" -> array(nfa, from, schema, path);
+      case "string" -> StringRule.write(json, nfa, from, schema, path);
+      case "integer" -> {
+        SchemaValues.Bounds bounds = SchemaValues.bounds(schema, path);
+        yield IntegerRange.write(nfa, from, bounds.min(), bounds.max());
+      }
+      case "number" -> {
+        SchemaValues.checkUnbounded(schema, path);
+        yield json.number(nfa, from);
+      }
+      case "boolean" -> {
+        int to = nfa.node();
+        nfa.epsilon(json.literal(nfa, from, "true"), to);
+        nfa.epsilon(json.literal(nfa, from, "false"), to);
+        yield to;
+      }
+      default -> json.literal(nfa, from, "null");
+    };
+  }
+
+  private int object(Nfa nfa, int from, ObjectNode schema, String path) {
+    Map<String, JsonNode> properties = new LinkedHashMap<>();
+    JsonNode given = schema.get("properties");
+    if (given != null) {
+      if (!given.isObject()) {
+        throw new GrammarException(path + ".properties", "must be an object of schemas");
+      }
+      given.properties().forEach(e -> properties.put(e.getKey(), e.getValue()));
+    }
+    JsonNode additional = schema.get("additionalProperties");
+    Set<String> required = new HashSet<>();
+    JsonNode names = schema.get("required");
+    for (JsonNode name : names == null ? List.<JsonNode>of() : names) {
+      if (!name.isTextual()) {
+        throw new GrammarException(path + ".required", "must be an array of strings");
+      }
+      required.add(name.textValue());
+      JsonNode fallback =
+          additional == null ? JsonNodeFactory.instance.booleanNode(true) : additional;
+      properties.putIfAbsent(name.textValue(), fallback);
+    }
+    ObjectRule rule = new ObjectRule(json, nfa, from);
+    for (Map.Entry<String, JsonNode> property : properties.entrySet()) {
+      boolean must = required.contains(property.getKey());
+      JsonNode its = property.getValue();
+      boolean never = its.isBoolean() && !its.booleanValue();
+      if (must || !never) {
+        String itsPath = path + ".properties." + property.getKey();
+        rule.property(property.getKey(), must, n -> call(nfa, n, its, itsPath));
+      }
+    }
+    boolean open = additional == null ? properties.isEmpty() : !isNothing(additional);
+    if (open) {
+      JsonNode rest = additional == null ? JsonNodeFactory.instance.booleanNode(true) : additional;
+      rule.additional(properties.keySet(), n -> call(nfa, n, rest, path + ".additionalProperties"));
+    }
+    return rule.end();
+  }
+
+  private static boolean isNothing(JsonNode schema) {
+    return schema.isBoolean() && !schema.booleanValue();
+  }
+
+  private int array(Nfa nfa, int from, ObjectNode schema, String path) {
+    int min = SchemaValues.count(schema, "minItems", path, 0);
+    int max = SchemaValues.count(schema, "maxItems", path, -1);
+    JsonNode items = schema.get("items");
+    if (items != null && items.isArray()) {
+      throw new GrammarException(path + ".items", "must be a schema; lists belong in prefixItems");
+    }
+    ArrayRule rule = new ArrayRule(json, nfa, from);
+    JsonNode prefix = schema.get("prefixItems");
+    int first = 0;
+    if (prefix != null) {
+      if (!prefix.isArray()) {
+        throw new GrammarException(path + ".prefixItems", "must be an array of schemas");
+      }
+      for (; first < prefix.size() && (max < 0 || first < max); first++) {
+        JsonNode one = prefix.get(first);
+        String itsPath = "%s.prefixItems[%d]".formatted(path, first);
+        rule.item(n -> call(nfa, n, one, itsPath), first >= min);
+      }
+    }
+    boolean more = items == null ? prefix == null || min > first : !isNothing(items);
+    if (!more) {
+      return rule.rest(n -> nfa.node(), min, Math.max(first, min));
+    }
+    JsonNode rest = items == null ? JsonNodeFactory.instance.booleanNode(true) : items;
+    if (max >= 0 && max < min) {
+      return nfa.node(); // no array is both
+    }
+    return rule.rest(n -> call(nfa, n, rest, path + ".items"), min, max);
+  }
+}

@@ -1,0 +1,114 @@
+package io.tercel.server.grammar;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import java.util.regex.Pattern;
+
+/** Says whether a value satisfies a schema, straight from the specification, for tests. */
+final class TinyValidator {
+  private final JsonNode root;
+
+  TinyValidator(JsonNode root) {
+    this.root = root;
+  }
+
+  boolean valid(JsonNode value) {
+    return valid(root, value);
+  }
+
+  private boolean valid(JsonNode schema, JsonNode value) {
+    if (schema.isBoolean()) {
+      return schema.booleanValue();
+    }
+    if (schema.has("$ref") && !valid(root.at(schema.path("$ref").asText().substring(1)), value)) {
+      return false;
+    }
+    return type(schema, value)
+        && values(schema, value)
+        && combined(schema, value)
+        && number(schema, value)
+        && (!value.isTextual() || string(schema, value.textValue()))
+        && (!value.isArray() || array(schema, value))
+        && (!value.isObject() || object(schema, value));
+  }
+
+  private static boolean type(JsonNode schema, JsonNode value) {
+    JsonNode type = schema.path("type");
+    boolean any = type.isMissingNode();
+    for (JsonNode one : type.isArray() ? type : List.of(type)) {
+      any |=
+          switch (one.asText()) {
+            case "object" -> value.isObject();
+            case "array" -> value.isArray();
+            case "string" -> value.isTextual();
+            case "boolean" -> value.isBoolean();
+            case "null" -> value.isNull();
+            case "integer" -> value.isIntegralNumber();
+            case "number" -> value.isNumber();
+            default -> false;
+          };
+    }
+    return any;
+  }
+
+  private static boolean values(JsonNode schema, JsonNode value) {
+    boolean listed = !schema.has("enum");
+    for (JsonNode one : schema.path("enum")) {
+      listed |= one.equals(value);
+    }
+    return listed && (!schema.has("const") || schema.get("const").equals(value));
+  }
+
+  private boolean combined(JsonNode schema, JsonNode value) {
+    boolean any = !schema.has("anyOf");
+    for (JsonNode one : schema.path("anyOf")) {
+      any |= valid(one, value);
+    }
+    for (JsonNode one : schema.path("allOf")) {
+      any &= valid(one, value);
+    }
+    return any;
+  }
+
+  private static boolean number(JsonNode schema, JsonNode value) {
+    return !value.isNumber()
+        || (value.doubleValue() >= schema.path("minimum").asDouble(-1e300)
+            && value.doubleValue() <= schema.path("maximum").asDouble(1e300));
+  }
+
+  private static boolean string(JsonNode schema, String text) {
+    int length = text.codePointCount(0, text.length());
+    return length >= schema.path("minLength").asInt(0)
+        && length <= schema.path("maxLength").asInt(Integer.MAX_VALUE)
+        && (!schema.has("pattern")
+            || Pattern.compile(schema.get("pattern").asText(), Pattern.DOTALL)
+                .matcher(text)
+                .find());
+  }
+
+  private boolean array(JsonNode schema, JsonNode value) {
+    int size = value.size();
+    boolean fine =
+        size >= schema.path("minItems").asInt(0)
+            && size <= schema.path("maxItems").asInt(Integer.MAX_VALUE);
+    for (int i = 0; i < size; i++) {
+      JsonNode prefix = schema.path("prefixItems").path(i);
+      JsonNode its = prefix.isMissingNode() ? schema.path("items") : prefix;
+      fine &= its.isMissingNode() || valid(its, value.get(i));
+    }
+    return fine;
+  }
+
+  private boolean object(JsonNode schema, JsonNode value) {
+    boolean fine = true;
+    for (JsonNode name : schema.path("required")) {
+      fine &= value.has(name.asText());
+    }
+    for (var field : value.properties()) {
+      JsonNode its = schema.path("properties").path(field.getKey());
+      its = its.isMissingNode() ? schema.path("additionalProperties") : its;
+      fine &= its.isMissingNode() || valid(its, field.getValue());
+    }
+    return fine;
+  }
+}
