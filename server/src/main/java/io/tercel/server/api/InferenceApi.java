@@ -6,7 +6,6 @@ import io.tercel.server.engine.EngineEvent.PromptScored;
 import io.tercel.server.engine.EngineEvent.Token;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * what they answer.
  */
 public final class InferenceApi {
+  /** Stands between the id of a request of several prompts and the number of each. */
+  static final String PART = "#";
+
   private final HttpServerConfig config;
   private final ServedModel model;
   private final ServerMetrics metrics;
@@ -131,8 +133,7 @@ public final class InferenceApi {
    * @return whether there was one
    */
   public boolean abort(String id) throws InterruptedException {
-    // a request of several prompts is several generations, numbered
-    Predicate<String> named = Pattern.compile(Pattern.quote(id) + "(-\\d+)?").asMatchPredicate();
+    Predicate<String> named = other -> other.equals(id) || other.startsWith(id + PART);
     try {
       return model.engine().abort(named).get() > 0;
     } catch (ExecutionException e) {

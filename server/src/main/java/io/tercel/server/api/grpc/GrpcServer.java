@@ -33,6 +33,14 @@ import org.slf4j.LoggerFactory;
 public final class GrpcServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
 
+  /** gRPC's own log goes to the console as it is; held here, since a logger may be collected. */
+  private static final java.util.logging.Logger LIBRARY_LOG =
+      java.util.logging.Logger.getLogger("io.grpc");
+
+  static {
+    LIBRARY_LOG.setLevel(java.util.logging.Level.WARNING);
+  }
+
   private static final int LOOPS = Math.min(4, Runtime.getRuntime().availableProcessors());
   private static final int STREAMS_PER_CONNECTION = 1024;
   private static final Duration HEALTH_PERIOD = Duration.ofMillis(250);

@@ -108,6 +108,7 @@ class LifecycleTest {
     StatusRuntimeException twice =
         server.refused(Status.Code.ALREADY_EXISTS, r -> r.setRequestId("r-1"));
     assertTrue(String.valueOf(twice.getMessage()).contains("r-1"));
+    assertEquals(Status.Code.NOT_FOUND, codeOf(() -> abort("r")), "a beginning is no id");
     abort("r-1");
     Answer answer = generate.get(10, TimeUnit.SECONDS);
     assertEquals(FinishReason.FINISH_REASON_ABORT, answer.end(0).getFinishReason());
@@ -122,7 +123,8 @@ class LifecycleTest {
     server.http.stepMillis(5);
     var stream =
         server.http.streaming(
-            "/v1/completions", "{\"prompt\": \"Once\", \"max_tokens\": 4000, \"stream\": true}");
+            "/v1/completions",
+            "{\"prompt\": [\"Once\", \"Upon\"], \"max_tokens\": 4000, \"stream\": true}");
     String first = stream.next();
     abort(first.replaceAll(".*\"id\":\"([^\"]+)\".*", "$1"));
     String last = "";
