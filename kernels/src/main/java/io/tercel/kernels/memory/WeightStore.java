@@ -3,17 +3,20 @@ package io.tercel.kernels.memory;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.locks.StampedLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The packed weights of one model: the only copy, read by every backend and written in place by the
  * trainer. It owns the arena that its matrices lie in.
  *
  * <p>Threads: any thread reads between two steps' writes; writes happen on the engine thread
- * between steps, each raising {@link #version()}.
+ * between steps, through {@link #update}, each raising {@link #version()}.
  */
 public final class WeightStore implements AutoCloseable {
   private final ModelConfig config;
@@ -22,6 +25,7 @@ public final class WeightStore implements AutoCloseable {
   private final List<LayerWeights> layers;
   private final float[] finalNorm;
   private final Linear head;
+  private final StampedLock writing = new StampedLock();
   private volatile long version;
 
   /**
@@ -70,17 +74,80 @@ public final class WeightStore implements AutoCloseable {
     return version;
   }
 
-  /** Off-heap bytes of all matrices; a tied head counts once. */
-  public long bytes() {
+  /**
+   * Writes weights in place and raises the version. On the engine thread between two steps, or
+   * before there is an engine.
+   *
+   * @param write may fail halfway; the version rises then too, since the weights are others
+   */
+  public void update(Runnable write) {
+    long stamp = writing.writeLock(); // readers are optimistic: nobody is waited for
+    try {
+      write.run();
+    } finally {
+      version++;
+      writing.unlockWrite(stamp);
+    }
+  }
+
+  /**
+   * Takes over another store's weights as one update.
+   *
+   * @throws IllegalArgumentException if shapes or formats differ; nothing has changed then
+   */
+  public void replaceWith(WeightStore other) {
+    WeightShapes.requireSame(this, other);
+    update(() -> WeightShapes.copy(other, this));
+  }
+
+  /** For readers on other threads: to be asked of {@link #unchangedSince} when they have read. */
+  long readStamp() {
+    return writing.tryOptimisticRead();
+  }
+
+  /** Whether all that was read since then belongs to one version. */
+  boolean unchangedSince(long stamp) {
+    return writing.validate(stamp);
+  }
+
+  /** Every matrix once, in the order of the forward pass; a tied head is the embedding. */
+  List<PackedMatrix> matrices() {
     Set<PackedMatrix> seen = Collections.newSetFromMap(new IdentityHashMap<>());
-    seen.add(embedding);
-    seen.add(head.weight());
+    List<PackedMatrix> all = new ArrayList<>();
+    all.add(embedding);
     for (LayerWeights l : layers) {
       for (Linear m : List.of(l.q(), l.k(), l.v(), l.o(), l.gate(), l.up(), l.down())) {
-        seen.add(m.weight());
+        all.add(m.weight());
       }
     }
-    return seen.stream().mapToLong(m -> m.segment().byteSize()).sum();
+    all.add(head.weight());
+    return all.stream().filter(seen::add).toList();
+  }
+
+  /** Every norm and bias in the order of the forward pass; empty where a model has none. */
+  List<float[]> vectors() {
+    List<float[]> all = new ArrayList<>();
+    for (LayerWeights l : layers) {
+      all.add(l.inputNorm());
+      for (Linear m : List.of(l.q(), l.k(), l.v(), l.o(), l.gate(), l.up(), l.down())) {
+        all.add(orEmpty(m.bias()));
+      }
+      all.add(orEmpty(l.qNorm()));
+      all.add(orEmpty(l.kNorm()));
+      all.add(l.postAttentionNorm());
+    }
+    all.add(finalNorm);
+    all.add(orEmpty(head.bias()));
+    return all;
+  }
+
+  private static float[] orEmpty(float @Nullable [] vector) {
+    return vector == null ? new float[0] : vector;
+  }
+
+  /** Off-heap bytes of all matrices; a tied head counts once. */
+  public long bytes() {
+    return matrices().stream().mapToLong(m -> m.segment().byteSize()).sum();
   }
 
   @Override

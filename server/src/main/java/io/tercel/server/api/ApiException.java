@@ -3,10 +3,11 @@ package io.tercel.server.api;
 import io.tercel.server.api.wire.ErrorBody;
 import io.tercel.server.engine.InvalidRequestException;
 import io.tercel.server.engine.OverloadedException;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** An answer that is an error: a status and the body that explains it. Carries no stack trace. */
-final class ApiException extends RuntimeException {
+public final class ApiException extends RuntimeException {
   private static final long serialVersionUID = 1;
   private static final String INVALID = "invalid_request_error";
 
@@ -31,30 +32,30 @@ final class ApiException extends RuntimeException {
   }
 
   /** A field with a wrong type or a value out of range. */
-  static ApiException invalid(String param, String message) {
+  public static ApiException invalid(String param, String message) {
     return new ApiException(400, message, INVALID, param, "invalid_value", null);
   }
 
   /** A field that is known, with a value that this server can't honour. */
-  static ApiException unsupported(String param, String message) {
+  public static ApiException unsupported(String param, String message) {
     return new ApiException(400, message, INVALID, param, "unsupported_value", null);
   }
 
-  static ApiException missing(String param) {
+  public static ApiException missing(String param) {
     return new ApiException(
         400, param + " is required", INVALID, param, "missing_required_parameter", null);
   }
 
-  static ApiException contextLength(String param, String message) {
+  public static ApiException contextLength(String param, String message) {
     return new ApiException(400, message, INVALID, param, "context_length_exceeded", null);
   }
 
   /** A request that isn't HTTP or JSON as it should be. */
-  static ApiException malformed(String message) {
+  public static ApiException malformed(String message) {
     return new ApiException(400, message, INVALID, null, "invalid_request", null);
   }
 
-  static ApiException unauthorized(boolean given) {
+  public static ApiException unauthorized(boolean given) {
     String message =
         given
             ? "Incorrect API key provided."
@@ -62,59 +63,59 @@ final class ApiException extends RuntimeException {
     return new ApiException(401, message, INVALID, null, "invalid_api_key", null);
   }
 
-  static ApiException modelNotFound(String model) {
+  public static ApiException modelNotFound(String model) {
     String message = "The model `" + model + "` does not exist.";
     return new ApiException(404, message, INVALID, "model", "model_not_found", null);
   }
 
-  static ApiException unknownRoute(String method, String path) {
+  public static ApiException unknownRoute(String method, String path) {
     String message = "Unknown route: " + method + " " + path;
     return new ApiException(404, message, INVALID, null, "unknown_url", null);
   }
 
-  static ApiException methodNotAllowed(String method, String path, String allow) {
+  public static ApiException methodNotAllowed(String method, String path, String allow) {
     String message = method + " is not allowed on " + path + ": use " + allow;
     return new ApiException(405, message, INVALID, null, "method_not_allowed", allow);
   }
 
-  static ApiException timeout(String message) {
+  public static ApiException timeout(String message) {
     return new ApiException(408, message, INVALID, null, "request_timeout", null);
   }
 
-  static ApiException tooLarge(long limit) {
+  public static ApiException tooLarge(long limit) {
     String message = "The request body is larger than the limit of " + limit + " bytes.";
     return new ApiException(413, message, INVALID, null, "request_too_large", null);
   }
 
-  static ApiException mediaType(String message) {
+  public static ApiException mediaType(String message) {
     return new ApiException(415, message, INVALID, null, "unsupported_media_type", null);
   }
 
   /** A head that breaks a limit or a rule of HTTP. */
-  static ApiException badHead(int status, String message) {
+  public static ApiException badHead(int status, String message) {
     return new ApiException(status, message, INVALID, null, "invalid_request", null);
   }
 
-  static ApiException tooManyRequests(String message) {
+  public static ApiException tooManyRequests(String message) {
     return new ApiException(429, message, "rate_limit_error", null, "rate_limit_exceeded", null);
   }
 
-  static ApiException unavailable(String message) {
+  public static ApiException unavailable(String message) {
     return new ApiException(503, message, "server_error", null, "service_unavailable", null);
   }
 
   /** What went wrong inside is for the log, not for the client. */
-  static ApiException internal() {
+  public static ApiException internal() {
     return failed("The server had an error while processing the request.");
   }
 
   /** A fault of ours that has a message for the client. */
-  static ApiException failed(String message) {
+  public static ApiException failed(String message) {
     return new ApiException(500, message, "server_error", null, "internal_error", null);
   }
 
   /** The engine's refusals and our own faults as the client shall see them. */
-  static ApiException of(Throwable failure) {
+  public static ApiException of(Throwable failure) {
     return switch (failure) {
       case ApiException e -> e;
       case InvalidRequestException e ->
@@ -129,11 +130,29 @@ final class ApiException extends RuntimeException {
     return message == null ? "The request can't be run." : message;
   }
 
-  int status() {
+  /** The same with its field by another name, in the message too. */
+  ApiException renamed(UnaryOperator<String> names) {
+    ErrorBody.Detail detail = body.error();
+    if (detail.param() == null) {
+      return this;
+    }
+    String param = names.apply(detail.param());
+    return new ApiException(
+        status,
+        detail.message().replace(detail.param(), param),
+        detail.type(),
+        param,
+        detail.code(),
+        allow);
+  }
+
+  /** Of HTTP. */
+  public int status() {
     return status;
   }
 
-  ErrorBody body() {
+  /** What HTTP answers. */
+  public ErrorBody body() {
     return body;
   }
 
@@ -143,7 +162,7 @@ final class ApiException extends RuntimeException {
   }
 
   /** Seconds after which trying again makes sense, or 0. */
-  int retryAfterSeconds() {
+  public int retryAfterSeconds() {
     return status == 429 || status == 503 ? RETRY_AFTER_SECONDS : 0;
   }
 }

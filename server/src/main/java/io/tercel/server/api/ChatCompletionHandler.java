@@ -1,7 +1,9 @@
 package io.tercel.server.api;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.api.wire.ChatCompletion;
 import io.tercel.server.api.wire.ChatMessage;
+import io.tercel.server.api.wire.ToolCall;
 import io.tercel.server.api.wire.Usage;
 import io.tercel.server.engine.EngineEvent.PromptScored;
 import java.util.ArrayList;
@@ -13,12 +15,15 @@ import org.jspecify.annotations.Nullable;
 final class ChatCompletionHandler implements Handler {
   private final HttpServerConfig config;
   private final ServedModel model;
+  private final JsonIntake intake;
   private final Sequencing sequencing;
   private final Logprobs logprobs;
 
-  ChatCompletionHandler(HttpServerConfig config, ServedModel model, ServerMetrics metrics) {
+  ChatCompletionHandler(
+      HttpServerConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
     this.config = config;
     this.model = model;
+    this.intake = intake;
     this.sequencing = new Sequencing(model, metrics);
     this.logprobs = new Logprobs(model.tokenizer());
   }
@@ -26,24 +31,36 @@ final class ChatCompletionHandler implements Handler {
   @Override
   public void handle(Exchange exchange) throws InterruptedException {
     long arrived = System.nanoTime();
-    ChatRequest request = ChatRequest.read(new RequestFields(exchange.readJson()), config, model);
+    answer(exchange, exchange.read(intake, this::read), arrived);
+  }
+
+  /** Answers on any wire. */
+  void answer(Call call, byte[] json) throws InterruptedException {
+    long arrived = System.nanoTime();
+    answer(call, intake.read(json, this::read), arrived);
+  }
+
+  private ChatRequest read(ObjectNode body) {
+    return ChatRequest.read(new RequestFields(body), config, model);
+  }
+
+  private void answer(Call call, ChatRequest request, long arrived) throws InterruptedException {
     CompletionId id = CompletionId.next("chatcmpl-", request.common().model(), config);
     GenerationReader reader =
         sequencing.submit(
-            exchange,
+            call,
             id.id(),
             request.prompt(),
             request.params(),
             request.common(),
-            model.markers(),
-            request.startsThinking(),
+            request.form(),
             arrived);
     if (request.common().stream()) {
-      new ChatStream(request, id, logprobs, exchange).send(reader);
+      new ChatStream(request, id, logprobs, call).send(reader);
     } else {
       Whole whole = new Whole(request);
       reader.readAll(whole);
-      exchange.json(200, whole.completion(id, usage(request, reader)));
+      call.json(200, whole.completion(id, usage(request, reader)));
     }
   }
 
@@ -104,13 +121,16 @@ final class ChatCompletionHandler implements Handler {
     private ChatCompletion.Choice choice(int index, GatheredChoice choice) {
       String thought = choice.reasoning();
       String text = choice.text();
+      List<ToolCall> calls = choice.toolCalls();
       int top = request.topLogprobs();
       return new ChatCompletion.Choice(
           index,
           ChatMessage.assistant(
-              // null says that the thought took all the tokens; "" that there was nothing to say
-              text.isEmpty() && !thought.isEmpty() ? null : text,
-              thought.isEmpty() ? null : thought),
+              // null says that calls or the thought took all the tokens; "" that there was nothing
+              // to say
+              text.isEmpty() && !(thought.isEmpty() && calls.isEmpty()) ? null : text,
+              thought.isEmpty() ? null : thought,
+              calls),
           top < 0 ? null : logprobs.chat(choice.tokens(), top),
           choice.end().finishReason(),
           choice.end().stopReason(),

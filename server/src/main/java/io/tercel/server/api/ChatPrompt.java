@@ -23,7 +23,7 @@ final class ChatPrompt {
    */
   static String render(RequestFields fields, @Nullable ChatTemplate template) {
     List<Map<String, @Nullable Object>> messages = MessageReader.messages(fields);
-    List<Map<String, @Nullable Object>> tools = MessageReader.tools(fields);
+    List<Map<String, @Nullable Object>> tools = MessageReader.offeredTools(fields);
     boolean generation = fields.bool("add_generation_prompt", true);
     boolean continues = fields.bool("continue_final_message", false);
     if (continues && generation) {

@@ -7,16 +7,12 @@ import java.util.List;
 /**
  * A request of /v1/chat/completions, ready to be submitted.
  *
- * @param startsThinking whether the rendered prompt leaves the thought open
+ * @param form what the answer is taken apart into
  * @param topLogprobs likeliest tokens to report, or -1 for no log-probs at all
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record ChatRequest(
-    CommonFields common,
-    int[] prompt,
-    boolean startsThinking,
-    int topLogprobs,
-    SamplingParams params) {
+    CommonFields common, int[] prompt, AnswerForm form, int topLogprobs, SamplingParams params) {
   private static final List<String> LIMITS = List.of("max_completion_tokens", "max_tokens");
 
   /**
@@ -57,9 +53,16 @@ record ChatRequest(
     return new ChatRequest(
         common,
         prompt,
-        startsThinking,
+        new AnswerForm(markers, startsThinking, maxToolCalls(fields)),
         topLogprobs,
         constraint.addTo(watched, text, startsThinking));
+  }
+
+  /** How many tool calls there may be: none without tools, one where they may not be parallel. */
+  private static int maxToolCalls(RequestFields fields) {
+    boolean parallel = fields.bool("parallel_tool_calls", true);
+    boolean some = !MessageReader.offeredTools(fields).isEmpty();
+    return some ? parallel ? Integer.MAX_VALUE : 1 : 0;
   }
 
   private static int topLogprobs(RequestFields fields) {

@@ -2,7 +2,9 @@ package io.tercel.server.api;
 
 import io.tercel.server.api.wire.ChatCompletionChunk;
 import io.tercel.server.api.wire.ChatDelta;
+import io.tercel.server.api.wire.ToolCall;
 import io.tercel.server.api.wire.UsageSlot;
+import io.tercel.server.text.ToolCallParser.CallDelta;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -11,16 +13,16 @@ final class ChatStream implements GenerationReader.Sink {
   private final ChatRequest request;
   private final CompletionId id;
   private final Logprobs logprobs;
-  private final SseWriter sse;
+  private final EventStream sse;
   private final boolean[] begun;
   private boolean promptIdsSent;
 
   /** Begins the stream: from here on errors are events. */
-  ChatStream(ChatRequest request, CompletionId id, Logprobs logprobs, Exchange exchange) {
+  ChatStream(ChatRequest request, CompletionId id, Logprobs logprobs, Call call) {
     this.request = request;
     this.id = id;
     this.logprobs = logprobs;
-    this.sse = exchange.stream();
+    this.sse = call.stream();
     this.begun = new boolean[request.params().n()];
   }
 
@@ -39,9 +41,10 @@ final class ChatStream implements GenerationReader.Sink {
   @Override
   public void delta(ChoiceDelta delta) {
     begin(delta.choice());
-    boolean says = !delta.text().isEmpty() || !delta.reasoning().isEmpty();
+    boolean says =
+        !delta.text().isEmpty() || !delta.reasoning().isEmpty() || !delta.calls().isEmpty();
     if (says || (delta.end() == null && !delta.tokens().isEmpty())) {
-      send(delta, ChatDelta.of(delta.text(), delta.reasoning()), null);
+      send(delta, ChatDelta.of(delta.text(), delta.reasoning(), toolCalls(delta)), null);
     }
     if (delta.end() != null) {
       // the last chunk says nothing, but scores that no text went with still have to go
@@ -56,8 +59,22 @@ final class ChatStream implements GenerationReader.Sink {
     }
   }
 
+  private static List<ToolCall> toolCalls(ChoiceDelta delta) {
+    return delta.calls().stream().map(ChatStream::toolCall).toList();
+  }
+
+  private static ToolCall toolCall(CallDelta call) {
+    return call.name() == null
+        ? new ToolCall(call.index(), null, null, new ToolCall.Function(null, call.arguments()))
+        : new ToolCall(
+            call.index(),
+            CompletionId.toolCall(),
+            "function",
+            new ToolCall.Function(call.name(), call.arguments()));
+  }
+
   private static ChoiceDelta withoutTokens(ChoiceDelta delta) {
-    return new ChoiceDelta(delta.choice(), "", "", List.of(), delta.end());
+    return new ChoiceDelta(delta.choice(), "", "", List.of(), List.of(), delta.end());
   }
 
   private void send(ChoiceDelta delta, ChatDelta content, @Nullable ChoiceEnd end) {

@@ -42,7 +42,7 @@ final class ChoiceClock {
   void finished(String reason, int tokens) {
     if (!ended) {
       ended = true;
-      metrics.finished(reason, tokens, System.nanoTime() - arrived, last - first);
+      metrics.finished(reason, tokens, System.nanoTime() - arrived, last - started, last - first);
     }
   }
 }

@@ -5,8 +5,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * How a choice ended.
  *
- * @param finishReason stop or length
+ * @param finishReason stop, length, tool_calls or abort
  * @param stopReason the stop string, or the id among the request's stop_token_ids, or "repetition"
  *     where the answer went round in circles; else null
  */
-record ChoiceEnd(String finishReason, @Nullable Object stopReason) {}
+public record ChoiceEnd(String finishReason, @Nullable Object stopReason) {}

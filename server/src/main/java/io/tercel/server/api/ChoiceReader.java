@@ -4,6 +4,7 @@ import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.EngineEvent.Finished;
 import io.tercel.server.text.OutputText;
+import io.tercel.server.text.ToolCallParser;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 final class ChoiceReader {
   private final int choice;
   private final OutputText output;
+  private final @Nullable ToolCallParser toolCalls;
   private final EndTokens endTokens;
   private List<TokenResult> pending = new ArrayList<>();
   private int numTokens;
@@ -36,9 +38,11 @@ final class ChoiceReader {
     }
   }
 
-  ChoiceReader(int choice, OutputText output, EndTokens endTokens) {
+  ChoiceReader(
+      int choice, OutputText output, @Nullable ToolCallParser toolCalls, EndTokens endTokens) {
     this.choice = choice;
     this.output = output;
+    this.toolCalls = toolCalls;
     this.endTokens = endTokens;
   }
 
@@ -56,46 +60,68 @@ final class ChoiceReader {
       return null; // its end follows at once
     }
     OutputText.Delta delta = output.accept(token.tokenId());
+    ToolCallParser.Delta answer = answer(delta.answer(), delta.stop() != null);
     if (delta.stop() != null) {
-      end = new ChoiceEnd("stop", delta.stop());
+      end = end("stop", delta.stop());
+    } else if (toolCalls != null && toolCalls.full()) {
+      end = end("stop", null); // more than the calls was not asked for
     }
-    return delta.isEmpty() ? null : delta(delta);
+    boolean silent =
+        delta.reasoning().isEmpty() && answer.text().isEmpty() && answer.calls().isEmpty();
+    return silent && end == null ? null : delta(delta.reasoning(), answer);
   }
 
-  /**
-   * Takes the engine's end; null if a stop string came before it.
-   *
-   * @throws ApiException if the choice was ended by neither the model nor the client
-   */
+  /** Takes the engine's end; null if a stop string came before it. */
   @Nullable ChoiceDelta finished(Finished event) {
     if (end != null) {
       return null;
     }
-    if (event.reason() == FinishReason.ABORT) {
-      throw ApiException.unavailable("The server is shutting down.");
-    }
     OutputText.Delta rest = output.finish();
+    ToolCallParser.Delta answer = answer(rest.answer(), true);
     if (rest.stop() != null) {
-      end = new ChoiceEnd("stop", rest.stop());
+      end = end("stop", rest.stop());
+    } else if (event.reason() == FinishReason.ABORT) { // by whoever runs the server
+      end = end("abort", null);
     } else if (event.reason() == FinishReason.STOP) {
-      end = new ChoiceEnd("stop", endTokens.reason(event.stopTokenId()));
+      end = end("stop", endTokens.reason(event.stopTokenId()));
     } else if (event.reason() == FinishReason.REPETITION) {
-      end = new ChoiceEnd("stop", "repetition");
+      end = end("stop", "repetition");
     } else {
-      end = new ChoiceEnd("length", null);
+      end = end("length", null);
     }
-    return delta(rest);
+    return delta(rest.reasoning(), answer);
   }
 
-  private ChoiceDelta delta(OutputText.Delta text) {
+  private ToolCallParser.Delta answer(String text, boolean last) {
+    if (toolCalls == null) {
+      return new ToolCallParser.Delta(text, List.of());
+    }
+    ToolCallParser.Delta delta = toolCalls.accept(text);
+    return last
+        ? new ToolCallParser.Delta(delta.text() + toolCalls.finish(), delta.calls())
+        : delta;
+  }
+
+  private ChoiceEnd end(String finishReason, @Nullable Object stopReason) {
+    boolean called = toolCalls != null && toolCalls.numCalls() > 0;
+    return new ChoiceEnd(
+        called && finishReason.equals("stop") ? "tool_calls" : finishReason, stopReason);
+  }
+
+  private ChoiceDelta delta(String reasoning, ToolCallParser.Delta answer) {
     List<TokenResult> tokens = pending;
     pending = new ArrayList<>();
-    return new ChoiceDelta(choice, text.reasoning(), text.answer(), tokens, end);
+    return new ChoiceDelta(choice, reasoning, answer.text(), answer.calls(), tokens, end);
   }
 
   /** Tokens so far, those of the stop included. */
   int numTokens() {
     return numTokens;
+  }
+
+  /** Whether the thought is open. */
+  boolean thinking() {
+    return output.thinking();
   }
 
   int reasoningTokens() {

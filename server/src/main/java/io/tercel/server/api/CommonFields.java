@@ -50,7 +50,8 @@ record CommonFields(
         fields.integer("priority", 0, Integer.MIN_VALUE, Integer.MAX_VALUE));
   }
 
-  private static String model(RequestFields fields, HttpServerConfig config) {
+  /** The model that a request names, which must be the served one. */
+  static String model(RequestFields fields, HttpServerConfig config) {
     String model = fields.string("model");
     if (model == null) {
       return config.modelNames().getFirst(); // one model is served, so it's clear which is meant

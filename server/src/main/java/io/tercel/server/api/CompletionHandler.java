@@ -13,12 +13,15 @@ import org.jspecify.annotations.Nullable;
 final class CompletionHandler implements Handler {
   private final HttpServerConfig config;
   private final ServedModel model;
+  private final JsonIntake intake;
   private final Sequencing sequencing;
   private final Logprobs logprobs;
 
-  CompletionHandler(HttpServerConfig config, ServedModel model, ServerMetrics metrics) {
+  CompletionHandler(
+      HttpServerConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
     this.config = config;
     this.model = model;
+    this.intake = intake;
     this.sequencing = new Sequencing(model, metrics);
     this.logprobs = new Logprobs(model.tokenizer());
   }
@@ -27,7 +30,8 @@ final class CompletionHandler implements Handler {
   public void handle(Exchange exchange) throws InterruptedException {
     long arrived = System.nanoTime();
     CompletionRequest request =
-        CompletionRequest.read(new RequestFields(exchange.readJson()), config, model);
+        exchange.read(
+            intake, body -> CompletionRequest.read(new RequestFields(body), config, model));
     CompletionId id = CompletionId.next("cmpl-", request.common().model(), config);
     GenerationGroup group = submit(exchange, request, id, arrived);
     if (request.common().stream()) {
@@ -50,8 +54,7 @@ final class CompletionHandler implements Handler {
                 prompt.ids(),
                 prompt.params(),
                 request.common(),
-                null,
-                false,
+                AnswerForm.PLAIN,
                 arrived));
       }
     } catch (RuntimeException e) {

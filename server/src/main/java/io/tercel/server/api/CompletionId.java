@@ -7,11 +7,21 @@ import java.util.UUID;
  *
  * @param created in seconds since 1970
  */
-record CompletionId(String id, long created, String model, String fingerprint) {
+public record CompletionId(String id, long created, String model, String fingerprint) {
+
+  /** For a client that names its request itself. */
+  static CompletionId of(String id, String model, HttpServerConfig config) {
+    return new CompletionId(
+        id, System.currentTimeMillis() / 1000, model, config.systemFingerprint().get());
+  }
+
+  /** An id for a tool call. */
+  static String toolCall() {
+    return "call_" + UUID.randomUUID().toString().replace("-", "");
+  }
 
   static CompletionId next(String prefix, String model, HttpServerConfig config) {
     String id = prefix + UUID.randomUUID().toString().replace("-", "");
-    return new CompletionId(
-        id, System.currentTimeMillis() / 1000, model, config.systemFingerprint());
+    return of(id, model, config);
   }
 }

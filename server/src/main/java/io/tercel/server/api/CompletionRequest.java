@@ -62,7 +62,7 @@ record CompletionRequest(
   }
 
   /** Takes the field {@code prompt} apart: a text, texts, ids, or lists of ids. */
-  private record PromptReader(RequestFields fields, ServedModel model) {
+  record PromptReader(RequestFields fields, ServedModel model) {
 
     /** One node a prompt: a text or a list of ids. */
     List<JsonNode> split(int maxPrompts) {

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,7 +36,7 @@ import org.slf4j.LoggerFactory;
  * has closed, is gone: its callbacks run (on the event loop, so they must not block) and writing
  * throws {@link ClientGoneException}.
  */
-final class Exchange {
+final class Exchange implements Call {
   private static final Logger log = LoggerFactory.getLogger(Exchange.class);
 
   private final Channel channel;
@@ -70,13 +71,21 @@ final class Exchange {
     return channel;
   }
 
-  /** Reads the body, once; its bytes are forgotten then. */
-  ObjectNode readJson() {
-    return Json.parseObject(body.take());
+  /**
+   * Makes a request of the body, once; its bytes are forgotten then.
+   *
+   * @throws ApiException if it isn't one JSON object, or by the reader
+   */
+  <T> T read(JsonIntake intake, Function<ObjectNode, T> reader) throws InterruptedException {
+    try {
+      return intake.read(body.take(), reader);
+    } finally {
+      body.release();
+    }
   }
 
-  /** Answers with a JSON value. */
-  void json(int status, Object value) {
+  @Override
+  public void json(int status, Object value) {
     ByteBuf buffer = Json.encode(alloc(), value);
     answer(response(status, buffer, "application/json"), buffer);
   }
@@ -116,7 +125,8 @@ final class Exchange {
   }
 
   /** Begins an answer of server-sent events. */
-  SseWriter stream() {
+  @Override
+  public SseWriter stream() {
     HttpResponse response =
         new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(200));
     commonHeaders(response, "text/event-stream; charset=utf-8");
@@ -150,8 +160,8 @@ final class Exchange {
     channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
   }
 
-  /** Runs the callback as soon as the client is gone, at once if it is. */
-  void whenGone(Runnable callback) {
+  @Override
+  public void whenGone(Runnable callback) {
     lock.lock();
     try {
       if (!gone) {
@@ -164,7 +174,8 @@ final class Exchange {
     callback.run();
   }
 
-  boolean gone() {
+  @Override
+  public boolean gone() {
     return gone;
   }
 

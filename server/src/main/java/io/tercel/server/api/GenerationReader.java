@@ -22,7 +22,7 @@ final class GenerationReader {
   private final List<ChoiceReader> choices;
   private final ChoiceClock[] clocks;
   private final ServerMetrics metrics;
-  private final Exchange exchange;
+  private final Call call;
   private int cachedTokens;
 
   /** Gets what the reader reads. */
@@ -30,6 +30,13 @@ final class GenerationReader {
 
     /** The prompt's scores, before any delta, where they were asked for. */
     default void promptScored(PromptScored scores) {}
+
+    /**
+     * A token as it was drawn, before the delta that it goes with.
+     *
+     * @param thinking whether it belongs to the thought, as the markers around that do
+     */
+    default void token(Token token, boolean thinking) {}
 
     void delta(ChoiceDelta delta);
   }
@@ -43,12 +50,12 @@ final class GenerationReader {
       Generation generation,
       List<ChoiceReader> choices,
       ServerMetrics metrics,
-      Exchange exchange,
+      Call call,
       long arrived) {
     this.generation = generation;
     this.choices = choices;
     this.metrics = metrics;
-    this.exchange = exchange;
+    this.call = call;
     this.clocks = new ChoiceClock[choices.size()];
     for (int i = 0; i < clocks.length; i++) {
       clocks[i] = new ChoiceClock(metrics, arrived);
@@ -66,7 +73,7 @@ final class GenerationReader {
     try {
       for (int open = choices.size(); open > 0; ) {
         EngineEvent event = generation.take();
-        if (exchange.gone()) {
+        if (call.gone()) {
           throw new ClientGoneException("the client closed");
         }
         switch (event) {
@@ -112,7 +119,9 @@ final class GenerationReader {
       return;
     }
     clocks[token.choice()].token();
+    boolean wasThinking = choice.thinking();
     ChoiceDelta delta = choice.token(token.result());
+    sink.token(token, wasThinking || choice.thinking());
     if (delta == null) {
       return;
     }

@@ -32,7 +32,7 @@ public final class HttpServer implements AutoCloseable {
   private static final int LOOPS = Math.min(4, Runtime.getRuntime().availableProcessors());
 
   private final HttpServerConfig config;
-  private final ServedModel model;
+  private final InferenceApi api;
   private final ServerContext context;
   private final ConnectionInitializer connections;
   private final EventLoopGroup loops =
@@ -40,15 +40,18 @@ public final class HttpServer implements AutoCloseable {
   private @Nullable Channel listener;
 
   public HttpServer(HttpServerConfig config, ServedModel model) {
-    this.config = config;
-    this.model = model;
-    ServerMetrics metrics = new ServerMetrics(config.modelNames().getFirst(), model.engine());
+    this(new InferenceApi(config, model));
+  }
+
+  /** Shares its model with other wires. */
+  public HttpServer(InferenceApi api) {
+    this.config = api.config();
+    this.api = api;
     Router router = new Router();
-    ApiKey key = config.apiKey() == null ? null : new ApiKey(config.apiKey());
-    RequestGate gate = new RequestGate(router, key, config.limits().maxBodyBytes());
+    RequestGate gate = new RequestGate(router, api.key(), config.limits().maxBodyBytes());
     this.context = new ServerContext(gate, config.limits());
     this.connections = new ConnectionInitializer(context);
-    new Routes(config, model, metrics, this::ready).addTo(router);
+    new Routes(api, this::ready).addTo(router);
   }
 
   /**
@@ -103,7 +106,7 @@ public final class HttpServer implements AutoCloseable {
 
   /** Whether requests for tokens are admitted. */
   public boolean ready() {
-    return listener != null && !context.draining() && model.engine().ready();
+    return listener != null && !context.draining() && api.ready();
   }
 
   /**
@@ -114,7 +117,7 @@ public final class HttpServer implements AutoCloseable {
    */
   public boolean drain() throws InterruptedException {
     context.drain();
-    model.engine().drain();
+    api.drain();
     return context.awaitIdle(config.drainTimeout());
   }
 

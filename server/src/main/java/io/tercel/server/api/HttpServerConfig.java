@@ -2,6 +2,7 @@ package io.tercel.server.api;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param modelNames names that clients may ask for; the first is the one that answers carry
  * @param drainTimeout how long running requests may go on after {@link HttpServer#drain}
  * @param version of Tercel, for /version
- * @param systemFingerprint names the weights and the kernels; in every completion
+ * @param systemFingerprint names the weights' version and the kernels; asked for each answer
  */
 public record HttpServerConfig(
     String host,
@@ -23,7 +24,7 @@ public record HttpServerConfig(
     HttpLimits limits,
     Duration drainTimeout,
     String version,
-    String systemFingerprint) {
+    Supplier<String> systemFingerprint) {
 
   public HttpServerConfig {
     modelNames = List.copyOf(modelNames);

@@ -26,7 +26,7 @@ final class Json {
   private static final byte[] NOTHING = {};
 
   /** A tree takes far more memory than its text, so tokens are bounded besides bytes. */
-  private static final long MAX_TOKENS = 4_000_000;
+  private static final long MAX_TOKENS = 1_000_000;
 
   static final ObjectMapper MAPPER =
       JsonMapper.builder(
@@ -110,6 +110,14 @@ final class Json {
     } catch (IOException | RuntimeException e) {
       buffer.release();
       throw e instanceof RuntimeException r ? r : new IllegalStateException("not JSON", e);
+    }
+  }
+
+  static byte[] bytes(Object value) {
+    try {
+      return MAPPER.writeValueAsBytes(value);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("not JSON", e);
     }
   }
 

@@ -57,6 +57,14 @@ final class MessageReader {
     return tools;
   }
 
+  /** The tools that the model may call: none where {@code tool_choice} is none. */
+  static List<Map<String, @Nullable Object>> offeredTools(RequestFields request) {
+    List<Map<String, @Nullable Object>> tools = tools(request);
+    JsonNode choice = request.get("tool_choice");
+    boolean none = choice != null && choice.asText().equals("none");
+    return none ? List.of() : tools;
+  }
+
   /** A JSON object as templates see it. */
   static Map<String, @Nullable Object> toMap(JsonNode object) {
     return Json.MAPPER.convertValue(object, MAP);

@@ -30,10 +30,10 @@ final class RequestBody {
     return true;
   }
 
-  /** The whole body; forgets it and gives its budget back. */
+  /** The whole body, which still counts until it is released. */
   byte[] take() {
     byte[] all = bytes.toByteArray();
-    release();
+    bytes = new ByteArrayOutputStream(0);
     return all;
   }
 

@@ -8,20 +8,28 @@ final class Routes {
   private final HttpServerConfig config;
   private final ServedModel model;
   private final ServerMetrics metrics;
+  private final JsonIntake intake;
   private final BooleanSupplier ready;
 
-  Routes(HttpServerConfig config, ServedModel model, ServerMetrics metrics, BooleanSupplier ready) {
-    this.config = config;
-    this.model = model;
-    this.metrics = metrics;
+  Routes(InferenceApi api, BooleanSupplier ready) {
+    this.config = api.config();
+    this.model = api.model();
+    this.metrics = api.metrics();
+    this.intake = api.intake();
     this.ready = ready;
   }
 
   void addTo(Router router) {
     ModelsHandler models = new ModelsHandler(config, model);
+    TokenizeHandler tokens = new TokenizeHandler(config, model, intake);
     router
-        .post("/v1/chat/completions", admitted(new ChatCompletionHandler(config, model, metrics)))
-        .post("/v1/completions", admitted(new CompletionHandler(config, model, metrics)))
+        .post(
+            "/v1/chat/completions",
+            admitted(new ChatCompletionHandler(config, model, metrics, intake)))
+        .post("/v1/completions", admitted(new CompletionHandler(config, model, metrics, intake)))
+        .post("/v1/responses", admitted(new ResponsesHandler(config, model, metrics, intake)))
+        .post("/tokenize", tokens::tokenize)
+        .post("/detokenize", tokens::detokenize)
         .get("/v1/models", models::list)
         .getBelow("/v1/models/", models::one)
         .openGet("/health", exchange -> exchange.text(200, "text/plain; charset=utf-8", ""))

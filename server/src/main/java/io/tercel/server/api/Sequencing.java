@@ -4,14 +4,10 @@ import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.text.OutputText;
-import io.tercel.server.text.ReasoningParser;
-import io.tercel.server.text.ReasoningParser.Markers;
 import io.tercel.server.text.StopMatcher;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /** Submits prompts to the engine and reads what comes back; both completion routes use it. */
 final class Sequencing {
@@ -26,24 +22,22 @@ final class Sequencing {
   /**
    * Submits a prompt; from then on the client's leaving cancels it.
    *
-   * @param markers where a thought is to be split off, else null
-   * @param startsThinking whether the prompt leaves the thought open
+   * @param form what the outputs are taken apart into
    * @param arrived when the request came, by {@link System#nanoTime}
    */
   @SuppressWarnings("TooManyParameters")
   GenerationReader submit(
-      Exchange exchange,
+      Call call,
       String id,
       int[] prompt,
       SamplingParams params,
       CommonFields common,
-      @Nullable Markers markers,
-      boolean startsThinking,
+      AnswerForm form,
       long arrived) {
     Generation generation =
         model.engine().submit(new GenerationRequest(id, prompt, params, common.priority()));
-    exchange.whenGone(generation::cancel);
-    metrics.prompt(prompt.length);
+    call.whenGone(generation::cancel);
+    metrics.prompt(prompt.length, params);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(
             params.ignoreEos() ? Set.of() : model.eosTokenIds(),
@@ -54,13 +48,11 @@ final class Sequencing {
       OutputText output =
           new OutputText(
               model.tokenizer().detokenizer(common.skipSpecialTokens()),
-              markers == null
-                  ? Optional.empty()
-                  : Optional.of(new ReasoningParser(markers, startsThinking)),
+              form.reasoning(),
               new StopMatcher(common.stops(), common.includeStop()),
               params.minTokens());
-      choices.add(new ChoiceReader(i, output, endTokens));
+      choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
     }
-    return new GenerationReader(generation, choices, metrics, exchange, arrived);
+    return new GenerationReader(generation, choices, metrics, call, arrived);
   }
 }

@@ -6,6 +6,7 @@ import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.ReasoningParser.Markers;
 import io.tercel.server.text.Tokenizer;
 import java.time.Instant;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxModelLen prompt and output tokens together
  * @param reasoning bounds of a thought where the request has none
  * @param created when it was loaded
+ * @param offHeapBytes what it holds outside the heap, by region
  * @param forms makes automata for answers that must have a form
  */
 public record ServedModel(
@@ -30,10 +32,12 @@ public record ServedModel(
     int maxModelLen,
     ReasoningDefaults reasoning,
     Instant created,
+    Map<String, Long> offHeapBytes,
     FormCompiler forms) {
 
   public ServedModel {
     eosTokenIds = Set.copyOf(eosTokenIds);
+    offHeapBytes = Map.copyOf(offHeapBytes);
   }
 
   /** With a compiler of its own. */
@@ -46,7 +50,8 @@ public record ServedModel(
       @Nullable Markers markers,
       int maxModelLen,
       ReasoningDefaults reasoning,
-      Instant created) {
+      Instant created,
+      Map<String, Long> offHeapBytes) {
     this(
         tokenizer,
         chatTemplate,
@@ -57,6 +62,7 @@ public record ServedModel(
         maxModelLen,
         reasoning,
         created,
+        offHeapBytes,
         new FormCompiler(tokenizer, eosTokenIds, markers));
   }
 }

@@ -4,11 +4,18 @@ import io.prometheus.client.Collector;
 import io.prometheus.client.CollectorRegistry;
 import io.prometheus.client.Counter;
 import io.prometheus.client.CounterMetricFamily;
+import io.prometheus.client.Gauge;
 import io.prometheus.client.GaugeMetricFamily;
 import io.prometheus.client.Histogram;
 import io.prometheus.client.exporter.common.TextFormat;
+import io.prometheus.client.hotspot.BufferPoolsExports;
+import io.prometheus.client.hotspot.GarbageCollectorExports;
+import io.prometheus.client.hotspot.MemoryPoolsExports;
+import io.prometheus.client.hotspot.StandardExports;
+import io.prometheus.client.hotspot.ThreadExports;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineStats;
+import io.tercel.server.engine.SamplingParams;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
@@ -31,6 +38,7 @@ final class ServerMetrics {
   private static final double[] REQUEST = {
     .3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680
   };
+  private static final double[] CHOICES = {1, 2, 5, 10, 20};
   private static final double[] TOKENS = {
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000
   };
@@ -44,12 +52,26 @@ final class ServerMetrics {
   private final Histogram.Child queue;
   private final Histogram.Child prefill;
   private final Histogram.Child decode;
+  private final Histogram.Child inference;
+  private final Histogram.Child meanToken;
+  private final Histogram.Child choices;
+  private final Histogram.Child maxTokens;
   private final Histogram.Child promptTokens;
   private final Histogram.Child generationTokens;
 
-  ServerMetrics(String model, Engine engine) {
-    this.model = model;
-    new EngineCollector(engine).register(registry);
+  ServerMetrics(String name, ServedModel served) {
+    this.model = name;
+    new EngineCollector(served.engine()).register(registry);
+    Gauge regions =
+        Gauge.build("tercel_off_heap_bytes", "Memory outside the heap, by region.")
+            .labelNames("model_name", "region")
+            .register(registry);
+    served.offHeapBytes().forEach((region, bytes) -> regions.labels(name, region).set(bytes));
+    new StandardExports().register(registry); // the process: resident bytes, CPU, open files
+    new MemoryPoolsExports().register(registry);
+    new BufferPoolsExports().register(registry);
+    new GarbageCollectorExports().register(registry);
+    new ThreadExports().register(registry);
     success =
         Counter.build("vllm:request_success", "Choices that ended, by how.")
             .labelNames("model_name", "finished_reason")
@@ -63,6 +85,14 @@ final class ServerMetrics {
     queue = histogram("request_queue_time_seconds", "Time in the queue.", REQUEST);
     prefill = histogram("request_prefill_time_seconds", "Queue to first token.", REQUEST);
     decode = histogram("request_decode_time_seconds", "First to last token.", REQUEST);
+    inference = histogram("request_inference_time_seconds", "Queue to last token.", REQUEST);
+    meanToken =
+        histogram(
+            "request_time_per_output_token_seconds",
+            "Mean time per token of a choice, after its first.",
+            BETWEEN_TOKENS);
+    choices = histogram("request_params_n", "Choices that requests ask for.", CHOICES);
+    maxTokens = histogram("request_params_max_tokens", "Tokens that requests allow.", TOKENS);
     promptTokens = histogram("request_prompt_tokens", "Prompt tokens of a request.", TOKENS);
     generationTokens = histogram("request_generation_tokens", "Tokens of a choice.", TOKENS);
   }
@@ -98,22 +128,30 @@ final class ServerMetrics {
   /**
    * A choice ended.
    *
-   * @param reason stop, length, abort or error
+   * @param reason stop, length, tool_calls, abort or error
    * @param nanos since the request came
+   * @param inferenceNanos from the queue's end to its last token
    * @param decodeNanos from its first token to its last
    */
-  void finished(String reason, int tokens, long nanos, long decodeNanos) {
-    success.labels(model, reason).inc();
+  void finished(String reason, int tokens, long nanos, long inferenceNanos, long decodeNanos) {
+    // to an engine, and so to vLLM's dashboards, a call is a stop like any other
+    success.labels(model, reason.equals("tool_calls") ? "stop" : reason).inc();
     wholeRequest.observe(seconds(nanos));
     if (tokens > 0) {
+      inference.observe(seconds(inferenceNanos));
       decode.observe(seconds(decodeNanos));
+      if (tokens > 1) {
+        meanToken.observe(seconds(decodeNanos) / (tokens - 1));
+      }
       generationTokens.observe(tokens);
     }
   }
 
   /** A prompt was submitted. */
-  void prompt(int tokens) {
+  void prompt(int tokens, SamplingParams params) {
     promptTokens.observe(tokens);
+    choices.observe(params.n());
+    maxTokens.observe(params.maxTokens());
   }
 
   /** All of it in Prometheus' text format. */
@@ -151,11 +189,13 @@ final class ServerMetrics {
               "kv_cache_usage_perc",
               "Share of the KV cache in use; 1 is all of it.",
               stats.totalBlocks() == 0 ? 0 : used / stats.totalBlocks()),
-          counter("prompt_tokens", "Prompt tokens computed.", stats.promptTokens()),
+          counter("prompt_tokens", "Tokens of prompts, computed or found.", stats.promptTokens()),
           counter("generation_tokens", "Tokens generated.", stats.generationTokens()),
           counter("prefix_cache_queries", "Tokens looked up.", stats.prefixQueries()),
           counter("prefix_cache_hits", "Tokens found.", stats.prefixHits()),
-          counter("num_preemptions", "Sequences set back for want of room.", stats.preemptions()));
+          counter("num_preemptions", "Sequences set back for want of room.", stats.preemptions()),
+          new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
+              .addMetric(List.of(model), stats.weightVersion()));
     }
 
     private GaugeMetricFamily gauge(String name, String help, double value) {

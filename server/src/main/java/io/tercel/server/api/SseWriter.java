@@ -13,7 +13,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * the end. Silence is broken by comments, from the event loop, so that proxies and clients know the
  * request still waits. Several threads may write.
  */
-final class SseWriter {
+final class SseWriter implements EventStream {
   private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] END = "\n\n".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.US_ASCII);
@@ -36,27 +36,43 @@ final class SseWriter {
     exchange.whenGone(this::stopTimer);
   }
 
-  /** Sends one event. */
-  void event(Object json) {
+  @Override
+  public void event(Object json) {
+    write(encode(DATA, json));
+  }
+
+  private void write(ByteBuf event) {
     lock.lock();
     try {
-      if (!ended) {
-        exchange.write(encode(json));
-        lastWrite = System.nanoTime();
+      if (ended) {
+        event.release();
+        return;
       }
+      exchange.write(event);
+      lastWrite = System.nanoTime();
     } finally {
       lock.unlock();
     }
   }
 
-  /** Ends the stream as it should end. */
-  void done() {
+  /** Sends one event that has a name besides, as OpenAI's Responses have. */
+  void event(String name, Object json) {
+    write(encode(("event: " + name + "\ndata: ").getBytes(StandardCharsets.US_ASCII), json));
+  }
+
+  /** Ends the stream without a word. */
+  void end() {
+    end(Unpooled.EMPTY_BUFFER);
+  }
+
+  @Override
+  public void done() {
     end(Unpooled.wrappedBuffer(DONE));
   }
 
-  /** Ends the stream with an error, after which there is nothing. */
-  void fail(ApiException e) {
-    end(encode(e.body()));
+  @Override
+  public void fail(ApiException e) {
+    end(encode(DATA, e.body()));
   }
 
   private void end(ByteBuf last) {
@@ -87,7 +103,7 @@ final class SseWriter {
     }
   }
 
-  private ByteBuf encode(Object json) {
-    return Json.encode(exchange.alloc(), DATA, json, END);
+  private ByteBuf encode(byte[] prefix, Object json) {
+    return Json.encode(exchange.alloc(), prefix, json, END);
   }
 }

@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -81,7 +82,7 @@ final class RunningModel implements AutoCloseable {
       weights = WeightLoader.load(checkpoint, plan.available(), progress);
       Backend backend = Backends.open(weights, plan, options);
       Engine engine = new Engine(backend, engineConfig(plan, options));
-      ServedModel served = served(checkpoint, tokenizer, template, engine, options);
+      ServedModel served = served(checkpoint, plan, tokenizer, template, engine, options);
       return new RunningModel(plan, weights, tokenizer, engine, served, backend.name());
     } catch (Throwable t) {
       if (weights != null) {
@@ -107,6 +108,7 @@ final class RunningModel implements AutoCloseable {
 
   private static ServedModel served(
       Checkpoint checkpoint,
+      ServingPlan plan,
       Tokenizer tokenizer,
       @Nullable ChatTemplate template,
       Engine engine,
@@ -121,7 +123,8 @@ final class RunningModel implements AutoCloseable {
         Markers.think(tokenizer),
         engine.maxModelLen(),
         new ReasoningDefaults(options.engine.reasoningBudget, options.engine.loopBreaker),
-        Instant.now());
+        Instant.now(),
+        Map.of("weights", plan.weights().offHeapBytes(), "kv", plan.kvBytes()));
   }
 
   private static Tokenizer tokenizer(Path directory) {
@@ -159,6 +162,10 @@ final class RunningModel implements AutoCloseable {
 
   Engine engine() {
     return engine;
+  }
+
+  WeightStore weights() {
+    return weights;
   }
 
   String backendName() {

@@ -158,7 +158,12 @@ public final class ServeCommand implements Command {
         HttpLimits.DEFAULT,
         Duration.ofSeconds(drainSeconds),
         VERSION,
-        "tercel-" + VERSION + "-" + running.backendName() + "-w0");
+        () -> fingerprint(running));
+  }
+
+  private static String fingerprint(RunningModel running) {
+    return "tercel-%s-%s-w%d"
+        .formatted(VERSION, running.backendName(), running.weights().version());
   }
 
   /** What a model is called when nobody names it: its folder, or ORG/NAME in the hub's cache. */

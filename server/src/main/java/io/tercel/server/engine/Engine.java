@@ -13,6 +13,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,6 +44,7 @@ public final class Engine implements AutoCloseable {
   private final Thread loop;
 
   private volatile boolean draining;
+  private volatile boolean paused;
   private volatile boolean closed;
   private volatile boolean dead;
   private volatile boolean ended;
@@ -138,6 +140,45 @@ public final class Engine implements AutoCloseable {
     return result;
   }
 
+  /**
+   * Stops stepping until {@link #resume}. Requests are admitted and wait, running ones keep their
+   * blocks; cancelling, and ending those whose clients don't read, go on. Idempotent.
+   *
+   * @return done once no step is under way
+   */
+  public CompletableFuture<@Nullable Void> pause() {
+    paused = true;
+    return betweenSteps(StaleKv.DROP, () -> null);
+  }
+
+  /** Goes on after {@link #pause}. Idempotent. */
+  public void resume() {
+    paused = false;
+    wake();
+  }
+
+  public boolean paused() {
+    return paused;
+  }
+
+  /**
+   * Ends requests with what they have got so far; each of their choices gets its {@link
+   * EngineEvent.Finished} (ABORT).
+   *
+   * @param ids says by {@link GenerationRequest#id} which
+   * @return how many choices were ended
+   */
+  public CompletableFuture<Integer> abort(Predicate<String> ids) {
+    return betweenSteps(
+        StaleKv.DROP,
+        () -> {
+          List<Sequence> found =
+              scheduler.all().stream().filter(s -> ids.test(s.generation().id())).toList();
+          found.forEach(s -> stepper.finish(s, FinishReason.ABORT, -1));
+          return found.size();
+        });
+  }
+
   private <T extends @Nullable Object> void act(
       StaleKv stale, Callable<T> action, CompletableFuture<T> result) {
     try {
@@ -203,7 +244,7 @@ public final class Engine implements AutoCloseable {
         drainInbox();
         noticeWeights(StaleKv.DROP); // whoever changed them said nothing else
         endStalled();
-        List<Chunk> chunks = scheduler.schedule();
+        List<Chunk> chunks = paused ? List.of() : scheduler.schedule();
         publish();
         if (chunks.isEmpty()) {
           idle();
@@ -242,7 +283,8 @@ public final class Engine implements AutoCloseable {
       if (empty) {
         LockSupport.park(this);
       } else {
-        LockSupport.parkNanos(this, stallCheckNanos()); // all who are left don't read
+        // all who are left don't read, or the engine is paused
+        LockSupport.parkNanos(this, stallCheckNanos());
       }
     }
   }
@@ -334,7 +376,8 @@ public final class Engine implements AutoCloseable {
         stepper.finished(FinishReason.STOP),
         stepper.finished(FinishReason.LENGTH),
         stepper.finished(FinishReason.REPETITION),
-        stepper.finished(FinishReason.ABORT));
+        stepper.finished(FinishReason.ABORT),
+        weightVersion);
   }
 
   /** What clients ask through their generations. */

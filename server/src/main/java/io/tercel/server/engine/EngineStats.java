@@ -20,6 +20,7 @@ package io.tercel.server.engine;
  * @param lengthLimited choices finished by their length
  * @param repetitive choices ended because they repeated themselves
  * @param aborted choices cancelled or failed
+ * @param weightVersion of the weights that the next step computes with
  */
 public record EngineStats(
     int running,
@@ -37,7 +38,8 @@ public record EngineStats(
     long stopped,
     long lengthLimited,
     long repetitive,
-    long aborted) {
+    long aborted,
+    long weightVersion) {
 
   /** The same reading with so many more waiting. */
   EngineStats withMoreWaiting(int more) {
@@ -59,6 +61,7 @@ public record EngineStats(
             stopped,
             lengthLimited,
             repetitive,
-            aborted);
+            aborted,
+            weightVersion);
   }
 }

@@ -123,7 +123,6 @@ final class Stepper {
       Sequence s, int count, List<TokenResult> results, int from, long weightVersion) {
     int next = from;
     int computed = s.numComputedTokens();
-    promptTokens += Math.max(0, Math.min(computed + count, s.numPromptTokens()) - computed);
     List<TokenResult> scores = s.promptScores();
     if (scores != null) {
       int before = scores.size();
@@ -140,6 +139,9 @@ final class Stepper {
     boolean samples = computed + count == s.numTokens();
     scheduler.computed(s, count);
     if (samples) {
+      if (s.numGeneratedTokens() == 0) {
+        promptTokens += s.numPromptTokens(); // once a choice, found ones included, as in vLLM
+      }
       take(s, results.get(next++), weightVersion);
     }
     return next;

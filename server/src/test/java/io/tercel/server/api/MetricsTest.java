@@ -12,6 +12,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 class MetricsTest {
   private static final String LABEL = "{model_name=\"tercel/tiny\",";
 
+  private static int promptTokens(TestServer server) throws Exception {
+    String answer = server.chat("\"max_tokens\": 1").body();
+    return Json.MAPPER.readTree(answer).path("usage").path("prompt_tokens").intValue();
+  }
+
   @Test
   void namesAreThoseOfVllm() throws Exception {
     try (TestServer server = TestServer.start()) {
@@ -44,9 +49,21 @@ class MetricsTest {
               "vllm:prefix_cache_hits_total" + LABEL,
               "vllm:request_prompt_tokens_count" + LABEL + "} 2.0",
               "vllm:request_generation_tokens_sum" + LABEL + "} 35.0",
+              "vllm:request_inference_time_seconds_count" + LABEL + "} 3.0",
+              "vllm:request_time_per_output_token_seconds_count" + LABEL + "} 3.0",
+              "vllm:request_params_n_sum" + LABEL + "} 3.0",
+              "vllm:request_params_max_tokens_count" + LABEL + "} 2.0",
+              "tercel_weight_version" + LABEL + "} 1.0",
+              "tercel_off_heap_bytes" + LABEL + "region=\"weights\",} 1000.0",
+              "process_resident_memory_bytes ",
+              "jvm_memory_bytes_used{area=\"heap\",} ",
               "# TYPE vllm:prompt_tokens_total counter")) {
         assertTrue(text.contains(line), line + " in\n" + text);
       }
+      int prompt = promptTokens(server);
+      assertTrue(
+          text.contains("vllm:prompt_tokens_total" + LABEL + "} " + 3.0 * prompt),
+          "once a choice, whether computed or found");
       assertFalse(text.contains("_total_total"));
     }
   }

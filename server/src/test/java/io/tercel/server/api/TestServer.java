@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
@@ -133,7 +134,8 @@ final class TestServer implements AutoCloseable {
             Markers.think(tokenizer),
             setup.maxModelLen(),
             setup.reasoning(),
-            Instant.ofEpochSecond(1_700_000_000));
+            Instant.ofEpochSecond(1_700_000_000),
+            Map.of("weights", 1000L));
     this.http = another(setup.key(), setup.limits(), 0);
     http.start();
   }
@@ -153,7 +155,7 @@ final class TestServer implements AutoCloseable {
             limits,
             Duration.ofSeconds(10),
             "0.1-test",
-            "fp_test"),
+            () -> "fp_test"),
         model);
   }
 

@@ -34,7 +34,7 @@ final class TestServing implements AutoCloseable {
             HttpLimits.DEFAULT,
             Duration.ofSeconds(5),
             "test",
-            "test");
+            () -> "test");
     server = new HttpServer(config, model.served());
     server.start();
   }

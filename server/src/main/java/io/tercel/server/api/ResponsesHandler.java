@@ -1,0 +1,219 @@
+package io.tercel.server.api;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.server.api.wire.ResponseItem;
+import io.tercel.server.api.wire.ResponseObject;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code POST /v1/responses}, without a memory: nothing is stored, so each request brings its whole
+ * input.
+ */
+final class ResponsesHandler implements Handler {
+  private static final List<String> ECHOED =
+      List.of(
+          "instructions",
+          "max_output_tokens",
+          "metadata",
+          "parallel_tool_calls",
+          "reasoning",
+          "text",
+          "tool_choice",
+          "tools");
+
+  private final HttpServerConfig config;
+  private final ServedModel model;
+  private final JsonIntake intake;
+  private final Sequencing sequencing;
+  private final Logprobs logprobs;
+
+  ResponsesHandler(
+      HttpServerConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
+    this.config = config;
+    this.model = model;
+    this.intake = intake;
+    this.sequencing = new Sequencing(model, metrics);
+    this.logprobs = new Logprobs(model.tokenizer());
+  }
+
+  @Override
+  public void handle(Exchange exchange) throws InterruptedException {
+    long arrived = System.nanoTime();
+    Asked asked = exchange.read(intake, this::read);
+    ChatRequest request = asked.request();
+    CompletionId id = CompletionId.next("resp_", request.common().model(), config);
+    GenerationReader reader =
+        sequencing.submit(
+            exchange,
+            id.id(),
+            request.prompt(),
+            request.params(),
+            request.common(),
+            request.form(),
+            arrived);
+    Answer answer = new Answer(asked.echoed(), request, id);
+    if (request.common().stream()) {
+      stream(answer, reader, exchange.stream());
+    } else {
+      ResponseOutput output = new ResponseOutput(logprobs, request, (type, event) -> {});
+      Ended end = readAll(reader, output);
+      exchange.json(200, answer.ended(end, output, reader));
+    }
+  }
+
+  /**
+   * A request, and its settings as the answer repeats them.
+   *
+   * @param echoed without the input, which may be large
+   */
+  private record Asked(ChatRequest request, RequestFields echoed) {}
+
+  private Asked read(ObjectNode body) {
+    ChatRequest request = ResponsesFields.read(new RequestFields(body), config, model);
+    body.retain(ECHOED);
+    return new Asked(request, new RequestFields(body));
+  }
+
+  private void stream(Answer answer, GenerationReader reader, SseWriter sse)
+      throws InterruptedException {
+    ResponseEvents events = new ResponseEvents(sse);
+    ResponseOutput output = new ResponseOutput(logprobs, answer.request, events::send);
+    try {
+      events.send("response.created", Map.of("response", answer.begun()));
+      events.send("response.in_progress", Map.of("response", answer.begun()));
+      Ended end = readAll(reader, output);
+      ResponseObject whole = answer.ended(end, output, reader);
+      events.send("response." + whole.status(), Map.of("response", whole));
+      sse.end();
+    } catch (ApiException e) {
+      events.fail(e);
+      sse.end();
+    }
+  }
+
+  /** The choice's end, once there is one. */
+  private static final class Ended implements GenerationReader.Sink {
+    private final ResponseOutput output;
+    private boolean complete;
+
+    Ended(ResponseOutput output) {
+      this.output = output;
+    }
+
+    @Override
+    public void delta(ChoiceDelta delta) {
+      output.add(delta);
+      if (delta.end() != null) {
+        complete = !delta.end().finishReason().equals("length");
+      }
+    }
+  }
+
+  private static Ended readAll(GenerationReader reader, ResponseOutput output)
+      throws InterruptedException {
+    Ended end = new Ended(output);
+    reader.readAll(end);
+    return end;
+  }
+
+  /** Numbers and names the events. */
+  private static final class ResponseEvents {
+    private final SseWriter sse;
+    private int number;
+
+    ResponseEvents(SseWriter sse) {
+      this.sse = sse;
+    }
+
+    void send(String type, Map<String, Object> fields) {
+      Map<String, Object> event = new LinkedHashMap<>();
+      event.put("type", type);
+      event.put("sequence_number", number++);
+      event.putAll(fields);
+      sse.event(type, event);
+    }
+
+    void fail(ApiException e) {
+      Map<String, Object> fields = new LinkedHashMap<>();
+      var detail = e.body().error();
+      fields.put("code", detail.code());
+      fields.put("message", detail.message());
+      fields.put("param", detail.param());
+      fields.put("error", detail);
+      send("error", fields);
+    }
+  }
+
+  /** The response object of one request at its various times. */
+  private static final class Answer {
+    private final RequestFields fields;
+    private final ChatRequest request;
+    private final CompletionId id;
+
+    Answer(RequestFields fields, ChatRequest request, CompletionId id) {
+      this.fields = fields;
+      this.request = request;
+      this.id = id;
+    }
+
+    ResponseObject begun() {
+      return object(ResponseItem.IN_PROGRESS, List.of(), null);
+    }
+
+    ResponseObject ended(Ended end, ResponseOutput output, GenerationReader reader) {
+      ResponseObject.Usage usage =
+          ResponseObject.Usage.of(
+              request.prompt().length,
+              reader.numTokens(),
+              reader.cachedTokens(),
+              reader.reasoningTokens());
+      return object(
+          end.complete ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE, output.items(), usage);
+    }
+
+    private ResponseObject object(
+        String status, List<ResponseItem> output, ResponseObject.@Nullable Usage usage) {
+      return new ResponseObject(
+          id.id(),
+          "response",
+          id.created(),
+          status,
+          false,
+          null,
+          status.equals(ResponseItem.INCOMPLETE)
+              ? new ResponseObject.IncompleteDetails("max_output_tokens")
+              : null,
+          fields.get("instructions"),
+          fields.get("max_output_tokens"),
+          or(fields.get("metadata"), Json.MAPPER.createObjectNode()),
+          id.model(),
+          output,
+          fields.bool("parallel_tool_calls", true),
+          null,
+          fields.get("reasoning"),
+          false,
+          id.fingerprint(),
+          request.params().temperature(),
+          or(fields.get("text"), plainText()),
+          or(fields.get("tool_choice"), Json.MAPPER.getNodeFactory().textNode("auto")),
+          or(fields.get("tools"), Json.MAPPER.createArrayNode()),
+          request.params().topP(),
+          "disabled",
+          usage);
+    }
+
+    private static JsonNode or(@Nullable JsonNode given, JsonNode absent) {
+      return given == null ? absent : given;
+    }
+
+    private static ObjectNode plainText() {
+      ObjectNode text = Json.MAPPER.createObjectNode();
+      text.putObject("format").put("type", "text");
+      return text;
+    }
+  }
+}
