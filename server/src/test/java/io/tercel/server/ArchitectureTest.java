@@ -27,7 +27,9 @@ class ArchitectureTest {
   @ParameterizedTest
   @CsvSource({
     "io.netty, api",
-    "io.grpc, api",
+    "io.grpc, api.grpc",
+    "com.google.protobuf, api.grpc",
+    "io.tercel.proto, api.grpc",
     "ai.djl, text",
     "picocli, cli",
     "me.tongfei.progressbar, cli",
@@ -77,6 +79,18 @@ class ArchitectureTest {
             "io.tercel.server.cli..",
             "io.tercel.server.hub..",
             "com.fasterxml.jackson..")
+        .check(SERVER);
+  }
+
+  /** What a request means is decided once, whatever wire brings it. */
+  @Test
+  void api_knowsNothingOfGrpc() {
+    noClasses()
+        .that()
+        .resideInAPackage("io.tercel.server.api")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.tercel.server.api.grpc..")
         .check(SERVER);
   }
 

@@ -1,22 +1,17 @@
 package io.tercel.server.api;
 
 /**
- * One request on any wire: how its answer goes out, and whether somebody still waits for it. HTTP's
- * is an {@link Exchange}.
+ * One request for JSON on any wire: how its answer goes out, and whether somebody still waits for
+ * it. HTTP's is an {@link Exchange}.
  *
  * <p>Used from the request's virtual thread. Writing waits while the client doesn't read, and
  * throws {@link ClientGoneException} once there is none.
  */
-public interface Call {
+public interface Call extends Caller {
 
   /** Answers with one JSON value, and ends. */
   void json(int status, Object value);
 
   /** Begins an answer of several JSON values. */
   EventStream stream();
-
-  /** Runs the callback as soon as the client is gone, at once if it is; it must not block. */
-  void whenGone(Runnable callback);
-
-  boolean gone();
 }

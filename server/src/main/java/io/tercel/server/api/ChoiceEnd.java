@@ -1,12 +1,32 @@
 package io.tercel.server.api;
 
+import com.fasterxml.jackson.annotation.JsonValue;
 import org.jspecify.annotations.Nullable;
 
 /**
  * How a choice ended.
  *
  * @param finishReason stop, length, tool_calls or abort
- * @param stopReason the stop string, or the id among the request's stop_token_ids, or "repetition"
- *     where the answer went round in circles; else null
+ * @param stopReason the stop string, or the id among the request's stop_token_ids, or a {@link
+ *     Cause}; else null
  */
-public record ChoiceEnd(String finishReason, @Nullable Object stopReason) {}
+public record ChoiceEnd(String finishReason, @Nullable Object stopReason) {
+
+  /** Why a choice was stopped that neither the model nor its request stopped. */
+  public enum Cause {
+    /** The answer went round in circles. */
+    REPETITION("repetition");
+
+    private final String label;
+
+    Cause(String label) {
+      this.label = label;
+    }
+
+    /** As clients see it. */
+    @JsonValue
+    public String label() {
+      return label;
+    }
+  }
+}

@@ -85,7 +85,7 @@ final class ChoiceReader {
     } else if (event.reason() == FinishReason.STOP) {
       end = end("stop", endTokens.reason(event.stopTokenId()));
     } else if (event.reason() == FinishReason.REPETITION) {
-      end = end("stop", "repetition");
+      end = end("stop", ChoiceEnd.Cause.REPETITION);
     } else {
       end = end("length", null);
     }

@@ -22,7 +22,7 @@ final class GenerationReader {
   private final List<ChoiceReader> choices;
   private final ChoiceClock[] clocks;
   private final ServerMetrics metrics;
-  private final Call call;
+  private final Caller caller;
   private int cachedTokens;
 
   /** Gets what the reader reads. */
@@ -50,12 +50,12 @@ final class GenerationReader {
       Generation generation,
       List<ChoiceReader> choices,
       ServerMetrics metrics,
-      Call call,
+      Caller caller,
       long arrived) {
     this.generation = generation;
     this.choices = choices;
     this.metrics = metrics;
-    this.call = call;
+    this.caller = caller;
     this.clocks = new ChoiceClock[choices.size()];
     for (int i = 0; i < clocks.length; i++) {
       clocks[i] = new ChoiceClock(metrics, arrived);
@@ -73,7 +73,7 @@ final class GenerationReader {
     try {
       for (int open = choices.size(); open > 0; ) {
         EngineEvent event = generation.take();
-        if (call.gone()) {
+        if (caller.gone()) {
           throw new ClientGoneException("the client closed");
         }
         switch (event) {

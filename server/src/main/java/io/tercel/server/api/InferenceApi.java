@@ -92,7 +92,7 @@ public final class InferenceApi {
    * @param fields those of {@link TokenRequest}, under their names in /v1/completions
    * @throws ApiException if it can't be run as it is, or fails
    */
-  public void generate(Call call, @Nullable String id, ObjectNode fields, TokenStream out)
+  public void generate(Caller caller, @Nullable String id, ObjectNode fields, TokenStream out)
       throws InterruptedException {
     long arrived = System.nanoTime();
     requireReady();
@@ -102,7 +102,7 @@ public final class InferenceApi {
         id == null ? CompletionId.next("gen-", name, config) : CompletionId.of(id, name, config);
     GenerationReader reader =
         sequencing.submit(
-            call,
+            caller,
             named.id(),
             request.prompt(),
             request.params(),

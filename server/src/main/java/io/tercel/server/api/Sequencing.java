@@ -27,7 +27,7 @@ final class Sequencing {
    */
   @SuppressWarnings("TooManyParameters")
   GenerationReader submit(
-      Call call,
+      Caller caller,
       String id,
       int[] prompt,
       SamplingParams params,
@@ -36,7 +36,7 @@ final class Sequencing {
       long arrived) {
     Generation generation =
         model.engine().submit(new GenerationRequest(id, prompt, params, common.priority()));
-    call.whenGone(generation::cancel);
+    caller.whenGone(generation::cancel);
     metrics.prompt(prompt.length, params);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(
@@ -53,6 +53,6 @@ final class Sequencing {
               params.minTokens());
       choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
     }
-    return new GenerationReader(generation, choices, metrics, call, arrived);
+    return new GenerationReader(generation, choices, metrics, caller, arrived);
   }
 }

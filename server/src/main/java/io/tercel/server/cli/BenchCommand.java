@@ -36,7 +36,11 @@ public final class BenchCommand implements Command {
 
   @Spec private @Nullable CommandSpec spec;
 
-  @Parameters(paramLabel = "TEST", description = "decode, prefill, batch or long")
+  // not required, since a subcommand may stand in its place
+  @Parameters(
+      paramLabel = "TEST",
+      arity = "0..1",
+      description = "decode, prefill, batch or long (default: ${DEFAULT-VALUE})")
   private String test = "decode";
 
   @Option(

@@ -1,6 +1,7 @@
 package io.tercel.server.cli;
 
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A subcommand of {@code tercel}: a class with picocli's annotations and a public constructor
@@ -10,4 +11,13 @@ import java.util.concurrent.Callable;
  * <p>{@code call} returns the exit status. A {@link UserException} ends with its one line and
  * status 1; anything else is a defect and shows its stack.
  */
-public interface Command extends Callable<Integer> {}
+public interface Command extends Callable<Integer> {
+
+  /**
+   * The command that this one is a subcommand of, such as {@code bench} for {@code tercel bench
+   * serve}; null for {@code tercel} itself.
+   */
+  default @Nullable String parent() {
+    return null;
+  }
+}

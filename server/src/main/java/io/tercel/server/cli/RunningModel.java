@@ -2,6 +2,7 @@ package io.tercel.server.cli;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightPlan;
@@ -9,6 +10,8 @@ import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Backend;
 import io.tercel.server.api.ReasoningDefaults;
 import io.tercel.server.api.ServedModel;
+import io.tercel.server.api.ServedWeights;
+import io.tercel.server.api.grpc.ServedModelInfo;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.text.ChatTemplate;
@@ -30,6 +33,8 @@ import org.jspecify.annotations.Nullable;
  * round: engine, KV (by the backend), weights.
  */
 final class RunningModel implements AutoCloseable {
+  private final Path directory;
+  private final ModelOptions options;
   private final ServingPlan plan;
   private final WeightStore weights;
   private final Tokenizer tokenizer;
@@ -38,12 +43,16 @@ final class RunningModel implements AutoCloseable {
   private final String backendName;
 
   private RunningModel(
+      Path directory,
+      ModelOptions options,
       ServingPlan plan,
       WeightStore weights,
       Tokenizer tokenizer,
       Engine engine,
       ServedModel served,
       String backendName) {
+    this.directory = directory;
+    this.options = options;
     this.plan = plan;
     this.weights = weights;
     this.tokenizer = tokenizer;
@@ -83,7 +92,8 @@ final class RunningModel implements AutoCloseable {
       Backend backend = Backends.open(weights, plan, options);
       Engine engine = new Engine(backend, engineConfig(plan, options));
       ServedModel served = served(checkpoint, plan, tokenizer, template, engine, options);
-      return new RunningModel(plan, weights, tokenizer, engine, served, backend.name());
+      return new RunningModel(
+          directory, options, plan, weights, tokenizer, engine, served, backend.name());
     } catch (Throwable t) {
       if (weights != null) {
         weights.close();
@@ -162,6 +172,22 @@ final class RunningModel implements AutoCloseable {
 
   Engine engine() {
     return engine;
+  }
+
+  /** What Control.Reload and the like are asked of. */
+  ServedWeights servedWeights() {
+    return new ServedWeights(directory, weights, engine, MachineMemory::available);
+  }
+
+  /** What Control.GetInfo says. */
+  ServedModelInfo info() {
+    return new ServedModelInfo(
+        backendName,
+        plan.kv().type().label(),
+        KvLayout.BLOCK_SIZE,
+        options.maxNumSeqs,
+        options.maxNumBatchedTokens,
+        options.maxWaiting);
   }
 
   WeightStore weights() {

@@ -3,6 +3,8 @@ package io.tercel.server.cli;
 import io.tercel.server.api.HttpLimits;
 import io.tercel.server.api.HttpServer;
 import io.tercel.server.api.HttpServerConfig;
+import io.tercel.server.api.InferenceApi;
+import io.tercel.server.api.grpc.GrpcServer;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.net.InetAddress;
@@ -11,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -18,10 +21,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** {@code tercel serve}: one model over the OpenAI HTTP API, until SIGTERM. */
+/** {@code tercel serve}: one model over the OpenAI HTTP API, and gRPC, until SIGTERM. */
 @CommandLine.Command(
     name = "serve",
-    description = "Serves a model over the OpenAI HTTP API.",
+    description = "Serves a model over the OpenAI HTTP API, and over gRPC if asked to.",
     mixinStandardHelpOptions = true)
 public final class ServeCommand implements Command {
   private static final String VERSION = "0.1.0";
@@ -52,6 +55,12 @@ public final class ServeCommand implements Command {
   private int port = 8000;
 
   @Option(
+      names = "--grpc-port",
+      paramLabel = "PORT",
+      description = "serve gRPC too, on this port; 0 picks a free one (default: no gRPC)")
+  private @Nullable Integer grpcPort;
+
+  @Option(
       names = "--api-key",
       paramLabel = "KEY",
       defaultValue = "${env:TERCEL_API_KEY}",
@@ -79,8 +88,9 @@ public final class ServeCommand implements Command {
   public Integer call() throws InterruptedException {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
-    if (port < 0 || port > 65_535) {
-      throw new UserException("--port: " + port + " is no port; 0 to 65535");
+    requirePort("--port", port);
+    if (grpcPort != null) {
+      requirePort("--grpc-port", grpcPort);
     }
     Path directory = model == null ? bundled() : ModelLocator.locate(model);
     if (planOnly) {
@@ -90,6 +100,12 @@ public final class ServeCommand implements Command {
     }
     serve(directory, out);
     return 0;
+  }
+
+  private static void requirePort(String option, int port) {
+    if (port < 0 || port > 65_535) {
+      throw new UserException(option + ": " + port + " is no port; 0 to 65535");
+    }
   }
 
   private Path bundled() {
@@ -107,18 +123,27 @@ public final class ServeCommand implements Command {
     CountDownLatch stopped = new CountDownLatch(1);
     try (RunningModel running =
         RunningModel.open(directory, options, chatTemplate, new LoadBar(System.err))) {
-      try (HttpServer server =
-          new HttpServer(
+      InferenceApi api =
+          new InferenceApi(
               httpConfig(host, port, apiKey, served(directory), drainTimeout, running),
-              running.served())) {
+              running.served());
+      try (HttpServer server = new HttpServer(api);
+          GrpcServer grpc = grpcPort == null ? null : grpc(api, running, grpcPort)) {
         server.start();
+        if (grpc != null) {
+          grpc.start();
+        }
         Runtime.getRuntime()
             .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
         announce(out, directory, running, server, (System.nanoTime() - start) / 1e9);
+        if (grpc != null) {
+          out.printf("gRPC on %s:%d (tercel.v1, health, reflection).%n", host, grpc.port());
+          out.flush();
+        }
         stop.await();
         out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
         out.flush();
-        server.drain();
+        drain(server, grpc);
       } catch (IOException e) {
         throw new UserException(String.valueOf(e.getMessage()), e);
       }
@@ -126,6 +151,22 @@ public final class ServeCommand implements Command {
     out.println("Stopped.");
     out.flush();
     stopped.countDown();
+  }
+
+  /** Both stop admitting at once and share the time. */
+  private void drain(HttpServer server, @Nullable GrpcServer grpc) throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(drainTimeout);
+    if (grpc == null) {
+      server.drain();
+      return;
+    }
+    grpc.drain();
+    server.drain();
+    grpc.awaitIdle(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+  }
+
+  private static GrpcServer grpc(InferenceApi api, RunningModel running, int port) {
+    return new GrpcServer(api, port, running.info(), running.servedWeights());
   }
 
   private List<String> served(Path directory) {

@@ -1,6 +1,8 @@
 package io.tercel.server.cli;
 
 import io.tercel.kernels.format.CheckpointException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.ServiceLoader;
 import picocli.CommandLine;
 
@@ -20,10 +22,7 @@ public final class Tercel {
 
   /** Runs one command and returns its exit status. */
   static int run(String... args) {
-    CommandLine commandLine = new CommandLine(new Tercel());
-    for (Command command : ServiceLoader.load(Command.class)) {
-      commandLine.addSubcommand(command);
-    }
+    CommandLine commandLine = commandLine(ServiceLoader.load(Command.class));
     commandLine.setExecutionExceptionHandler(
         (e, command, parsed) -> {
           if (e instanceof UserException || e instanceof CheckpointException) {
@@ -37,5 +36,27 @@ public final class Tercel {
       return 2;
     }
     return commandLine.execute(args);
+  }
+
+  /** Each command below its parent, in whatever order they come. */
+  static CommandLine commandLine(Iterable<Command> commands) {
+    CommandLine root = new CommandLine(new Tercel());
+    List<Command> nested = new ArrayList<>();
+    for (Command command : commands) {
+      if (command.parent() == null) {
+        root.addSubcommand(command);
+      } else {
+        nested.add(command);
+      }
+    }
+    for (Command command : nested) {
+      CommandLine parent = root.getSubcommands().get(command.parent());
+      if (parent == null) {
+        throw new IllegalStateException(
+            command.getClass().getName() + ": no command '" + command.parent() + "' to go below");
+      }
+      parent.addSubcommand(command);
+    }
+    return root;
   }
 }

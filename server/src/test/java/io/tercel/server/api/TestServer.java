@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -23,13 +24,13 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A server on a real socket before a scripted model. The one place that wires them. */
-final class TestServer implements AutoCloseable {
-  static final String MODEL = "tercel/tiny";
+public final class TestServer implements AutoCloseable {
+  public static final String MODEL = "tercel/tiny";
   static final String ANSWER = "<think>I ponder.</think>Hé 😀, ok!<|im_end|>";
   static final int MAX_MODEL_LEN = 4096;
 
   /** How a server differs from the usual one. */
-  record Setup(
+  public record Setup(
       @Nullable String key,
       HttpLimits limits,
       int maxModelLen,
@@ -38,7 +39,7 @@ final class TestServer implements AutoCloseable {
       int maxWaiting,
       Script script,
       ReasoningDefaults reasoning) {
-    Setup withKey(String other) {
+    public Setup withKey(String other) {
       return new Setup(
           other,
           limits,
@@ -50,7 +51,7 @@ final class TestServer implements AutoCloseable {
           reasoning);
     }
 
-    Setup withLimits(UnaryOperator<HttpLimits> change) {
+    public Setup withLimits(UnaryOperator<HttpLimits> change) {
       return new Setup(
           key,
           change.apply(limits),
@@ -67,11 +68,11 @@ final class TestServer implements AutoCloseable {
           key, limits, length, maxNumSeqs, maxNumBatchedTokens, maxWaiting, script, reasoning);
     }
 
-    Setup withRoom(int seqs, int tokens, int waiting) {
+    public Setup withRoom(int seqs, int tokens, int waiting) {
       return new Setup(key, limits, maxModelLen, seqs, tokens, waiting, script, reasoning);
     }
 
-    Setup saying(String text) {
+    public Setup saying(String text) {
       int[] ids = TinyText.ids(text);
       return new Setup(
           key,
@@ -90,7 +91,7 @@ final class TestServer implements AutoCloseable {
     }
   }
 
-  static final Setup USUAL =
+  public static final Setup USUAL =
       new Setup(
               null,
               HttpLimits.DEFAULT,
@@ -103,13 +104,14 @@ final class TestServer implements AutoCloseable {
           .saying(ANSWER);
 
   final ScriptedBackend backend;
-  final Engine engine;
+  public final Engine engine;
   final Tokenizer tokenizer;
-  final HttpServer http;
+  public final InferenceApi api;
+  public final HttpServer http;
   final HttpClient client = HttpClient.newHttpClient();
   private final ServedModel model;
 
-  TestServer(Setup setup) throws IOException {
+  public TestServer(Setup setup) throws IOException {
     int blocks = Math.max(4 * MAX_MODEL_LEN, setup.maxModelLen()) / ScriptedBackend.BLOCK_SIZE + 1;
     Set<Integer> eos = Set.of(TinyText.IM_END);
     this.backend = new ScriptedBackend(blocks, setup.script());
@@ -136,7 +138,8 @@ final class TestServer implements AutoCloseable {
             setup.reasoning(),
             Instant.ofEpochSecond(1_700_000_000),
             Map.of("weights", 1000L));
-    this.http = another(setup.key(), setup.limits(), 0);
+    this.api = new InferenceApi(config(setup.key(), setup.limits(), 0), model);
+    this.http = new HttpServer(api);
     http.start();
   }
 
@@ -146,20 +149,27 @@ final class TestServer implements AutoCloseable {
 
   /** Another server of the same model. */
   HttpServer another(@Nullable String key, HttpLimits limits, int port) {
-    return new HttpServer(
-        new HttpServerConfig(
-            "127.0.0.1",
-            port,
-            key,
-            List.of(MODEL, "alias"),
-            limits,
-            Duration.ofSeconds(10),
-            "0.1-test",
-            () -> "fp_test"),
-        model);
+    return new HttpServer(config(key, limits, port), model);
   }
 
-  void says(String text) {
+  private static HttpServerConfig config(@Nullable String key, HttpLimits limits, int port) {
+    return new HttpServerConfig(
+        "127.0.0.1",
+        port,
+        key,
+        List.of(MODEL, "alias"),
+        limits,
+        Duration.ofSeconds(10),
+        "0.1-test",
+        () -> "fp_test");
+  }
+
+  /** Milliseconds of each step from now on. */
+  public void stepMillis(int millis) {
+    backend.stepMillis = millis;
+  }
+
+  public void says(String text) {
     int[] ids = TinyText.ids(text);
     backend.script = choice -> ids;
   }
@@ -172,12 +182,13 @@ final class TestServer implements AutoCloseable {
     return uri("/v1").toString();
   }
 
-  HttpResponse<String> get(String path) throws IOException, InterruptedException {
+  public HttpResponse<String> get(String path) throws IOException, InterruptedException {
     return client.send(
         HttpRequest.newBuilder(uri(path)).build(), HttpResponse.BodyHandlers.ofString());
   }
 
-  HttpResponse<String> post(String path, String json) throws IOException, InterruptedException {
+  public HttpResponse<String> post(String path, String json)
+      throws IOException, InterruptedException {
     return client.send(
         HttpRequest.newBuilder(uri(path))
             .header("content-type", "application/json")
@@ -186,8 +197,22 @@ final class TestServer implements AutoCloseable {
         HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
   }
 
+  /** The lines of an answer as they come. */
+  public Iterator<String> streaming(String path, String json)
+      throws IOException, InterruptedException {
+    return client
+        .send(
+            HttpRequest.newBuilder(uri(path))
+                .header("content-type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(json, StandardCharsets.UTF_8))
+                .build(),
+            HttpResponse.BodyHandlers.ofLines())
+        .body()
+        .iterator();
+  }
+
   /** Asks "hi" with these fields besides. */
-  HttpResponse<String> chat(String fields) throws IOException, InterruptedException {
+  public HttpResponse<String> chat(String fields) throws IOException, InterruptedException {
     String comma = fields.isEmpty() ? "" : ", ";
     return post(
         "/v1/chat/completions",
@@ -201,7 +226,7 @@ final class TestServer implements AutoCloseable {
   }
 
   /** Waits for what must happen soon; fails the test if it doesn't. */
-  static void await(String what, BooleanSupplier condition) throws InterruptedException {
+  public static void await(String what, BooleanSupplier condition) throws InterruptedException {
     long deadline = System.nanoTime() + 10_000_000_000L;
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() > deadline) {
@@ -212,7 +237,7 @@ final class TestServer implements AutoCloseable {
   }
 
   /** Nothing of any request is left. */
-  void awaitIdle() throws InterruptedException {
+  public void awaitIdle() throws InterruptedException {
     await("idle", () -> engine.stats().running() == 0 && engine.stats().waiting() == 0);
     await("all blocks free", () -> engine.stats().freeBlocks() == engine.stats().totalBlocks());
     await("no thread", () -> http.runningRequests() == 0);

@@ -6,6 +6,7 @@ import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.server.api.HttpLimits;
 import io.tercel.server.api.HttpServer;
 import io.tercel.server.api.HttpServerConfig;
+import io.tercel.server.api.InferenceApi;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -20,6 +21,7 @@ final class TestServing implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final RunningModel model;
+  private final InferenceApi api;
   private final HttpServer server;
   private final HttpClient client = HttpClient.newHttpClient();
 
@@ -35,7 +37,8 @@ final class TestServing implements AutoCloseable {
             Duration.ofSeconds(5),
             "test",
             () -> "test");
-    server = new HttpServer(config, model.served());
+    api = new InferenceApi(config, model.served());
+    server = new HttpServer(api);
     server.start();
   }
 
@@ -43,6 +46,10 @@ final class TestServing implements AutoCloseable {
     ModelOptions options = new ModelOptions();
     options.kvCacheDtype = "fp32";
     return options;
+  }
+
+  InferenceApi api() {
+    return api;
   }
 
   RunningModel model() {

@@ -1,0 +1,92 @@
+package io.tercel.loadtests.cli;
+
+import io.tercel.loadtests.data.DatasetException;
+import io.tercel.loadtests.report.Plots;
+import io.tercel.loadtests.report.ResultJson;
+import io.tercel.loadtests.report.ResultTable;
+import io.tercel.loadtests.report.RunReport;
+import io.tercel.loadtests.report.Selection;
+import io.tercel.loadtests.target.TargetException;
+import io.tercel.server.cli.Command;
+import io.tercel.server.cli.UserException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** {@code tercel bench serve}: load on a running server, and what its clients see. */
+@CommandLine.Command(
+    name = "serve",
+    description = {
+      "Load-tests a running server, with the options and the JSON of vllm bench serve.",
+      "Open loop with --request-rate, where latencies count from the intended time of sending;"
+          + " closed loop with --max-concurrency."
+    },
+    mixinStandardHelpOptions = true,
+    sortOptions = false)
+public final class BenchServeCommand implements Command {
+  @Spec private @Nullable CommandSpec spec;
+
+  @Mixin private final TargetOptions target = new TargetOptions();
+  @Mixin private final DataOptions data = new DataOptions();
+  @Mixin private final TrafficOptions traffic = new TrafficOptions();
+  @Mixin private final ReportOptions report = new ReportOptions();
+
+  @Override
+  public String parent() {
+    return "bench";
+  }
+
+  /** 0 if any request was answered, else 1. */
+  @Override
+  public Integer call() throws InterruptedException, IOException {
+    traffic.check();
+    report.check();
+    try (LoadSession session = LoadSession.open(target, data, traffic, report, console())) {
+      return run(session);
+    } catch (DatasetException | TargetException e) {
+      throw new UserException(String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  private int run(LoadSession session) throws InterruptedException, IOException {
+    PrintWriter out = console();
+    Selection selection = report.selection();
+    ResultJson json = new ResultJson(selection, report.saveDetailed);
+    boolean sweep = traffic.sweep != null;
+    List<RunReport> points = new ArrayList<>();
+    int[] concurrencies = traffic.concurrencies();
+    for (int i = 0; i < concurrencies.length; i++) {
+      RunReport point = session.run(concurrencies[i], i);
+      points.add(point);
+      out.print(ResultTable.of(point, selection));
+      if (report.saveResult != null) {
+        Path file =
+            sweep ? ReportOptions.ofPoint(report.saveResult, concurrencies[i]) : report.saveResult;
+        json.write(point, file);
+        out.println("Wrote " + file);
+      }
+      out.flush();
+    }
+    if (sweep) {
+      out.print(ResultTable.ofSweep(points));
+    }
+    if (report.plot != null) {
+      boolean drawn =
+          sweep ? Plots.sweep(points, report.plot) : Plots.run(points.getFirst(), report.plot);
+      out.println(drawn ? "Wrote " + report.plot : "Nothing to draw: no request was answered");
+    }
+    out.flush();
+    return points.stream().anyMatch(point -> point.summary().completed() > 0) ? 0 : 1;
+  }
+
+  private PrintWriter console() {
+    return spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
+  }
+}
