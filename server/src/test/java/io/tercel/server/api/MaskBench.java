@@ -1,6 +1,8 @@
 package io.tercel.server.api;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.grammar.Form;
 import io.tercel.server.grammar.TokenAutomaton;
 import io.tercel.server.text.Tokenizer;
@@ -43,8 +45,25 @@ final class MaskBench {
         measure(tokenizer, compiler, schema, "schema", TEXT);
         Form hostile = new Form.Pattern("([ -~]{1,9}x?[ -~]{1,9}){20}", "hostile" + round);
         measure(tokenizer, compiler, hostile, "vague pattern", TEXT);
+        Form ambiguous = new Form.Schema(ambiguous(), "ambiguous" + round);
+        measure(tokenizer, compiler, ambiguous, "ambiguous", "{\"a\":".repeat(10) + TEXT);
       }
     }
+  }
+
+  /** Sixty readings of each string, twice as many at each level. */
+  private static ObjectNode ambiguous() {
+    ObjectNode root = new ObjectMapper().createObjectNode();
+    ArrayNode readings = root.putArray("anyOf");
+    for (int i = 0; i < 60; i++) {
+      ObjectNode reading = readings.addObject().put("type", "object");
+      ObjectNode its = reading.putObject("properties");
+      ArrayNode values = its.putObject("a").putArray("anyOf");
+      values.addObject().put("$ref", "#");
+      values.addObject().put("type", "string").put("pattern", "^[ -~]{" + i % 30 + ",}x?[a-z]*$");
+      its.putObject("name").put("type", "string").put("minLength", i % 7).put("maxLength", 50 + i);
+    }
+    return root;
   }
 
   private static void measure(
