@@ -81,10 +81,7 @@ final class ResponseOutput {
       }
     }
     if (delta.end() != null) {
-      close(
-          delta.end().finishReason().equals("length")
-              ? ResponseItem.INCOMPLETE
-              : ResponseItem.COMPLETED);
+      close(delta.end().complete() ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE);
     }
   }
 

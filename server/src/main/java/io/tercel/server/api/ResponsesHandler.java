@@ -98,7 +98,7 @@ final class ResponsesHandler implements Handler {
   /** The choice's end, once there is one. */
   private static final class Ended implements GenerationReader.Sink {
     private final ResponseOutput output;
-    private boolean complete;
+    private @Nullable ChoiceEnd end;
 
     Ended(ResponseOutput output) {
       this.output = output;
@@ -108,7 +108,7 @@ final class ResponsesHandler implements Handler {
     public void delta(ChoiceDelta delta) {
       output.add(delta);
       if (delta.end() != null) {
-        complete = !delta.end().finishReason().equals("length");
+        end = delta.end();
       }
     }
   }
@@ -161,7 +161,7 @@ final class ResponsesHandler implements Handler {
     }
 
     ResponseObject begun() {
-      return object(ResponseItem.IN_PROGRESS, List.of(), null);
+      return object(ResponseItem.IN_PROGRESS, null, List.of(), null);
     }
 
     ResponseObject ended(Ended end, ResponseOutput output, GenerationReader reader) {
@@ -171,12 +171,20 @@ final class ResponsesHandler implements Handler {
               reader.numTokens(),
               reader.cachedTokens(),
               reader.reasoningTokens());
+      boolean complete = end.end != null && end.end.complete();
+      boolean cut = end.end != null && end.end.finishReason().equals("length");
       return object(
-          end.complete ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE, output.items(), usage);
+          complete ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE,
+          cut ? new ResponseObject.IncompleteDetails("max_output_tokens") : null,
+          output.items(),
+          usage);
     }
 
     private ResponseObject object(
-        String status, List<ResponseItem> output, ResponseObject.@Nullable Usage usage) {
+        String status,
+        ResponseObject.@Nullable IncompleteDetails why,
+        List<ResponseItem> output,
+        ResponseObject.@Nullable Usage usage) {
       return new ResponseObject(
           id.id(),
           "response",
@@ -184,9 +192,7 @@ final class ResponsesHandler implements Handler {
           status,
           false,
           null,
-          status.equals(ResponseItem.INCOMPLETE)
-              ? new ResponseObject.IncompleteDetails("max_output_tokens")
-              : null,
+          why,
           fields.get("instructions"),
           fields.get("max_output_tokens"),
           or(fields.get("metadata"), Json.MAPPER.createObjectNode()),
