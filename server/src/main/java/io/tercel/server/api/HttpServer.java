@@ -50,7 +50,7 @@ public final class HttpServer implements AutoCloseable {
     Router router = new Router();
     RequestGate gate = new RequestGate(router, api.key(), config.limits().maxBodyBytes());
     this.context = new ServerContext(gate, config.limits());
-    this.connections = new ConnectionInitializer(context);
+    this.connections = new ConnectionInitializer(context, config.tls());
     new Routes(api, this::ready).addTo(router);
   }
 
@@ -79,7 +79,7 @@ public final class HttpServer implements AutoCloseable {
     if (!local && config.apiKey() == null) {
       log.warn("anyone who reaches {} may use this server: it has no API key", config.host());
     }
-    log.info("listening on http://{}:{}", config.host(), port());
+    log.info("listening on {}://{}:{}", config.scheme(), config.host(), port());
   }
 
   private IOException explain(Throwable cause) {
