@@ -118,7 +118,7 @@ public final class HttpServer implements AutoCloseable {
   public boolean drain() throws InterruptedException {
     context.drain();
     api.drain();
-    return context.awaitIdle(config.drainTimeout());
+    return context.requests().awaitIdle(config.drainTimeout());
   }
 
   /** Closes the port and every connection, which cancels what still runs. The engine stays open. */
@@ -130,7 +130,7 @@ public final class HttpServer implements AutoCloseable {
     }
     connections.closeAll();
     try {
-      context.awaitIdle(config.limits().keepAlive());
+      context.requests().awaitIdle(config.limits().keepAlive());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
@@ -144,7 +144,7 @@ public final class HttpServer implements AutoCloseable {
 
   /** Requests that have a thread now; for tests. */
   int runningRequests() {
-    return context.running();
+    return context.requests().running();
   }
 
   /** Bytes of unread bodies now; for tests. */

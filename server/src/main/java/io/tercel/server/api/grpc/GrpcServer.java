@@ -17,6 +17,7 @@ import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.api.HttpLimits;
 import io.tercel.server.api.HttpServerConfig;
 import io.tercel.server.api.InferenceApi;
+import io.tercel.server.api.RunningCalls;
 import io.tercel.server.api.ServedWeights;
 import io.tercel.server.api.Tls;
 import java.io.IOException;

@@ -11,6 +11,7 @@ import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.api.ApiException;
 import io.tercel.server.api.ClientGoneException;
 import io.tercel.server.api.InferenceApi;
+import io.tercel.server.api.RunningCalls;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;

@@ -1,19 +1,23 @@
-package io.tercel.server.api.grpc;
+package io.tercel.server.api;
 
-import io.tercel.server.api.ApiException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** How many calls for tokens run, and how many may. */
-final class RunningCalls {
+/** How many calls run on a wire, and how many may. Thread-safe. */
+public final class RunningCalls {
   private final int most;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition idle = lock.newCondition();
   private int running;
 
-  RunningCalls(int most) {
+  /**
+   * None yet.
+   *
+   * @param most one more is refused
+   */
+  public RunningCalls(int most) {
     this.most = most;
   }
 
@@ -22,7 +26,7 @@ final class RunningCalls {
    *
    * @throws ApiException if there are too many
    */
-  void begin() {
+  public void begin() {
     lock.lock();
     try {
       if (running >= most) {
@@ -34,7 +38,8 @@ final class RunningCalls {
     }
   }
 
-  void end() {
+  /** One has ended. */
+  public void end() {
     lock.lock();
     try {
       if (--running == 0) {
@@ -45,7 +50,8 @@ final class RunningCalls {
     }
   }
 
-  int running() {
+  /** How many run now. */
+  public int running() {
     lock.lock();
     try {
       return running;
@@ -55,7 +61,7 @@ final class RunningCalls {
   }
 
   /** Waits until none runs; false if some still do after the timeout. */
-  boolean awaitIdle(Duration timeout) throws InterruptedException {
+  public boolean awaitIdle(Duration timeout) throws InterruptedException {
     long left = TimeUnit.NANOSECONDS.convert(timeout);
     lock.lock();
     try {
