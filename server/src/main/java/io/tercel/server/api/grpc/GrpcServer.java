@@ -43,6 +43,10 @@ public final class GrpcServer implements AutoCloseable {
 
   private static final int LOOPS = Math.min(4, Runtime.getRuntime().availableProcessors());
   private static final int STREAMS_PER_CONNECTION = 1024;
+
+  /** As gRPC has it unless told otherwise: what arrives is in memory before anybody counts it. */
+  private static final int MAX_MESSAGE_BYTES = 4 << 20;
+
   private static final Duration HEALTH_PERIOD = Duration.ofMillis(250);
   private static final List<String> SERVICES =
       List.of(
@@ -71,14 +75,14 @@ public final class GrpcServer implements AutoCloseable {
     this.config = api.config();
     this.port = port;
     HttpLimits limits = config.limits();
-    this.calls = new RunningCalls(limits.maxConnections());
+    this.calls = new RunningCalls(limits.maxConnections(), limits.maxBufferedBytes());
     this.server =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), port))
             .channelType(NioServerSocketChannel.class)
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
             .executor(callbacks)
-            .maxInboundMessageSize(limits.maxBodyBytes())
+            .maxInboundMessageSize(maxMessageBytes(limits))
             .maxInboundMetadataSize(limits.maxHeaderBytes())
             .maxConcurrentCallsPerConnection(STREAMS_PER_CONNECTION)
             .keepAliveTime(2, TimeUnit.MINUTES) // a dead peer's sequences shall not run on
@@ -91,6 +95,11 @@ public final class GrpcServer implements AutoCloseable {
             .addService(health.getHealthService())
             .addService(ProtoReflectionServiceV1.newInstance())
             .build();
+  }
+
+  /** Of one message to the server. */
+  static int maxMessageBytes(HttpLimits limits) {
+    return Math.min(MAX_MESSAGE_BYTES, limits.maxBodyBytes());
   }
 
   /**

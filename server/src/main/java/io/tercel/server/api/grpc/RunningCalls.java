@@ -6,37 +6,50 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** How many calls for tokens run, and how many may. */
+/**
+ * How many calls for tokens run, and how many may; and how many bytes their requests have, which
+ * stay in memory as long as they do.
+ */
 final class RunningCalls {
   private final int most;
+  private final long mostBytes;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition idle = lock.newCondition();
   private int running;
+  private long bytes;
 
-  RunningCalls(int most) {
+  RunningCalls(int most, long mostBytes) {
     this.most = most;
+    this.mostBytes = mostBytes;
   }
 
   /**
    * Begins one.
    *
+   * @param length of its request, in bytes
    * @throws ApiException if there are too many
    */
-  void begin() {
+  void begin(int length) {
     lock.lock();
     try {
       if (running >= most) {
         throw ApiException.tooManyRequests("too many calls are running; try again later");
       }
+      if (bytes + length > mostBytes) {
+        throw ApiException.tooManyRequests("running calls have too long requests; try again later");
+      }
       running++;
+      bytes += length;
     } finally {
       lock.unlock();
     }
   }
 
-  void end() {
+  /** Ends one that began with as many bytes. */
+  void end(int length) {
     lock.lock();
     try {
+      bytes -= length;
       if (--running == 0) {
         idle.signalAll();
       }
