@@ -49,6 +49,10 @@ public final class GrpcServer implements AutoCloseable {
 
   private static final int LOOPS = Math.min(4, Runtime.getRuntime().availableProcessors());
   private static final int STREAMS_PER_CONNECTION = 1024;
+
+  /** As gRPC has it unless told otherwise: what arrives is in memory before anybody counts it. */
+  private static final int MAX_MESSAGE_BYTES = 4 << 20;
+
   private static final Duration HEALTH_PERIOD = Duration.ofMillis(250);
   private static final List<String> SERVICES =
       List.of(
@@ -77,14 +81,14 @@ public final class GrpcServer implements AutoCloseable {
     this.config = api.config();
     this.port = port;
     HttpLimits limits = config.limits();
-    this.calls = new RunningCalls(limits.maxConnections());
+    this.calls = new RunningCalls(limits.maxConnections(), limits.maxBufferedBytes());
     NettyServerBuilder builder =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), port))
             .channelType(NioServerSocketChannel.class)
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
             .executor(callbacks)
-            .maxInboundMessageSize(limits.maxBodyBytes())
+            .maxInboundMessageSize(maxMessageBytes(limits))
             .maxInboundMetadataSize(limits.maxHeaderBytes())
             .maxConcurrentCallsPerConnection(STREAMS_PER_CONNECTION)
             .keepAliveTime(2, TimeUnit.MINUTES) // a dead peer's sequences shall not run on
@@ -108,6 +112,11 @@ public final class GrpcServer implements AutoCloseable {
     } catch (SSLException e) {
       throw new IllegalStateException(e); // the files were good for HTTP
     }
+  }
+
+  /** Of one message to the server. */
+  static int maxMessageBytes(HttpLimits limits) {
+    return Math.min(MAX_MESSAGE_BYTES, limits.maxBodyBytes());
   }
 
   /**

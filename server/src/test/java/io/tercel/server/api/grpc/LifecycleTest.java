@@ -21,6 +21,7 @@ import io.grpc.protobuf.StatusProto;
 import io.tercel.proto.v1.FinishReason;
 import io.tercel.proto.v1.GenerateRequest;
 import io.tercel.proto.v1.GenerateResponse;
+import io.tercel.proto.v1.GetInfoRequest;
 import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.proto.v1.Phase;
 import io.tercel.server.api.TestServer;
@@ -274,10 +275,53 @@ class LifecycleTest {
     }
   }
 
+  /** Requests stay in memory as long as their calls run. */
+  @Test
+  void tooManyBytesOfRunningCalls_areRefused() throws Exception {
+    try (GrpcTestServer small =
+        new GrpcTestServer(
+            TestServer.USUAL
+                .saying("x".repeat(3000))
+                .withLimits(
+                    l ->
+                        new io.tercel.server.api.HttpLimits(
+                            4000,
+                            l.maxHeaderBytes(),
+                            l.maxConnections(),
+                            4000,
+                            l.maxChoices(),
+                            l.idleTimeout(),
+                            l.bodyTimeout(),
+                            l.writeTimeout(),
+                            l.keepAlive())))) {
+      small.http.stepMillis(5);
+      String half = "x".repeat(2000);
+      Context.CancellableContext context = Context.current().withCancellation();
+      context.run(
+          () ->
+              small
+                  .inference()
+                  .generate(endless().toBuilder().setText(half).setMaxTokens(1000).build())
+                  .next());
+      small.refused(Status.Code.RESOURCE_EXHAUSTED, r -> r.setText(half));
+      small.generate(r -> r.setMaxTokens(1));
+      context.cancel(null);
+      small.awaitIdle();
+      small.generate(r -> r.setText(half).setMaxTokens(1));
+    }
+  }
+
   @Test
   void longMessage_isRefused_andLeavesNothing() throws Exception {
-    server.refused(Status.Code.RESOURCE_EXHAUSTED, r -> r.setText("x".repeat(33 << 20)));
+    server.refused(Status.Code.RESOURCE_EXHAUSTED, r -> r.setText("x".repeat(5 << 20)));
     server.awaitIdle();
+    assertEquals(
+        4 << 20,
+        server
+            .control()
+            .getInfo(GetInfoRequest.getDefaultInstance())
+            .getLimits()
+            .getMaxMessageBytes());
     assertEquals(0, server.http.engine.stats().promptTokens());
   }
 
