@@ -36,6 +36,9 @@ final class SchemaRules {
   private final Deque<Pending> pending = new ArrayDeque<>();
   private int nesting;
 
+  /** How many of the schemas being written were put together with what stands beside an anyOf. */
+  private int narrowed;
+
   private record Pending(int rule, JsonNode schema, String path) {}
 
   /**
@@ -132,7 +135,9 @@ final class SchemaRules {
             alone ? all.get(i) : merge.both(merge.flat(all.get(i), itsPath), rest, itsPath);
         int begin = nfa.node();
         nfa.epsilon(from, begin);
+        narrowed += alone ? 0 : 1;
         nfa.epsilon(write(nfa, begin, one, itsPath), to);
+        narrowed -= alone ? 0 : 1;
       }
       return to;
     }
@@ -210,14 +215,8 @@ final class SchemaRules {
       case "object" -> object(nfa, from, schema, path);
       case "array" -> array(nfa, from, schema, path);
       case "string" -> StringRule.write(json, nfa, from, schema, path);
-      case "integer" -> {
-        SchemaValues.Bounds bounds = SchemaValues.bounds(schema, path);
-        yield IntegerRange.write(nfa, from, bounds.min(), bounds.max());
-      }
-      case "number" -> {
-        SchemaValues.checkUnbounded(schema, path);
-        yield json.number(nfa, from);
-      }
+      case "integer" -> integer(nfa, from, schema, path);
+      case "number" -> number(nfa, from, schema, path);
       case "boolean" -> {
         int to = nfa.node();
         nfa.epsilon(json.literal(nfa, from, "true"), to);
@@ -226,6 +225,40 @@ final class SchemaRules {
       }
       default -> json.literal(nfa, from, "null");
     };
+  }
+
+  private int integer(Nfa nfa, int from, ObjectNode schema, String path) {
+    SchemaValues.Bounds bounds = SchemaValues.bounds(schema, path);
+    long step = SchemaValues.step(schema, path);
+    int end = IntegerRange.write(nfa, from, bounds.min(), bounds.max(), step);
+    return end >= 0 ? end : nothing(nfa, path, "leaves no whole number");
+  }
+
+  private int number(Nfa nfa, int from, ObjectNode schema, String path) {
+    if (schema.has("multipleOf")) {
+      return integer(nfa, from, schema, path);
+    }
+    DecimalRange.Bound min = SchemaValues.lowerBound(schema, path);
+    DecimalRange.Bound max = SchemaValues.upperBound(schema, path);
+    if (min == null && max == null) {
+      return json.number(nfa, from);
+    }
+    int end =
+        DecimalRange.write(
+            nfa,
+            from,
+            min == null ? DecimalRange.LEAST : min,
+            max == null ? DecimalRange.GREATEST : max);
+    String reason = "leaves no number of up to %d digits".formatted(DecimalRange.MAX_DIGITS);
+    return end >= 0 ? end : nothing(nfa, path, reason);
+  }
+
+  /** Nothing is left: an error, unless it is one of several alternatives that were narrowed. */
+  private int nothing(Nfa nfa, String path, String reason) {
+    if (narrowed > 0) {
+      return nfa.node();
+    }
+    throw new GrammarException(path, reason);
   }
 
   private int object(Nfa nfa, int from, ObjectNode schema, String path) {

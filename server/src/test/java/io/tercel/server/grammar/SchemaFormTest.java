@@ -174,11 +174,10 @@ class SchemaFormTest {
       delimiter = '|',
       quoteCharacter = '\u0001',
       value = {
-        "{\"properties\":{\"a\":{\"multipleOf\":2}}} | schema.properties.a.multipleOf",
+        "{\"properties\":{\"a\":{\"multipleOf\":0.3}}} | schema.properties.a.multipleOf",
         "{\"type\":\"array\",\"uniqueItems\":true} | schema.uniqueItems",
         "{\"type\":\"array\",\"items\":{\"anyOf\":[{\"not\":{}}]}} | schema.items.anyOf[0].not",
         "{\"$defs\":{\"x\":{\"if\":true}},\"items\":{\"$ref\":\"#/$defs/x\"}} | schema.$defs.x.if",
-        "{\"type\":\"number\",\"minimum\":1} | schema.minimum",
         "{\"type\":\"strnig\"} | schema.type",
         "{\"$ref\":\"#\"} | schema",
         "{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#\"}]} | schema",
