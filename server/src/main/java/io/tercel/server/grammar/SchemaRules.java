@@ -214,7 +214,10 @@ final class SchemaRules {
     return switch (type) {
       case "object" -> object(nfa, from, schema, path);
       case "array" -> array(nfa, from, schema, path);
-      case "string" -> StringRule.write(json, nfa, from, schema, path);
+      case "string" -> {
+        int end = StringRule.write(json, nfa, from, schema, path);
+        yield end >= 0 ? end : nothing(nfa, path, "leaves no string");
+      }
       case "integer" -> integer(nfa, from, schema, path);
       case "number" -> number(nfa, from, schema, path);
       case "boolean" -> {
@@ -330,7 +333,7 @@ final class SchemaRules {
     }
     JsonNode rest = items == null ? JsonNodeFactory.instance.booleanNode(true) : items;
     if (max >= 0 && max < min) {
-      return nfa.node(); // no array is both
+      return nothing(nfa, path, "leaves no array");
     }
     return rule.rest(n -> call(nfa, n, rest, path + ".items"), min, max);
   }
