@@ -2,6 +2,7 @@ package io.tercel.server.grammar;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
@@ -16,12 +17,14 @@ final class CharGraph {
 
   private record Counted(int node, int count) {}
 
+  private final Complexity complexity;
   private final Nfa silent;
   private final Map<Integer, List<Edge>> edges = new HashMap<>();
   private final int start;
   private final int end;
 
   CharGraph(Regex regex, Complexity complexity) {
+    this.complexity = complexity;
     this.silent = new Nfa(complexity);
     this.start = silent.node();
     this.end =
@@ -67,6 +70,42 @@ final class CharGraph {
       }
     }
     return ends ? to : -1;
+  }
+
+  /** Whether the whole text is one of its texts. */
+  boolean matches(String text) {
+    BitSet at = new BitSet();
+    enter(start, at);
+    for (int c : text.codePoints().toArray()) {
+      BitSet next = new BitSet();
+      at.stream()
+          .forEach(
+              node -> {
+                for (Edge edge : edges.getOrDefault(node, List.of())) {
+                  complexity.work(edge.set().ranges().size());
+                  if (edge.set().contains(c)) {
+                    enter(edge.to(), next);
+                  }
+                }
+              });
+      at = next;
+    }
+    return at.get(end);
+  }
+
+  /** Adds a node and those that are reached from it by reading nothing. */
+  private void enter(int node, BitSet nodes) {
+    Deque<Integer> open = new ArrayDeque<>(List.of(node));
+    while (!open.isEmpty()) {
+      int next = open.remove();
+      if (!nodes.get(next)) {
+        nodes.set(next);
+        for (int e = silent.firstEdge(next); e >= 0; e = silent.nextEdge(e)) {
+          complexity.work(1);
+          open.add(silent.target(e));
+        }
+      }
+    }
   }
 
   private static int reach(

@@ -9,7 +9,6 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -26,12 +25,11 @@ import org.jspecify.annotations.Nullable;
 final class SchemaRules {
   private static final int MAX_NESTING = 64;
   private static final int MAX_SIZE = 20_000;
-  private static final List<String> TYPES =
-      List.of("object", "array", "string", "integer", "number", "boolean", "null");
 
   private final Grammar.Builder builder;
   private final JsonRules json;
   private final SchemaMerge merge;
+  private final ValueCheck check;
   private final Map<JsonNode, Integer> rules = new HashMap<>();
   private final Deque<Pending> pending = new ArrayDeque<>();
   private int nesting;
@@ -49,6 +47,7 @@ final class SchemaRules {
     this.builder = builder;
     this.json = json;
     this.merge = new SchemaMerge(root, path);
+    this.check = new ValueCheck(merge, builder);
     if (SchemaValues.size(root) > MAX_SIZE) {
       throw new GrammarException(path, "has more than %d values and names".formatted(MAX_SIZE));
     }
@@ -145,17 +144,18 @@ final class SchemaRules {
   }
 
   private int plain(Nfa nfa, int from, ObjectNode schema, String path) {
-    Set<String> types = types(schema, path);
+    Set<String> types = SchemaValues.types(schema, path);
     int to = nfa.node();
     List<JsonNode> values = values(schema, path);
     if (values != null) {
-      SchemaValues.checkAlone(schema, path);
+      boolean isEmpty = true;
       for (JsonNode value : values) {
-        if (types.isEmpty() || types.stream().anyMatch(t -> SchemaValues.is(value, t))) {
+        if (check.satisfies(value, schema, path)) {
           nfa.epsilon(json.literal(nfa, from, value.toString()), to);
+          isEmpty = false;
         }
       }
-      return to;
+      return isEmpty ? nothing(nfa, path, "leaves none of its values") : to;
     }
     if (types.isEmpty()) {
       throw new GrammarException(path, "needs a type");
@@ -175,11 +175,7 @@ final class SchemaRules {
       throw new GrammarException(path + ".enum", "must be an array with at least one value");
     }
     if (constant != null) {
-      boolean listed = list == null;
-      for (JsonNode value : list == null ? List.<JsonNode>of() : list) {
-        listed |= value.equals(constant);
-      }
-      return listed ? List.of(constant) : List.of();
+      return List.of(constant); // checked against the list as against any keyword
     }
     if (list == null) {
       return null;
@@ -187,27 +183,6 @@ final class SchemaRules {
     List<JsonNode> all = new ArrayList<>();
     list.forEach(all::add);
     return all;
-  }
-
-  private static Set<String> types(ObjectNode schema, String path) {
-    JsonNode type = schema.get("type");
-    if (type == null) {
-      return SchemaValues.impliedType(schema);
-    }
-    Set<String> all = new HashSet<>();
-    for (JsonNode one : type.isArray() ? type : List.of(type)) {
-      if (!one.isTextual() || !TYPES.contains(one.textValue())) {
-        throw new GrammarException(
-            path + ".type", "must be one of " + String.join(", ", TYPES) + ", or a list of them");
-      }
-      all.add(one.textValue());
-    }
-    if (all.contains("number")) {
-      all.remove("integer");
-    }
-    Set<String> ordered = new LinkedHashSet<>(TYPES);
-    ordered.retainAll(all);
-    return ordered;
   }
 
   private int typed(Nfa nfa, int from, String type, ObjectNode schema, String path) {

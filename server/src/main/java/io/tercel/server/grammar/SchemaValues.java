@@ -4,12 +4,18 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** What a schema's keywords say about values, read strictly. */
 final class SchemaValues {
+  private static final List<String> TYPES =
+      List.of("object", "array", "string", "integer", "number", "boolean", "null");
+
   private static final Map<String, Set<String>> KEYWORDS_OF =
       Map.of(
           "object", Set.of("properties", "required", "additionalProperties"),
@@ -45,16 +51,40 @@ final class SchemaValues {
     return Set.of();
   }
 
-  /** Refuses enum and const together with what would have to be checked value by value. */
-  static void checkAlone(ObjectNode schema, String path) {
-    for (Set<String> keywords : KEYWORDS_OF.values()) {
-      for (String keyword : keywords) {
-        if (schema.has(keyword)) {
-          throw new GrammarException(
-              path + "." + keyword, "can't be combined with enum or const here");
-        }
-      }
+  /** The types that a schema names, in a fixed order; what it implies if it names none. */
+  static Set<String> types(ObjectNode schema, String path) {
+    JsonNode type = schema.get("type");
+    if (type == null) {
+      return impliedType(schema);
     }
+    Set<String> all = new HashSet<>();
+    for (JsonNode one : type.isArray() ? type : List.of(type)) {
+      if (!one.isTextual() || !TYPES.contains(one.textValue())) {
+        throw new GrammarException(
+            path + ".type", "must be one of " + String.join(", ", TYPES) + ", or a list of them");
+      }
+      all.add(one.textValue());
+    }
+    if (all.contains("number")) {
+      all.remove("integer");
+    }
+    Set<String> ordered = new LinkedHashSet<>(TYPES);
+    ordered.retainAll(all);
+    return ordered;
+  }
+
+  /** Whether two values are the same, 1 and 1.0 too. */
+  static boolean equal(JsonNode a, JsonNode b) {
+    return a.equals((x, y) -> x.equals(y) || sameNumber(x, y) ? 0 : 1, b);
+  }
+
+  private static boolean sameNumber(JsonNode a, JsonNode b) {
+    return isFinite(a) && isFinite(b) && a.decimalValue().compareTo(b.decimalValue()) == 0;
+  }
+
+  /** Whether a schema says anything about the size of numbers. */
+  static boolean boundsNumbers(ObjectNode schema) {
+    return KEYWORDS_OF.getOrDefault("number", Set.of()).stream().anyMatch(schema::has);
   }
 
   /** Whether a value is of a type. */
@@ -70,7 +100,7 @@ final class SchemaValues {
     };
   }
 
-  private static boolean isFinite(JsonNode value) {
+  static boolean isFinite(JsonNode value) {
     return value.isNumber()
         && !(value.isFloatingPointNumber()
             && !value.isBigDecimal()
@@ -135,7 +165,7 @@ final class SchemaValues {
   }
 
   /** Whether it is a number that exact arithmetic won't choke on. */
-  private static boolean isModest(JsonNode node) {
+  static boolean isModest(JsonNode node) {
     double size = node.isNumber() ? Math.abs(node.doubleValue()) : Double.NaN;
     return (size >= 1e-30 && size <= 1e30) || (size == 0 && node.decimalValue().signum() == 0);
   }

@@ -41,7 +41,8 @@ final class StringRule {
     return end < 0 ? -1 : nfa.literal(end, new byte[] {'"'});
   }
 
-  private static @Nullable Regex regex(ObjectNode schema, String path) {
+  /** The pattern or format, or null. */
+  static @Nullable Regex regex(ObjectNode schema, String path) {
     JsonNode pattern = schema.get("pattern");
     JsonNode format = schema.get("format");
     if (pattern != null && format != null) {
