@@ -28,24 +28,43 @@ final class SchemaRules {
 
   private final Grammar.Builder builder;
   private final JsonRules json;
+  private final Unions unions;
   private final SchemaMerge merge;
   private final ValueCheck check;
-  private final Map<JsonNode, Integer> rules = new HashMap<>();
+  private final Map<Subject, Integer> rules = new HashMap<>();
   private final Deque<Pending> pending = new ArrayDeque<>();
   private int nesting;
 
   /** How many of the schemas being written were put together with what stands beside an anyOf. */
   private int narrowed;
 
-  private record Pending(int rule, JsonNode schema, String path) {}
+  /** How objects that are alternatives are told apart. */
+  enum Unions {
+    /** Byte by byte, in the rule that has the union: a text has one place, mostly. */
+    INLINE,
+    /**
+     * By a first property of one or a few given values, behind which a rule goes on that all unions
+     * share; objects without one are rules of their own, followed side by side.
+     */
+    SHARED
+  }
+
+  /** What a rule reads: a schema's whole text, or an object's behind its first property. */
+  private record Subject(JsonNode schema, boolean isTail) {}
+
+  private record Pending(int rule, Subject subject, String path) {}
 
   /**
+   * @param unions how to write them; both ways have the same texts, until those of more than {@link
+   *     TokenAutomaton#MAX_PLACES} readings
    * @param root what references start from
    * @param path of the root
    */
-  SchemaRules(Grammar.Builder builder, JsonRules json, JsonNode root, String path) {
+  SchemaRules(
+      Grammar.Builder builder, JsonRules json, Unions unions, JsonNode root, String path) {
     this.builder = builder;
     this.json = json;
+    this.unions = unions;
     this.merge = new SchemaMerge(root, path);
     this.check = new ValueCheck(merge, builder);
     if (SchemaValues.size(root) > MAX_SIZE) {
@@ -59,7 +78,12 @@ final class SchemaRules {
       Pending next = pending.remove();
       Nfa nfa = builder.nfa();
       int start = nfa.node();
-      builder.define(next.rule(), nfa, start, write(nfa, start, next.schema(), next.path()));
+      JsonNode schema = next.subject().schema();
+      int end =
+          next.subject().isTail() && schema instanceof ObjectNode object
+              ? tail(nfa, start, object, next.path())
+              : write(nfa, start, schema, next.path());
+      builder.define(next.rule(), nfa, start, end);
     }
   }
 
@@ -68,12 +92,18 @@ final class SchemaRules {
     if (isAnything(schema)) {
       return json.value(nfa, from);
     }
-    builder.work(SchemaValues.size(schema)); // to compare it takes as long
-    Integer rule = rules.get(schema);
+    builder.work(SchemaValues.size(schema)); // to put it together, and to compare it
+    JsonNode same = schema.isObject() ? merge.flat(schema, path) : schema;
+    return call(nfa, from, new Subject(same, false), path);
+  }
+
+  private int call(Nfa nfa, int from, Subject subject, String path) {
+    builder.work(SchemaValues.size(subject.schema()));
+    Integer rule = rules.get(subject);
     if (rule == null) {
       rule = builder.declare();
-      rules.put(schema, rule);
-      pending.add(new Pending(rule, schema, path));
+      rules.put(subject, rule);
+      pending.add(new Pending(rule, subject, path));
     }
     int to = nfa.node();
     nfa.call(from, rule, to);
@@ -135,12 +165,39 @@ final class SchemaRules {
         int begin = nfa.node();
         nfa.epsilon(from, begin);
         narrowed += alone ? 0 : 1;
-        nfa.epsilon(write(nfa, begin, one, itsPath), to);
+        nfa.epsilon(alternative(nfa, begin, one, itsPath), to);
         narrowed -= alone ? 0 : 1;
       }
       return to;
     }
     return SchemaMerge.saysNothing(schema) ? json.value(nfa, from) : plain(nfa, from, schema, path);
+  }
+
+  private int alternative(Nfa nfa, int from, JsonNode schema, String path) {
+    if (unions == Unions.INLINE || !schema.isObject()) {
+      return write(nfa, from, schema, path);
+    }
+    ObjectNode flat = merge.flat(schema, path);
+    boolean isObject = SchemaValues.types(flat, path).equals(Set.of("object"));
+    for (String keyword : new String[] {"anyOf", "oneOf", "enum", "const"}) {
+      isObject &= !flat.has(keyword);
+    }
+    if (!isObject) {
+      return write(nfa, from, schema, path);
+    }
+    ObjectFields fields = ObjectFields.of(flat, path);
+    Map.Entry<String, JsonNode> first = fields.first();
+    if (first == null || !isTag(first.getValue())) {
+      return call(nfa, from, new Subject(flat, false), path);
+    }
+    ObjectRule head = new ObjectRule(json, nfa, from);
+    String itsPath = path + ".properties." + first.getKey();
+    head.property(first.getKey(), true, n -> write(nfa, n, first.getValue(), itsPath));
+    return call(nfa, head.behind(), new Subject(flat, true), path);
+  }
+
+  private static boolean isTag(JsonNode schema) {
+    return schema.has("const") || schema.has("enum");
   }
 
   private int plain(Nfa nfa, int from, ObjectNode schema, String path) {
@@ -240,40 +297,29 @@ final class SchemaRules {
   }
 
   private int object(Nfa nfa, int from, ObjectNode schema, String path) {
-    Map<String, JsonNode> properties = new LinkedHashMap<>();
-    JsonNode given = schema.get("properties");
-    if (given != null) {
-      if (!given.isObject()) {
-        throw new GrammarException(path + ".properties", "must be an object of schemas");
-      }
-      given.properties().forEach(e -> properties.put(e.getKey(), e.getValue()));
-    }
-    JsonNode additional = schema.get("additionalProperties");
-    Set<String> required = new HashSet<>();
-    JsonNode names = schema.get("required");
-    for (JsonNode name : names == null ? List.<JsonNode>of() : names) {
-      if (!name.isTextual()) {
-        throw new GrammarException(path + ".required", "must be an array of strings");
-      }
-      required.add(name.textValue());
-      JsonNode fallback =
-          additional == null ? JsonNodeFactory.instance.booleanNode(true) : additional;
-      properties.putIfAbsent(name.textValue(), fallback);
-    }
-    ObjectRule rule = new ObjectRule(json, nfa, from);
-    for (Map.Entry<String, JsonNode> property : properties.entrySet()) {
-      boolean must = required.contains(property.getKey());
+    return object(new ObjectRule(json, nfa, from), nfa, ObjectFields.of(schema, path), 0, path);
+  }
+
+  /** What follows the first property. */
+  private int tail(Nfa nfa, int from, ObjectNode schema, String path) {
+    ObjectRule rule = ObjectRule.behindFirst(json, nfa, from);
+    return object(rule, nfa, ObjectFields.of(schema, path), 1, path);
+  }
+
+  private int object(ObjectRule rule, Nfa nfa, ObjectFields fields, int numWritten, String path) {
+    int at = 0;
+    for (Map.Entry<String, JsonNode> property : fields.properties().entrySet()) {
+      boolean must = fields.required().contains(property.getKey());
       JsonNode its = property.getValue();
-      boolean never = its.isBoolean() && !its.booleanValue();
-      if (must || !never) {
+      if (at++ >= numWritten && (must || !isNothing(its))) {
         String itsPath = path + ".properties." + property.getKey();
         rule.property(property.getKey(), must, n -> call(nfa, n, its, itsPath));
       }
     }
-    boolean open = additional == null ? properties.isEmpty() : !isNothing(additional);
-    if (open) {
-      JsonNode rest = additional == null ? JsonNodeFactory.instance.booleanNode(true) : additional;
-      rule.additional(properties.keySet(), n -> call(nfa, n, rest, path + ".additionalProperties"));
+    JsonNode others = fields.others();
+    if (!isNothing(others)) {
+      String itsPath = path + ".additionalProperties";
+      rule.additional(fields.properties().keySet(), n -> call(nfa, n, others, itsPath));
     }
     return rule.end();
   }
