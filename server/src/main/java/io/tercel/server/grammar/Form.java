@@ -76,7 +76,8 @@ public sealed interface Form {
       return smallEnough(this::compile);
     }
 
-    private Grammar compile(SchemaRules.Unions unions) {
+    /** The same with its unions written in this way. */
+    Grammar compile(SchemaRules.Unions unions) {
       Grammar.Builder builder = new Grammar.Builder(path);
       JsonRules json = new JsonRules(builder);
       SchemaRules rules = new SchemaRules(builder, json, unions, schema, path);
