@@ -113,6 +113,16 @@ public final class ServerProbe implements AutoCloseable {
     }
   }
 
+  /**
+   * The metrics in Prometheus' text format.
+   *
+   * @throws TargetException if the server doesn't tell them
+   */
+  public String requireMetrics() throws InterruptedException {
+    return metrics()
+        .orElseThrow(() -> new TargetException(base + "/metrics can't be read any more"));
+  }
+
   private JsonNode json(HttpRequest.Builder builder) throws InterruptedException {
     try {
       HttpResponse<String> answer = send(builder);

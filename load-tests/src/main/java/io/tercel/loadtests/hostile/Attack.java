@@ -16,12 +16,12 @@ import org.jspecify.annotations.Nullable;
  * @param clients that do it at once
  * @param client what each does
  */
-record Attack(String name, int clients, Client client) {
+public record Attack(String name, int clients, Client client) {
   private static final String CHAT = "/v1/chat/completions";
   private static final int MIB = 1 << 20;
 
   /** What a client does with its connections. */
-  interface Client {
+  public interface Client {
     void attack(Door door, Tally tally) throws IOException, InterruptedException;
   }
 
@@ -31,7 +31,7 @@ record Attack(String name, int clients, Client client) {
    * @param model that requests name
    * @param hold how long what takes time is kept up
    */
-  record Door(URI server, @Nullable String apiKey, String model, Duration hold) {
+  public record Door(URI server, @Nullable String apiKey, String model, Duration hold) {
     RawSocket open() throws IOException {
       return new RawSocket(server, apiKey, false, (int) hold.toMillis() + 150_000);
     }
@@ -50,7 +50,7 @@ record Attack(String name, int clients, Client client) {
   }
 
   /** All of them. */
-  static List<Attack> all() {
+  public static List<Attack> all() {
     return List.of(
         new Attack("idle connections", 1000, Attack::idle),
         new Attack("half a head, then silence", 200, Attack::halfHead),

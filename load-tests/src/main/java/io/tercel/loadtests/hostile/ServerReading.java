@@ -11,7 +11,7 @@ import java.util.Locale;
  * @param requests that run or wait
  * @param kvUsage share of the KV cache in use
  */
-record ServerReading(long resident, long heap, long direct, long requests, double kvUsage) {
+public record ServerReading(long resident, long heap, long direct, long requests, double kvUsage) {
 
   /** Reads Prometheus' text format; what is missing is 0. */
   static ServerReading of(String metrics) {
@@ -34,7 +34,8 @@ record ServerReading(long resident, long heap, long direct, long requests, doubl
         .orElse(0);
   }
 
-  boolean idle() {
+  /** Whether nothing runs, waits or holds a block. */
+  public boolean idle() {
     return requests == 0 && kvUsage == 0;
   }
 
@@ -48,7 +49,8 @@ record ServerReading(long resident, long heap, long direct, long requests, doubl
         Math.max(kvUsage, other.kvUsage));
   }
 
-  static String mib(long bytes) {
+  /** Bytes as whole MiB. */
+  public static String mib(long bytes) {
     return String.format(Locale.ROOT, "%,d", bytes >> 20);
   }
 }

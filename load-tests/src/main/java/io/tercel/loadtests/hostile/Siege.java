@@ -1,7 +1,7 @@
 package io.tercel.loadtests.hostile;
 
-import io.tercel.loadtests.target.ServerProbe;
-import io.tercel.server.cli.UserException;
+import io.tercel.loadtests.client.HonestClient;
+import io.tercel.loadtests.client.ServerProbe;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -12,7 +12,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * Attacks a server, one way after the other, while an honest client goes on asking; and says what
  * the honest client saw, and what the server's memory did.
  */
-final class Siege {
+public final class Siege {
   private static final Duration AFTERWARDS = Duration.ofSeconds(180);
   private static final Duration BETWEEN = Duration.ofMillis(250);
 
@@ -29,7 +29,7 @@ final class Siege {
    * @param after the figures when it was idle again
    * @param answers of the honest client meanwhile
    */
-  record Result(
+  public record Result(
       Attack attack,
       Tally tally,
       int broken,
@@ -38,23 +38,29 @@ final class Siege {
       ServerReading after,
       HonestClient.Answers answers) {
     /** Whether the server bore it: no fault, the same answers, nothing left. */
-    boolean borne() {
+    public boolean borne() {
       return !tally.hasFaults() && answers.allTheSame() && after.idle();
     }
   }
 
-  Siege(Attack.Door door, ServerProbe probe) throws IOException, InterruptedException {
+  /**
+   * Before a server that is idle.
+   *
+   * @throws io.tercel.loadtests.client.TargetException if it does not answer as it should
+   */
+  public Siege(Attack.Door door, ServerProbe probe) throws InterruptedException {
     this.door = door;
     this.probe = probe;
-    this.honest = new HonestClient(door);
+    this.honest = new HonestClient(door.server(), door.apiKey(), door.model());
   }
 
   /** Seconds that the honest client waits when nobody else asks. */
-  double alone() {
+  public double alone() {
     return honest.alone();
   }
 
-  Result run(Attack attack) throws InterruptedException {
+  /** Runs one attack to its end, and waits until nothing of it is left. */
+  public Result run(Attack attack) throws InterruptedException {
     ServerReading before = awaitIdle();
     Tally tally = new Tally();
     List<Thread> clients = new ArrayList<>();
@@ -106,10 +112,7 @@ final class Siege {
   }
 
   private ServerReading reading() throws InterruptedException {
-    return ServerReading.of(
-        probe
-            .metrics()
-            .orElseThrow(() -> new UserException("the server no longer tells its metrics")));
+    return ServerReading.of(probe.requireMetrics());
   }
 
   /** The first reading with nothing running; the last one if that does not come. */

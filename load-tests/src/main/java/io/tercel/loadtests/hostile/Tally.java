@@ -5,7 +5,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /** What the clients of one attack were answered. Thread-safe. */
-final class Tally {
+public final class Tally {
   /** Of a connection that ended without an answer. */
   static final int CLOSED = 0;
 

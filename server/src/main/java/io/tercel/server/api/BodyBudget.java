@@ -2,16 +2,22 @@ package io.tercel.server.api;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/** The bytes that all unread request bodies may hold together. */
-final class BodyBudget {
+/** The bytes that all requests of a wire may hold together. Thread-safe. */
+public final class BodyBudget {
   private final long limit;
   private final AtomicLong used = new AtomicLong();
 
-  BodyBudget(long limit) {
+  /**
+   * Nothing is held yet.
+   *
+   * @param limit in bytes
+   */
+  public BodyBudget(long limit) {
     this.limit = limit;
   }
 
-  boolean reserve(int bytes) {
+  /** Takes so many bytes, all or, where there are too few, none. */
+  public boolean reserve(int bytes) {
     if (used.addAndGet(bytes) <= limit) {
       return true;
     }
@@ -19,7 +25,8 @@ final class BodyBudget {
     return false;
   }
 
-  void release(long bytes) {
+  /** Gives back what was taken. */
+  public void release(long bytes) {
     used.addAndGet(-bytes);
   }
 

@@ -13,9 +13,6 @@ import org.jspecify.annotations.Nullable;
  * input.
  */
 final class ResponsesHandler implements Handler {
-  /** Of a response that whoever runs the server has ended. */
-  private static final String CANCELLED = "cancelled";
-
   private final HttpServerConfig config;
   private final ServedModel model;
   private final JsonIntake intake;
@@ -73,10 +70,7 @@ final class ResponsesHandler implements Handler {
       events.send("response.in_progress", Map.of("response", answer.begun()));
       Ended end = readAll(reader, output);
       ResponseObject whole = answer.ended(end, output, reader);
-      boolean completed = whole.status().equals(ResponseItem.COMPLETED);
-      // OpenAI has no event for what was cancelled, and clients wait for one that they know
-      events.send(
-          completed ? "response.completed" : "response.incomplete", Map.of("response", whole));
+      events.send("response." + whole.status(), Map.of("response", whole));
       sse.end();
     } catch (ApiException e) {
       events.fail(e);
@@ -87,7 +81,7 @@ final class ResponsesHandler implements Handler {
   /** The choice's end, once there is one. */
   private static final class Ended implements GenerationReader.Sink {
     private final ResponseOutput output;
-    private String status = ResponseItem.IN_PROGRESS;
+    private @Nullable ChoiceEnd end;
 
     Ended(ResponseOutput output) {
       this.output = output;
@@ -97,12 +91,7 @@ final class ResponsesHandler implements Handler {
     public void delta(ChoiceDelta delta) {
       output.add(delta);
       if (delta.end() != null) {
-        status =
-            switch (delta.end().finishReason()) {
-              case "length" -> ResponseItem.INCOMPLETE;
-              case "abort" -> CANCELLED;
-              default -> ResponseItem.COMPLETED;
-            };
+        end = delta.end();
       }
     }
   }
@@ -155,7 +144,7 @@ final class ResponsesHandler implements Handler {
     }
 
     ResponseObject begun() {
-      return object(ResponseItem.IN_PROGRESS, List.of(), null);
+      return object(ResponseItem.IN_PROGRESS, null, List.of(), null);
     }
 
     ResponseObject ended(Ended end, ResponseOutput output, GenerationReader reader) {
@@ -165,11 +154,20 @@ final class ResponsesHandler implements Handler {
               reader.numTokens(),
               reader.cachedTokens(),
               reader.reasoningTokens());
-      return object(end.status, output.items(), usage);
+      boolean complete = end.end != null && end.end.complete();
+      boolean cut = end.end != null && end.end.finishReason().equals("length");
+      return object(
+          complete ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE,
+          cut ? new ResponseObject.IncompleteDetails("max_output_tokens") : null,
+          output.items(),
+          usage);
     }
 
     private ResponseObject object(
-        String status, List<ResponseItem> output, ResponseObject.@Nullable Usage usage) {
+        String status,
+        ResponseObject.@Nullable IncompleteDetails why,
+        List<ResponseItem> output,
+        ResponseObject.@Nullable Usage usage) {
       return new ResponseObject(
           id.id(),
           "response",
@@ -177,9 +175,7 @@ final class ResponsesHandler implements Handler {
           status,
           false,
           null,
-          status.equals(ResponseItem.INCOMPLETE)
-              ? new ResponseObject.IncompleteDetails("max_output_tokens")
-              : null,
+          why,
           settings.instructions(),
           settings.maxOutputTokens(),
           settings.metadata(),

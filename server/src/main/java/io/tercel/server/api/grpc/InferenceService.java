@@ -10,8 +10,10 @@ import io.tercel.proto.v1.GenerateRequest;
 import io.tercel.proto.v1.GenerateResponse;
 import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.api.ApiException;
+import io.tercel.server.api.BodyBudget;
 import io.tercel.server.api.ClientGoneException;
 import io.tercel.server.api.InferenceApi;
+import io.tercel.server.api.RunningCalls;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -24,11 +26,18 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
   private final InferenceApi api;
   private final RunningCalls calls;
+  private final BodyBudget requests;
   private final Set<String> ids = ConcurrentHashMap.newKeySet();
 
-  InferenceService(InferenceApi api, RunningCalls calls) {
+  /**
+   * A service of one served model.
+   *
+   * @param requests what the requests of running calls may hold, which they do to their ends
+   */
+  InferenceService(InferenceApi api, RunningCalls calls, BodyBudget requests) {
     this.api = api;
     this.calls = calls;
+    this.requests = requests;
   }
 
   /** What a call does; its end is the call's. */
@@ -87,9 +96,14 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
   private void run(Outbound<?> out, MessageLite request, Work work) {
     int bytes = request.getSerializedSize();
+    if (!requests.reserve(bytes)) {
+      out.fail(ApiException.tooManyRequests("the requests that run are too long; try again later"));
+      return;
+    }
     try {
-      calls.begin(bytes);
+      calls.begin();
     } catch (ApiException e) {
+      requests.release(bytes);
       out.fail(e);
       return;
     }
@@ -107,7 +121,8 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
               } catch (Throwable e) { // a virtual thread has nobody above it
                 out.fail(e);
               } finally {
-                calls.end(bytes);
+                requests.release(bytes);
+                calls.end();
               }
             });
   }

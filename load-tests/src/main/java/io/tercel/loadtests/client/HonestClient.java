@@ -1,4 +1,4 @@
-package io.tercel.loadtests.hostile;
+package io.tercel.loadtests.client;
 
 import java.io.IOException;
 import java.net.URI;
@@ -9,9 +9,10 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** Asks the same greedy question again and again, and expects the same answer. */
-final class HonestClient {
+public final class HonestClient {
   private static final Pattern CHOICES = Pattern.compile("\"choices\":.*?(?=\"usage\":)");
   private static final Duration TIMEOUT = Duration.ofSeconds(120);
 
@@ -22,63 +23,76 @@ final class HonestClient {
   private final double alone;
 
   /** What it was answered. */
-  static final class Answers {
+  public static final class Answers {
     private int same;
     private int refused;
     private int others;
     private double slowest;
 
-    int same() {
+    public int same() {
       return same;
     }
 
     /** Told to come back later: 429 and 503. */
-    int refused() {
+    public int refused() {
       return refused;
     }
 
     /** Seconds of the slowest one that was the same. */
-    double slowest() {
+    public double slowest() {
       return slowest;
     }
 
-    boolean allTheSame() {
+    /** Whether every answer was the expected one, and there was any. */
+    public boolean allTheSame() {
       return others == 0 && same > 0;
     }
   }
 
-  HonestClient(Attack.Door door) throws IOException, InterruptedException {
+  /**
+   * Asks for the first time, which says what is expected from then on.
+   *
+   * @param server its address, without {@code /v1}
+   * @throws TargetException if the server doesn't answer as it should
+   */
+  public HonestClient(URI server, @Nullable String apiKey, String model)
+      throws InterruptedException {
     String body =
         """
         {"model": "%s", "messages": [{"role": "user", "content": "What is 412 + 358?"}],
          "temperature": 0, "max_tokens": 16, "logprobs": true}"""
-            .formatted(door.model());
+            .formatted(model);
     HttpRequest.Builder request =
-        HttpRequest.newBuilder(URI.create(door.server() + "/v1/chat/completions"))
+        HttpRequest.newBuilder(URI.create(server + "/v1/chat/completions"))
             .header("content-type", "application/json")
             .timeout(TIMEOUT)
             .POST(HttpRequest.BodyPublishers.ofString(body));
-    if (door.apiKey() != null) {
-      request.header("authorization", "Bearer " + door.apiKey());
+    if (apiKey != null) {
+      request.header("authorization", "Bearer " + apiKey);
     }
     question = request.build();
-    send();
-    long start = System.nanoTime();
-    HttpResponse<String> first = send();
-    alone = (System.nanoTime() - start) / 1e9;
-    if (first.statusCode() != 200) {
-      throw new IOException(
-          "the server answers " + first.statusCode() + " before anything is done to it");
+    try {
+      send(); // the first is slower than all others
+      long start = System.nanoTime();
+      HttpResponse<String> first = send();
+      alone = (System.nanoTime() - start) / 1e9;
+      if (first.statusCode() != 200) {
+        throw new TargetException(
+            "the server answers " + first.statusCode() + " before anything is done to it");
+      }
+      expected = choices(first);
+    } catch (IOException e) {
+      throw new TargetException("no server answers at " + server + " (" + e + ")", e);
     }
-    expected = choices(first);
   }
 
   /** Seconds of an answer when nobody else asks. */
-  double alone() {
+  public double alone() {
     return alone;
   }
 
-  void ask(Answers answers) throws InterruptedException {
+  /** Asks once more. */
+  public void ask(Answers answers) throws InterruptedException {
     long start = System.nanoTime();
     try {
       HttpResponse<String> answer = send();

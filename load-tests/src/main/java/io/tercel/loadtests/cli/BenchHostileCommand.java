@@ -1,10 +1,12 @@
-package io.tercel.loadtests.hostile;
+package io.tercel.loadtests.cli;
 
-import io.tercel.loadtests.target.ServerProbe;
-import io.tercel.loadtests.target.TargetException;
+import io.tercel.loadtests.client.ServerProbe;
+import io.tercel.loadtests.client.TargetException;
+import io.tercel.loadtests.hostile.Attack;
+import io.tercel.loadtests.hostile.ServerReading;
+import io.tercel.loadtests.hostile.Siege;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.UserException;
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.net.URI;
 import java.time.Duration;
@@ -76,13 +78,13 @@ public final class BenchHostileCommand implements Command {
     try (ServerProbe probe = new ServerProbe(server.toString(), apiKey, TIMEOUT)) {
       return run(
           new Attack.Door(server, apiKey, probe.model(), Duration.ofSeconds(hold)), probe, attacks);
-    } catch (TargetException | IOException e) {
+    } catch (TargetException e) {
       throw new UserException(String.valueOf(e.getMessage()), e);
     }
   }
 
   private int run(Attack.Door door, ServerProbe probe, List<Attack> attacks)
-      throws IOException, InterruptedException {
+      throws InterruptedException {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
     Siege siege = new Siege(door, probe);
