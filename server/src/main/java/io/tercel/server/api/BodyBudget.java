@@ -2,22 +2,16 @@ package io.tercel.server.api;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/** The bytes that all requests of a wire may hold together. Thread-safe. */
-public final class BodyBudget {
+/** The bytes that all unread request bodies may hold together. */
+final class BodyBudget {
   private final long limit;
   private final AtomicLong used = new AtomicLong();
 
-  /**
-   * Nothing is held yet.
-   *
-   * @param limit in bytes
-   */
-  public BodyBudget(long limit) {
+  BodyBudget(long limit) {
     this.limit = limit;
   }
 
-  /** Takes so many bytes, all or, where there are too few, none. */
-  public boolean reserve(int bytes) {
+  boolean reserve(int bytes) {
     if (used.addAndGet(bytes) <= limit) {
       return true;
     }
@@ -25,8 +19,7 @@ public final class BodyBudget {
     return false;
   }
 
-  /** Gives back what was taken. */
-  public void release(long bytes) {
+  void release(long bytes) {
     used.addAndGet(-bytes);
   }
 

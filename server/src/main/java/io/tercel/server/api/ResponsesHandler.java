@@ -13,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * input.
  */
 final class ResponsesHandler implements Handler {
+  /** Of a response that whoever runs the server has ended. */
+  private static final String CANCELLED = "cancelled";
+
   private final HttpServerConfig config;
   private final ServedModel model;
   private final JsonIntake intake;
@@ -70,7 +73,10 @@ final class ResponsesHandler implements Handler {
       events.send("response.in_progress", Map.of("response", answer.begun()));
       Ended end = readAll(reader, output);
       ResponseObject whole = answer.ended(end, output, reader);
-      events.send("response." + whole.status(), Map.of("response", whole));
+      boolean completed = whole.status().equals(ResponseItem.COMPLETED);
+      // OpenAI has no event for what was cancelled, and clients wait for one that they know
+      events.send(
+          completed ? "response.completed" : "response.incomplete", Map.of("response", whole));
       sse.end();
     } catch (ApiException e) {
       events.fail(e);
@@ -81,7 +87,7 @@ final class ResponsesHandler implements Handler {
   /** The choice's end, once there is one. */
   private static final class Ended implements GenerationReader.Sink {
     private final ResponseOutput output;
-    private @Nullable ChoiceEnd end;
+    private String status = ResponseItem.IN_PROGRESS;
 
     Ended(ResponseOutput output) {
       this.output = output;
@@ -91,7 +97,12 @@ final class ResponsesHandler implements Handler {
     public void delta(ChoiceDelta delta) {
       output.add(delta);
       if (delta.end() != null) {
-        end = delta.end();
+        status =
+            switch (delta.end().finishReason()) {
+              case "length" -> ResponseItem.INCOMPLETE;
+              case "abort" -> CANCELLED;
+              default -> ResponseItem.COMPLETED;
+            };
       }
     }
   }
@@ -144,7 +155,7 @@ final class ResponsesHandler implements Handler {
     }
 
     ResponseObject begun() {
-      return object(ResponseItem.IN_PROGRESS, null, List.of(), null);
+      return object(ResponseItem.IN_PROGRESS, List.of(), null);
     }
 
     ResponseObject ended(Ended end, ResponseOutput output, GenerationReader reader) {
@@ -154,20 +165,11 @@ final class ResponsesHandler implements Handler {
               reader.numTokens(),
               reader.cachedTokens(),
               reader.reasoningTokens());
-      boolean complete = end.end != null && end.end.complete();
-      boolean cut = end.end != null && end.end.finishReason().equals("length");
-      return object(
-          complete ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE,
-          cut ? new ResponseObject.IncompleteDetails("max_output_tokens") : null,
-          output.items(),
-          usage);
+      return object(end.status, output.items(), usage);
     }
 
     private ResponseObject object(
-        String status,
-        ResponseObject.@Nullable IncompleteDetails why,
-        List<ResponseItem> output,
-        ResponseObject.@Nullable Usage usage) {
+        String status, List<ResponseItem> output, ResponseObject.@Nullable Usage usage) {
       return new ResponseObject(
           id.id(),
           "response",
@@ -175,7 +177,9 @@ final class ResponsesHandler implements Handler {
           status,
           false,
           null,
-          why,
+          status.equals(ResponseItem.INCOMPLETE)
+              ? new ResponseObject.IncompleteDetails("max_output_tokens")
+              : null,
           settings.instructions(),
           settings.maxOutputTokens(),
           settings.metadata(),

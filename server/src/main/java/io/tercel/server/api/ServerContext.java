@@ -5,8 +5,7 @@ final class ServerContext {
   private final RequestGate gate;
   private final HttpLimits limits;
   private final BodyBudget budget;
-  private final RunningCalls requests =
-      new RunningCalls(Integer.MAX_VALUE); // connections are limited
+  private final RunningCalls requests = new RunningCalls(); // connections are limited
   private volatile boolean draining;
 
   ServerContext(RequestGate gate, HttpLimits limits) {

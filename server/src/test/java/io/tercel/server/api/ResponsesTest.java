@@ -230,7 +230,7 @@ class ResponsesTest {
   }
 
   @Test
-  void aborted_isIncompleteWithoutAReason() throws Exception {
+  void aborted_isCancelledAndNotCompleted() throws Exception {
     server.stepMillis(20);
     var lines = server.streaming("/v1/responses", "{\"input\": \"hi\", \"stream\": true}");
     String id = "";
@@ -249,8 +249,7 @@ class ResponsesTest {
     }
     JsonNode end = Json.MAPPER.readTree(last);
     assertEquals("response.incomplete", end.path("type").asText());
-    assertEquals("incomplete", end.path("response").path("status").asText());
-    assertTrue(end.path("response").path("incomplete_details").isNull());
+    assertEquals("cancelled", end.path("response").path("status").asText());
     assertEquals("incomplete", end.path("response").path("output").get(0).path("status").asText());
   }
 

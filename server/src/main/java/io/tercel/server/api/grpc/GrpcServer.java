@@ -14,7 +14,6 @@ import io.netty.handler.ssl.SslProvider;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.tercel.proto.v1.ControlGrpc;
 import io.tercel.proto.v1.InferenceGrpc;
-import io.tercel.server.api.BodyBudget;
 import io.tercel.server.api.HttpLimits;
 import io.tercel.server.api.HttpServerConfig;
 import io.tercel.server.api.InferenceApi;
@@ -82,7 +81,7 @@ public final class GrpcServer implements AutoCloseable {
     this.config = api.config();
     this.port = port;
     HttpLimits limits = config.limits();
-    this.calls = new RunningCalls(limits.maxConnections());
+    this.calls = new RunningCalls(limits.maxConnections(), limits.maxBufferedBytes());
     NettyServerBuilder builder =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), port))
             .channelType(NioServerSocketChannel.class)
@@ -97,7 +96,7 @@ public final class GrpcServer implements AutoCloseable {
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true)
             .intercept(new KeyInterceptor(api))
-            .addService(new InferenceService(api, calls, new BodyBudget(limits.maxBufferedBytes())))
+            .addService(new InferenceService(api, calls))
             .addService(new ControlService(api, info, weights, this::reportHealth))
             .addService(health.getHealthService())
             .addService(ProtoReflectionServiceV1.newInstance());

@@ -10,7 +10,6 @@ import io.tercel.proto.v1.GenerateRequest;
 import io.tercel.proto.v1.GenerateResponse;
 import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.api.ApiException;
-import io.tercel.server.api.BodyBudget;
 import io.tercel.server.api.ClientGoneException;
 import io.tercel.server.api.InferenceApi;
 import io.tercel.server.api.RunningCalls;
@@ -26,18 +25,11 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
   private final InferenceApi api;
   private final RunningCalls calls;
-  private final BodyBudget requests;
   private final Set<String> ids = ConcurrentHashMap.newKeySet();
 
-  /**
-   * A service of one served model.
-   *
-   * @param requests what the requests of running calls may hold, which they do to their ends
-   */
-  InferenceService(InferenceApi api, RunningCalls calls, BodyBudget requests) {
+  InferenceService(InferenceApi api, RunningCalls calls) {
     this.api = api;
     this.calls = calls;
-    this.requests = requests;
   }
 
   /** What a call does; its end is the call's. */
@@ -96,14 +88,9 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
   private void run(Outbound<?> out, MessageLite request, Work work) {
     int bytes = request.getSerializedSize();
-    if (!requests.reserve(bytes)) {
-      out.fail(ApiException.tooManyRequests("the requests that run are too long; try again later"));
-      return;
-    }
     try {
-      calls.begin();
+      calls.begin(bytes);
     } catch (ApiException e) {
-      requests.release(bytes);
       out.fail(e);
       return;
     }
@@ -121,8 +108,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
               } catch (Throwable e) { // a virtual thread has nobody above it
                 out.fail(e);
               } finally {
-                requests.release(bytes);
-                calls.end();
+                calls.end(bytes);
               }
             });
   }
