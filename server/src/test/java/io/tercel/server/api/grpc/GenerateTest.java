@@ -190,9 +190,9 @@ class GenerateTest {
       Answer answer = other.generate(asked);
       assertEquals("hm", answer.text(0, Phase.PHASE_THINKING));
       assertEquals("yes", answer.text(0, Phase.PHASE_ANSWER));
-      // a script doesn't heed the mask: what breaks the form is noticed
-      other.http.says("maybe<|im_end|>");
-      other.refused(Status.Code.INTERNAL, asked);
+      other.http.says("maybe<|im_end|>"); // the script yields to the mask
+      String forced = other.generate(asked).text(0, Phase.PHASE_ANSWER);
+      assertTrue(List.of("yes", "no").contains(forced), forced);
       other.awaitIdle();
     }
   }
