@@ -84,4 +84,25 @@ class HostileFormTest {
                 TinyVocabularies.automaton(new Form.Pattern("漢+", "r"), TinyVocabularies.ascii()));
     assertTrue(e.reason().contains("one by one"), e.reason());
   }
+
+  /** A vocabulary without é begins nothing that has to go on with it, however deep it is begun. */
+  @Test
+  void restThatCannotBeWritten_isNotBegun() throws Exception {
+    String schema =
+        """
+        {"anyOf": [
+          {"type": "array", "items": false, "minItems": 2, "prefixItems": [
+            {"type": "array", "items": {"type": "integer"}}, {"const": "é"}]},
+          {"type": "array", "items": {"type": "array", "items": {"type": "boolean"}}}]}""";
+    Form form = new Form.Schema(JSON.readTree(schema), "s");
+    TokenAutomaton ascii = TinyVocabularies.automaton(form, TinyVocabularies.ascii());
+    TokenAutomaton.Position position = ascii.start();
+    position.accept('[');
+    position.accept('[');
+    assertFalse(TinyVocabularies.allows(position.allowed(), '1'));
+    assertTrue(TinyVocabularies.allows(position.allowed(), 't'));
+    assertTrue(TinyVocabularies.accepts(ascii, "[[true]]"));
+    TokenAutomaton all = TinyVocabularies.automaton(form, TinyVocabularies.pieces());
+    assertTrue(TinyVocabularies.accepts(all, "[[1],\"é\"]"));
+  }
 }
