@@ -7,8 +7,8 @@ import io.tercel.kernels.ops.Backend;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.Sampler;
 import io.tercel.kernels.ops.SamplingPlan;
-import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.ops.StepCheck;
 import io.tercel.kernels.ops.TokenResult;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -67,7 +67,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
-    check(batch, plan);
+    StepCheck.check(batch, plan, vocab, kv.numBlocks());
     transformer.forward(batch);
     int count = plan.size();
     if (rows.length < count) {
@@ -93,40 +93,6 @@ public final class CpuBackend implements Backend {
         count,
         (i, worker) -> answers[i] = samplers[worker].sample(logits, i * vocab, plan.get(from + i)));
     results.addAll(Arrays.asList(answers));
-  }
-
-  private void check(StepBatch batch, SamplingPlan plan) {
-    for (int s = 0; s < batch.numSequences(); s++) {
-      int[] table = batch.blockTable(s);
-      for (int row = batch.queryStart(s); row < batch.queryStart(s + 1); row++) {
-        int id = batch.tokenId(row);
-        if (id < 0 || id >= vocab) {
-          throw new IllegalArgumentException(
-              "token id " + id + " is outside the vocabulary of " + vocab);
-        }
-      }
-      if (batch.queryStart(s + 1) == batch.queryStart(s)) {
-        throw new IllegalArgumentException("sequence " + s + " of the batch has no rows");
-      }
-      int last = batch.position(batch.queryStart(s + 1) - 1) / KvLayout.BLOCK_SIZE;
-      if (last >= table.length) {
-        throw new IllegalArgumentException(
-            "a block table of " + table.length + " where " + (last + 1) + " are needed");
-      }
-      for (int b = 0; b <= last; b++) {
-        if (table[b] < 0 || table[b] >= kv.numBlocks()) {
-          throw new IllegalArgumentException(
-              "block " + table[b] + " is outside the pool of " + kv.numBlocks());
-        }
-      }
-    }
-    for (int i = 0; i < plan.size(); i++) {
-      SamplingRow row = plan.get(i);
-      if (row.row() < 0 || row.row() >= batch.numTokens() || row.target() >= vocab) {
-        throw new IllegalArgumentException(
-            "row " + row.row() + " or target " + row.target() + " is out of range");
-      }
-    }
   }
 
   /** For tests that look at raw logits: the rows of the last step are still there. */

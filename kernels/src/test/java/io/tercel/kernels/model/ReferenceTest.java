@@ -17,17 +17,14 @@ import io.tercel.kernels.testing.DoubleReference;
 import io.tercel.kernels.testing.GptqVariant;
 import io.tercel.kernels.testing.Specimen;
 import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.kernels.testing.WordLevel;
 import io.tercel.kernels.vector.VectorOps;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -160,8 +157,7 @@ class ReferenceTest {
     assumeTrue(Specimen.find().isPresent(), "no specimen here");
     Path directory = Specimen.find().orElseThrow();
     ObjectMapper json = new ObjectMapper();
-    WordLevel tokenizer =
-        new WordLevel(json.readTree(directory.resolve("tokenizer.json").toFile()));
+    WordLevel tokenizer = WordLevel.open(directory);
     List<Text> all = new ArrayList<>();
     List<List<Integer>> expected = new ArrayList<>();
     try (WeightStore weights = Lab.load(directory);
@@ -201,34 +197,5 @@ class ReferenceTest {
     }
     System.out.println("specimen: " + (150 - nearTies) + " of 150 greedy texts, to the token");
     assertTrue(nearTies <= 2, nearTies + " near ties");
-  }
-
-  /** The specimen's tokenizer: a regular expression cuts words, each of which is an id. */
-  private static final class WordLevel {
-    private final Pattern word;
-    private final Map<String, Integer> ids = new HashMap<>();
-
-    WordLevel(JsonNode tokenizer) {
-      String regex = tokenizer.at("/pre_tokenizer/pattern/Regex").asText();
-      StringBuilder added = new StringBuilder();
-      tokenizer
-          .get("added_tokens")
-          .forEach(t -> added.append(Pattern.quote(t.get("content").asText())).append('|'));
-      word = Pattern.compile(added + regex);
-      tokenizer
-          .at("/model/vocab")
-          .properties()
-          .forEach(e -> ids.put(e.getKey(), e.getValue().asInt()));
-    }
-
-    List<Integer> encode(String text) {
-      List<Integer> found = new ArrayList<>();
-      Matcher matcher = word.matcher(text);
-      while (matcher.find()) {
-        Integer id = ids.get(matcher.group());
-        found.add(id == null ? ids.getOrDefault("?", 0) : id);
-      }
-      return found;
-    }
   }
 }

@@ -3,6 +3,7 @@ package io.tercel.server.api;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.concurrent.Semaphore;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * Where bodies become requests. A tree of JSON nodes takes up to twenty times the memory of its
@@ -28,13 +29,24 @@ final class JsonIntake {
    * @throws ApiException if the body isn't one JSON object, or by the reader
    */
   <T> T read(byte[] json, Function<ObjectNode, T> reader) throws InterruptedException {
-    int bytes = json.length <= SMALL ? 0 : Math.min(json.length, ROOM);
+    return read(json.length, () -> Json.parseObject(json), reader);
+  }
+
+  /**
+   * Makes a tree of what came in another form, and a request of that.
+   *
+   * @param length of what came, in bytes
+   * @throws ApiException by either
+   */
+  <T> T read(int length, Supplier<ObjectNode> tree, Function<ObjectNode, T> reader)
+      throws InterruptedException {
+    int bytes = length <= SMALL ? 0 : Math.min(length, ROOM);
     if (bytes == 0) { // a fair semaphore would let it wait behind the large ones
-      return reader.apply(Json.parseObject(json));
+      return reader.apply(tree.get());
     }
     room.acquire(bytes);
     try {
-      return reader.apply(Json.parseObject(json));
+      return reader.apply(tree.get());
     } finally {
       room.release(bytes);
     }

@@ -81,7 +81,11 @@ final class ResponseOutput {
       }
     }
     if (delta.end() != null) {
-      close(delta.end().complete() ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE);
+      close(
+          switch (delta.end().finishReason()) {
+            case "length", "abort" -> ResponseItem.INCOMPLETE;
+            default -> ResponseItem.COMPLETED;
+          });
     }
   }
 

@@ -6,7 +6,7 @@ import io.tercel.kernels.memory.ModelShapes;
 import io.tercel.kernels.memory.RandomWeights;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
-import io.tercel.kernels.model.CpuBackend;
+import io.tercel.kernels.ops.Backend;
 import java.io.PrintWriter;
 import java.util.Arrays;
 import java.util.List;
@@ -96,9 +96,9 @@ public final class BenchCommand implements Command {
     out.printf(
         Locale.ROOT, "read bandwidth  %.1f GB/s, %d threads%n", bandwidth / 1e9, options.threads);
     WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16);
-    ServingPlan serving = ServingPlan.of(config, plan, options, MachineMemory.available());
+    ServingPlan serving = ServingPlan.of(config, plan, options, Backends.available(options));
     try (WeightStore weights = RandomWeights.create(config, linears, QuantFormat.Dense.BF16, 1);
-        CpuBackend backend = Backends.open(weights, serving, options)) {
+        Backend backend = Backends.open(weights, serving, options)) {
       out.printf(
           Locale.ROOT,
           "%s, %s linears, bf16 head, %s backend, %s KV, weights %s%n",
@@ -141,12 +141,12 @@ public final class BenchCommand implements Command {
       StepBench bench, PrintWriter out, double bandwidth, WeightStore weights, ServingPlan plan) {
     int deepest = Arrays.stream(contexts()).max().orElse(1);
     int prompt = Math.min(deepest, REPLICATED);
-    bench.replicate(prompt, deepest);
+    bench.fill(prompt, deepest);
     out.printf(
         Locale.ROOT,
-        "long: keys and values of %d computed tokens, copied to fill %d%n",
-        prompt,
-        deepest);
+        "long: a context of %d tokens, of which the CPU's backends compute %d and copy the rest%n",
+        deepest,
+        prompt);
     for (int context : contexts()) {
       StepBench.Result r = bench.decodeAt(context, tokens);
       print(out, context, r, readBytes(weights, plan, context), bandwidth);

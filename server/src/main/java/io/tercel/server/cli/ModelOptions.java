@@ -2,7 +2,6 @@ package io.tercel.server.cli;
 
 import io.tercel.kernels.memory.KvType;
 import java.util.Arrays;
-import java.util.List;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -10,8 +9,6 @@ import picocli.CommandLine.Option;
 
 /** The options of every command that runs a model. */
 final class ModelOptions {
-  private static final List<String> BACKENDS = List.of("auto", "vector", "scalar");
-
   @Option(
       names = "--threads",
       paramLabel = "N",
@@ -62,8 +59,15 @@ final class ModelOptions {
   @Option(
       names = "--backend",
       paramLabel = "NAME",
-      description = "auto, vector or scalar (default: auto, which is vector)")
+      description =
+          "auto, vector, scalar or tornado, which is a GPU (default: auto, which is vector)")
   String backend = "auto";
+
+  @Option(
+      names = "--device",
+      paramLabel = "I",
+      description = "which device of the tornado backend; see tercel devices (default: 0)")
+  int device;
 
   @Mixin final EngineOptions engine = new EngineOptions();
 
@@ -104,10 +108,13 @@ final class ModelOptions {
     if (maxModelLen != null) {
       atLeast("--max-model-len", maxModelLen, 2);
     }
-    if (!BACKENDS.contains(backend)) {
+    if (!Backends.isKnown(backend)) {
       throw new UserException(
-          "--backend: %s isn't available; choose one of %s"
-              .formatted(backend, String.join(", ", BACKENDS)));
+          "--backend: %s isn't available; choose one of auto, vector, scalar, tornado"
+              .formatted(backend));
+    }
+    if (device != 0 && !backend.equals(Backends.TORNADO)) {
+      throw new UserException("--device: the %s backend has none".formatted(backend));
     }
     kvType();
     engine.check();

@@ -70,7 +70,7 @@ final class RunningModel implements AutoCloseable {
 
   private static ServingPlan plan(Checkpoint checkpoint, ModelOptions options) {
     return ServingPlan.of(
-        checkpoint.config(), WeightPlan.of(checkpoint), options, MachineMemory.available());
+        checkpoint.config(), WeightPlan.of(checkpoint), options, Backends.available(options));
   }
 
   /**

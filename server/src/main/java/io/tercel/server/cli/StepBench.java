@@ -2,6 +2,7 @@ package io.tercel.server.cli;
 
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.model.CpuBackend;
+import io.tercel.kernels.ops.Backend;
 import io.tercel.kernels.ops.SamplingPlan;
 import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
@@ -15,7 +16,7 @@ final class StepBench {
   /** Steps before the first measured run: the compiler's share. */
   private static final int WARM_UP_TOKENS = 60;
 
-  private final CpuBackend backend;
+  private final Backend backend;
   private final ModelConfig config;
   private final int runs;
   private final Random random = new Random(1);
@@ -31,7 +32,7 @@ final class StepBench {
     }
   }
 
-  StepBench(CpuBackend backend, ModelConfig config, int runs) {
+  StepBench(Backend backend, ModelConfig config, int runs) {
     this.backend = backend;
     this.config = config;
     this.runs = runs;
@@ -55,21 +56,25 @@ final class StepBench {
   }
 
   /**
-   * Fills the first blocks by a real prefill of so many tokens and the others with copies of them:
-   * as many bytes as a real context has, each at a place of its own.
+   * Fills a context by a prefill. On the CPU only so many tokens are really computed, and the other
+   * blocks are copies of theirs: as many bytes as a real context has, each at a place of its own.
    */
-  void replicate(int prompt, int context) {
-    int[] table = new int[Math.ceilDiv(prompt, backend.blockSize())];
+  void fill(int prompt, int context) {
+    int computed = backend instanceof CpuBackend ? Math.min(prompt, context) : context;
+    int[] table = new int[Math.ceilDiv(context, backend.blockSize())];
     Arrays.setAll(table, i -> i);
-    for (int at = 0; at < prompt; at += 256) {
-      chunk(table, at, Math.min(256, prompt - at), false);
+    for (int at = 0; at < computed; at += 256) {
+      chunk(table, at, Math.min(256, computed - at), false);
     }
-    for (int b = table.length; b < Math.ceilDiv(context, backend.blockSize()); b++) {
-      backend.copyBlock(b % table.length, b);
+    if (backend instanceof CpuBackend cpu) {
+      int whole = Math.ceilDiv(computed, backend.blockSize());
+      for (int b = whole; b < table.length; b++) {
+        cpu.copyBlock(b % whole, b);
+      }
     }
   }
 
-  /** One stream decodes so many tokens from a context that {@link #replicate} has made. */
+  /** One stream decodes so many tokens from a context that {@link #fill} has made. */
   Result decodeAt(int context, int tokens) {
     int[] table = new int[Math.ceilDiv(context + tokens + 1, backend.blockSize())];
     Arrays.setAll(table, i -> i);

@@ -367,6 +367,7 @@ public final class Engine implements AutoCloseable {
         blocks.numCachedFree(),
         blocks.numBlocks(),
         stepper.promptTokens(),
+        stepper.computedPromptTokens(),
         stepper.generationTokens(),
         scheduler.preemptions(),
         stepper.steps(),

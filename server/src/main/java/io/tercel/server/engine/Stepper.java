@@ -28,6 +28,7 @@ final class Stepper {
   private final Map<FinishReason, Long> finished = new EnumMap<>(FinishReason.class);
   private final Set<QueuedGeneration> broken = new HashSet<>();
   private long promptTokens;
+  private long computedPromptTokens;
   private long generationTokens;
   private long steps;
 
@@ -123,6 +124,7 @@ final class Stepper {
       Sequence s, int count, List<TokenResult> results, int from, long weightVersion) {
     int next = from;
     int computed = s.numComputedTokens();
+    computedPromptTokens += Math.max(0, Math.min(computed + count, s.numPromptTokens()) - computed);
     List<TokenResult> scores = s.promptScores();
     if (scores != null) {
       int before = scores.size();
@@ -140,7 +142,7 @@ final class Stepper {
     scheduler.computed(s, count);
     if (samples) {
       if (s.numGeneratedTokens() == 0) {
-        promptTokens += s.numPromptTokens(); // once a choice, found ones included, as in vLLM
+        promptTokens += s.numPromptTokens();
       }
       take(s, results.get(next++), weightVersion);
     }
@@ -196,6 +198,10 @@ final class Stepper {
 
   long promptTokens() {
     return promptTokens;
+  }
+
+  long computedPromptTokens() {
+    return computedPromptTokens;
   }
 
   long generationTokens() {

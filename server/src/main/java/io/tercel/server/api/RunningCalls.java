@@ -1,42 +1,65 @@
-package io.tercel.server.api.grpc;
+package io.tercel.server.api;
 
-import io.tercel.server.api.ApiException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** How many calls for tokens run, and how many may. */
-final class RunningCalls {
+/**
+ * How many calls run on a wire, and how many may; and how many bytes their requests have, where
+ * those stay in memory as long as they do. Thread-safe.
+ */
+public final class RunningCalls {
   private final int most;
+  private final long mostBytes;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition idle = lock.newCondition();
   private int running;
+  private long bytes;
 
-  RunningCalls(int most) {
+  /** Without bounds. */
+  RunningCalls() {
+    this(Integer.MAX_VALUE, Long.MAX_VALUE);
+  }
+
+  /**
+   * None yet.
+   *
+   * @param most one more is refused
+   * @param mostBytes of their requests together
+   */
+  public RunningCalls(int most, long mostBytes) {
     this.most = most;
+    this.mostBytes = mostBytes;
   }
 
   /**
    * Begins one.
    *
+   * @param length of its request, in bytes
    * @throws ApiException if there are too many
    */
-  void begin() {
+  public void begin(int length) {
     lock.lock();
     try {
       if (running >= most) {
         throw ApiException.tooManyRequests("too many calls are running; try again later");
       }
+      if (bytes + length > mostBytes) {
+        throw ApiException.tooManyRequests("running calls have too long requests; try again later");
+      }
       running++;
+      bytes += length;
     } finally {
       lock.unlock();
     }
   }
 
-  void end() {
+  /** Ends one that began with as many bytes. */
+  public void end(int length) {
     lock.lock();
     try {
+      bytes -= length;
       if (--running == 0) {
         idle.signalAll();
       }
@@ -45,7 +68,8 @@ final class RunningCalls {
     }
   }
 
-  int running() {
+  /** How many run now. */
+  public int running() {
     lock.lock();
     try {
       return running;
@@ -55,7 +79,7 @@ final class RunningCalls {
   }
 
   /** Waits until none runs; false if some still do after the timeout. */
-  boolean awaitIdle(Duration timeout) throws InterruptedException {
+  public boolean awaitIdle(Duration timeout) throws InterruptedException {
     long left = TimeUnit.NANOSECONDS.convert(timeout);
     lock.lock();
     try {

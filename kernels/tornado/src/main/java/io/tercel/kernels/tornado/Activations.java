@@ -1,0 +1,77 @@
+package io.tercel.kernels.tornado;
+
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.tornado.LinearTasks.Rows;
+import java.util.List;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/**
+ * The floats between two kernels, on the device only: they are made here once, sent there once, and
+ * never come back. Strides are what kernels ask for; see {@link LinearTasks#stride}.
+ *
+ * @param hidden [rows][H]
+ * @param normed [rows][H]
+ * @param qkv [rows][q, k and v]
+ * @param attended [rows][heads x headDim]
+ * @param gateUp [rows][gate and up]
+ * @param gated [rows][F]
+ * @param gathered as {@code normed}, {@code attended} and {@code gated}, in an act-order matrix's
+ *     input order
+ * @param part what splits of attention give
+ * @param logits [rows][vocab]
+ */
+record Activations(
+    Rows hidden,
+    Rows normed,
+    Rows qkv,
+    Rows attended,
+    Rows gateUp,
+    Rows gated,
+    FloatArray gathered,
+    FloatArray part,
+    Rows logits) {
+
+  static Activations of(ModelConfig config, StepLayout step, int qkvWidth, int gateUpWidth) {
+    int rows = step.rows();
+    int h = LinearTasks.stride(config.hiddenSize());
+    int q = LinearTasks.stride(config.queryDim());
+    int f = LinearTasks.stride(config.intermediateSize());
+    return new Activations(
+        rows(rows, h),
+        rows(rows, h),
+        rows(rows, qkvWidth),
+        rows(rows, q),
+        rows(rows, gateUpWidth),
+        rows(rows, f),
+        zeros((long) rows * Math.max(h, Math.max(q, f))),
+        zeros((long) step.slots() * config.numHeads() * (config.headDim() + 2)),
+        rows(rows, MatrixStack.padded(config.vocabSize())));
+  }
+
+  private static Rows rows(int rows, int stride) {
+    return new Rows(zeros((long) rows * stride), stride);
+  }
+
+  private static FloatArray zeros(long count) {
+    FloatArray array = new FloatArray(Math.toIntExact(count));
+    array.init(0f);
+    return array;
+  }
+
+  List<FloatArray> arrays() {
+    return List.of(
+        hidden.array(),
+        normed.array(),
+        qkv.array(),
+        attended.array(),
+        gateUp.array(),
+        gated.array(),
+        gathered,
+        part,
+        logits.array());
+  }
+
+  long bytes() {
+    return arrays().stream().mapToLong(FloatArray::getNumBytesOfSegment).sum();
+  }
+}

@@ -1,0 +1,102 @@
+package io.tercel.kernels.tornado;
+
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.tornado.LinearTasks.Rows;
+import java.util.List;
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/** Adds the tasks of whole decoder layers to task graphs. */
+final class LayerTasks {
+  private final ModelConfig config;
+  private final Activations act;
+  private final FloatArray rope;
+  private final LinearTasks linear;
+  private final RowTasks row;
+  private final KvTasks kv;
+
+  /**
+   * @param four whether linear layers take four tokens a work group
+   */
+  LayerTasks(
+      ModelConfig config,
+      Activations act,
+      StepInputs inputs,
+      FloatArray powers,
+      Grids grids,
+      KvLayout layout,
+      boolean four) {
+    KernelContext context = new KernelContext();
+    this.config = config;
+    this.act = act;
+    this.rope = inputs.rope();
+    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four);
+    this.row = new RowTasks(context, inputs.ints(), powers, grids);
+    this.kv = new KvTasks(context, inputs, powers, grids, layout);
+  }
+
+  /** From hidden to hidden. */
+  void add(TaskGraph graph, int layer, LayerImage w, DeviceKv cache) {
+    String name = "l" + layer;
+    int hidden = config.hiddenSize();
+    float eps = config.rmsNormEps();
+    FloatArray p = w.image().floats();
+    int kAt = MatrixStack.padded(config.queryDim());
+    int vAt = kAt + MatrixStack.padded(config.kvDim());
+
+    row.norm(graph, name + "InNorm", p, w.inputNorm(), hidden, eps, act.hidden(), act.normed());
+    stacks(graph, name + "Qkv", w.qkv(), w.image(), act.normed(), act.qkv());
+    RowTasks.Heads heads =
+        new RowTasks.Heads(
+            config.numHeads(),
+            config.numKvHeads(),
+            config.headDim(),
+            kAt,
+            w.qNorm(),
+            w.kNorm(),
+            eps);
+    row.heads(graph, name + "Heads", p, rope, act.qkv(), heads);
+    kv.append(graph, name + "Append", cache, act.qkv(), kAt, vAt);
+    kv.attend(
+        graph, name + "Attend", cache, act.qkv(), act.part(), act.attended(), config.numHeads());
+    add(graph, name + "O", w.o(), w.image(), act.attended(), act.hidden(), true);
+
+    row.norm(
+        graph,
+        name + "PostNorm",
+        p,
+        w.postAttentionNorm(),
+        hidden,
+        eps,
+        act.hidden(),
+        act.normed());
+    stacks(graph, name + "GateUp", w.gateUp(), w.image(), act.normed(), act.gateUp());
+    int ffn = config.intermediateSize();
+    int upAt = MatrixStack.padded(ffn);
+    row.swiglu(graph, name + "Swiglu", ffn, upAt, act.gateUp(), act.gated());
+    add(graph, name + "Down", w.down(), w.image(), act.gated(), act.hidden(), true);
+  }
+
+  private void stacks(
+      TaskGraph graph, String task, List<MatrixStack> stacks, WeightImage image, Rows x, Rows y) {
+    int at = 0;
+    for (int i = 0; i < stacks.size(); i++) {
+      String name = stacks.size() == 1 ? task : task + i;
+      add(graph, name, stacks.get(i), image, x, new Rows(y.array(), at, y.stride()), false);
+      at += stacks.get(i).rows();
+    }
+  }
+
+  private void add(
+      TaskGraph graph,
+      String task,
+      MatrixStack stack,
+      WeightImage image,
+      Rows x,
+      Rows y,
+      boolean add) {
+    linear.add(graph, task, stack, image, x, act.gathered(), y, Grids.Axis.ROWS, add);
+  }
+}

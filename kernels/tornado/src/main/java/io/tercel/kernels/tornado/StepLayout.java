@@ -1,0 +1,61 @@
+package io.tercel.kernels.tornado;
+
+/**
+ * Where things lie in the one array of ints that a step sends to the device.
+ *
+ * <pre>
+ *   n, slots, 0 ..                        header of 8
+ *   token ids            [rows]
+ *   positions            [rows]
+ *   table offsets        [rows]           where the row's block table begins
+ *   first slots          [rows]           of the row's splits
+ *   rows of slots        [slots]
+ *   splits of slots      [slots]
+ *   block tables         [tableInts]      one after the other
+ * </pre>
+ *
+ * A slot is one split of one row's context: a work group of attention for each head.
+ *
+ * @param rows most rows of a pass
+ * @param slots most slots of a pass
+ * @param tableInts most entries of all block tables of a pass
+ */
+record StepLayout(int rows, int slots, int tableInts) {
+  static final int N = 0;
+  static final int SLOTS = 1;
+  static final int HEADER = 8;
+
+  /** First token id. */
+  static int tokens() {
+    return HEADER;
+  }
+
+  static int positions(int rows) {
+    return HEADER + rows;
+  }
+
+  static int tableAt(int rows) {
+    return HEADER + 2 * rows;
+  }
+
+  static int firstSlot(int rows) {
+    return HEADER + 3 * rows;
+  }
+
+  static int slotRow(int rows) {
+    return HEADER + 4 * rows;
+  }
+
+  static int slotSplit(int rows, int slots) {
+    return slotRow(rows) + slots;
+  }
+
+  static int tables(int rows, int slots) {
+    return slotRow(rows) + 2 * slots;
+  }
+
+  /** Ints in all. */
+  int size() {
+    return tables(rows, slots) + tableInts;
+  }
+}

@@ -1,0 +1,186 @@
+package io.tercel.kernels.tornado;
+
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.Sampler;
+import io.tercel.kernels.ops.SamplingPlan;
+import io.tercel.kernels.ops.SamplingRow;
+import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.ops.StepCheck;
+import io.tercel.kernels.ops.TokenResult;
+import io.tercel.kernels.scalar.ScalarOps;
+import java.util.ArrayList;
+import java.util.List;
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/**
+ * A {@link Backend} on a device of TornadoVM. The whole step runs there: what comes back for a row
+ * is a token and two floats, or, where a row asks for a mask, a bias, penalties or the likeliest
+ * ids, its logits, which the host then treats as the CPU's backends do.
+ *
+ * <p>A step of more rows than the device has room for is cut into passes. The bits of a row don't
+ * depend on that, nor on its mates: every sum has one order. On one thread.
+ */
+public final class TornadoBackend implements Backend {
+  /** Most rows of a pass. */
+  private static final int ROWS = 64;
+
+  /** Least slots of a pass: splits of all rows' contexts. */
+  private static final int SLOTS = 1024;
+
+  private final WeightStore weights;
+  private final int numBlocks;
+  private final int vocab;
+  private final LayerPlan plan;
+  private final Sampler sampler;
+  private final float[] logits;
+  private long version;
+  private long fetched;
+
+  /**
+   * Allocates on the device, sends the weights and compiles all kernels, which takes a while.
+   *
+   * @param weights not closed by this backend
+   */
+  TornadoBackend(WeightStore weights, KvLayout layout, int numBlocks, TornadoDevice device) {
+    this.weights = weights;
+    this.numBlocks = numBlocks;
+    this.vocab = weights.config().vocabSize();
+    this.version = weights.version();
+    this.plan =
+        new LayerPlan(
+            weights,
+            layout,
+            numBlocks,
+            step(weights.config().maxPositionEmbeddings(), numBlocks),
+            device);
+    this.sampler = new Sampler(new ScalarOps(), vocab);
+    this.logits = new float[vocab];
+  }
+
+  /** The largest context fits into a pass of its own. */
+  private static StepLayout step(int positions, int numBlocks) {
+    int blocks = Math.max(Math.ceilDiv(positions, KvLayout.BLOCK_SIZE), numBlocks);
+    int slots = Math.max(SLOTS, Attention.splits(blocks * KvLayout.BLOCK_SIZE));
+    return new StepLayout(ROWS, slots, blocks + ROWS);
+  }
+
+  @Override
+  public String name() {
+    return "tornado";
+  }
+
+  @Override
+  public int blockSize() {
+    return KvLayout.BLOCK_SIZE;
+  }
+
+  @Override
+  public int numBlocks() {
+    return numBlocks;
+  }
+
+  @Override
+  public long weightVersion() {
+    return weights.version();
+  }
+
+  @Override
+  public List<TokenResult> step(StepBatch batch, SamplingPlan sampling) {
+    StepCheck.check(batch, sampling, vocab, numBlocks);
+    if (version != weights.version()) {
+      plan.refresh();
+      version = weights.version();
+    }
+    List<TokenResult> results = new ArrayList<>(sampling.size());
+    StepInputs inputs = plan.inputs();
+    inputs.begin();
+    int first = 0; // of the pass
+    int next = 0; // of the sampling plan
+    for (int s = 0; s < batch.numSequences(); s++) {
+      int end = batch.queryStart(s + 1);
+      int from = batch.queryStart(s);
+      while (from < end) {
+        int fitting = inputs.fitting(batch, s, from, end);
+        if (fitting == 0 && first == from) {
+          throw new IllegalArgumentException(
+              "position %d is beyond the model's and the pool's".formatted(batch.position(from)));
+        }
+        if (fitting == 0) {
+          next = pass(sampling, first, from, next, results);
+          first = from;
+          inputs.begin();
+          continue;
+        }
+        inputs.add(batch, s, from, from + fitting);
+        from += fitting;
+      }
+    }
+    pass(sampling, first, batch.numTokens(), next, results);
+    return results;
+  }
+
+  /** Rows [first, end) of the step, which the inputs hold; returns the next row to be sampled. */
+  private int pass(SamplingPlan sampling, int first, int end, int next, List<TokenResult> results) {
+    if (first == end) {
+      return next;
+    }
+    plan.inputs().end();
+    plan.forward();
+    int at = next;
+    SamplingBuffers asked = plan.sampling();
+    while (at < sampling.size() && sampling.get(at).row() < end) {
+      asked.clear();
+      int from = at;
+      while (at < sampling.size() && sampling.get(at).row() < end && asked.count() < ROWS) {
+        asked.add(sampling.get(at), sampling.get(at).row() - first);
+        at++;
+      }
+      plan.answer();
+      for (int i = 0; i < asked.count(); i++) {
+        results.add(result(sampling.get(from + i), i));
+      }
+    }
+    return at;
+  }
+
+  private TokenResult result(SamplingRow row, int wanted) {
+    SamplingBuffers answers = plan.sampling();
+    boolean undecided = answers.tokens.get(4 * wanted + 1) != 0;
+    if (undecided || SamplingBuffers.onHost(row)) {
+      fetched++;
+      fetch(wanted);
+      return sampler.sample(logits, 0, row);
+    }
+    int token = answers.tokens.get(4 * wanted);
+    float logit = answers.values.get(2 * wanted);
+    float max = answers.values.get(2 * wanted + 1);
+    double logSum = StrictMath.log(answers.totals.get(wanted)) + max;
+    int rank = row.samples() ? 0 : answers.tokens.get(4 * wanted + 2);
+    return new TokenResult(token, (float) (logit - logSum), rank, List.of());
+  }
+
+  private void fetch(int wanted) {
+    FloatArray row = plan.logits(wanted);
+    for (int i = 0; i < vocab; i++) {
+      logits[i] = row.get(i);
+    }
+  }
+
+  /** How many rows of logits have come to the host since the start. */
+  public long fetchedLogits() {
+    return fetched;
+  }
+
+  LayerPlan plan() {
+    return plan;
+  }
+
+  @Override
+  public void close() {
+    plan.close();
+  }
+}

@@ -1,0 +1,133 @@
+package io.tercel.kernels.tornado;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Finds in kernel sources what TornadoVM compiles to something else, or not at all. It reads text,
+ * comments and strings removed.
+ */
+final class KernelLint {
+  private static final Pattern COMMENTS_AND_STRINGS =
+      Pattern.compile("/\\*.*?\\*/|//[^\\n]*|\"(?:\\\\.|[^\"\\\\\\n])*\"", Pattern.DOTALL);
+
+  /** Silent wrong code first, then what fails. */
+  private static final Map<String, Pattern> RULES = new LinkedHashMap<>();
+
+  static {
+    rule("is emitted as a signed shift: shift and mask", ">>>");
+    rule(
+        "a negative int divided by a power of two rounds the wrong way: shift or avoid",
+        "-\\s*\\w+\\s*/\\s*\\d+\\b(?![.fFdD])");
+    rule("arithmetic on a local byte[] is wrong", "\\bbyte\\s*\\[\\s*\\]|allocateByteLocalArray");
+    rule("half conversions are wrong or missing on OpenCL", "\\bfloat16ToFloat|floatToFloat16");
+    rule("differs between devices", "\\bsimd(?:Sum|ShuffleDown|BroadcastFirst)\\b");
+    rule(
+        "bit casts don't compile: Powers",
+        "\\b(?:intBitsToFloat|float\\w*ToRaw\\w*|floatToIntBits)");
+    rule("does not compile: a * b + c is fused on the device", "\\bMath\\s*\\.\\s*fma\\b");
+    rule("CUDA only", "\\b(?:dp4a\\w*|mma\\w*|HalfFloat\\w*|atomicAdd\\s*\\(\\s*\\w*[fF]loat)");
+    rule(
+        "differs from the contract's: Arithmetic.exp, or the host",
+        "\\b(?:Tornado)?Math\\s*\\.\\s*(?:exp|log|pow|sin|cos|tan|tanh)\\b");
+  }
+
+  /** What OpenCL C has taken. */
+  private static final Set<String> OPENCL_WORDS =
+      Set.of(
+          "half",
+          "int2",
+          "int4",
+          "int8",
+          "float2",
+          "float4",
+          "float8",
+          "double2",
+          "uint",
+          "ulong",
+          "kernel",
+          "global",
+          "local",
+          "private",
+          "constant",
+          "sampler_t",
+          "event_t",
+          "image2d_t",
+          "dot",
+          "cross",
+          "length",
+          "normalize",
+          "select",
+          "clamp",
+          "mix",
+          "step",
+          "sign",
+          "degrees",
+          "radians",
+          "exp",
+          "log",
+          "fma",
+          "mad",
+          "rint",
+          "round",
+          "fract",
+          "hypot",
+          "shuffle",
+          "barrier",
+          "prefetch",
+          "any",
+          "all",
+          "vec_step");
+
+  private static final Pattern KERNEL =
+      Pattern.compile("public\\s+static\\s+void\\s+(\\w+)\\s*\\(\\s*KernelContext\\b");
+
+  private static final Pattern LOCAL_ARRAY =
+      Pattern.compile("(\\w+)\\s*=\\s*\\w+\\s*\\.\\s*allocate\\w+LocalArray");
+
+  private KernelLint() {}
+
+  private static void rule(String why, String pattern) {
+    RULES.put(why, Pattern.compile(pattern));
+  }
+
+  static List<String> check(String name, String source) {
+    String code =
+        COMMENTS_AND_STRINGS
+            .matcher(source)
+            .replaceAll(found -> found.group().replaceAll("[^\\n]", " "));
+    List<String> findings = new ArrayList<>();
+    RULES.forEach(
+        (why, pattern) -> {
+          Matcher matcher = pattern.matcher(code);
+          while (matcher.find()) {
+            findings.add(place(name, code, matcher) + " (" + why + ")");
+          }
+        });
+    Matcher kernels = KERNEL.matcher(code);
+    while (kernels.find()) {
+      if (OPENCL_WORDS.contains(kernels.group(1))) {
+        findings.add(place(name, code, kernels) + " (a word of OpenCL C can't name a kernel)");
+      }
+    }
+    Matcher arrays = LOCAL_ARRAY.matcher(code);
+    while (arrays.find()) {
+      Matcher use = Pattern.compile("[(,]\\s*" + arrays.group(1) + "\\s*[,)]").matcher(code);
+      while (use.find()) {
+        findings.add(
+            place(name, code, use) + " (a local array in another method is addressed wrongly)");
+      }
+    }
+    return findings;
+  }
+
+  private static String place(String name, String code, Matcher matcher) {
+    long line = code.substring(0, matcher.start()).chars().filter(c -> c == '\n').count() + 1;
+    return name + ":" + line + ": " + matcher.group().strip();
+  }
+}

@@ -1,0 +1,257 @@
+package io.tercel.kernels.tornado;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.Exp;
+import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.scalar.ScalarOps;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/** Kernels in plain Java against the definition: no SDK and no device is needed. */
+class SimulatorTest {
+  private static final FloatArray POWERS = Powers.table();
+  private final Ops definition = new ScalarOps();
+
+  @Test
+  void halves_allOfThem() {
+    for (int bits = 0; bits < 65536; bits++) {
+      float expected = Float.float16ToFloat((short) bits);
+      if (Float.isFinite(expected)) {
+        assertEquals(expected, Arithmetic.fp16(bits, POWERS), bits + " as fp16");
+        assertEquals(bits, Arithmetic.half(expected, POWERS), expected + " to fp16");
+      }
+      float bf = Float.intBitsToFloat(bits << 16);
+      if (Float.isFinite(bf)) {
+        assertEquals(bf, Arithmetic.bf16(bits, POWERS), bits + " as bf16");
+      }
+    }
+    Random random = new Random(1);
+    for (int i = 0; i < 200_000; i++) {
+      float x = (float) (random.nextGaussian() * Math.scalb(1.0, random.nextInt(44) - 26));
+      float bounded = Math.max(-65504f, Math.min(65504f, x));
+      int expected = Short.toUnsignedInt(Float.floatToFloat16(bounded));
+      assertEquals(expected, Arithmetic.half(x, POWERS), x + " to fp16");
+    }
+  }
+
+  @Test
+  void exp_isTheDefinitionsWithinARounding() {
+    for (float x = -90; x < 90; x += 0.0371f) {
+      float expected = Exp.exp(x);
+      assertEquals(expected, Arithmetic.exp(x, POWERS), expected * 4e-7);
+    }
+  }
+
+  @Test
+  void linear_w3() {
+    Random random = new Random(2);
+    int rows = 35;
+    int cols = 200;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment s = arena.allocate(Grouped.W3G128.bytes(rows, cols), 64);
+      for (long at = 0; at < s.byteSize(); at += W3Block.BLOCK_BYTES) {
+        byte[] codes = new byte[W3Block.ROWS * W3Block.GROUP];
+        short[] scales = new short[W3Block.ROWS];
+        byte[] zeros = new byte[W3Block.ROWS];
+        for (int i = 0; i < codes.length; i++) {
+          codes[i] = (byte) random.nextInt(8);
+        }
+        for (int r = 0; r < W3Block.ROWS; r++) {
+          scales[r] = Float.floatToFloat16(0.01f + 0.01f * random.nextFloat());
+          zeros[r] = (byte) random.nextInt(8);
+        }
+        W3Block.pack(codes, scales, zeros, s, at);
+      }
+      Linear layer = new Linear(new PackedMatrix("w", s, rows, cols, Grouped.W3G128, null), null);
+      WeightImage image = new WeightImage("w");
+      MatrixStack stack = image.stack(List.of(layer));
+      image.allocate();
+      int n = 6;
+      float[] x = new float[n * cols];
+      FloatArray in = new FloatArray(n * 256);
+      in.init(0f);
+      for (int i = 0; i < x.length; i++) {
+        x[i] = (float) random.nextGaussian();
+        in.set(i / cols * 256 + i % cols, x[i]);
+      }
+      float[] expected = new float[n * rows];
+      definition.linear(List.of(layer), x, n, new float[][] {expected});
+      IntArray step = new IntArray(StepLayout.HEADER);
+      step.init(0);
+      step.set(StepLayout.N, n);
+      FloatArray one = new FloatArray(n * 48);
+      FloatArray four = new FloatArray(n * 48);
+      IntArray w = image.ints();
+      FloatArray p = image.floats();
+      Simulator.run(
+          3,
+          n,
+          W3Kernels.LOCAL,
+          c -> W3Kernels.one(c, step, POWERS, w, p, in, one, stack.at(), 2, 256, 0, 48, -1, 0));
+      Simulator.run(
+          3,
+          2,
+          W3Kernels.LOCAL,
+          c -> W3Kernels.four(c, step, POWERS, w, p, in, four, stack.at(), 2, 256, 0, 48, -1, 0));
+      for (int i = 0; i < expected.length; i++) {
+        int at = i / rows * 48 + i % rows;
+        assertEquals(expected[i], one.get(at), 1e-4, "one, element " + i);
+        assertEquals(one.get(at), four.get(at), "four, element " + i);
+      }
+    }
+  }
+
+  /** Appending, then attention over two splits, one of them full. */
+  @ParameterizedTest
+  @EnumSource(KvType.class)
+  void appendAndAttention(KvType type) {
+    int length = 261;
+    KvLayout layout = new KvLayout(type, 1, 1, 24);
+    Random random = new Random(3);
+    try (KvPool pool = new KvPool(layout, 20)) {
+      StepBatch batch = new StepBatch();
+      int[] table = new int[17];
+      for (int b = 0; b < table.length; b++) {
+        table[b] = (b * 7 + 3) % 20;
+      }
+      batch.beginSequence(table);
+      for (int p = 0; p < length; p++) {
+        batch.addToken(0, p);
+      }
+      float[] k = gaussians(random, length * 24);
+      float[] v = gaussians(random, length * 24);
+      definition.appendKv(pool, 0, batch, k, v);
+      DeviceKv cache = DeviceKv.of(layout, 20);
+      StepInputs inputs = new StepInputs(new StepLayout(length, 300, 64), 24, 1e4);
+      inputs.begin();
+      inputs.add(batch, 0, 0, length);
+      inputs.end();
+      FloatArray x = new FloatArray(length * 48);
+      for (int i = 0; i < k.length; i++) {
+        x.set(i / 24 * 48 + i % 24, k[i]);
+        x.set(i / 24 * 48 + 24 + i % 24, v[i]);
+      }
+      append(inputs, cache, x, layout, length);
+      assertEquals(-1, pool.segment().mismatch(cache.segment()), "what was written");
+
+      StepBatch last = new StepBatch();
+      last.beginSequence(table);
+      last.addToken(0, length - 1);
+      inputs.begin();
+      inputs.add(last, 0, 0, 1);
+      inputs.end();
+      float[] q = gaussians(random, 48);
+      float[] expected = new float[48];
+      definition.attention(pool, 0, last, q, 2, expected);
+      FloatArray out = attend(inputs, cache, q, layout);
+      for (int i = 0; i < 48; i++) {
+        assertEquals(expected[i], out.get(i), 1e-5, "element " + i);
+      }
+    }
+  }
+
+  private static void append(
+      StepInputs inputs, DeviceKv cache, FloatArray x, KvLayout layout, int n) {
+    int rows = inputs.layout().rows();
+    int slots = inputs.layout().slots();
+    int keyInts = Math.toIntExact(layout.keyBytes() / 4);
+    int valueInts = Math.toIntExact(layout.valueBytes() / 4);
+    IntArray step = inputs.ints();
+    Simulator.run(
+        2,
+        n,
+        KvKernels.LOCAL,
+        c -> {
+          switch (cache) {
+            case DeviceKv.Floats f ->
+                KvKernels.single(c, step, f.array(), x, rows, slots, 1, 24, 48, 0, 24);
+            case DeviceKv.Ints i when layout.type() == KvType.FP16 ->
+                KvKernels.sixteen(c, step, POWERS, i.array(), x, rows, slots, 1, 24, 48, 0, 24);
+            case DeviceKv.Ints i ->
+                KvKernels.fourBits(
+                    c, step, POWERS, i.array(), x, rows, slots, 1, 24, 48, 0, 24, keyInts,
+                    valueInts);
+          }
+        });
+  }
+
+  private static FloatArray attend(StepInputs inputs, DeviceKv cache, float[] q, KvLayout layout) {
+    int rows = inputs.layout().rows();
+    int slots = inputs.layout().slots();
+    int keyInts = Math.toIntExact(layout.keyBytes() / 4);
+    int valueInts = Math.toIntExact(layout.valueBytes() / 4);
+    float scale = Attention.scale(24);
+    IntArray step = inputs.ints();
+    FloatArray x = FloatArray.fromArray(q);
+    FloatArray part = new FloatArray(2 * 2 * 26);
+    FloatArray out = new FloatArray(48);
+    Simulator.run(
+        2,
+        2,
+        AttentionKernels.LOCAL,
+        c -> {
+          switch (cache) {
+            case DeviceKv.Floats f ->
+                AttentionKernels.single(
+                    c, step, POWERS, f.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
+            case DeviceKv.Ints i when layout.type() == KvType.FP16 ->
+                AttentionKernels.sixteen(
+                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
+            case DeviceKv.Ints i ->
+                AttentionKernels.fourBits(
+                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale, keyInts,
+                    valueInts);
+          }
+        });
+    Simulator.run(
+        2,
+        1,
+        AttentionKernels.JOIN_LOCAL,
+        c -> AttentionKernels.join(c, step, POWERS, part, out, rows, 2, 24, 48));
+    return out;
+  }
+
+  /** An item that fails ends its group, and is not mistaken for one that is still to come. */
+  @Test
+  void run_aFailure_isReported() {
+    assertThrows(
+        AssertionError.class,
+        () ->
+            Simulator.run(
+                1,
+                1,
+                8,
+                c -> {
+                  if (c.localIdx == 3) {
+                    throw new IllegalStateException("on purpose");
+                  }
+                  c.localBarrier();
+                }));
+  }
+
+  private static float[] gaussians(Random random, int count) {
+    float[] x = new float[count];
+    for (int i = 0; i < count; i++) {
+      x[i] = (float) random.nextGaussian();
+    }
+    return x;
+  }
+}

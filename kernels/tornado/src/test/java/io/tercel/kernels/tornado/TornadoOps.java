@@ -1,0 +1,437 @@
+package io.tercel.kernels.tornado;
+
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.RopeTable;
+import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.scalar.ScalarOps;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.BiConsumer;
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
+import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/**
+ * The backend's kernels behind the CPU's interface, each operation a task graph of its own, for the
+ * contract test. What a step does with a whole model is {@link LayerPlan}'s.
+ *
+ * @param four whether linear layers use the kernels for several tokens
+ */
+record TornadoOps(boolean four) implements Ops {
+  private static final FloatArray POWERS = Powers.table();
+  private static final Ops DEFINITION = new ScalarOps();
+
+  @Override
+  public String name() {
+    return "tornado";
+  }
+
+  /** Runs a graph once: everything to the device, everything named back. */
+  private static void run(
+      BiConsumer<TaskGraph, Grids> tasks, int n, int slots, Object[] in, Object... out) {
+    TaskGraph graph = new TaskGraph("ops");
+    graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, in);
+    Grids grids = new Grids();
+    tasks.accept(graph, grids);
+    graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out);
+    grids.fit(n, slots, n);
+    try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
+      plan.withGridScheduler(grids.scheduler()).execute();
+    } catch (TornadoExecutionPlanException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static IntArray step(int n) {
+    IntArray step = new IntArray(StepLayout.HEADER);
+    step.init(0);
+    step.set(StepLayout.N, n);
+    return step;
+  }
+
+  private static FloatArray floats(float[] x, int n, int width, int stride) {
+    FloatArray padded = new FloatArray(Math.max(1, n * stride));
+    padded.init(0f);
+    for (int row = 0; row < n; row++) {
+      for (int k = 0; k < width; k++) {
+        padded.set(row * stride + k, x[row * width + k]);
+      }
+    }
+    return padded;
+  }
+
+  private static void copy(FloatArray from, int stride, int at, float[] to, int n, int width) {
+    for (int row = 0; row < n; row++) {
+      for (int k = 0; k < width; k++) {
+        to[row * width + k] = from.get(row * stride + at + k);
+      }
+    }
+  }
+
+  @Override
+  public void embed(PackedMatrix table, StepBatch batch, float[] out) {
+    int n = batch.numTokens();
+    StepInputs inputs = new StepInputs(new StepLayout(n, 1, 1), table.cols(), 1e4);
+    inputs.begin();
+    for (int row = 0; row < n; row++) {
+      inputs.ints().set(StepLayout.tokens() + row, batch.tokenId(row));
+    }
+    inputs.ints().set(StepLayout.N, n);
+    WeightImage image = new WeightImage("test");
+    MatrixStack stack = image.stack(List.of(new Linear(table, null)));
+    image.allocate();
+    FloatArray y = new FloatArray(n * table.cols());
+    run(
+        (graph, grids) ->
+            new RowTasks(new KernelContext(), inputs.ints(), POWERS, grids)
+                .embed(graph, stack, image, new LinearTasks.Rows(y, table.cols())),
+        n,
+        1,
+        new Object[] {inputs.ints(), POWERS, image.ints(), image.floats()},
+        y);
+    copy(y, table.cols(), 0, out, n, table.cols());
+  }
+
+  @Override
+  public void rmsNorm(float[] x, float[] weight, float eps, int n, float[] out) {
+    int width = weight.length;
+    FloatArray in = floats(x, n, width, width);
+    int stride = width + 3;
+    FloatArray y = new FloatArray(n * stride);
+    y.init(Float.NaN);
+    FloatArray p = FloatArray.fromArray(weight);
+    IntArray step = step(n);
+    run(
+        (graph, grids) ->
+            new RowTasks(new KernelContext(), step, POWERS, grids)
+                .norm(
+                    graph,
+                    "norm",
+                    p,
+                    0,
+                    width,
+                    eps,
+                    new LinearTasks.Rows(in, width),
+                    new LinearTasks.Rows(y, stride)),
+        n,
+        1,
+        new Object[] {step, in, p},
+        y);
+    copy(y, stride, 0, out, n, width);
+    for (int row = 0; row < n; row++) {
+      for (int k = width; k < stride; k++) {
+        if (y.get(row * stride + k) != 0f) {
+          throw new AssertionError("the padding of row " + row + " is not zero");
+        }
+      }
+    }
+  }
+
+  @Override
+  public void linear(List<Linear> group, float[] x, int n, float[][] outs) {
+    int done = 0;
+    for (List<Linear> run : MatrixStack.runs(group)) {
+      WeightImage image = new WeightImage("test");
+      MatrixStack stack = image.stack(run);
+      image.allocate();
+      int stride = LinearTasks.stride(stack.cols());
+      FloatArray in = floats(x, n, stack.cols(), stride);
+      FloatArray gathered = new FloatArray(n * stride);
+      FloatArray y = new FloatArray(n * stack.rows());
+      y.init(Float.NaN);
+      IntArray step = step(n);
+      run(
+          (graph, grids) ->
+              new LinearTasks(new KernelContext(), step, POWERS, grids, four)
+                  .add(
+                      graph,
+                      "linear",
+                      stack,
+                      image,
+                      new LinearTasks.Rows(in, stride),
+                      gathered,
+                      new LinearTasks.Rows(y, stack.rows()),
+                      Grids.Axis.ROWS,
+                      false),
+          n,
+          1,
+          new Object[] {step, POWERS, image.ints(), image.floats(), in, gathered},
+          y);
+      int at = 0;
+      for (Linear layer : run) {
+        copy(y, stack.rows(), at, outs[done++], n, layer.weight().rows());
+        at += MatrixStack.padded(layer.weight().rows());
+      }
+    }
+  }
+
+  @Override
+  public void rope(float[] x, int heads, int headDim, RopeTable table, int n) {
+    int width = heads * headDim;
+    FloatArray rows = floats(x, n, width, width);
+    FloatArray rope = new FloatArray(n * headDim);
+    StepInputs.copyRope(table, n, headDim, rope);
+    FloatArray p = new FloatArray(1);
+    IntArray step = step(n);
+    run(
+        (graph, grids) ->
+            new RowTasks(new KernelContext(), step, POWERS, grids)
+                .heads(
+                    graph,
+                    "heads",
+                    p,
+                    rope,
+                    new LinearTasks.Rows(rows, width),
+                    new RowTasks.Heads(heads, 0, headDim, 0, -1, -1, 0f)),
+        n,
+        1,
+        new Object[] {step, p, rope, rows},
+        rows);
+    copy(rows, width, 0, x, n, width);
+  }
+
+  @Override
+  public void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v) {
+    KvLayout layout = pool.layout();
+    int n = batch.numTokens();
+    int width = layout.numKvHeads() * layout.headDim();
+    FloatArray rows = new FloatArray(n * 2 * width);
+    for (int row = 0; row < n; row++) {
+      for (int i = 0; i < width; i++) {
+        rows.set(row * 2 * width + i, k[row * width + i]);
+        rows.set(row * 2 * width + width + i, v[row * width + i]);
+      }
+    }
+    StepInputs inputs = inputs(batch, layout.headDim());
+    DeviceKv kv = image(pool, layer);
+    run(
+        (graph, grids) ->
+            new KvTasks(new KernelContext(), inputs, POWERS, grids, layout)
+                .append(graph, "append", kv, new LinearTasks.Rows(rows, 2 * width), 0, width),
+        n,
+        1,
+        new Object[] {inputs.ints(), POWERS, kv.array(), rows},
+        kv.array());
+    MemorySegment.copy(
+        kv.segment(), 0, pool.segment(), pool.keyOffset(layer, 0, 0), layerBytes(pool));
+  }
+
+  @Override
+  public void attention(
+      KvPool pool, int layer, StepBatch batch, float[] q, int heads, float[] out) {
+    KvLayout layout = pool.layout();
+    int n = batch.numTokens();
+    int width = heads * layout.headDim();
+    FloatArray rows = floats(q, n, width, width);
+    StepInputs inputs = inputs(batch, layout.headDim());
+    FloatArray part = new FloatArray(inputs.slots() * heads * (layout.headDim() + 2));
+    FloatArray y = new FloatArray(n * width);
+    DeviceKv kv = image(pool, layer);
+    run(
+        (graph, grids) ->
+            new KvTasks(new KernelContext(), inputs, POWERS, grids, layout)
+                .attend(
+                    graph,
+                    "attend",
+                    kv,
+                    new LinearTasks.Rows(rows, width),
+                    part,
+                    new LinearTasks.Rows(y, width),
+                    heads),
+        n,
+        inputs.slots(),
+        new Object[] {inputs.ints(), POWERS, kv.array(), rows, part},
+        y);
+    copy(y, width, 0, out, n, width);
+  }
+
+  private static StepInputs inputs(StepBatch batch, int headDim) {
+    int slots = 0;
+    int tableInts = 0;
+    for (int s = 0; s < batch.numSequences(); s++) {
+      for (int row = batch.queryStart(s); row < batch.queryStart(s + 1); row++) {
+        slots += Attention.splits(batch.position(row) + 1);
+      }
+      tableInts += batch.blockTable(s).length;
+    }
+    StepInputs inputs =
+        new StepInputs(new StepLayout(batch.numTokens(), slots, tableInts), headDim, 1e4);
+    inputs.begin();
+    for (int s = 0; s < batch.numSequences(); s++) {
+      inputs.add(batch, s, batch.queryStart(s), batch.queryStart(s + 1));
+    }
+    inputs.end();
+    return inputs;
+  }
+
+  private static long layerBytes(KvPool pool) {
+    return pool.numBlocks() * pool.layout().layerBlockBytes();
+  }
+
+  private static DeviceKv image(KvPool pool, int layer) {
+    DeviceKv kv = DeviceKv.of(pool.layout(), pool.numBlocks());
+    MemorySegment.copy(
+        pool.segment(), pool.keyOffset(layer, 0, 0), kv.segment(), 0, layerBytes(pool));
+    return kv;
+  }
+
+  @Override
+  public void swiglu(float[] gate, float[] up, int count) {
+    FloatArray x = new FloatArray(2 * count);
+    for (int i = 0; i < count; i++) {
+      x.set(i, gate[i]);
+      x.set(count + i, up[i]);
+    }
+    FloatArray y = new FloatArray(count);
+    IntArray step = step(1);
+    run(
+        (graph, grids) ->
+            new RowTasks(new KernelContext(), step, POWERS, grids)
+                .swiglu(
+                    graph,
+                    "swiglu",
+                    count,
+                    count,
+                    new LinearTasks.Rows(x, 2 * count),
+                    new LinearTasks.Rows(y, count)),
+        1,
+        1,
+        new Object[] {step, POWERS, x},
+        y);
+    copy(y, count, 0, gate, 1, count);
+  }
+
+  /** Addition is a part of the linear kernels here: y += 1 x, by the fp32 one. */
+  @Override
+  public void add(float[] x, float[] y, int count) {
+    FloatArray to = new FloatArray(16 * count);
+    FloatArray from = new FloatArray(count);
+    to.init(0f);
+    for (int i = 0; i < count; i++) {
+      to.set(16 * i, x[i]);
+      from.set(i, y[i]);
+    }
+    FloatArray one = new FloatArray(16);
+    one.init(1f);
+    IntArray step = step(count);
+    run(
+        (graph, grids) -> {
+          graph.task(
+              "add",
+              DenseKernels::single,
+              new KernelContext(),
+              step,
+              one,
+              from,
+              to,
+              0,
+              1,
+              1,
+              0,
+              16,
+              -1,
+              1);
+          grids.add("ops.add", Grids.Axis.ROWS, 1, DenseKernels.LOCAL, 1);
+        },
+        count,
+        1,
+        new Object[] {step, one, from, to},
+        to);
+    for (int i = 0; i < count; i++) {
+      x[i] = to.get(16 * i);
+    }
+  }
+
+  @Override
+  public int argMax(float[] x, int offset, int count) {
+    return sampled(x, offset, count).get(3);
+  }
+
+  private static IntArray sampled(float[] x, int offset, int count) {
+    FloatArray logits = FloatArray.fromArray(Arrays.copyOfRange(x, offset, offset + count));
+    IntArray tokens = new IntArray(4);
+    IntArray step = step(1);
+    run(
+        (graph, grids) -> {
+          graph.task(
+              "argMax",
+              SamplingKernels::argMax,
+              new KernelContext(),
+              step,
+              logits,
+              tokens,
+              count,
+              count);
+          grids.add("ops.argMax", Grids.Axis.WANTED, 1, SamplingKernels.LOCAL, 1);
+        },
+        1,
+        1,
+        new Object[] {step, logits, tokens},
+        tokens);
+    return tokens;
+  }
+
+  @Override
+  public double sumExp(float[] x, int offset, int count, float max) {
+    FloatArray logits = FloatArray.fromArray(Arrays.copyOfRange(x, offset, offset + count));
+    IntArray tokens = new IntArray(4);
+    tokens.set(3, DEFINITION.argMax(x, offset, count));
+    int chunks = Math.ceilDiv(count, SamplingKernels.CHUNK);
+    DoubleArray sums = new DoubleArray(2 * chunks);
+    FloatArray knobs = new FloatArray(4);
+    knobs.init(0f);
+    IntArray step = step(1);
+    run(
+        (graph, grids) -> {
+          graph.task(
+              "sums",
+              SamplingKernels::sums,
+              new KernelContext(),
+              step,
+              POWERS,
+              logits,
+              tokens,
+              knobs,
+              sums,
+              count,
+              count,
+              chunks);
+          grids.add("ops.sums", Grids.Axis.WANTED, chunks, SamplingKernels.LANES, 1);
+        },
+        1,
+        1,
+        new Object[] {step, POWERS, logits, tokens, knobs},
+        sums);
+    double total = 0;
+    for (int i = 0; i < chunks; i++) {
+      total += sums.get(i);
+    }
+    return total;
+  }
+
+  @Override
+  public void forEach(int count, Task task) {
+    for (int i = 0; i < count; i++) {
+      task.run(i, 0);
+    }
+  }
+
+  @Override
+  public int workers() {
+    return 1;
+  }
+
+  @Override
+  public void close() {}
+}
