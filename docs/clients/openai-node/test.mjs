@@ -164,6 +164,83 @@ const tests = {
     assert.equal(choice.stop_reason, stop);
   },
 
+  async "a required tool call, whole and streamed"() {
+    const parameters = {
+      type: "object",
+      properties: { a: { type: "integer" }, unit: { enum: ["cm", "inch"] } },
+      required: ["a", "unit"],
+      additionalProperties: false,
+    };
+    const tools = [{ type: "function", function: { name: "convert", parameters } }];
+    const request = {
+      ...greedy,
+      max_tokens: 400,
+      tools,
+      tool_choice: "required",
+      parallel_tool_calls: false,
+    };
+    const { message, finish_reason } = (await client.chat.completions.create(request)).choices[0];
+    assert.equal(finish_reason, "tool_calls");
+    const [call] = message.tool_calls;
+    assert.equal(call.function.name, "convert");
+    const { a, unit } = JSON.parse(call.function.arguments);
+    assert.ok(Number.isInteger(a) && ["cm", "inch"].includes(unit));
+    const streamed = await client.chat.completions.stream(request).finalChatCompletion();
+    assert.deepEqual(streamed.choices[0].message.tool_calls[0].function, call.function);
+    const next = await client.chat.completions.create({
+      ...greedy,
+      tools,
+      messages: [...messages, message, { role: "tool", tool_call_id: call.id, content: "1" }],
+    });
+    assert.ok(next.choices.length === 1);
+  },
+
+  async "an answer by its JSON schema"() {
+    const schema = {
+      type: "object",
+      properties: {
+        sum: { type: "integer", minimum: 0, maximum: 999 },
+        tags: { type: "array", items: { enum: ["odd", "even"] }, minItems: 1, maxItems: 2 },
+      },
+      required: ["sum", "tags"],
+      additionalProperties: false,
+    };
+    const answer = await client.chat.completions.create({
+      ...greedy,
+      max_tokens: 400,
+      n: 3,
+      temperature: 1,
+      seed: 3,
+      response_format: { type: "json_schema", json_schema: { name: "s", strict: true, schema } },
+    });
+    for (const { message, finish_reason } of answer.choices) {
+      assert.equal(finish_reason, "stop");
+      const { sum, tags } = JSON.parse(message.content);
+      assert.ok(Number.isInteger(sum) && sum >= 0 && sum <= 999);
+      assert.ok(tags.length <= 2 && tags.every((tag) => ["odd", "even"].includes(tag)));
+    }
+    const choice = ["red", "green"];
+    const chosen = await client.chat.completions.create({
+      ...greedy,
+      max_tokens: 400,
+      structured_outputs: { choice },
+    });
+    assert.ok(choice.includes(chosen.choices[0].message.content));
+  },
+
+  async responses() {
+    const request = { model, input: "What is 1 + 2?", temperature: 0, max_output_tokens: 64 };
+    const whole = await client.responses.create(request);
+    assert.equal(whole.object, "response");
+    assert.ok(["completed", "incomplete"].includes(whole.status));
+    assert.ok(whole.usage.output_tokens > 0);
+    let text = "";
+    for await (const event of await client.responses.create({ ...request, stream: true })) {
+      if (event.type === "response.output_text.delta") text += event.delta;
+    }
+    assert.equal(text, whole.output_text);
+  },
+
   async errors() {
     const refused = (change, type, expected) =>
       assert.rejects(client.chat.completions.create({ ...greedy, ...change }), (e) => {

@@ -1,4 +1,4 @@
-/** Load tests of a running server: open and closed loop, over HTTP. */
+/** Load tests of a running server: open and closed loop, over HTTP and gRPC. */
 @NullMarked
 package io.tercel.loadtests;
 

@@ -47,8 +47,8 @@ class ArchitectureTest {
   /** Each library has one package that may know it. */
   @ParameterizedTest
   @CsvSource({
-    "java.net.http, target",
-    "io.grpc, target",
+    "java.net.http, client",
+    "io.grpc, client",
     "io.tercel.server, cli",
     "picocli, cli",
     "me.tongfei.progressbar, cli",

@@ -387,4 +387,30 @@ class SamplerTest {
     assertEquals(0.5, sum / n, 5 * Math.sqrt(1 / 12.0 / n));
     assertEquals(0, product / n, 5 / 12.0 / Math.sqrt(n));
   }
+
+  /** Only the allowed are drawn, whatever bias says; among them the shares are the model's. */
+  @Test
+  void allowed_winsOverAllElse() {
+    int vocab = 130;
+    float[] logits = logits(vocab, 5);
+    logits[7] = 50;
+    logits[65] = Float.NEGATIVE_INFINITY;
+    Row row = new Row();
+    row.allowed = new long[] {1L << 3 | 1L << 9, 1L << 1};
+    row.bias = Map.of(7, 100f, 129, 100f);
+    row.temperature = 0;
+    assertEquals(logits[3] >= logits[9] ? 3 : 9, sample(logits, row).tokenId());
+    row.temperature = 1;
+    int[] drawn = new int[vocab];
+    for (row.position = 0; row.position < 20_000; row.position++) {
+      drawn[sample(logits, row).tokenId()]++;
+    }
+    double share = 1 / (1 + Math.exp(logits[9] - logits[3]));
+    assertEquals(share, drawn[3] / 20_000.0, 0.02);
+    assertEquals(20_000, drawn[3] + drawn[9]);
+    row.allowed = new long[] {0, 1L << 1}; // the model thinks it impossible; it is all there is
+    assertEquals(65, sample(logits, row).tokenId());
+    row.temperature = 0;
+    assertEquals(65, sample(logits, row).tokenId());
+  }
 }

@@ -1,12 +1,12 @@
 package io.tercel.loadtests.cli;
 
+import io.tercel.loadtests.client.TargetException;
 import io.tercel.loadtests.data.DatasetException;
 import io.tercel.loadtests.report.Plots;
 import io.tercel.loadtests.report.ResultJson;
 import io.tercel.loadtests.report.ResultTable;
 import io.tercel.loadtests.report.RunReport;
 import io.tercel.loadtests.report.Selection;
-import io.tercel.loadtests.target.TargetException;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.UserException;
 import java.io.IOException;

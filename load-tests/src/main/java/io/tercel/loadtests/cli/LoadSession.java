@@ -1,5 +1,10 @@
 package io.tercel.loadtests.cli;
 
+import io.tercel.loadtests.client.HttpTarget;
+import io.tercel.loadtests.client.ServerProbe;
+import io.tercel.loadtests.client.ServerSample;
+import io.tercel.loadtests.client.ServerSampler;
+import io.tercel.loadtests.client.Target;
 import io.tercel.loadtests.data.Dataset;
 import io.tercel.loadtests.data.PromptMaker;
 import io.tercel.loadtests.data.TokenIdPrompts;
@@ -7,18 +12,12 @@ import io.tercel.loadtests.metrics.Failure;
 import io.tercel.loadtests.metrics.RequestTrace;
 import io.tercel.loadtests.report.RunInfo;
 import io.tercel.loadtests.report.RunReport;
-import io.tercel.loadtests.target.HttpTarget;
-import io.tercel.loadtests.target.ServerProbe;
-import io.tercel.loadtests.target.ServerSample;
-import io.tercel.loadtests.target.ServerSampler;
-import io.tercel.loadtests.target.Target;
 import io.tercel.loadtests.traffic.ClientMix;
 import io.tercel.loadtests.traffic.LoadRun;
 import io.tercel.loadtests.traffic.RunResult;
 import io.tercel.loadtests.traffic.TrafficPlan;
 import io.tercel.server.cli.UserException;
 import java.io.PrintWriter;
-import java.net.URI;
 import java.time.Duration;
 import java.time.LocalDateTime;
 import java.util.List;
@@ -88,8 +87,7 @@ final class LoadSession implements AutoCloseable {
       String model = options.model == null ? probe.model() : options.model;
       Dataset dataset =
           fromFile != null ? fromFile : data.synthetic(maker(probe, endpoint, model, out));
-      Target target =
-          new HttpTarget(URI.create(base + endpoint), options.apiKey, model, extra, timeout);
+      Target target = options.target(endpoint, model, extra);
       return new LoadSession(
           traffic,
           report,

@@ -4,7 +4,9 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.tercel.loadtests.target.HttpTarget;
+import io.tercel.loadtests.client.GrpcTarget;
+import io.tercel.loadtests.client.HttpTarget;
+import io.tercel.loadtests.client.Target;
 import io.tercel.server.cli.UserException;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -15,6 +17,7 @@ import picocli.CommandLine.Option;
 /** Which server, and what every request asks of it. */
 final class TargetOptions {
   static final String CHAT = "/v1/chat/completions";
+  private static final String GRPC = "grpc";
   static final String COMPLETIONS = "/v1/completions";
 
   @Option(
@@ -27,7 +30,7 @@ final class TargetOptions {
       names = "--backend",
       paramLabel = "NAME",
       description =
-          "openai (completions) or openai-chat. Default: what the endpoint says; for files"
+          "openai (completions), openai-chat or grpc. Default: what the endpoint says; for files"
               + " openai-chat, else openai.")
   @Nullable String backend;
 
@@ -38,6 +41,14 @@ final class TargetOptions {
           "/v1/completions (prompts of exact length, as token ids) or /v1/chat/completions."
               + " Default: the backend's.")
   @Nullable String endpoint;
+
+  @Option(
+      names = "--grpc-target",
+      paramLabel = "HOST:PORT",
+      description =
+          "For --backend grpc: Inference.Generate, or ChatCompletions with a chat endpoint. The"
+              + " model, token ids and /metrics are still asked at --base-url.")
+  @Nullable String grpcTarget;
 
   @Option(
       names = "--model",
@@ -102,20 +113,46 @@ final class TargetOptions {
           case null -> file ? CHAT : COMPLETIONS;
           case "openai", "vllm" -> COMPLETIONS;
           case "openai-chat" -> CHAT;
+          case GRPC -> file ? CHAT : COMPLETIONS;
           default ->
               throw new UserException(
-                  "--backend: no '" + backend + "'; choose openai or openai-chat");
+                  "--backend: no '" + backend + "'; choose openai, openai-chat or grpc");
         };
     String path = endpoint == null ? byBackend : endpoint;
     if (!path.startsWith("/") || !path.endsWith("/completions")) {
       throw new UserException(
           "--endpoint: '" + path + "'; expected " + COMPLETIONS + " or " + CHAT);
     }
-    if (backend != null && HttpTarget.isChat(path) != HttpTarget.isChat(byBackend)) {
+    checkGrpc();
+    if (backend != null && !isGrpc() && HttpTarget.isChat(path) != HttpTarget.isChat(byBackend)) {
       throw new UserException(
           "--endpoint: " + path + " does not fit --backend " + backend + "; leave one of them out");
     }
     return path;
+  }
+
+  boolean isGrpc() {
+    return GRPC.equals(backend);
+  }
+
+  private void checkGrpc() {
+    if (isGrpc() && grpcTarget == null) {
+      throw new UserException("--backend grpc: --grpc-target HOST:PORT is missing");
+    }
+    if (grpcTarget != null && !isGrpc()) {
+      throw new UserException("--grpc-target: is for --backend grpc; add that, or leave it out");
+    }
+    if (grpcTarget != null && !grpcTarget.matches(".+:\\d{1,5}")) {
+      throw new UserException(
+          "--grpc-target: '" + grpcTarget + "'; expected HOST:PORT, such as 127.0.0.1:8001");
+    }
+  }
+
+  /** The server under load. */
+  Target target(String path, String modelId, ObjectNode extra) {
+    return grpcTarget != null
+        ? new GrpcTarget(grpcTarget, apiKey, HttpTarget.isChat(path), modelId, extra, timeout())
+        : new HttpTarget(URI.create(base() + path), apiKey, modelId, extra, timeout());
   }
 
   String backendName(String path) {

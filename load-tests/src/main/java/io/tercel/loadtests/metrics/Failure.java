@@ -17,8 +17,8 @@ public record Failure(String cause, String message, OptionalDouble retryAfter) {
   }
 
   /** A gRPC call ended with another status than OK. */
-  public static Failure grpc(String code, String message) {
-    return new Failure("grpc_" + code, message, OptionalDouble.empty());
+  public static Failure grpc(String code, String message, OptionalDouble retryAfter) {
+    return new Failure("grpc_" + code, message, retryAfter);
   }
 
   /** No connection, or it broke before an answer came. */

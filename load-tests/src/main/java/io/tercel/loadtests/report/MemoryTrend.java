@@ -1,6 +1,6 @@
 package io.tercel.loadtests.report;
 
-import io.tercel.loadtests.target.ServerSample;
+import io.tercel.loadtests.client.ServerSample;
 import java.util.List;
 import java.util.Optional;
 

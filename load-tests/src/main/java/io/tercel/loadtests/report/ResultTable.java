@@ -1,10 +1,10 @@
 package io.tercel.loadtests.report;
 
+import io.tercel.loadtests.client.ServerSample;
 import io.tercel.loadtests.metrics.Latencies;
 import io.tercel.loadtests.metrics.LatencyMetric;
 import io.tercel.loadtests.metrics.Misbehaviour;
 import io.tercel.loadtests.metrics.Summary;
-import io.tercel.loadtests.target.ServerSample;
 import java.util.List;
 import java.util.Locale;
 

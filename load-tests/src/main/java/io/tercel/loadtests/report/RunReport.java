@@ -1,5 +1,6 @@
 package io.tercel.loadtests.report;
 
+import io.tercel.loadtests.client.ServerSample;
 import io.tercel.loadtests.metrics.Failures;
 import io.tercel.loadtests.metrics.Misbehaviour;
 import io.tercel.loadtests.metrics.RequestTrace;
@@ -7,7 +8,6 @@ import io.tercel.loadtests.metrics.Slo;
 import io.tercel.loadtests.metrics.Summary;
 import io.tercel.loadtests.metrics.TimeSeries;
 import io.tercel.loadtests.metrics.Window;
-import io.tercel.loadtests.target.ServerSample;
 import io.tercel.loadtests.traffic.RunResult;
 import java.util.List;
 import java.util.Optional;

@@ -1,8 +1,8 @@
 package io.tercel.loadtests.traffic;
 
+import io.tercel.loadtests.client.ClientBehavior;
 import io.tercel.loadtests.data.LoadRequest;
 import io.tercel.loadtests.data.Seeds;
-import io.tercel.loadtests.target.ClientBehavior;
 import java.util.SplittableRandom;
 
 /**

@@ -1,12 +1,12 @@
 package io.tercel.loadtests.traffic;
 
+import io.tercel.loadtests.client.ClientBehavior;
+import io.tercel.loadtests.client.Target;
 import io.tercel.loadtests.data.Dataset;
 import io.tercel.loadtests.data.LoadRequest;
 import io.tercel.loadtests.metrics.Failure;
 import io.tercel.loadtests.metrics.RequestTrace;
 import io.tercel.loadtests.metrics.Window;
-import io.tercel.loadtests.target.ClientBehavior;
-import io.tercel.loadtests.target.Target;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

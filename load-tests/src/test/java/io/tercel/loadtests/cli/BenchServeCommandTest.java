@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.tercel.loadtests.target.ScriptedServer;
+import io.tercel.loadtests.client.ScriptedServer;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.UserException;
 import java.io.IOException;
@@ -310,6 +310,9 @@ class BenchServeCommandTest {
           --random-range-ratio 1                   | --random-range-ratio: 1.0; expected 0 to below 1
           --backend tgi                            | --backend: no 'tgi'; choose openai
           --backend openai --endpoint /v1/chat/completions | does not fit --backend openai
+          --backend grpc                           | --backend grpc: --grpc-target HOST:PORT is missing
+          --grpc-target localhost:1                | --grpc-target: is for --backend grpc
+          --backend grpc --grpc-target localhost   | --grpc-target: 'localhost'; expected HOST:PORT
           --endpoint /v1/embeddings                | --endpoint: '/v1/embeddings'; expected
           --base-url localhost:8000                | --base-url: 'localhost:8000' is no address
           --timeout 0                              | --timeout: '0'; expected a time above 0

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.loadtests.client.HttpTarget;
+import io.tercel.loadtests.client.ScriptedServer;
 import io.tercel.loadtests.data.Dataset;
 import io.tercel.loadtests.data.RandomDataset;
 import io.tercel.loadtests.data.TokenIdPrompts;
@@ -13,8 +15,6 @@ import io.tercel.loadtests.metrics.Misbehaviour;
 import io.tercel.loadtests.metrics.RequestTrace;
 import io.tercel.loadtests.metrics.RequestTrace.Client;
 import io.tercel.loadtests.metrics.RequestTrace.Ending;
-import io.tercel.loadtests.target.HttpTarget;
-import io.tercel.loadtests.target.ScriptedServer;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;

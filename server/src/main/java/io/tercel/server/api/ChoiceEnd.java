@@ -11,6 +11,10 @@ import org.jspecify.annotations.Nullable;
  *     Cause}; else null
  */
 public record ChoiceEnd(String finishReason, @Nullable Object stopReason) {
+  /** Whether the model came to an end by itself: neither the length nor an abort cut it off. */
+  boolean complete() {
+    return finishReason.equals("stop") || finishReason.equals("tool_calls");
+  }
 
   /** Why a choice was stopped that neither the model nor its request stopped. */
   public enum Cause {

@@ -50,7 +50,7 @@ final class CompletionHandler implements Handler {
         group.add(
             sequencing.submit(
                 exchange,
-                request.prompts().size() == 1 ? id.id() : id.id() + "-" + i,
+                request.prompts().size() == 1 ? id.id() : id.id() + InferenceApi.PART + i,
                 prompt.ids(),
                 prompt.params(),
                 request.common(),

@@ -11,6 +11,7 @@ import io.netty.handler.codec.http.HttpRequestDecoder;
 import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sets up each accepted connection, as long as there are not too many.
@@ -34,10 +35,12 @@ final class ConnectionInitializer extends ChannelInitializer<SocketChannel> {
           .getBytes(StandardCharsets.US_ASCII);
 
   private final ServerContext server;
+  private final @Nullable Tls tls;
   private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
 
-  ConnectionInitializer(ServerContext server) {
+  ConnectionInitializer(ServerContext server, @Nullable Tls tls) {
     this.server = server;
+    this.tls = tls;
   }
 
   @Override
@@ -47,6 +50,9 @@ final class ConnectionInitializer extends ChannelInitializer<SocketChannel> {
       return;
     }
     open.add(channel);
+    if (tls != null) {
+      channel.pipeline().addLast(tls.http().newHandler(channel.alloc()));
+    }
     channel
         .pipeline()
         .addLast(

@@ -152,7 +152,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       current.closeAfterwards();
     }
     Handler chosen = handler;
-    server.begin();
+    server.requests().begin(0); // bodies have their own budget
     Thread.ofVirtual()
         .name("request " + current.head().id())
         .start(
@@ -170,7 +170,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     try {
       ctx.executor().execute(() -> next(ctx, done));
     } finally {
-      server.end(); // not before: the event loops live until no request runs
+      server.requests().end(0); // not before: the event loops live until no request runs
     }
   }
 

@@ -26,12 +26,18 @@ public record HttpLimits(
     Duration writeTimeout,
     Duration keepAlive) {
 
+  private static final int MAX_BODY = 32 << 20;
+
+  /** Unread bodies take an eighth of the heap at most: a copy or two of each follow. */
+  private static final long MAX_BUFFERED =
+      Math.clamp(Runtime.getRuntime().maxMemory() / 8, MAX_BODY, 256L << 20);
+
   public static final HttpLimits DEFAULT =
       new HttpLimits(
-          32 << 20,
+          MAX_BODY,
           32 << 10,
           1024,
-          256L << 20,
+          MAX_BUFFERED,
           128,
           Duration.ofSeconds(75),
           Duration.ofSeconds(120),

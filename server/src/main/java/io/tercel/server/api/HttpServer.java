@@ -50,7 +50,7 @@ public final class HttpServer implements AutoCloseable {
     Router router = new Router();
     RequestGate gate = new RequestGate(router, api.key(), config.limits().maxBodyBytes());
     this.context = new ServerContext(gate, config.limits());
-    this.connections = new ConnectionInitializer(context);
+    this.connections = new ConnectionInitializer(context, config.tls());
     new Routes(api, this::ready).addTo(router);
   }
 
@@ -79,7 +79,7 @@ public final class HttpServer implements AutoCloseable {
     if (!local && config.apiKey() == null) {
       log.warn("anyone who reaches {} may use this server: it has no API key", config.host());
     }
-    log.info("listening on http://{}:{}", config.host(), port());
+    log.info("listening on {}://{}:{}", config.scheme(), config.host(), port());
   }
 
   private IOException explain(Throwable cause) {
@@ -118,7 +118,7 @@ public final class HttpServer implements AutoCloseable {
   public boolean drain() throws InterruptedException {
     context.drain();
     api.drain();
-    return context.awaitIdle(config.drainTimeout());
+    return context.requests().awaitIdle(config.drainTimeout());
   }
 
   /** Closes the port and every connection, which cancels what still runs. The engine stays open. */
@@ -130,7 +130,7 @@ public final class HttpServer implements AutoCloseable {
     }
     connections.closeAll();
     try {
-      context.awaitIdle(config.limits().keepAlive());
+      context.requests().awaitIdle(config.limits().keepAlive());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
@@ -144,7 +144,7 @@ public final class HttpServer implements AutoCloseable {
 
   /** Requests that have a thread now; for tests. */
   int runningRequests() {
-    return context.running();
+    return context.requests().running();
   }
 
   /** Bytes of unread bodies now; for tests. */

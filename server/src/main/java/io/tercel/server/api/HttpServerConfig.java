@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param drainTimeout how long running requests may go on after {@link HttpServer#drain}
  * @param version of Tercel, for /version
  * @param systemFingerprint names the weights' version and the kernels; asked for each answer
+ * @param tls null for plain text, which is what a proxy in front speaks
  */
 public record HttpServerConfig(
     String host,
@@ -24,7 +25,8 @@ public record HttpServerConfig(
     HttpLimits limits,
     Duration drainTimeout,
     String version,
-    Supplier<String> systemFingerprint) {
+    Supplier<String> systemFingerprint,
+    @Nullable Tls tls) {
 
   public HttpServerConfig {
     modelNames = List.copyOf(modelNames);
@@ -37,6 +39,24 @@ public record HttpServerConfig(
     if (port < 0 || port > 65535) {
       throw new IllegalArgumentException("port must be between 0 and 65535, not " + port);
     }
+  }
+
+  /** In plain text. */
+  public HttpServerConfig(
+      String host,
+      int port,
+      @Nullable String apiKey,
+      List<String> modelNames,
+      HttpLimits limits,
+      Duration drainTimeout,
+      String version,
+      Supplier<String> systemFingerprint) {
+    this(host, port, apiKey, modelNames, limits, drainTimeout, version, systemFingerprint, null);
+  }
+
+  /** What an address begins with. */
+  public String scheme() {
+    return tls == null ? "http" : "https";
   }
 
   /** Never prints the key. */

@@ -4,9 +4,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.api.wire.Usage;
 import io.tercel.server.engine.EngineEvent.PromptScored;
 import io.tercel.server.engine.EngineEvent.Token;
+import java.nio.charset.StandardCharsets;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +16,9 @@ import org.jspecify.annotations.Nullable;
  * what they answer.
  */
 public final class InferenceApi {
+  /** Stands between the id of a request of several prompts and the number of each. */
+  static final String PART = "#";
+
   private final HttpServerConfig config;
   private final ServedModel model;
   private final ServerMetrics metrics;
@@ -89,14 +93,18 @@ public final class InferenceApi {
    * Continues one prompt to its end.
    *
    * @param id names the request; null has one made
-   * @param fields those of {@link TokenRequest}, under their names in /v1/completions
+   * @param length of the request as it came, in bytes
+   * @param fields makes those of {@link TokenRequest}, under their names in /v1/completions
    * @throws ApiException if it can't be run as it is, or fails
    */
-  public void generate(Caller caller, @Nullable String id, ObjectNode fields, TokenStream out)
+  public void generate(
+      Caller caller, @Nullable String id, int length, Supplier<ObjectNode> fields, TokenStream out)
       throws InterruptedException {
     long arrived = System.nanoTime();
     requireReady();
-    TokenRequest request = TokenRequest.read(new RequestFields(fields), config, model);
+    TokenRequest request =
+        intake.read(
+            length, fields, tree -> TokenRequest.read(new RequestFields(tree), config, model));
     String name = request.common().model();
     CompletionId named =
         id == null ? CompletionId.next("gen-", name, config) : CompletionId.of(id, name, config);
@@ -131,8 +139,7 @@ public final class InferenceApi {
    * @return whether there was one
    */
   public boolean abort(String id) throws InterruptedException {
-    // a request of several prompts is several generations, numbered
-    Predicate<String> named = Pattern.compile(Pattern.quote(id) + "(-\\d+)?").asMatchPredicate();
+    Predicate<String> named = other -> other.equals(id) || other.startsWith(id + PART);
     try {
       return model.engine().abort(named).get() > 0;
     } catch (ExecutionException e) {
@@ -148,6 +155,20 @@ public final class InferenceApi {
   /** An object for {@link #generate}'s fields. */
   public static ObjectNode newFields() {
     return Json.MAPPER.createObjectNode();
+  }
+
+  /**
+   * A field's value that came as JSON.
+   *
+   * @param name of the field, for the refusal
+   * @throws ApiException if it isn't one JSON object
+   */
+  public static ObjectNode parseField(String name, String json) {
+    try {
+      return Json.parseObject(json.getBytes(StandardCharsets.UTF_8));
+    } catch (ApiException e) {
+      throw ApiException.invalid(name, name + " must be a JSON object: " + e.getMessage());
+    }
   }
 
   private void requireReady() {

@@ -82,9 +82,10 @@ final class ResponseOutput {
     }
     if (delta.end() != null) {
       close(
-          delta.end().finishReason().equals("length")
-              ? ResponseItem.INCOMPLETE
-              : ResponseItem.COMPLETED);
+          switch (delta.end().finishReason()) {
+            case "length", "abort" -> ResponseItem.INCOMPLETE;
+            default -> ResponseItem.COMPLETED;
+          });
     }
   }
 

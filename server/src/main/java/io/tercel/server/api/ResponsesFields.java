@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -21,9 +22,26 @@ final class ResponsesFields {
   private static final Map<String, String> RENAMED =
       Map.of("max_output_tokens", "max_completion_tokens");
 
-  /** Fields of this route that are not passed on under their own names. */
-  private static final List<String> OWN =
-      List.of("input", "instructions", "tools", "tool_choice", "text", "reasoning", "include", "n");
+  /** Not passed on under their own names: fields of this route, and those only the other knows. */
+  private static final Set<String> NOT_SHARED =
+      Set.of(
+          "echo",
+          "include",
+          "input",
+          "instructions",
+          "logprobs",
+          "max_completion_tokens",
+          "max_tokens",
+          "messages",
+          "n",
+          "prompt_logprobs",
+          "reasoning",
+          "reasoning_effort",
+          "response_format",
+          "stream_options",
+          "text",
+          "tool_choice",
+          "tools");
 
   private static final Pattern MESSAGE = Pattern.compile("messages\\[(\\d+)]");
 
@@ -58,7 +76,7 @@ final class ResponsesFields {
   private void translate() {
     refuseState();
     for (var field : fields.object().properties()) {
-      if (!OWN.contains(field.getKey()) && !field.getKey().equals("stream_options")) {
+      if (!NOT_SHARED.contains(field.getKey())) {
         chat.set(RENAMED.getOrDefault(field.getKey(), field.getKey()), field.getValue());
       }
     }
@@ -155,8 +173,8 @@ final class ResponsesFields {
     sources.add(index);
     if (role.equals("assistant") && thought != null) {
       message.put("reasoning_content", thought);
-      thought = null;
     }
+    thought = null; // it led to nothing if somebody else spoke
     return message;
   }
 

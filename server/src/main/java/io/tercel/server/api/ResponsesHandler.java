@@ -1,6 +1,5 @@
 package io.tercel.server.api;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.api.wire.ResponseItem;
 import io.tercel.server.api.wire.ResponseObject;
@@ -14,16 +13,8 @@ import org.jspecify.annotations.Nullable;
  * input.
  */
 final class ResponsesHandler implements Handler {
-  private static final List<String> ECHOED =
-      List.of(
-          "instructions",
-          "max_output_tokens",
-          "metadata",
-          "parallel_tool_calls",
-          "reasoning",
-          "text",
-          "tool_choice",
-          "tools");
+  /** Of a response that whoever runs the server has ended. */
+  private static final String CANCELLED = "cancelled";
 
   private final HttpServerConfig config;
   private final ServedModel model;
@@ -55,7 +46,7 @@ final class ResponsesHandler implements Handler {
             request.common(),
             request.form(),
             arrived);
-    Answer answer = new Answer(asked.echoed(), request, id);
+    Answer answer = new Answer(asked.settings(), request, id);
     if (request.common().stream()) {
       stream(answer, reader, exchange.stream());
     } else {
@@ -65,17 +56,12 @@ final class ResponsesHandler implements Handler {
     }
   }
 
-  /**
-   * A request, and its settings as the answer repeats them.
-   *
-   * @param echoed without the input, which may be large
-   */
-  private record Asked(ChatRequest request, RequestFields echoed) {}
+  /** A request, and its settings as the answer repeats them. */
+  private record Asked(ChatRequest request, ResponseSettings settings) {}
 
   private Asked read(ObjectNode body) {
-    ChatRequest request = ResponsesFields.read(new RequestFields(body), config, model);
-    body.retain(ECHOED);
-    return new Asked(request, new RequestFields(body));
+    RequestFields fields = new RequestFields(body);
+    return new Asked(ResponsesFields.read(fields, config, model), ResponseSettings.of(fields));
   }
 
   private void stream(Answer answer, GenerationReader reader, SseWriter sse)
@@ -87,7 +73,10 @@ final class ResponsesHandler implements Handler {
       events.send("response.in_progress", Map.of("response", answer.begun()));
       Ended end = readAll(reader, output);
       ResponseObject whole = answer.ended(end, output, reader);
-      events.send("response." + whole.status(), Map.of("response", whole));
+      boolean completed = whole.status().equals(ResponseItem.COMPLETED);
+      // OpenAI has no event for what was cancelled, and clients wait for one that they know
+      events.send(
+          completed ? "response.completed" : "response.incomplete", Map.of("response", whole));
       sse.end();
     } catch (ApiException e) {
       events.fail(e);
@@ -98,7 +87,7 @@ final class ResponsesHandler implements Handler {
   /** The choice's end, once there is one. */
   private static final class Ended implements GenerationReader.Sink {
     private final ResponseOutput output;
-    private boolean complete;
+    private String status = ResponseItem.IN_PROGRESS;
 
     Ended(ResponseOutput output) {
       this.output = output;
@@ -108,7 +97,12 @@ final class ResponsesHandler implements Handler {
     public void delta(ChoiceDelta delta) {
       output.add(delta);
       if (delta.end() != null) {
-        complete = !delta.end().finishReason().equals("length");
+        status =
+            switch (delta.end().finishReason()) {
+              case "length" -> ResponseItem.INCOMPLETE;
+              case "abort" -> CANCELLED;
+              default -> ResponseItem.COMPLETED;
+            };
       }
     }
   }
@@ -150,12 +144,12 @@ final class ResponsesHandler implements Handler {
 
   /** The response object of one request at its various times. */
   private static final class Answer {
-    private final RequestFields fields;
+    private final ResponseSettings settings;
     private final ChatRequest request;
     private final CompletionId id;
 
-    Answer(RequestFields fields, ChatRequest request, CompletionId id) {
-      this.fields = fields;
+    Answer(ResponseSettings settings, ChatRequest request, CompletionId id) {
+      this.settings = settings;
       this.request = request;
       this.id = id;
     }
@@ -171,8 +165,7 @@ final class ResponsesHandler implements Handler {
               reader.numTokens(),
               reader.cachedTokens(),
               reader.reasoningTokens());
-      return object(
-          end.complete ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE, output.items(), usage);
+      return object(end.status, output.items(), usage);
     }
 
     private ResponseObject object(
@@ -187,33 +180,23 @@ final class ResponsesHandler implements Handler {
           status.equals(ResponseItem.INCOMPLETE)
               ? new ResponseObject.IncompleteDetails("max_output_tokens")
               : null,
-          fields.get("instructions"),
-          fields.get("max_output_tokens"),
-          or(fields.get("metadata"), Json.MAPPER.createObjectNode()),
+          settings.instructions(),
+          settings.maxOutputTokens(),
+          settings.metadata(),
           id.model(),
           output,
-          fields.bool("parallel_tool_calls", true),
+          settings.parallelToolCalls(),
           null,
-          fields.get("reasoning"),
+          settings.reasoning(),
           false,
           id.fingerprint(),
           request.params().temperature(),
-          or(fields.get("text"), plainText()),
-          or(fields.get("tool_choice"), Json.MAPPER.getNodeFactory().textNode("auto")),
-          or(fields.get("tools"), Json.MAPPER.createArrayNode()),
+          settings.text(),
+          settings.toolChoice(),
+          settings.tools(),
           request.params().topP(),
           "disabled",
           usage);
-    }
-
-    private static JsonNode or(@Nullable JsonNode given, JsonNode absent) {
-      return given == null ? absent : given;
-    }
-
-    private static ObjectNode plainText() {
-      ObjectNode text = Json.MAPPER.createObjectNode();
-      text.putObject("format").put("type", "text");
-      return text;
     }
   }
 }

@@ -1,18 +1,11 @@
 package io.tercel.server.api;
 
-import java.time.Duration;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
-
 /** What all connections of a server share: limits, and how many requests run. */
 final class ServerContext {
   private final RequestGate gate;
   private final HttpLimits limits;
   private final BodyBudget budget;
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition idle = lock.newCondition();
-  private int running;
+  private final RunningCalls requests = new RunningCalls(); // connections are limited
   private volatile boolean draining;
 
   ServerContext(RequestGate gate, HttpLimits limits) {
@@ -41,47 +34,8 @@ final class ServerContext {
     draining = true;
   }
 
-  void begin() {
-    lock.lock();
-    try {
-      running++;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  void end() {
-    lock.lock();
-    try {
-      if (--running == 0) {
-        idle.signalAll();
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Requests that have a thread. */
-  int running() {
-    lock.lock();
-    try {
-      return running;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Waits until no request runs; false if some still do after the timeout. */
-  boolean awaitIdle(Duration timeout) throws InterruptedException {
-    long left = TimeUnit.NANOSECONDS.convert(timeout);
-    lock.lock();
-    try {
-      while (running > 0 && left > 0) {
-        left = idle.awaitNanos(left);
-      }
-      return running == 0;
-    } finally {
-      lock.unlock();
-    }
+  /** Those that have a thread. */
+  RunningCalls requests() {
+    return requests;
   }
 }

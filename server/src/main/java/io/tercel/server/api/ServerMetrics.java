@@ -190,6 +190,9 @@ final class ServerMetrics {
               "Share of the KV cache in use; 1 is all of it.",
               stats.totalBlocks() == 0 ? 0 : used / stats.totalBlocks()),
           counter("prompt_tokens", "Tokens of prompts, computed or found.", stats.promptTokens()),
+          new CounterMetricFamily(
+                  "tercel_prompt_tokens_computed", "Prompt tokens not found in the cache.", LABELS)
+              .addMetric(List.of(model), stats.computedPromptTokens()),
           counter("generation_tokens", "Tokens generated.", stats.generationTokens()),
           counter("prefix_cache_queries", "Tokens looked up.", stats.prefixQueries()),
           counter("prefix_cache_hits", "Tokens found.", stats.prefixHits()),

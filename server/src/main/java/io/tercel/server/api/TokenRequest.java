@@ -8,8 +8,8 @@ import java.util.List;
 
 /**
  * A request to continue one prompt, a text or token ids, whose answer is read token by token: the
- * fields of /v1/completions that say how tokens are drawn, and those of chat that keep a thought
- * within bounds.
+ * fields of /v1/completions that say how tokens are drawn and what form the answer has, and those
+ * of chat that keep a thought within bounds.
  *
  * @param startsThinking whether the prompt leaves the thought open
  */
@@ -19,7 +19,7 @@ record TokenRequest(
   private static final List<String> LIMITS = List.of("max_tokens");
   private static final int DEFAULT_MAX_TOKENS = 16;
 
-  /** The opening marker and blanks behind it have at most so many tokens. */
+  /** A marker and blanks behind it have at most so many tokens. */
   private static final int TAIL = 16;
 
   /**
@@ -36,6 +36,7 @@ record TokenRequest(
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, logprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model);
+    ConstraintReader constraint = new ConstraintReader(fields, model);
 
     JsonNode node = fields.require("prompt");
     int[] prompt = new CompletionRequest.PromptReader(fields, model).ids(node, 0);
@@ -44,15 +45,18 @@ record TokenRequest(
     }
     int maxTokens =
         CommonFields.maxTokens(max, DEFAULT_MAX_TOKENS, prompt.length, model.maxModelLen());
-    boolean startsThinking = startsThinking(prompt, model);
+    String tail = tail(prompt, model);
+    Markers markers = model.markers();
+    boolean startsThinking = markers != null && markers.openAtEndOf(tail);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, logprobs), common.promptLogprobs());
-    return new TokenRequest(common, prompt, startsThinking, thinking.addTo(params, startsThinking));
+    SamplingParams watched = thinking.addTo(params, startsThinking);
+    return new TokenRequest(
+        common, prompt, startsThinking, constraint.addTo(watched, tail, startsThinking));
   }
 
-  private static boolean startsThinking(int[] prompt, ServedModel model) {
-    Markers markers = model.markers();
+  private static String tail(int[] prompt, ServedModel model) {
     int[] tail = Arrays.copyOfRange(prompt, Math.max(0, prompt.length - TAIL), prompt.length);
-    return markers != null && markers.openAtEndOf(model.tokenizer().decode(tail, false));
+    return model.tokenizer().decode(tail, false);
   }
 }

@@ -32,7 +32,7 @@ final class LocalServing implements RunningServer {
     try {
       HttpServerConfig config =
           ServeCommand.httpConfig(
-              "127.0.0.1", 0, null, List.of(ServeCommand.nameOf(directory)), 1, model);
+              "127.0.0.1", 0, null, List.of(ServeCommand.nameOf(directory)), 1, model, null);
       HttpServer server = new HttpServer(config, model.served());
       server.start();
       return new LocalServing(model, server);

@@ -4,6 +4,7 @@ import io.tercel.server.api.HttpLimits;
 import io.tercel.server.api.HttpServer;
 import io.tercel.server.api.HttpServerConfig;
 import io.tercel.server.api.InferenceApi;
+import io.tercel.server.api.Tls;
 import io.tercel.server.api.grpc.GrpcServer;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -68,6 +69,18 @@ public final class ServeCommand implements Command {
   private @Nullable String apiKey;
 
   @Option(
+      names = "--tls-certificate",
+      paramLabel = "FILE",
+      description = "PEM certificates, the server's own first: serve TLS, HTTP and gRPC alike")
+  private @Nullable Path tlsCertificate;
+
+  @Option(
+      names = "--tls-key",
+      paramLabel = "FILE",
+      description = "the certificate's private key: PEM, PKCS #8, unencrypted")
+  private @Nullable Path tlsKey;
+
+  @Option(
       names = "--chat-template",
       paramLabel = "FILE",
       description = "used in place of the model's own")
@@ -91,6 +104,9 @@ public final class ServeCommand implements Command {
     requirePort("--port", port);
     if (grpcPort != null) {
       requirePort("--grpc-port", grpcPort);
+    }
+    if ((tlsCertificate == null) != (tlsKey == null)) {
+      throw new UserException("--tls-certificate and --tls-key belong together; pass both");
     }
     Path directory = model == null ? bundled() : ModelLocator.locate(model);
     if (planOnly) {
@@ -121,11 +137,12 @@ public final class ServeCommand implements Command {
     long start = System.nanoTime();
     CountDownLatch stop = new CountDownLatch(1);
     CountDownLatch stopped = new CountDownLatch(1);
+    Tls tls = tls(); // before anything is loaded
     try (RunningModel running =
         RunningModel.open(directory, options, chatTemplate, new LoadBar(System.err))) {
       InferenceApi api =
           new InferenceApi(
-              httpConfig(host, port, apiKey, served(directory), drainTimeout, running),
+              httpConfig(host, port, apiKey, served(directory), drainTimeout, running, tls),
               running.served());
       try (HttpServer server = new HttpServer(api);
           GrpcServer grpc = grpcPort == null ? null : grpc(api, running, grpcPort)) {
@@ -151,6 +168,17 @@ public final class ServeCommand implements Command {
     out.println("Stopped.");
     out.flush();
     stopped.countDown();
+  }
+
+  private @Nullable Tls tls() {
+    if (tlsCertificate == null || tlsKey == null) {
+      return null;
+    }
+    try {
+      return Tls.load(tlsCertificate, tlsKey);
+    } catch (IOException e) {
+      throw new UserException(String.valueOf(e.getMessage()), e);
+    }
   }
 
   /** Both stop admitting at once and share the time. */
@@ -190,7 +218,8 @@ public final class ServeCommand implements Command {
       @Nullable String key,
       List<String> names,
       int drainSeconds,
-      RunningModel running) {
+      RunningModel running,
+      @Nullable Tls tls) {
     return new HttpServerConfig(
         host,
         port,
@@ -199,7 +228,8 @@ public final class ServeCommand implements Command {
         HttpLimits.DEFAULT,
         Duration.ofSeconds(drainSeconds),
         VERSION,
-        () -> fingerprint(running));
+        () -> fingerprint(running),
+        tls);
   }
 
   private static String fingerprint(RunningModel running) {
@@ -224,8 +254,9 @@ public final class ServeCommand implements Command {
     ServingPlan plan = running.plan();
     String name = served(directory).getFirst();
     out.printf(
-        "Serving %s on http://%s:%d/v1 (%s backend, %s weights, %s KV for %d tokens, context %d), ready in %.1f s.%n",
+        "Serving %s on %s://%s:%d/v1 (%s backend, %s weights, %s KV for %d tokens, context %d), ready in %.1f s.%n",
         name,
+        scheme(),
         host,
         server.port(),
         running.backendName(),
@@ -235,8 +266,9 @@ public final class ServeCommand implements Command {
         plan.maxModelLen(),
         seconds);
     out.printf(
-        "Try: curl http://%s:%d/v1/chat/completions -H 'content-type: application/json'%s -d"
+        "Try: curl %s://%s:%d/v1/chat/completions -H 'content-type: application/json'%s -d"
             + " '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}'%n",
+        scheme(),
         host,
         server.port(),
         apiKey == null || apiKey.isEmpty() ? "" : " -H \"authorization: Bearer $TERCEL_API_KEY\"",
@@ -247,6 +279,10 @@ public final class ServeCommand implements Command {
           "Warning: bound to " + host + " without --api-key; everyone who reaches it may use it.");
     }
     out.flush();
+  }
+
+  private String scheme() {
+    return tlsCertificate == null ? "http" : "https";
   }
 
   private static boolean isLoopback(String host) {

@@ -9,7 +9,8 @@ package io.tercel.server.engine;
  * @param freeBlocks KV blocks that no sequence holds, those with cached content included
  * @param cachedBlocks KV blocks that no sequence holds and whose content is cached
  * @param totalBlocks all KV blocks
- * @param promptTokens prompt tokens computed
+ * @param promptTokens of prompts whose first token was drawn, found ones included, once a choice
+ * @param computedPromptTokens prompt tokens that were computed, again after a preemption too
  * @param generationTokens tokens generated
  * @param preemptions sequences set back for want of room
  * @param steps backend calls
@@ -29,6 +30,7 @@ public record EngineStats(
     int cachedBlocks,
     int totalBlocks,
     long promptTokens,
+    long computedPromptTokens,
     long generationTokens,
     long preemptions,
     long steps,
@@ -52,6 +54,7 @@ public record EngineStats(
             cachedBlocks,
             totalBlocks,
             promptTokens,
+            computedPromptTokens,
             generationTokens,
             preemptions,
             steps,

@@ -98,6 +98,16 @@ public record SamplingParams(
 
   /** The same with a watch over thought and loops. */
   public SamplingParams watching(@Nullable Thinking thought, boolean loops) {
+    return with(thought, loops, constraint);
+  }
+
+  /** The same with a form that the answer must have. */
+  public SamplingParams constrained(@Nullable Constraint form) {
+    return with(thinking, breakLoops, form);
+  }
+
+  private SamplingParams with(
+      @Nullable Thinking thought, boolean loops, @Nullable Constraint form) {
     return new SamplingParams(
         n,
         maxTokens,
@@ -117,30 +127,6 @@ public record SamplingParams(
         promptLogprobs,
         thought,
         loops,
-        constraint);
-  }
-
-  /** The same with a form that the answer must have. */
-  public SamplingParams constrained(@Nullable Constraint form) {
-    return new SamplingParams(
-        n,
-        maxTokens,
-        minTokens,
-        temperature,
-        topP,
-        topK,
-        minP,
-        presencePenalty,
-        frequencyPenalty,
-        repetitionPenalty,
-        logitBias,
-        seed,
-        stopTokenIds,
-        ignoreEos,
-        numLogprobs,
-        promptLogprobs,
-        thinking,
-        breakLoops,
         form);
   }
 

@@ -77,6 +77,11 @@ record CharSet(List<Range> ranges) {
   }
 
   boolean contains(int c) {
-    return ranges.stream().anyMatch(r -> r.first() <= c && c <= r.last());
+    for (Range r : ranges) {
+      if (c <= r.last()) {
+        return c >= r.first();
+      }
+    }
+    return false;
   }
 }

@@ -46,7 +46,6 @@ final class Complexity {
   }
 
   private GrammarException tooComplex() {
-    return new GrammarException(
-        path, "is too complex; use shorter repeats, fewer alternatives or a smaller schema");
+    return GrammarException.tooComplex(path);
   }
 }

@@ -3,6 +3,7 @@ package io.tercel.server.grammar;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** What a text must look like, as a request says it. Equal forms have the same texts. */
@@ -72,9 +73,14 @@ public sealed interface Form {
 
     @Override
     public Grammar compile() {
+      return smallEnough(this::compile);
+    }
+
+    /** The same with its unions written in this way. */
+    Grammar compile(SchemaRules.Unions unions) {
       Grammar.Builder builder = new Grammar.Builder(path);
       JsonRules json = new JsonRules(builder);
-      SchemaRules rules = new SchemaRules(builder, json, schema, path);
+      SchemaRules rules = new SchemaRules(builder, json, unions, schema, path);
       Nfa nfa = builder.nfa();
       int start = nfa.node();
       int end = rules.write(nfa, json.leadingSpace(nfa, start), schema, path);
@@ -121,6 +127,10 @@ public sealed interface Form {
 
     @Override
     public Grammar compile() {
+      return smallEnough(this::compile);
+    }
+
+    private Grammar compile(SchemaRules.Unions unions) {
       Grammar.Builder builder = new Grammar.Builder(path);
       JsonRules json = new JsonRules(builder);
       Nfa nfa = builder.nfa();
@@ -130,7 +140,8 @@ public sealed interface Form {
       for (Tool tool : tools) {
         int at = nfa.literal(call, ascii("<tool_call>\n{\"name\": "));
         at = nfa.literal(at, JsonRules.text(tool.name()));
-        at = tool.arguments(builder, json, nfa, nfa.literal(at, ascii(", \"arguments\": ")));
+        at =
+            tool.arguments(builder, json, unions, nfa, nfa.literal(at, ascii(", \"arguments\": ")));
         nfa.epsilon(nfa.literal(at, ascii("}\n</tool_call>")), end);
       }
       if (several) {
@@ -152,14 +163,27 @@ public sealed interface Form {
    * @param path of the parameters
    */
   record Tool(String name, @Nullable JsonNode parameters, String path) {
-    private int arguments(Grammar.Builder builder, JsonRules json, Nfa nfa, int from) {
+    private int arguments(
+        Grammar.Builder builder, JsonRules json, SchemaRules.Unions unions, Nfa nfa, int from) {
       if (parameters == null) {
         return json.anyObject(nfa, from);
       }
-      SchemaRules rules = new SchemaRules(builder, json, parameters, path);
+      SchemaRules rules = new SchemaRules(builder, json, unions, parameters, path);
       int end = rules.writeObjects(nfa, from, parameters, path);
       rules.finish();
       return end;
+    }
+  }
+
+  /** Unions are written out where that fits, else put together of what their members share. */
+  private static Grammar smallEnough(Function<SchemaRules.Unions, Grammar> compiler) {
+    try {
+      return compiler.apply(SchemaRules.Unions.INLINE);
+    } catch (GrammarException e) {
+      if (!e.isTooComplex()) {
+        throw e;
+      }
+      return compiler.apply(SchemaRules.Unions.SHARED);
     }
   }
 

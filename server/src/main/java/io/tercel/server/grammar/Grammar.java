@@ -116,6 +116,10 @@ public final class Grammar {
       return new Nfa(complexity);
     }
 
+    Complexity complexity() {
+      return complexity;
+    }
+
     /** Asks for so much work before it is done. */
     void work(long units) {
       complexity.work(units);

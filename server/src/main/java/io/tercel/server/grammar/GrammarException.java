@@ -5,17 +5,33 @@ public final class GrammarException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   private final String path;
+  private final boolean tooComplex;
 
   /**
    * @param path of the offending part, beginning with the field that the form came from
    * @param reason what is wrong with it, to be read behind the path
    */
   public GrammarException(String path, String reason) {
-    super(reason, null, false, false);
-    this.path = path;
+    this(path, reason, false);
   }
 
-  /** Where the offending part is, such as {@code schema.properties.a.multipleOf}. */
+  private GrammarException(String path, String reason, boolean tooComplex) {
+    super(reason, null, false, false);
+    this.path = path;
+    this.tooComplex = tooComplex;
+  }
+
+  /** Of a form that takes more than {@link Complexity} grants. */
+  static GrammarException tooComplex(String path) {
+    return new GrammarException(
+        path, "is too complex; use shorter repeats, fewer alternatives or a smaller schema", true);
+  }
+
+  boolean isTooComplex() {
+    return tooComplex;
+  }
+
+  /** Where the offending part is, such as {@code schema.properties.a.not}. */
   public String path() {
     return path;
   }

@@ -246,7 +246,7 @@ final class JsonRules {
     int unsigned = nfa.node();
     nfa.epsilon(from, unsigned);
     nfa.bytes(from, '-', '-', unsigned);
-    int whole = IntegerRange.write(nfa, unsigned, 0, IntegerRange.MAX);
+    int whole = IntegerRange.write(nfa, unsigned, 0, IntegerRange.MAX, 1);
     nfa.epsilon(whole, to);
     int fraction = digits(nfa, nfa.literal(whole, new byte[] {'.'}), IntegerRange.MAX_DIGITS);
     nfa.epsilon(fraction, to);

@@ -28,6 +28,25 @@ final class ObjectRule {
     this.none = open;
   }
 
+  private ObjectRule(JsonRules json, Nfa nfa, int open, int some) {
+    this.json = json;
+    this.nfa = nfa;
+    this.open = open;
+    this.none = -1;
+    this.some = some;
+    this.mayBeEmpty = false;
+  }
+
+  /** The rest of an object of which a property was written. */
+  static ObjectRule behindFirst(JsonRules json, Nfa nfa, int from) {
+    return new ObjectRule(json, nfa, from, from);
+  }
+
+  /** Behind the properties so far, the last of which had to be written. */
+  int behind() {
+    return some;
+  }
+
   /**
    * The next property.
    *

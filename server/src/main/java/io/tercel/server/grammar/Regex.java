@@ -4,6 +4,13 @@ import java.util.List;
 
 /** A regular expression, taken apart. */
 sealed interface Regex {
+  /** Writes what reads any character of a set. */
+  @FunctionalInterface
+  interface Letters {
+    /** Adds edges from a node to another one. */
+    void write(Nfa nfa, int from, CharSet set, int to);
+  }
+
   /** Nothing. */
   Regex EMPTY = new Sequence(List.of());
 
@@ -30,16 +37,16 @@ sealed interface Regex {
    * @param max -1 for no end
    */
   record Repeat(Regex part, int min, int max) implements Regex {
-    private int writeRepeats(Nfa nfa, int from, Spelling spelling) {
+    private int writeRepeats(Nfa nfa, int from, Letters letters) {
       int at = from;
       for (int i = 0; i < min; i++) {
-        at = part.write(nfa, at, spelling);
+        at = part.write(nfa, at, letters);
       }
       int to = nfa.node();
       if (max < 0) {
         int loop = nfa.node();
         nfa.epsilon(at, loop);
-        nfa.epsilon(part.write(nfa, loop, spelling), loop);
+        nfa.epsilon(part.write(nfa, loop, letters), loop);
         nfa.epsilon(loop, to);
         return to;
       }
@@ -47,7 +54,7 @@ sealed interface Regex {
         nfa.epsilon(at, to);
         int begin = nfa.node();
         nfa.epsilon(at, begin);
-        at = part.write(nfa, begin, spelling);
+        at = part.write(nfa, begin, letters);
       }
       nfa.epsilon(at, to);
       return to;
@@ -65,17 +72,17 @@ sealed interface Regex {
    *
    * @return where it ends
    */
-  default int write(Nfa nfa, int from, Spelling spelling) {
+  default int write(Nfa nfa, int from, Letters letters) {
     return switch (this) {
       case Chars c -> {
         int to = nfa.node();
-        spelling.write(nfa, from, c.set(), to);
+        letters.write(nfa, from, c.set(), to);
         yield to;
       }
       case Sequence s -> {
         int at = from;
         for (Regex part : s.parts()) {
-          at = part.write(nfa, at, spelling);
+          at = part.write(nfa, at, letters);
         }
         yield at;
       }
@@ -84,11 +91,11 @@ sealed interface Regex {
         for (Regex part : c.parts()) {
           int begin = nfa.node();
           nfa.epsilon(from, begin);
-          nfa.epsilon(part.write(nfa, begin, spelling), to);
+          nfa.epsilon(part.write(nfa, begin, letters), to);
         }
         yield to;
       }
-      case Repeat r -> r.writeRepeats(nfa, from, spelling);
+      case Repeat r -> r.writeRepeats(nfa, from, letters);
       case Anchor _ -> from;
     };
   }

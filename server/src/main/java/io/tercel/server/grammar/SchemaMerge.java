@@ -53,6 +53,7 @@ final class SchemaMerge {
           "maximum",
           "exclusiveMinimum",
           "exclusiveMaximum",
+          "multipleOf",
           "anyOf",
           "oneOf",
           "allOf",

@@ -7,9 +7,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -26,26 +23,49 @@ import org.jspecify.annotations.Nullable;
 final class SchemaRules {
   private static final int MAX_NESTING = 64;
   private static final int MAX_SIZE = 20_000;
-  private static final List<String> TYPES =
-      List.of("object", "array", "string", "integer", "number", "boolean", "null");
 
   private final Grammar.Builder builder;
   private final JsonRules json;
+  private final Unions unions;
   private final SchemaMerge merge;
-  private final Map<JsonNode, Integer> rules = new HashMap<>();
+  private final ValueCheck check;
+  private final Map<Subject, Integer> rules = new HashMap<>();
   private final Deque<Pending> pending = new ArrayDeque<>();
   private int nesting;
 
-  private record Pending(int rule, JsonNode schema, String path) {}
+  /**
+   * How many of the schemas being written are alternatives that other keywords may have emptied.
+   */
+  private int narrowed;
+
+  /** How objects that are alternatives are told apart. */
+  enum Unions {
+    /** Byte by byte, in the rule that has the union: a text has one place, mostly. */
+    INLINE,
+    /**
+     * By a first property of one or a few given values, behind which a rule goes on that all unions
+     * share; objects without one are rules of their own, followed side by side.
+     */
+    SHARED
+  }
+
+  /** What a rule reads: a schema's whole text, or an object's behind its first property. */
+  private record Subject(JsonNode schema, boolean isTail) {}
+
+  private record Pending(int rule, Subject subject, String path) {}
 
   /**
+   * @param unions how to write them; both ways have the same texts, until those of more than {@link
+   *     TokenAutomaton#MAX_PLACES} readings
    * @param root what references start from
    * @param path of the root
    */
-  SchemaRules(Grammar.Builder builder, JsonRules json, JsonNode root, String path) {
+  SchemaRules(Grammar.Builder builder, JsonRules json, Unions unions, JsonNode root, String path) {
     this.builder = builder;
     this.json = json;
+    this.unions = unions;
     this.merge = new SchemaMerge(root, path);
+    this.check = new ValueCheck(merge, builder);
     if (SchemaValues.size(root) > MAX_SIZE) {
       throw new GrammarException(path, "has more than %d values and names".formatted(MAX_SIZE));
     }
@@ -57,7 +77,12 @@ final class SchemaRules {
       Pending next = pending.remove();
       Nfa nfa = builder.nfa();
       int start = nfa.node();
-      builder.define(next.rule(), nfa, start, write(nfa, start, next.schema(), next.path()));
+      JsonNode schema = next.subject().schema();
+      int end =
+          next.subject().isTail() && schema instanceof ObjectNode object
+              ? tail(nfa, start, object, next.path())
+              : write(nfa, start, schema, next.path());
+      builder.define(next.rule(), nfa, start, end);
     }
   }
 
@@ -66,12 +91,18 @@ final class SchemaRules {
     if (isAnything(schema)) {
       return json.value(nfa, from);
     }
-    builder.work(SchemaValues.size(schema)); // to compare it takes as long
-    Integer rule = rules.get(schema);
+    builder.work(SchemaValues.size(schema)); // to put it together, and to compare it
+    JsonNode same = schema.isObject() ? merge.flat(schema, path) : schema;
+    return call(nfa, from, new Subject(same, false), path);
+  }
+
+  private int call(Nfa nfa, int from, Subject subject, String path) {
+    builder.work(SchemaValues.size(subject.schema()));
+    Integer rule = rules.get(subject);
     if (rule == null) {
       rule = builder.declare();
-      rules.put(schema, rule);
-      pending.add(new Pending(rule, schema, path));
+      rules.put(subject, rule);
+      pending.add(new Pending(rule, subject, path));
     }
     int to = nfa.node();
     nfa.call(from, rule, to);
@@ -132,34 +163,68 @@ final class SchemaRules {
             alone ? all.get(i) : merge.both(merge.flat(all.get(i), itsPath), rest, itsPath);
         int begin = nfa.node();
         nfa.epsilon(from, begin);
-        nfa.epsilon(write(nfa, begin, one, itsPath), to);
+        narrowed += alone ? 0 : 1;
+        nfa.epsilon(alternative(nfa, begin, one, itsPath), to);
+        narrowed -= alone ? 0 : 1;
       }
       return to;
     }
     return SchemaMerge.saysNothing(schema) ? json.value(nfa, from) : plain(nfa, from, schema, path);
   }
 
+  private int alternative(Nfa nfa, int from, JsonNode schema, String path) {
+    if (unions == Unions.INLINE || !schema.isObject()) {
+      return write(nfa, from, schema, path);
+    }
+    ObjectNode flat = merge.flat(schema, path);
+    boolean isObject = SchemaValues.types(flat, path).equals(Set.of("object"));
+    for (String keyword : new String[] {"anyOf", "oneOf", "enum", "const"}) {
+      isObject &= !flat.has(keyword);
+    }
+    if (!isObject) {
+      return write(nfa, from, schema, path);
+    }
+    ObjectFields fields = ObjectFields.of(flat, path);
+    Map.Entry<String, JsonNode> first = fields.first();
+    if (first == null || !isTag(first.getValue())) {
+      return call(nfa, from, new Subject(flat, false), path);
+    }
+    ObjectRule head = new ObjectRule(json, nfa, from);
+    String itsPath = path + ".properties." + first.getKey();
+    head.property(first.getKey(), true, n -> write(nfa, n, first.getValue(), itsPath));
+    return call(nfa, head.behind(), new Subject(flat, true), path);
+  }
+
+  private static boolean isTag(JsonNode schema) {
+    return schema.has("const") || schema.has("enum");
+  }
+
   private int plain(Nfa nfa, int from, ObjectNode schema, String path) {
-    Set<String> types = types(schema, path);
+    Set<String> types = SchemaValues.types(schema, path);
     int to = nfa.node();
     List<JsonNode> values = values(schema, path);
     if (values != null) {
-      SchemaValues.checkAlone(schema, path);
+      boolean isEmpty = true;
+      ObjectNode rest = JsonNodeFactory.instance.objectNode().setAll(schema);
+      rest.remove(schema.has("const") ? "const" : "enum"); // where the values are from
       for (JsonNode value : values) {
-        if (types.isEmpty() || types.stream().anyMatch(t -> SchemaValues.is(value, t))) {
+        if (check.satisfies(value, rest, path)) {
           nfa.epsilon(json.literal(nfa, from, value.toString()), to);
+          isEmpty = false;
         }
       }
-      return to;
+      return isEmpty ? nothing(nfa, path, "leaves none of its values") : to;
     }
     if (types.isEmpty()) {
       throw new GrammarException(path, "needs a type");
     }
+    narrowed += types.size() > 1 ? 1 : 0;
     for (String type : types) {
       int begin = nfa.node();
       nfa.epsilon(from, begin);
       nfa.epsilon(typed(nfa, begin, type, schema, path), to);
     }
+    narrowed -= types.size() > 1 ? 1 : 0;
     return to;
   }
 
@@ -170,11 +235,7 @@ final class SchemaRules {
       throw new GrammarException(path + ".enum", "must be an array with at least one value");
     }
     if (constant != null) {
-      boolean listed = list == null;
-      for (JsonNode value : list == null ? List.<JsonNode>of() : list) {
-        listed |= value.equals(constant);
-      }
-      return listed ? List.of(constant) : List.of();
+      return List.of(constant); // checked against the list as against any keyword
     }
     if (list == null) {
       return null;
@@ -184,40 +245,16 @@ final class SchemaRules {
     return all;
   }
 
-  private static Set<String> types(ObjectNode schema, String path) {
-    JsonNode type = schema.get("type");
-    if (type == null) {
-      return SchemaValues.impliedType(schema);
-    }
-    Set<String> all = new HashSet<>();
-    for (JsonNode one : type.isArray() ? type : List.of(type)) {
-      if (!one.isTextual() || !TYPES.contains(one.textValue())) {
-        throw new GrammarException(
-            path + ".type", "must be one of " + String.join(", ", TYPES) + ", or a list of them");
-      }
-      all.add(one.textValue());
-    }
-    if (all.contains("number")) {
-      all.remove("integer");
-    }
-    Set<String> ordered = new LinkedHashSet<>(TYPES);
-    ordered.retainAll(all);
-    return ordered;
-  }
-
   private int typed(Nfa nfa, int from, String type, ObjectNode schema, String path) {
     return switch (type) {
       case "object" -> object(nfa, from, schema, path);
       case "array" -> array(nfa, from, schema, path);
-      case "string" -> StringRule.write(json, nfa, from, schema, path);
-      case "integer" -> {
-        SchemaValues.Bounds bounds = SchemaValues.bounds(schema, path);
-        yield IntegerRange.write(nfa, from, bounds.min(), bounds.max());
+      case "string" -> {
+        int end = StringRule.write(json, nfa, from, schema, path);
+        yield end >= 0 ? end : nothing(nfa, path, "leaves no string");
       }
-      case "number" -> {
-        SchemaValues.checkUnbounded(schema, path);
-        yield json.number(nfa, from);
-      }
+      case "integer" -> integer(nfa, from, schema, path);
+      case "number" -> number(nfa, from, schema, path);
       case "boolean" -> {
         int to = nfa.node();
         nfa.epsilon(json.literal(nfa, from, "true"), to);
@@ -228,41 +265,64 @@ final class SchemaRules {
     };
   }
 
+  private int integer(Nfa nfa, int from, ObjectNode schema, String path) {
+    SchemaValues.Bounds bounds = SchemaValues.bounds(schema, path);
+    long step = SchemaValues.step(schema, path);
+    int end = IntegerRange.write(nfa, from, bounds.min(), bounds.max(), step);
+    return end >= 0 ? end : nothing(nfa, path, "leaves no whole number");
+  }
+
+  private int number(Nfa nfa, int from, ObjectNode schema, String path) {
+    if (schema.has("multipleOf")) {
+      return integer(nfa, from, schema, path);
+    }
+    DecimalRange.Bound min = SchemaValues.lowerBound(schema, path);
+    DecimalRange.Bound max = SchemaValues.upperBound(schema, path);
+    if (min == null && max == null) {
+      return json.number(nfa, from);
+    }
+    int end =
+        DecimalRange.write(
+            nfa,
+            from,
+            min == null ? DecimalRange.LEAST : min,
+            max == null ? DecimalRange.GREATEST : max);
+    String reason = "leaves no number of up to %d digits".formatted(DecimalRange.MAX_DIGITS);
+    return end >= 0 ? end : nothing(nfa, path, reason);
+  }
+
+  /** Nothing is left: an error, unless it is one of several alternatives that were narrowed. */
+  private int nothing(Nfa nfa, String path, String reason) {
+    if (narrowed > 0) {
+      return nfa.node();
+    }
+    throw new GrammarException(path, reason);
+  }
+
   private int object(Nfa nfa, int from, ObjectNode schema, String path) {
-    Map<String, JsonNode> properties = new LinkedHashMap<>();
-    JsonNode given = schema.get("properties");
-    if (given != null) {
-      if (!given.isObject()) {
-        throw new GrammarException(path + ".properties", "must be an object of schemas");
-      }
-      given.properties().forEach(e -> properties.put(e.getKey(), e.getValue()));
-    }
-    JsonNode additional = schema.get("additionalProperties");
-    Set<String> required = new HashSet<>();
-    JsonNode names = schema.get("required");
-    for (JsonNode name : names == null ? List.<JsonNode>of() : names) {
-      if (!name.isTextual()) {
-        throw new GrammarException(path + ".required", "must be an array of strings");
-      }
-      required.add(name.textValue());
-      JsonNode fallback =
-          additional == null ? JsonNodeFactory.instance.booleanNode(true) : additional;
-      properties.putIfAbsent(name.textValue(), fallback);
-    }
-    ObjectRule rule = new ObjectRule(json, nfa, from);
-    for (Map.Entry<String, JsonNode> property : properties.entrySet()) {
-      boolean must = required.contains(property.getKey());
+    return object(new ObjectRule(json, nfa, from), nfa, ObjectFields.of(schema, path), 0, path);
+  }
+
+  /** What follows the first property. */
+  private int tail(Nfa nfa, int from, ObjectNode schema, String path) {
+    ObjectRule rule = ObjectRule.behindFirst(json, nfa, from);
+    return object(rule, nfa, ObjectFields.of(schema, path), 1, path);
+  }
+
+  private int object(ObjectRule rule, Nfa nfa, ObjectFields fields, int numWritten, String path) {
+    int at = 0;
+    for (Map.Entry<String, JsonNode> property : fields.properties().entrySet()) {
+      boolean must = fields.required().contains(property.getKey());
       JsonNode its = property.getValue();
-      boolean never = its.isBoolean() && !its.booleanValue();
-      if (must || !never) {
+      if (at++ >= numWritten && (must || !isNothing(its))) {
         String itsPath = path + ".properties." + property.getKey();
         rule.property(property.getKey(), must, n -> call(nfa, n, its, itsPath));
       }
     }
-    boolean open = additional == null ? properties.isEmpty() : !isNothing(additional);
-    if (open) {
-      JsonNode rest = additional == null ? JsonNodeFactory.instance.booleanNode(true) : additional;
-      rule.additional(properties.keySet(), n -> call(nfa, n, rest, path + ".additionalProperties"));
+    JsonNode others = fields.others();
+    if (!isNothing(others)) {
+      String itsPath = path + ".additionalProperties";
+      rule.additional(fields.properties().keySet(), n -> call(nfa, n, others, itsPath));
     }
     return rule.end();
   }
@@ -297,7 +357,7 @@ final class SchemaRules {
     }
     JsonNode rest = items == null ? JsonNodeFactory.instance.booleanNode(true) : items;
     if (max >= 0 && max < min) {
-      return nfa.node(); // no array is both
+      return nothing(nfa, path, "leaves no array");
     }
     return rule.rest(n -> call(nfa, n, rest, path + ".items"), min, max);
   }

@@ -4,17 +4,25 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** What a schema's keywords say about values, read strictly. */
 final class SchemaValues {
+  private static final List<String> TYPES =
+      List.of("object", "array", "string", "integer", "number", "boolean", "null");
+
   private static final Map<String, Set<String>> KEYWORDS_OF =
       Map.of(
           "object", Set.of("properties", "required", "additionalProperties"),
           "array", Set.of("items", "prefixItems", "minItems", "maxItems"),
           "string", Set.of("minLength", "maxLength", "pattern", "format"),
-          "number", Set.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"));
+          "number",
+              Set.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"));
 
   private SchemaValues() {}
 
@@ -42,16 +50,40 @@ final class SchemaValues {
     return Set.of();
   }
 
-  /** Refuses enum and const together with what would have to be checked value by value. */
-  static void checkAlone(ObjectNode schema, String path) {
-    for (Set<String> keywords : KEYWORDS_OF.values()) {
-      for (String keyword : keywords) {
-        if (schema.has(keyword)) {
-          throw new GrammarException(
-              path + "." + keyword, "can't be combined with enum or const here");
-        }
-      }
+  /** The types that a schema names, in a fixed order; what it implies if it names none. */
+  static Set<String> types(ObjectNode schema, String path) {
+    JsonNode type = schema.get("type");
+    if (type == null) {
+      return impliedType(schema);
     }
+    Set<String> all = new HashSet<>();
+    for (JsonNode one : type.isArray() ? type : List.of(type)) {
+      if (!one.isTextual() || !TYPES.contains(one.textValue())) {
+        throw new GrammarException(
+            path + ".type", "must be one of " + String.join(", ", TYPES) + ", or a list of them");
+      }
+      all.add(one.textValue());
+    }
+    if (all.contains("number")) {
+      all.remove("integer");
+    }
+    Set<String> ordered = new LinkedHashSet<>(TYPES);
+    ordered.retainAll(all);
+    return ordered;
+  }
+
+  /** Whether two values are the same, 1 and 1.0 too. */
+  static boolean equal(JsonNode a, JsonNode b) {
+    return a.equals((x, y) -> x.equals(y) || sameNumber(x, y) ? 0 : 1, b);
+  }
+
+  private static boolean sameNumber(JsonNode a, JsonNode b) {
+    return isFinite(a) && isFinite(b) && a.decimalValue().compareTo(b.decimalValue()) == 0;
+  }
+
+  /** Whether a schema says anything about the size of numbers. */
+  static boolean boundsNumbers(ObjectNode schema) {
+    return KEYWORDS_OF.getOrDefault("number", Set.of()).stream().anyMatch(schema::has);
   }
 
   /** Whether a value is of a type. */
@@ -60,32 +92,35 @@ final class SchemaValues {
       case "object" -> value.isObject();
       case "array" -> value.isArray();
       case "string" -> value.isTextual();
-      case "integer" -> value.isNumber() && value.decimalValue().stripTrailingZeros().scale() <= 0;
+      case "integer" -> isFinite(value) && value.decimalValue().stripTrailingZeros().scale() <= 0;
       case "number" -> value.isNumber();
       case "boolean" -> value.isBoolean();
       default -> value.isNull();
     };
   }
 
+  static boolean isFinite(JsonNode value) {
+    return value.isNumber()
+        && !(value.isFloatingPointNumber()
+            && !value.isBigDecimal()
+            && !Double.isFinite(value.doubleValue()));
+  }
+
   /** The bounds of an integer. */
   static Bounds bounds(ObjectNode schema, String path) {
+    DecimalRange.Bound lower = lowerBound(schema, path);
+    DecimalRange.Bound upper = upperBound(schema, path);
     BigDecimal min = BigDecimal.valueOf(-IntegerRange.MAX);
     BigDecimal max = BigDecimal.valueOf(IntegerRange.MAX);
-    for (String keyword : new String[] {"minimum", "exclusiveMinimum"}) {
-      JsonNode node = number(schema, keyword, path);
-      if (!node.isMissingNode()) {
-        BigDecimal least = node.decimalValue().setScale(0, RoundingMode.CEILING);
-        boolean excluded = keyword.startsWith("e") && least.compareTo(node.decimalValue()) == 0;
-        min = min.max(excluded ? least.add(BigDecimal.ONE) : least);
-      }
+    if (lower != null) {
+      BigDecimal least = lower.value().setScale(0, RoundingMode.CEILING);
+      boolean isIt = lower.excluded() && least.compareTo(lower.value()) == 0;
+      min = min.max(isIt ? least.add(BigDecimal.ONE) : least);
     }
-    for (String keyword : new String[] {"maximum", "exclusiveMaximum"}) {
-      JsonNode node = number(schema, keyword, path);
-      if (!node.isMissingNode()) {
-        BigDecimal most = node.decimalValue().setScale(0, RoundingMode.FLOOR);
-        boolean excluded = keyword.startsWith("e") && most.compareTo(node.decimalValue()) == 0;
-        max = max.min(excluded ? most.subtract(BigDecimal.ONE) : most);
-      }
+    if (upper != null) {
+      BigDecimal most = upper.value().setScale(0, RoundingMode.FLOOR);
+      boolean isIt = upper.excluded() && most.compareTo(upper.value()) == 0;
+      max = max.min(isIt ? most.subtract(BigDecimal.ONE) : most);
     }
     if (min.compareTo(max) > 0) {
       return new Bounds(1, 0);
@@ -93,23 +128,69 @@ final class SchemaValues {
     return new Bounds(min.longValueExact(), max.longValueExact());
   }
 
-  /** Refuses bounds of numbers that need not be whole. */
-  static void checkUnbounded(ObjectNode schema, String path) {
-    for (String keyword : KEYWORDS_OF.getOrDefault("number", Set.of())) {
-      if (schema.has(keyword)) {
-        throw new GrammarException(
-            path + "." + keyword, "is supported for type integer only, not for number");
-      }
-    }
+  /** The bound that minimum and exclusiveMinimum make together, or null. */
+  static DecimalRange.@Nullable Bound lowerBound(ObjectNode schema, String path) {
+    JsonNode included = number(schema, "minimum", path);
+    JsonNode excluded = number(schema, "exclusiveMinimum", path);
+    boolean excludes =
+        !excluded.isMissingNode()
+            && (included.isMissingNode()
+                || excluded.decimalValue().compareTo(included.decimalValue()) >= 0);
+    return bound(excludes ? excluded : included, excludes);
+  }
+
+  /** The bound that maximum and exclusiveMaximum make together, or null. */
+  static DecimalRange.@Nullable Bound upperBound(ObjectNode schema, String path) {
+    JsonNode included = number(schema, "maximum", path);
+    JsonNode excluded = number(schema, "exclusiveMaximum", path);
+    boolean excludes =
+        !excluded.isMissingNode()
+            && (included.isMissingNode()
+                || excluded.decimalValue().compareTo(included.decimalValue()) <= 0);
+    return bound(excludes ? excluded : included, excludes);
+  }
+
+  private static DecimalRange.@Nullable Bound bound(JsonNode node, boolean excluded) {
+    return node.isMissingNode() ? null : new DecimalRange.Bound(node.decimalValue(), excluded);
   }
 
   private static JsonNode number(ObjectNode schema, String keyword, String path) {
     JsonNode node = schema.path(keyword);
-    boolean huge = node.isNumber() && Math.abs(node.doubleValue()) > 1e30;
-    if (!node.isMissingNode() && (!node.isNumber() || huge)) {
-      throw new GrammarException(path + "." + keyword, "must be a number, and not beyond 1e30");
+    if (!node.isMissingNode() && !isModest(node)) {
+      throw new GrammarException(
+          path + "." + keyword,
+          "must be a number: 0, or one between 1e-30 and 1e30 but for its sign");
     }
     return node;
+  }
+
+  /** Whether it is a number that exact arithmetic won't choke on. */
+  static boolean isModest(JsonNode node) {
+    double size = node.isNumber() ? Math.abs(node.doubleValue()) : Double.NaN;
+    return (size >= 1e-30 && size <= 1e30) || (size == 0 && node.decimalValue().signum() == 0);
+  }
+
+  /**
+   * What whole numbers must be multiples of, 1 if nothing is said: up to {@link
+   * IntegerRange#MAX_FACTOR}, times a power of ten.
+   */
+  static long step(ObjectNode schema, String path) {
+    JsonNode node = number(schema, "multipleOf", path);
+    if (node.isMissingNode()) {
+      return 1;
+    }
+    BigDecimal factor = node.decimalValue().stripTrailingZeros();
+    boolean isWhole = factor.signum() > 0 && factor.scale() <= 0;
+    if (!isWhole
+        || factor.unscaledValue().bitLength() > 31
+        || factor.unscaledValue().intValue() > IntegerRange.MAX_FACTOR
+        || factor.compareTo(BigDecimal.valueOf(IntegerRange.MAX)) > 0) {
+      throw new GrammarException(
+          path + ".multipleOf",
+          "must be a whole number from 1 to %d, or such a one with zeros behind it"
+              .formatted(IntegerRange.MAX_FACTOR));
+    }
+    return factor.longValueExact();
   }
 
   /** A count of items or characters; those beyond 2^30 are cut to it. */

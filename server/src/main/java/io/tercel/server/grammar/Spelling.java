@@ -3,11 +3,11 @@ package io.tercel.server.grammar;
 import java.nio.charset.StandardCharsets;
 
 /** How a character is written: as it is, or as within a JSON string. */
-enum Spelling {
+enum Spelling implements Regex.Letters {
   /** In UTF-8. */
   PLAIN {
     @Override
-    void write(Nfa nfa, int from, CharSet set, int to) {
+    public void write(Nfa nfa, int from, CharSet set, int to) {
       for (CharSet.Range r : set.ranges()) {
         Utf8.range(nfa, from, r.first(), r.last(), to);
       }
@@ -16,7 +16,8 @@ enum Spelling {
   /** In UTF-8, escaped only where it must be and by the shortest escape. */
   JSON {
     @Override
-    void write(Nfa nfa, int from, CharSet set, int to) {
+    public void write(Nfa nfa, int from, CharSet set, int to) {
+      nfa.complexity().work(8L * set.ranges().size()); // as much as what follows
       PLAIN.write(nfa, from, set.and(UNESCAPED), to);
       for (int c = 0; c < 0x20; c++) {
         if (set.contains(c)) {
@@ -49,7 +50,4 @@ enum Spelling {
       CharSet.of(0x20, '"' - 1)
           .or(CharSet.of('"' + 1, '\\' - 1))
           .or(CharSet.of('\\' + 1, CharSet.LAST));
-
-  /** Adds edges that read any character of the set. */
-  abstract void write(Nfa nfa, int from, CharSet set, int to);
 }

@@ -11,6 +11,11 @@ final class StringRule {
 
   private StringRule() {}
 
+  /**
+   * Writes it from a node on.
+   *
+   * @return where it ends, or -1 if there is no such string
+   */
   static int write(JsonRules json, Nfa nfa, int from, ObjectNode schema, String path) {
     int min = SchemaValues.count(schema, "minLength", path, 0);
     int max = SchemaValues.count(schema, "maxLength", path, -1);
@@ -23,23 +28,21 @@ final class StringRule {
         return json.string(nfa, from);
       }
       if (max >= 0 && max < min) {
-        return nfa.node(); // no string is both
+        return -1;
       }
       return json.writeString(nfa, from, min, Math.min(max, MAX_LENGTH));
     }
-    for (String length : new String[] {"minLength", "maxLength"}) {
-      if (schema.has(length)) {
-        throw new GrammarException(
-            path + "." + length, "can't be combined with pattern or format; count in the pattern");
-      }
-    }
-    int to = nfa.node();
-    int end = regex.write(nfa, nfa.literal(from, new byte[] {'"'}), Spelling.JSON);
-    nfa.bytes(end, '"', '"', to);
-    return to;
+    int begin = nfa.literal(from, new byte[] {'"'});
+    int end =
+        min == 0 && max < 0
+            ? regex.write(nfa, begin, Spelling.JSON)
+            : new CharGraph(regex, nfa.complexity())
+                .writeCounted(nfa, begin, min, Math.min(max, MAX_LENGTH), Spelling.JSON);
+    return end < 0 ? -1 : nfa.literal(end, new byte[] {'"'});
   }
 
-  private static @Nullable Regex regex(ObjectNode schema, String path) {
+  /** The pattern or format, or null. */
+  static @Nullable Regex regex(ObjectNode schema, String path) {
     JsonNode pattern = schema.get("pattern");
     JsonNode format = schema.get("format");
     if (pattern != null && format != null) {

@@ -85,6 +85,9 @@ final class ToolCallBody {
     inString = c == '"';
     escaped = false;
     depth = c == '{' || c == '[' ? 1 : 0;
+    if (expect == Expect.VALUE && key.equals("arguments") && arguments != null) {
+      key = ""; // a second time: the first have been passed on
+    }
     if (isArguments()) {
       arguments = new StringBuilder().append(c);
     }

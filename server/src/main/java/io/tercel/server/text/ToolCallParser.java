@@ -45,6 +45,9 @@ public final class ToolCallParser {
   /** Text that may still turn out to be a marker, or blanks before one. */
   private final StringBuilder held = new StringBuilder();
 
+  /** How many characters of the held text are known to be blanks, from its beginning on. */
+  private int blanks;
+
   /** A call as written, as long as it may still turn out to be none. */
   private final StringBuilder raw = new StringBuilder();
 
@@ -91,7 +94,8 @@ public final class ToolCallParser {
 
   /** Whether all calls that are wanted have been written to their ends. */
   public boolean full() {
-    return numCalls == maxCalls && state != State.BODY;
+    boolean writing = state == State.BODY && begun;
+    return (writing ? numCalls - 1 : numCalls) >= maxCalls;
   }
 
   private void accept(char c) {
@@ -107,6 +111,7 @@ public final class ToolCallParser {
     int marker = startOfMarker(held, OPEN);
     if (marker == OPEN.length()) {
       held.setLength(0);
+      blanks = 0;
       raw.setLength(0);
       raw.append(OPEN);
       body = new ToolCallBody();
@@ -115,11 +120,14 @@ public final class ToolCallParser {
       return;
     }
     int keep = held.length() - marker;
-    while (keep > 0 && Character.isWhitespace(held.charAt(keep - 1))) {
+    while (keep > blanks && Character.isWhitespace(held.charAt(keep - 1))) {
       keep--;
     }
-    text.append(held, 0, keep);
-    held.delete(0, keep);
+    if (keep > blanks) {
+      text.append(held, 0, keep);
+      held.delete(0, keep);
+    }
+    blanks = held.length() - marker;
   }
 
   private void body(char c) {
@@ -148,8 +156,12 @@ public final class ToolCallParser {
   private void passArguments() {
     if (state == State.BODY && begun && numCalls <= maxCalls) {
       String more = body.takeArguments();
-      if (!more.isEmpty()) {
-        calls.add(new CallDelta(numCalls - 1, null, more));
+      int index = numCalls - 1;
+      if (!calls.isEmpty() && calls.getLast().index() == index) { // clients expect one a piece
+        CallDelta last = calls.removeLast();
+        calls.add(new CallDelta(index, last.name(), last.arguments() + more));
+      } else if (!more.isEmpty()) {
+        calls.add(new CallDelta(index, null, more));
       }
     }
   }

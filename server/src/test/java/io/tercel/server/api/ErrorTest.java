@@ -83,10 +83,30 @@ class ErrorTest {
         "logprobs | \"logprobs\": 1 | a boolean",
         "prompt_logprobs | \"prompt_logprobs\": 1, \"stream\": true | stream",
         "stream_options | \"stream_options\": {} | stream is true",
-        "response_format | \"response_format\": {\"type\": \"json_object\"} | json_object",
+        "response_format.type | \"response_format\": {\"type\": \"yaml\"} | 'yaml'",
         "response_format.type | \"response_format\": {} | is required",
-        "structured_outputs | \"structured_outputs\": {\"choice\": [\"a\"]} | not supported",
-        "tool_choice | \"tool_choice\": \"required\" | 'auto' or 'none'",
+        "response_format.json_schema | \"response_format\": {\"type\": \"json_schema\"} | required",
+        "response_format.json_schema.schema | \"response_format\": {\"type\": \"json_schema\","
+            + " \"json_schema\": {\"name\": \"a\"}} | required",
+        "response_format.json_schema.schema.properties.a.not | \"response_format\":"
+            + " {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"properties\":"
+            + " {\"a\": {\"type\": \"integer\", \"not\": {}}}}}} | not supported",
+        "structured_outputs | \"structured_outputs\": {} | must have choice",
+        "structured_outputs.choice | \"structured_outputs\": {\"choice\": []} | one or more",
+        "structured_outputs.choice[1] | \"structured_outputs\": {\"choice\": [\"a\", 1]} | string",
+        "structured_outputs.grammar | \"structured_outputs\": {\"grammar\": \"root\"} | choice, json",
+        "structured_outputs.regex | \"structured_outputs\": {\"regex\": \"a(?=b)\"} | looks ahead",
+        "structured_outputs.regex | \"structured_outputs\": {\"choice\": [\"a\"],"
+            + " \"regex\": \"a\"} | combined with structured_outputs.choice",
+        "guided_regex | \"response_format\": {\"type\": \"json_object\"},"
+            + " \"guided_regex\": \"a\" | combined with response_format",
+        "guided_regex | \"guided_regex\": \"(a{1000}){1000}\" | too complex",
+        "guided_json | \"guided_json\": \"{\" | a JSON Schema",
+        "tool_choice | \"tool_choice\": \"required\" | needs tools",
+        "tool_choice | \"tool_choice\": \"often\" | 'required'",
+        "tool_choice.function.name | \"tool_choice\": {\"type\": \"function\", \"function\":"
+            + " {\"name\": \"g\"}}, \"tools\": [{\"type\": \"function\", \"function\":"
+            + " {\"name\": \"f\"}}] | one of the tools' names",
         "tools[0].type | \"tools\": [{\"type\": \"code\"}] | 'function'",
         "tools[0].function.name | \"tools\": [{\"type\": \"function\", \"function\": {}}] | required",
         "best_of | \"best_of\": 2 | must equal n",

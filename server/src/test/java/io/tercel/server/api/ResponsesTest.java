@@ -183,6 +183,77 @@ class ResponsesTest {
   }
 
   @Test
+  void fieldsOfTheChatRoute_areUnknownHere() throws Exception {
+    JsonNode plain = respond("{\"input\": \"hi\"}");
+    JsonNode more =
+        respond(
+            """
+            {"input": "hi", "messages": [{"role": "user", "content": "something longer"},
+             {"role": "king"}], "response_format": {"type": "nonsense"},
+             "reasoning_effort": "huge", "max_completion_tokens": 1, "logprobs": 7}
+            """);
+    for (String tokens : List.of("input_tokens", "output_tokens")) {
+      assertEquals(plain.path("usage").path(tokens), more.path("usage").path(tokens));
+    }
+    assertEquals("completed", more.path("status").asText());
+  }
+
+  /** Settings are repeated to the end, so what a request keeps in memory is what they take. */
+  @Test
+  void settings_thatAreTooLargeToRepeat_areRefused() throws Exception {
+    String large = "[" + "0,".repeat(500_000) + "0]";
+    for (String name : List.of("reasoning", "text")) {
+      var response =
+          server.post(
+              "/v1/responses", "{\"input\": \"x\", \"" + name + "\": {\"junk\": " + large + "}}");
+      assertEquals(400, response.statusCode(), name);
+      assertEquals(
+          name, Json.MAPPER.readTree(response.body()).path("error").path("param").asText());
+    }
+  }
+
+  /** A thought belongs to what the assistant said next, not to what it said after the user. */
+  @Test
+  void thoughtThatLedToNothing_isDropped() throws Exception {
+    String items =
+        """
+        {"role": "user", "content": "a"}, %s {"role": "user", "content": "b"},
+        {"role": "assistant", "content": "c"}, {"role": "user", "content": "d"}
+        """;
+    String thought =
+        "{\"type\": \"reasoning\", \"content\": [{\"type\": \"reasoning_text\", \"text\": \"hm\"}]},";
+    assertEquals(
+        respond("{\"input\": [" + items.formatted("") + "]}").path("usage").path("input_tokens"),
+        respond("{\"input\": [" + items.formatted(thought) + "]}")
+            .path("usage")
+            .path("input_tokens"));
+  }
+
+  @Test
+  void aborted_isCancelledAndNotCompleted() throws Exception {
+    server.stepMillis(20);
+    var lines = server.streaming("/v1/responses", "{\"input\": \"hi\", \"stream\": true}");
+    String id = "";
+    String last = "";
+    while (lines.hasNext()) {
+      String line = lines.next();
+      if (line.startsWith("data: ")) {
+        JsonNode event = Json.MAPPER.readTree(line.substring("data: ".length()));
+        if (id.isEmpty()) {
+          id = event.path("response").path("id").asText();
+        } else if (event.path("type").asText().endsWith("_text.delta")) {
+          server.api.abort(id);
+        }
+        last = line.substring("data: ".length());
+      }
+    }
+    JsonNode end = Json.MAPPER.readTree(last);
+    assertEquals("response.incomplete", end.path("type").asText());
+    assertEquals("cancelled", end.path("response").path("status").asText());
+    assertEquals("incomplete", end.path("response").path("output").get(0).path("status").asText());
+  }
+
+  @Test
   void brokenOff_isIncomplete() throws Exception {
     JsonNode response = respond("{\"input\": \"hi\", \"max_output_tokens\": 14}");
     assertEquals("incomplete", response.path("status").asText());
@@ -229,6 +300,8 @@ class ResponsesTest {
         "{\"input\": \"x\", \"reasoning\": {\"effort\": \"huge\"}} | reasoning.effort | reasoning.effort must be",
         "{\"input\": \"x\", \"tools\": [{\"type\": \"web_search\"}]} | tools[0].type | 'function'",
         "{\"input\": \"x\", \"tools\": [{\"type\": \"function\"}]} | tools[0].name | tools[0].name is required",
+        "{\"input\": \"x\", \"metadata\": [1]} | metadata | metadata must be an object",
+        "{\"input\": \"x\", \"metadata\": {\"a\": 1}} | metadata.a | metadata.a must be a string",
         "{\"input\": \"refuse me\"} | input | no such conversation",
         "{\"input\": \"x\", \"model\": \"other\"} | model | does not exist",
       })

@@ -92,7 +92,23 @@ final class ScriptedBackend implements Backend {
     if (fault != null && index == 12) {
       throw new IllegalStateException(fault);
     }
-    return tokens[Math.min(index, tokens.length - 1)];
+    return nextAllowed(tokens[Math.min(index, tokens.length - 1)], row);
+  }
+
+  /** The scripted token, or where it may not come the next higher one that may. */
+  private static int nextAllowed(int token, SamplingRow row) {
+    int id = token;
+    while (!mayCome(id, row)) {
+      id = (id + 1) % 512;
+    }
+    return id;
+  }
+
+  private static boolean mayCome(int id, SamplingRow row) {
+    long[] allowed = row.allowed();
+    boolean forbidden = row.forbidden() != null && row.forbidden().contains(id);
+    return !forbidden
+        && (allowed == null || (id >> 6 < allowed.length && (allowed[id >> 6] >>> id & 1) != 0));
   }
 
   private static TokenResult result(int id, int numLogprobs) {

@@ -152,6 +152,23 @@ public final class TestServer implements AutoCloseable {
     return new HttpServer(config(key, limits, port), model);
   }
 
+  /** The same model for servers that speak TLS. */
+  public InferenceApi secured(Tls tls) {
+    HttpServerConfig plain = config(null, HttpLimits.DEFAULT, 0);
+    return new InferenceApi(
+        new HttpServerConfig(
+            plain.host(),
+            plain.port(),
+            null,
+            plain.modelNames(),
+            plain.limits(),
+            plain.drainTimeout(),
+            plain.version(),
+            plain.systemFingerprint(),
+            tls),
+        model);
+  }
+
   private static HttpServerConfig config(@Nullable String key, HttpLimits limits, int port) {
     return new HttpServerConfig(
         "127.0.0.1",

@@ -151,7 +151,8 @@ class ReloadTest {
         tokens.get(t).getTopList().stream().map(TopLogprob::getLogprob).forEach(top::add);
         TreeSet<Float> known = new TreeSet<>();
         scores.get("top_logprobs").get(t).forEach(score -> known.add(score.floatValue()));
-        assertTrue(known.containsAll(top), known + " has " + top);
+        known.remove(tokens.get(t).getLogprob()); // HTTP has the drawn one among them
+        assertTrue(top.containsAll(known), top + " has " + known);
       }
       different.add(text(messages, i));
     }

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * block, or a token computed twice or not at all changes the text. So do keys that other weights
  * computed: each slot knows its version, as {@link #key}.
  */
-public final class FakeBackend implements Backend {
+public class FakeBackend implements Backend {
   private static final int UNWRITTEN = -1;
 
   private final int blockSize;
@@ -189,12 +189,17 @@ public final class FakeBackend implements Backend {
       }
     }
     int token = model.next(context, length);
-    while (!drawable(token, row)) {
+    while (obeys() && !drawable(token, row)) {
       token = (token + 1) % vocab;
     }
     int answer = row.samples() ? token : row.target();
     return new TokenResult(
         answer, answer == token ? -0.1f : -5f, answer == token ? 1 : 2, List.of());
+  }
+
+  /** Whether it draws what it may only. */
+  protected boolean obeys() {
+    return true;
   }
 
   private static boolean drawable(int token, SamplingRow row) {

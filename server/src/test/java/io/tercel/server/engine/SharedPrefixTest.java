@@ -106,7 +106,7 @@ class SharedPrefixTest {
     List<EngineEvent> again = read(submit(prompt, params(1, 9, -1)), 1);
     assertEquals(36, cached(again, 0), "39 at most: the last one is computed for its logits");
     assertArrayEquals(expected(prompt, 9, 0), tokens(again, 0));
-    assertEquals(44, idle().promptTokens());
+    assertEquals(44, idle().computedPromptTokens());
     assertEquals(80, idle().prefixQueries());
     assertEquals(36, idle().prefixHits());
   }
@@ -141,7 +141,7 @@ class SharedPrefixTest {
       assertArrayEquals(expected(prompt, 20, 0), tokens(events, choice));
       assertEquals(choice == 0 ? 0 : 40, cached(events, choice));
     }
-    assertEquals(42 + 3 * 2, idle().promptTokens());
+    assertEquals(42 + 3 * 2, idle().computedPromptTokens());
   }
 
   @Test
@@ -152,7 +152,7 @@ class SharedPrefixTest {
     int[] prompt = prompt(42, 2);
     List<EngineEvent> events = read(submit(prompt, params(3, 5, -1)), 3);
     assertArrayEquals(expected(prompt, 5, 0), tokens(events, 2));
-    assertEquals(3 * 42, idle().promptTokens());
+    assertEquals(3 * 42, idle().computedPromptTokens());
     assertEquals(0, idle().prefixQueries());
   }
 
@@ -251,7 +251,7 @@ class SharedPrefixTest {
       }
       assertEquals(FakeBackend.next(keys, 21 + i, VOCAB), tokens.get(i).result().tokenId());
     }
-    assertEquals(21, idle().promptTokens(), "nothing was computed again");
+    assertEquals(21, idle().computedPromptTokens(), "nothing was computed again");
     List<EngineEvent> again = read(submit(prompt, params(1, 5, -1)), 1);
     assertEquals(0, cached(again, 0));
     assertArrayEquals(expected(prompt, 5, 3), tokens(again, 0));

@@ -1,6 +1,7 @@
 package io.tercel.server.grammar;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.math.BigDecimal;
 import java.util.List;
 import java.util.regex.Pattern;
 
@@ -54,9 +55,15 @@ final class TinyValidator {
   private static boolean values(JsonNode schema, JsonNode value) {
     boolean listed = !schema.has("enum");
     for (JsonNode one : schema.path("enum")) {
-      listed |= one.equals(value);
+      listed |= same(one, value);
     }
-    return listed && (!schema.has("const") || schema.get("const").equals(value));
+    return listed && (!schema.has("const") || same(schema.get("const"), value));
+  }
+
+  private static boolean same(JsonNode a, JsonNode b) {
+    return a.isNumber() && b.isNumber()
+        ? a.decimalValue().compareTo(b.decimalValue()) == 0
+        : a.equals(b);
   }
 
   private boolean combined(JsonNode schema, JsonNode value) {
@@ -71,9 +78,19 @@ final class TinyValidator {
   }
 
   private static boolean number(JsonNode schema, JsonNode value) {
-    return !value.isNumber()
-        || (value.doubleValue() >= schema.path("minimum").asDouble(-1e300)
-            && value.doubleValue() <= schema.path("maximum").asDouble(1e300));
+    if (!value.isNumber()) {
+      return true;
+    }
+    double number = value.doubleValue();
+    BigDecimal exact = value.decimalValue();
+    JsonNode step = schema.path("multipleOf");
+    return number >= schema.path("minimum").asDouble(-1e300)
+        && number <= schema.path("maximum").asDouble(1e300)
+        && number > schema.path("exclusiveMinimum").asDouble(-1e300)
+        && number < schema.path("exclusiveMaximum").asDouble(1e300)
+        && (!schema.has("minimum") || exact.compareTo(schema.get("minimum").decimalValue()) >= 0)
+        && (!schema.has("maximum") || exact.compareTo(schema.get("maximum").decimalValue()) <= 0)
+        && (step.isMissingNode() || exact.remainder(step.decimalValue()).signum() == 0);
   }
 
   private static boolean string(JsonNode schema, String text) {

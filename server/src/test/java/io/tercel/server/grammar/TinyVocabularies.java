@@ -103,8 +103,12 @@ final class TinyVocabularies {
   }
 
   static TokenAutomaton automaton(Form form, byte[][] texts) {
+    return automaton(form.compile(), texts, form.path());
+  }
+
+  static TokenAutomaton automaton(Grammar grammar, byte[][] texts, String path) {
     TokenTrie trie = new TokenTrie(texts.length, id -> texts[id]);
-    return new TokenAutomaton(form.compile(), trie, texts, Set.of(END), form.path());
+    return new TokenAutomaton(grammar, trie, texts, Set.of(END), path);
   }
 
   static boolean allows(long[] mask, int id) {

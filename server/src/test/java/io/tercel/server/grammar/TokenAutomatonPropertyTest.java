@@ -1,5 +1,6 @@
 package io.tercel.server.grammar;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
+import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -33,7 +35,7 @@ class TokenAutomatonPropertyTest {
 
   private ObjectNode schema(int depth) {
     ObjectNode schema = JSON.createObjectNode();
-    switch (random.nextInt(depth > 0 ? 11 : 7)) {
+    switch (random.nextInt(depth > 0 ? 15 : 11)) {
       case 0 -> schema.put("type", "string");
       case 1 -> schema.put("type", "boolean");
       case 2 -> {
@@ -54,7 +56,21 @@ class TokenAutomatonPropertyTest {
         values.add("a").add("ab").add(12).addNull().add("x\"y");
       }
       case 6 -> schema.put("type", "string").put("pattern", "^[a-c]{1,3}(\\\\|\")?(é|🦅)*$");
-      case 7 -> {
+      case 7 -> bounded(schema);
+      case 8 -> {
+        int step = 1 + random.nextInt(random.nextBoolean() ? 100 : 9);
+        int min = random.nextInt(2000) - 1000;
+        schema.put("type", random.nextBoolean() ? "integer" : "number").put("multipleOf", step);
+        schema.put("minimum", min).put("maximum", min + step + random.nextInt(500));
+      }
+      case 9 -> {
+        String[] patterns = {"^(a|é)+(b\\\\)?", "\"", "^[^a]*(ab|ba)", "^(ab*)*$"};
+        int min = random.nextInt(4);
+        schema.put("pattern", patterns[random.nextInt(patterns.length)]);
+        schema.put("minLength", min).put("maxLength", min + 2 + random.nextInt(6));
+      }
+      case 10 -> checkedValues(schema);
+      case 11 -> {
         schema.put("type", "array");
         schema.set("items", schema(depth - 1));
         if (random.nextBoolean()) {
@@ -62,16 +78,43 @@ class TokenAutomatonPropertyTest {
           schema.put("minItems", min).put("maxItems", min + random.nextInt(3));
         }
       }
-      case 8 -> {
+      case 12 -> {
         ArrayNode all = schema.putArray("anyOf");
         for (int i = random.nextInt(3); i >= 0; i--) {
           all.add(schema(depth - 1));
         }
       }
-      case 9 -> schema.put("$ref", "#/$defs/shared");
+      case 13 -> schema.put("$ref", "#/$defs/shared");
       default -> object(schema, depth);
     }
     return schema;
+  }
+
+  private void bounded(ObjectNode schema) {
+    schema.put("type", "number");
+    BigDecimal a = BigDecimal.valueOf(random.nextInt(40_000) - 20_000, random.nextInt(6));
+    BigDecimal b = a.add(BigDecimal.valueOf(1 + random.nextInt(500), random.nextInt(6)));
+    int sides = random.nextInt(3);
+    if (sides != 0) {
+      schema.put(random.nextBoolean() ? "minimum" : "exclusiveMinimum", a);
+    }
+    if (sides != 1) {
+      schema.put(random.nextBoolean() ? "maximum" : "exclusiveMaximum", b);
+    }
+  }
+
+  /** Values of which another keyword leaves some. */
+  private void checkedValues(ObjectNode schema) {
+    ArrayNode values = schema.putArray("enum");
+    values.add("a").add("aé").add(12).add(-3).add(7.25).addNull();
+    values.addArray().add(1).add("a");
+    switch (random.nextInt(5)) {
+      case 0 -> schema.put("exclusiveMinimum", 7);
+      case 1 -> schema.put("maxLength", 1);
+      case 2 -> schema.put("pattern", "é$");
+      case 3 -> schema.put("multipleOf", 6);
+      default -> schema.put("minItems", 3).putArray("type").add("array").add("integer");
+    }
   }
 
   private void object(ObjectNode schema, int depth) {
@@ -180,6 +223,56 @@ class TokenAutomatonPropertyTest {
       }
     }
     return allowed.get(random.nextInt(allowed.size()));
+  }
+
+  /** Unions that share rules have the masks of those that are written out. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
+  void sharedUnions_haveTheSameMasks(long seed) throws Exception {
+    random.setSeed(seed);
+    byte[][] texts = TinyVocabularies.pieces();
+    int several = 0;
+    for (int s = 0; s < 10; s++) {
+      Form.Schema form = new Form.Schema(union(), "schema");
+      Grammar inline = form.compile(SchemaRules.Unions.INLINE);
+      Grammar shared = form.compile(SchemaRules.Unions.SHARED);
+      several += inline.numNodes() == shared.numNodes() ? 0 : 1;
+      for (int walk = 0; walk < 4; walk++) {
+        TokenAutomaton.Position a = TinyVocabularies.automaton(inline, texts, "s").start();
+        TokenAutomaton.Position b = TinyVocabularies.automaton(shared, texts, "s").start();
+        for (int step = 0; step < 200 && !a.isDead(); step++) {
+          assertArrayEquals(a.allowed(), b.allowed(), () -> form.schema().toString());
+          int token = choose(ids(a.allowed()), texts, step);
+          a.accept(token);
+          b.accept(token);
+          if (token == TinyVocabularies.END) {
+            break;
+          }
+        }
+      }
+    }
+    assertTrue(several > 5, "schemas with unions: " + several);
+  }
+
+  /** A few objects, some tagged, some with tags that others have too. */
+  private JsonNode union() {
+    ObjectNode root = JSON.createObjectNode();
+    ObjectNode definitions = root.putObject("$defs");
+    object(definitions.putObject("shared"), 1);
+    ArrayNode all = root.putArray("anyOf");
+    for (int i = 0; i < 2 + random.nextInt(4); i++) {
+      ObjectNode its = definitions.putObject("t" + i).put("type", "object");
+      ObjectNode properties = its.putObject("properties");
+      if (random.nextInt(3) > 0) {
+        properties.putObject("kind").putArray("enum").add("k" + random.nextInt(3)).add("k" + i);
+        its.putArray("required").add("kind");
+      }
+      properties.set("a", schema(1));
+      properties.putObject("next").putArray("anyOf").addObject().put("$ref", "#");
+      all.addObject().put("$ref", "#/$defs/t" + i);
+    }
+    all.addObject().put("type", "null");
+    return root;
   }
 
   @ParameterizedTest

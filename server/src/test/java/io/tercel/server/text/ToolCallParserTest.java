@@ -8,6 +8,7 @@ import io.tercel.server.text.ToolCallParser.CallDelta;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -85,6 +86,11 @@ class ToolCallParserTest {
             "<tool_call>{\"name\": \"f\", \"arguments\": {}}}</tool_call>",
             "",
             List.of(new Call("f", "{}"))),
+        // arguments twice: the first have been passed on already
+        Arguments.of(
+            "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"arguments\": {}}</tool_call>",
+            "",
+            List.of(new Call("f", "{\"a\": 1}"))),
         // broken off
         Arguments.of(
             "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"long",
@@ -113,8 +119,9 @@ class ToolCallParserTest {
     ToolCallParser parser = new ToolCallParser(99);
     parser.accept("<tool_call>{\"name\": \"f\", \"arguments\":");
     assertEquals(
-        List.of(new CallDelta(0, "f", ""), new CallDelta(0, null, "{\"a\"")),
-        parser.accept(" {\"a\"").calls());
+        List.of(new CallDelta(0, "f", "{\"a\"")),
+        parser.accept(" {\"a\"").calls(),
+        "one delta a call: many clients look at the first of a chunk only");
     assertEquals(List.of(new CallDelta(0, null, ": [1")), parser.accept(": [1").calls());
     assertEquals(List.of(new CallDelta(0, null, "]}")), parser.accept("]}}").calls());
     assertEquals("", parser.finish());
@@ -128,5 +135,23 @@ class ToolCallParserTest {
     parser.accept(ONE.substring(30));
     assertTrue(parser.full());
     assertEquals(1, read(ONE + ONE, 5, 1).calls().size());
+  }
+
+  @Test
+  void full_evenIfOnePieceHasMore() {
+    ToolCallParser parser = new ToolCallParser(1);
+    parser.accept(ONE + ONE.substring(0, 30));
+    assertTrue(parser.full());
+  }
+
+  /** Small models go round in blank lines: the time must not be the square of their number. */
+  @Test
+  @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void blanks_aMillionOfThem() {
+    ToolCallParser parser = new ToolCallParser(99);
+    for (int i = 0; i < 1_000_000; i++) {
+      assertEquals("", parser.accept("\n").text());
+    }
+    assertEquals("\n".repeat(1_000_000) + "x", parser.accept("x").text());
   }
 }

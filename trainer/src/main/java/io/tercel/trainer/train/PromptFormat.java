@@ -9,7 +9,7 @@ public enum PromptFormat {
   /** ChatML with roles; earlier thinking is left out. */
   CHAT(
       "{%- for message in messages -%}"
-          + "{%- set content = message['content'] -%}"
+          + "{%- set content = message['content'] or '' -%}"
           + "{%- if message['role'] == 'assistant' and '</think>' in content -%}"
           + "{%- set content = content.split('</think>')[-1].lstrip('\\n') -%}"
           + "{%- endif -%}"

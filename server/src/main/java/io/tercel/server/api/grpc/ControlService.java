@@ -1,6 +1,7 @@
 package io.tercel.server.api.grpc;
 
 import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.tercel.kernels.memory.WeightChecksum;
 import io.tercel.proto.v1.AbortRequest;
@@ -91,7 +92,8 @@ final class ControlService extends ControlGrpc.ControlImplBase {
 
   @Override
   public void reload(ReloadRequest request, StreamObserver<ReloadResponse> observer) {
-    answer(
+    onItsOwnThread(
+        "reload",
         observer,
         () -> {
           StaleKv stale =
@@ -110,11 +112,15 @@ final class ControlService extends ControlGrpc.ControlImplBase {
   @Override
   public void getWeightChecksum(
       GetWeightChecksumRequest request, StreamObserver<GetWeightChecksumResponse> observer) {
-    // a virtual thread that computes keeps others from running
-    Thread.ofPlatform()
-        .daemon()
-        .name("weight-checksum")
-        .start(() -> answer(observer, this::checksum));
+    onItsOwnThread("weight-checksum", observer, this::checksum);
+  }
+
+  /** For work that computes: on a virtual thread it would keep others from running. */
+  private static <T> void onItsOwnThread(
+      String name, StreamObserver<T> observer, Callable<T> work) {
+    // who has cancelled gets no answer, and that is no failure
+    ((ServerCallStreamObserver<T>) observer).setOnCancelHandler(() -> {});
+    Thread.ofPlatform().daemon().name(name).start(() -> answer(observer, work));
   }
 
   private GetWeightChecksumResponse checksum() {
@@ -157,7 +163,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
                 .setMaxNumBatchedTokens(info.maxNumBatchedTokens())
                 .setMaxWaiting(info.maxWaiting())
                 .setMaxChoices(config.limits().maxChoices())
-                .setMaxMessageBytes(config.limits().maxBodyBytes()))
+                .setMaxMessageBytes(GrpcServer.maxMessageBytes(config.limits())))
         .setKvCache(
             KvCache.newBuilder()
                 .setType(info.kvType())

@@ -13,14 +13,15 @@ import java.util.Map;
  * explains them for every wire. The names are the same but for the prompt's.
  */
 final class GenerateFields {
-  /** What only gRPC has. */
+  /** What only gRPC has, or has in another form. */
   private static final List<Integer> OWN =
       List.of(
           GenerateRequest.REQUEST_ID_FIELD_NUMBER,
           GenerateRequest.RETURN_TEXT_FIELD_NUMBER,
           GenerateRequest.TEXT_FIELD_NUMBER,
           GenerateRequest.TOKEN_IDS_FIELD_NUMBER,
-          GenerateRequest.LOGIT_BIAS_FIELD_NUMBER);
+          GenerateRequest.LOGIT_BIAS_FIELD_NUMBER,
+          GenerateRequest.STRUCTURED_OUTPUTS_FIELD_NUMBER);
 
   private GenerateFields() {}
 
@@ -38,6 +39,10 @@ final class GenerateFields {
         request.getTokenIds().getIdsList().forEach(ids::add);
       }
       case PROMPT_NOT_SET -> {} // refused where it's read
+    }
+    if (request.hasStructuredOutputs()) {
+      String name = "structured_outputs";
+      fields.set(name, InferenceApi.parseField(name, request.getStructuredOutputs()));
     }
     if (request.getLogitBiasCount() > 0) {
       ObjectNode biases = fields.putObject("logit_bias");

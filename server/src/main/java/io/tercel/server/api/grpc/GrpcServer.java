@@ -2,19 +2,24 @@ package io.tercel.server.api.grpc;
 
 import io.grpc.Server;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.nio.NioEventLoopGroup;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslProvider;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.tercel.proto.v1.ControlGrpc;
 import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.api.HttpLimits;
 import io.tercel.server.api.HttpServerConfig;
 import io.tercel.server.api.InferenceApi;
+import io.tercel.server.api.RunningCalls;
 import io.tercel.server.api.ServedWeights;
+import io.tercel.server.api.Tls;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
@@ -23,18 +28,31 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The gRPC endpoint of one served model, beside {@link io.tercel.server.api.HttpServer} on the same
- * {@link InferenceApi}: Inference, Control, health and reflection. Plain text, as HTTP's.
+ * {@link InferenceApi}: Inference, Control, health and reflection. Plain text or TLS, as HTTP's.
  */
 public final class GrpcServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
 
+  /** gRPC's own log goes to the console as it is; held here, since a logger may be collected. */
+  private static final java.util.logging.Logger LIBRARY_LOG =
+      java.util.logging.Logger.getLogger("io.grpc");
+
+  static {
+    LIBRARY_LOG.setLevel(java.util.logging.Level.WARNING);
+  }
+
   private static final int LOOPS = Math.min(4, Runtime.getRuntime().availableProcessors());
   private static final int STREAMS_PER_CONNECTION = 1024;
+
+  /** As gRPC has it unless told otherwise: what arrives is in memory before anybody counts it. */
+  private static final int MAX_MESSAGE_BYTES = 4 << 20;
+
   private static final Duration HEALTH_PERIOD = Duration.ofMillis(250);
   private static final List<String> SERVICES =
       List.of(
@@ -63,14 +81,14 @@ public final class GrpcServer implements AutoCloseable {
     this.config = api.config();
     this.port = port;
     HttpLimits limits = config.limits();
-    this.calls = new RunningCalls(limits.maxConnections());
-    this.server =
+    this.calls = new RunningCalls(limits.maxConnections(), limits.maxBufferedBytes());
+    NettyServerBuilder builder =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), port))
             .channelType(NioServerSocketChannel.class)
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
             .executor(callbacks)
-            .maxInboundMessageSize(limits.maxBodyBytes())
+            .maxInboundMessageSize(maxMessageBytes(limits))
             .maxInboundMetadataSize(limits.maxHeaderBytes())
             .maxConcurrentCallsPerConnection(STREAMS_PER_CONNECTION)
             .keepAliveTime(2, TimeUnit.MINUTES) // a dead peer's sequences shall not run on
@@ -81,8 +99,24 @@ public final class GrpcServer implements AutoCloseable {
             .addService(new InferenceService(api, calls))
             .addService(new ControlService(api, info, weights, this::reportHealth))
             .addService(health.getHealthService())
-            .addService(ProtoReflectionServiceV1.newInstance())
-            .build();
+            .addService(ProtoReflectionServiceV1.newInstance());
+    if (config.tls() != null) {
+      builder.sslContext(sslContext(config.tls()));
+    }
+    this.server = builder.build();
+  }
+
+  private static SslContext sslContext(Tls tls) {
+    try {
+      return GrpcSslContexts.configure(tls.builder(), SslProvider.JDK).build();
+    } catch (SSLException e) {
+      throw new IllegalStateException(e); // the files were good for HTTP
+    }
+  }
+
+  /** Of one message to the server. */
+  static int maxMessageBytes(HttpLimits limits) {
+    return Math.min(MAX_MESSAGE_BYTES, limits.maxBodyBytes());
   }
 
   /**

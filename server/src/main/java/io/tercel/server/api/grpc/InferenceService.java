@@ -1,5 +1,6 @@
 package io.tercel.server.api.grpc;
 
+import com.google.protobuf.MessageLite;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -11,6 +12,7 @@ import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.api.ApiException;
 import io.tercel.server.api.ClientGoneException;
 import io.tercel.server.api.InferenceApi;
+import io.tercel.server.api.RunningCalls;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -38,14 +40,14 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
   @Override
   public void generate(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
     Outbound<GenerateResponse> out = outbound(observer);
-    run(out, () -> generate(request, out));
+    run(out, request, () -> generate(request, out));
   }
 
   @Override
   public void chatCompletions(
       ChatCompletionsRequest request, StreamObserver<ChatCompletionsResponse> observer) {
     Outbound<ChatCompletionsResponse> out = outbound(observer);
-    run(out, () -> api.chat(new ChatCall(out), request.getJson().toByteArray()));
+    run(out, request, () -> api.chat(new ChatCall(out), request.getJson().toByteArray()));
   }
 
   private <T> Outbound<T> outbound(StreamObserver<T> observer) {
@@ -63,7 +65,8 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
           .asRuntimeException();
     }
     try {
-      api.generate(stream, id, GenerateFields.of(request), stream);
+      api.generate(
+          stream, id, request.getSerializedSize(), () -> GenerateFields.of(request), stream);
     } finally {
       if (id != null) {
         ids.remove(id);
@@ -83,9 +86,10 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     return request.getRequestId();
   }
 
-  private void run(Outbound<?> out, Work work) {
+  private void run(Outbound<?> out, MessageLite request, Work work) {
+    int bytes = request.getSerializedSize();
     try {
-      calls.begin();
+      calls.begin(bytes);
     } catch (ApiException e) {
       out.fail(e);
       return;
@@ -104,7 +108,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
               } catch (Throwable e) { // a virtual thread has nobody above it
                 out.fail(e);
               } finally {
-                calls.end();
+                calls.end(bytes);
               }
             });
   }

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * An answer of /v1/responses, whole or as far as it has come, with the request's settings as OpenAI
  * repeats them.
  *
- * @param status in_progress, completed or incomplete
+ * @param status in_progress, completed, incomplete or cancelled
  * @param incompleteDetails why it is incomplete; null while it isn't
  * @param usage null before the end
  */

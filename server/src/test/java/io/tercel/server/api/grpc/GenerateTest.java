@@ -18,6 +18,7 @@ import io.tercel.proto.v1.GenerateRequest;
 import io.tercel.proto.v1.Phase;
 import io.tercel.proto.v1.Token;
 import io.tercel.proto.v1.TokenIds;
+import io.tercel.server.api.TestServer;
 import io.tercel.server.api.grpc.GrpcTestServer.Answer;
 import java.util.ArrayList;
 import java.util.List;
@@ -180,6 +181,22 @@ class GenerateTest {
     assertEquals(-9999f, scores.getFirst().getTop(1).getLogprob(), "minus infinity");
   }
 
+  @Test
+  void structuredOutputs_bindTheAnswerAndLeaveTheThoughtFree() throws Exception {
+    Consumer<GenerateRequest.Builder> asked =
+        r -> r.setMaxTokens(100).setStructuredOutputs("{\"choice\": [\"yes\", \"no\"]}");
+    try (GrpcTestServer other =
+        new GrpcTestServer(TestServer.USUAL.saying("<think>hm</think>yes<|im_end|>"))) {
+      Answer answer = other.generate(asked);
+      assertEquals("hm", answer.text(0, Phase.PHASE_THINKING));
+      assertEquals("yes", answer.text(0, Phase.PHASE_ANSWER));
+      other.http.says("maybe<|im_end|>"); // the script yields to the mask
+      String forced = other.generate(asked).text(0, Phase.PHASE_ANSWER);
+      assertTrue(List.of("yes", "no").contains(forced), forced);
+      other.awaitIdle();
+    }
+  }
+
   static Arguments bad(String field, Consumer<GenerateRequest.Builder> change) {
     return Arguments.of(field, change);
   }
@@ -208,6 +225,11 @@ class GenerateTest {
         bad("stop", r -> r.addStop("")),
         bad("stop_token_ids[1]", r -> r.addStopTokenIds(1).addStopTokenIds(-1)),
         bad("thinking_token_budget", r -> r.setThinkingTokenBudget(-2)),
+        bad("structured_outputs", r -> r.setStructuredOutputs("")),
+        bad("structured_outputs", r -> r.setStructuredOutputs("{\"choice\": [")),
+        bad("structured_outputs", r -> r.setStructuredOutputs("{}")),
+        bad("structured_outputs.choice", r -> r.setStructuredOutputs("{\"choice\": []}")),
+        bad("structured_outputs.grammar", r -> r.setStructuredOutputs("{\"grammar\": \"x\"}")),
         bad("request_id", r -> r.setRequestId("no blanks")),
         bad("prompt", GenerateRequest.Builder::clearPrompt),
         bad("prompt", r -> r.setText("")),

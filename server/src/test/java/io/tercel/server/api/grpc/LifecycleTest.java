@@ -15,15 +15,21 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.protobuf.StatusProto;
 import io.tercel.proto.v1.FinishReason;
 import io.tercel.proto.v1.GenerateRequest;
 import io.tercel.proto.v1.GenerateResponse;
+import io.tercel.proto.v1.GetInfoRequest;
 import io.tercel.proto.v1.InferenceGrpc;
+import io.tercel.proto.v1.Phase;
 import io.tercel.server.api.TestServer;
+import io.tercel.server.api.Tls;
+import io.tercel.server.api.TlsTest;
 import io.tercel.server.api.grpc.GrpcTestServer.Answer;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -32,6 +38,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** How calls end early, wait and are refused, and that nothing of them stays. */
 class LifecycleTest {
@@ -108,6 +115,7 @@ class LifecycleTest {
     StatusRuntimeException twice =
         server.refused(Status.Code.ALREADY_EXISTS, r -> r.setRequestId("r-1"));
     assertTrue(String.valueOf(twice.getMessage()).contains("r-1"));
+    assertEquals(Status.Code.NOT_FOUND, codeOf(() -> abort("r")), "a beginning is no id");
     abort("r-1");
     Answer answer = generate.get(10, TimeUnit.SECONDS);
     assertEquals(FinishReason.FINISH_REASON_ABORT, answer.end(0).getFinishReason());
@@ -122,7 +130,8 @@ class LifecycleTest {
     server.http.stepMillis(5);
     var stream =
         server.http.streaming(
-            "/v1/completions", "{\"prompt\": \"Once\", \"max_tokens\": 4000, \"stream\": true}");
+            "/v1/completions",
+            "{\"prompt\": [\"Once\", \"Upon\"], \"max_tokens\": 4000, \"stream\": true}");
     String first = stream.next();
     abort(first.replaceAll(".*\"id\":\"([^\"]+)\".*", "$1"));
     String last = "";
@@ -266,10 +275,53 @@ class LifecycleTest {
     }
   }
 
+  /** Requests stay in memory as long as their calls run. */
+  @Test
+  void tooManyBytesOfRunningCalls_areRefused() throws Exception {
+    try (GrpcTestServer small =
+        new GrpcTestServer(
+            TestServer.USUAL
+                .saying("x".repeat(3000))
+                .withLimits(
+                    l ->
+                        new io.tercel.server.api.HttpLimits(
+                            4000,
+                            l.maxHeaderBytes(),
+                            l.maxConnections(),
+                            4000,
+                            l.maxChoices(),
+                            l.idleTimeout(),
+                            l.bodyTimeout(),
+                            l.writeTimeout(),
+                            l.keepAlive())))) {
+      small.http.stepMillis(5);
+      String half = "x".repeat(2000);
+      Context.CancellableContext context = Context.current().withCancellation();
+      context.run(
+          () ->
+              small
+                  .inference()
+                  .generate(endless().toBuilder().setText(half).setMaxTokens(1000).build())
+                  .next());
+      small.refused(Status.Code.RESOURCE_EXHAUSTED, r -> r.setText(half));
+      small.generate(r -> r.setMaxTokens(1));
+      context.cancel(null);
+      small.awaitIdle();
+      small.generate(r -> r.setText(half).setMaxTokens(1));
+    }
+  }
+
   @Test
   void longMessage_isRefused_andLeavesNothing() throws Exception {
-    server.refused(Status.Code.RESOURCE_EXHAUSTED, r -> r.setText("x".repeat(33 << 20)));
+    server.refused(Status.Code.RESOURCE_EXHAUSTED, r -> r.setText("x".repeat(5 << 20)));
     server.awaitIdle();
+    assertEquals(
+        4 << 20,
+        server
+            .control()
+            .getInfo(GetInfoRequest.getDefaultInstance())
+            .getLimits()
+            .getMaxMessageBytes());
     assertEquals(0, server.http.engine.stats().promptTokens());
   }
 
@@ -314,5 +366,31 @@ class LifecycleTest {
                 + GrpcTestServer.MODEL
                 + "\",} 1.0"),
         metrics);
+  }
+
+  @Test
+  void tls_withTheCertificateOfHttp(@TempDir Path dir) throws Exception {
+    TlsTest.certificate(dir);
+    Tls tls = Tls.load(dir.resolve("cert.pem"), dir.resolve("key.pem"));
+    ServedModelInfo info = new ServedModelInfo("scripted", "none", 16, 64, 2048, 256);
+    try (GrpcServer secure = new GrpcServer(server.http.secured(tls), 0, info, server.weights())) {
+      secure.start();
+      ManagedChannel channel =
+          NettyChannelBuilder.forAddress("127.0.0.1", secure.port())
+              .sslContext(
+                  GrpcSslContexts.forClient()
+                      .trustManager(dir.resolve("cert.pem").toFile())
+                      .build())
+              .build();
+      try {
+        var stub = InferenceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
+        assertEquals(
+            "xxxxx",
+            GrpcTestServer.read(stub.generate(GrpcTestServer.once(r -> r.setMaxTokens(5))))
+                .text(0, Phase.PHASE_ANSWER));
+      } finally {
+        channel.shutdownNow();
+      }
+    }
   }
 }

@@ -1,5 +1,0 @@
-/** Servers under load, and how clients of each kind behave. */
-@NullMarked
-package io.tercel.loadtests.target;
-
-import org.jspecify.annotations.NullMarked;
