@@ -42,7 +42,8 @@ final class Arithmetic {
     float square = r * r;
     p = (p * square + r) + 1f;
     float result = p * powers.get(Powers.TWO + (int) n);
-    return x >= Exp.MIN ? result : x < Exp.MIN ? 0f : x; // the last is NaN
+    // strict comparisons, since of these the device knows that a NaN is neither; 0 x is NaN then
+    return x > Exp.MIN ? result : x < Exp.MIN ? 0f : result + 0f * x;
   }
 
   /** The float that 16 bits stand for, as bf16. */

@@ -11,8 +11,9 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * [slots][heads]; what a split gives, its headDim values, largest score and sum of exponentials,
  * lies in {@code part}. {@link #join} makes a row's output of its splits.
  *
- * <p>Heads are at most 256 wide. The three kernels say the same thing three times: a local array
- * that is handed to another method is addressed wrongly.
+ * <p>Heads are at most 256 wide. {@link #single}, {@link #sixteen} and {@link Int4AttentionKernels}
+ * say the same thing three times: a local array that is handed to another method is addressed
+ * wrongly.
  */
 final class AttentionKernels {
   /** Work items of a group: one for each token of a split. */
@@ -21,7 +22,7 @@ final class AttentionKernels {
   /** Work items of a group of {@link #join}. */
   static final int JOIN_LOCAL = 64;
 
-  private static final float LEAST = -3.4e38f;
+  static final float LEAST = -3.4e38f;
 
   private AttentionKernels() {}
 
@@ -52,7 +53,8 @@ final class AttentionKernels {
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
     int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int count = Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
+    int left = step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL;
+    int count = c.groupIdx < used ? Math.min(LOCAL, left) : 0; // no work where there is no slot
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
     float[] q = c.allocateFloatLocalArray(256);
@@ -160,7 +162,8 @@ final class AttentionKernels {
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
     int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int count = Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
+    int left = step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL;
+    int count = c.groupIdx < used ? Math.min(LOCAL, left) : 0; // no work where there is no slot
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
     float[] q = c.allocateFloatLocalArray(256);
@@ -250,191 +253,6 @@ final class AttentionKernels {
   }
 
   /**
-   * int4; see {@link #single}.
-   *
-   * @param keyInts ints of K of a head in a block
-   * @param valueInts ints of V of a head in a block
-   */
-  public static void fourBits(
-      KernelContext c,
-      IntArray step,
-      FloatArray powers,
-      IntArray kv,
-      FloatArray x,
-      FloatArray part,
-      int rows,
-      int slots,
-      int heads,
-      int kvHeads,
-      int headDim,
-      int xStride,
-      float scale,
-      int keyInts,
-      int valueInts) {
-    int l = c.localIdx;
-    int used = step.get(StepLayout.SLOTS);
-    int slot = Math.max(Math.min(c.groupIdx, used - 1), 0);
-    int head = c.groupIdy;
-    int row = step.get(StepLayout.slotRow(rows) + slot);
-    int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int count = Math.min(LOCAL, step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL);
-    int kvHead = head / (heads / kvHeads);
-    int chunks = (headDim + 63) / 64;
-    int[] bases = c.allocateIntLocalArray(16);
-    float[] q = c.allocateFloatLocalArray(256);
-    float[] p = c.allocateFloatLocalArray(256);
-    float[] zeros = c.allocateFloatLocalArray(256);
-    float[] lanes = c.allocateFloatLocalArray(16);
-    float[] stats = c.allocateFloatLocalArray(4);
-    double[] sums = c.allocateDoubleLocalArray(8);
-    if (l < 16 && l * 16 < count) {
-      int table = StepLayout.tables(rows, slots) + step.get(StepLayout.tableAt(rows) + row);
-      bases[l] = step.get(table + split * 16 + l) * kvHeads * (keyInts + valueInts);
-    }
-    if (l < headDim) {
-      q[l] = x.get(row * xStride + head * headDim + l);
-    }
-    c.localBarrier();
-    if (l < 8) {
-      double sum = 0;
-      for (int d = l; d < headDim; d += 8) {
-        sum += q[d];
-      }
-      sums[l] = sum;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      double lower = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-      double upper = (sums[4] + sums[5]) + (sums[6] + sums[7]);
-      stats[2] = (float) (lower + upper);
-    }
-    c.localBarrier();
-    if (l < count) {
-      int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
-      float even = 0f;
-      float odd = 0f;
-      for (int g = 0; g < headDim / 8; g++) {
-        int word = kv.get(at + g * 16);
-        int d = 8 * g;
-        even = value(word) * q[d] + even;
-        odd = value(word >> 4) * q[d + 1] + odd;
-        even = value(word >> 8) * q[d + 2] + even;
-        odd = value(word >> 12) * q[d + 3] + odd;
-        even = value(word >> 16) * q[d + 4] + even;
-        odd = value(word >> 20) * q[d + 5] + odd;
-        even = value(word >> 24) * q[d + 6] + even;
-        odd = value(word >> 28) * q[d + 7] + odd;
-      }
-      int meta = kv.get(at + headDim / 8 * 16);
-      float zero = -(16 + ((meta >> 16) & 15)) * 0.0625f;
-      float dot = zero * stats[2] + (even + odd);
-      p[l] = 16f * Arithmetic.fp16(meta & 65535, powers) * dot * scale;
-    }
-    c.localBarrier();
-    if (l < 16) {
-      float max = LEAST;
-      for (int t = l; t < count; t += 16) {
-        max = Math.max(max, p[t]);
-      }
-      lanes[l] = max;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      float max = LEAST;
-      for (int t = 0; t < 16; t++) {
-        max = Math.max(max, lanes[t]);
-      }
-      stats[0] = max;
-    }
-    c.localBarrier();
-    if (l < count) {
-      p[l] = Arithmetic.exp(p[l] - stats[0], powers);
-    }
-    c.localBarrier();
-    if (l < 16) {
-      float sum = 0f;
-      for (int t = l; t < count; t += 16) {
-        sum += p[t];
-      }
-      lanes[l] = sum;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      stats[1] =
-          Arithmetic.tree(
-              lanes[l],
-              lanes[l + 1],
-              lanes[l + 2],
-              lanes[l + 3],
-              lanes[l + 4],
-              lanes[l + 5],
-              lanes[l + 6],
-              lanes[l + 7],
-              lanes[l + 8],
-              lanes[l + 9],
-              lanes[l + 10],
-              lanes[l + 11],
-              lanes[l + 12],
-              lanes[l + 13],
-              lanes[l + 14],
-              lanes[l + 15]);
-    }
-    if (l < count) {
-      int at = bases[l >> 4] + kvHeads * keyInts + kvHead * valueInts;
-      int meta = kv.get(at + 8 * chunks * 16 + (l & 15));
-      p[l] = p[l] * (16f * Arithmetic.fp16(meta & 65535, powers));
-      zeros[l] = (16 + ((meta >> 16) & 15)) * 0.0625f;
-    }
-    c.localBarrier();
-    if (l < 16) {
-      float acc = 0f;
-      for (int t = l; t < count; t += 16) {
-        acc = zeros[t] * p[t] + acc;
-      }
-      lanes[l] = acc;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      stats[3] =
-          Arithmetic.tree(
-              lanes[l],
-              lanes[l + 1],
-              lanes[l + 2],
-              lanes[l + 3],
-              lanes[l + 4],
-              lanes[l + 5],
-              lanes[l + 6],
-              lanes[l + 7],
-              lanes[l + 8],
-              lanes[l + 9],
-              lanes[l + 10],
-              lanes[l + 11],
-              lanes[l + 12],
-              lanes[l + 13],
-              lanes[l + 14],
-              lanes[l + 15]);
-    }
-    c.localBarrier();
-    if (l < headDim) {
-      int place = (l >> 6) * 16 + (l & 15);
-      int nibble = 4 * ((l & 63) >> 4);
-      float o = 0f;
-      for (int t = 0; t < count; t++) {
-        int at = bases[t >> 4] + kvHeads * keyInts + kvHead * valueInts;
-        int word = kv.get(at + ((t & 15) >> 1) * chunks * 16 + place);
-        o = value(word >> (16 * (t & 1) + nibble)) * p[t] + o;
-      }
-      o = o - stats[3];
-      store(part, c.groupIdx < used, (slot * heads + head) * (headDim + 2), l, o);
-      if (l == 0 && c.groupIdx < used) {
-        int to = (slot * heads + head) * (headDim + 2) + headDim;
-        part.set(to, stats[0]);
-        part.set(to + 1, stats[1]);
-      }
-    }
-  }
-
-  /**
    * Joins the splits of each row and head, in order. The grid is [heads][tokens].
    *
    * @param y [tokens][yStride], padded with zeros
@@ -479,14 +297,9 @@ final class AttentionKernels {
     }
   }
 
-  private static void store(FloatArray part, boolean used, int at, int d, float value) {
+  static void store(FloatArray part, boolean used, int at, int d, float value) {
     if (used) {
       part.set(at + d, value);
     }
-  }
-
-  /** 1 + code / 16 of the lowest four bits, exactly. */
-  private static float value(int bits) {
-    return (16 + (bits & 15)) * 0.0625f;
   }
 }

@@ -153,25 +153,25 @@ final class DenseKernels {
     lanes[768 + l] = a3;
     c.localBarrier();
     if (lane < TOKENS && token + lane < n) {
-      int at0 = lane * 256 + l - lane;
+      int first = lane * 256 + l - lane;
       float sum =
           Arithmetic.tree(
-              lanes[at0],
-              lanes[at0 + 1],
-              lanes[at0 + 2],
-              lanes[at0 + 3],
-              lanes[at0 + 4],
-              lanes[at0 + 5],
-              lanes[at0 + 6],
-              lanes[at0 + 7],
-              lanes[at0 + 8],
-              lanes[at0 + 9],
-              lanes[at0 + 10],
-              lanes[at0 + 11],
-              lanes[at0 + 12],
-              lanes[at0 + 13],
-              lanes[at0 + 14],
-              lanes[at0 + 15]);
+              lanes[first],
+              lanes[first + 1],
+              lanes[first + 2],
+              lanes[first + 3],
+              lanes[first + 4],
+              lanes[first + 5],
+              lanes[first + 6],
+              lanes[first + 7],
+              lanes[first + 8],
+              lanes[first + 9],
+              lanes[first + 10],
+              lanes[first + 11],
+              lanes[first + 12],
+              lanes[first + 13],
+              lanes[first + 14],
+              lanes[first + 15]);
       float result = biasAt < 0 ? sum : sum + p.get(biasAt + row);
       int to = (token + lane) * yStride + yAt + row;
       y.set(to, add == 0 ? result : y.get(to) + result);

@@ -1,12 +1,15 @@
 package io.tercel.kernels.tornado;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.ImmutableTaskGraph;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 
 /**
@@ -25,6 +28,7 @@ final class GraphChain implements AutoCloseable {
   private final List<Integer> tasks = new ArrayList<>();
   private final List<Object> carried = new ArrayList<>();
   private List<Object> lent = new ArrayList<>();
+  private final Set<Integer> replayed = new HashSet<>();
   private int tasksBefore;
   private @Nullable TornadoExecutionPlan plan;
 
@@ -79,8 +83,13 @@ final class GraphChain implements AutoCloseable {
     return tasks.get(graph);
   }
 
-  /** Makes the plan and runs every graph once, with nothing to compute. */
-  void start(TornadoDevice device) {
+  /**
+   * Makes the plan and runs every graph once, with nothing to compute.
+   *
+   * @param captured graphs whose grids never change, to be captured and replayed where the device
+   *     can
+   */
+  void start(TornadoDevice device, List<Integer> captured) {
     Object common = carried.getFirst();
     for (int i = 1; i < graphs.size(); i++) {
       for (int j = 0; j < graphs.size(); j++) {
@@ -93,6 +102,9 @@ final class GraphChain implements AutoCloseable {
         graphs.stream().map(TaskGraph::snapshot).toArray(ImmutableTaskGraph[]::new);
     plan = new TornadoExecutionPlan(snapshots);
     plan.withDevice(device);
+    if (device.getTornadoVMBackend() == TornadoVMBackendType.CUDA) {
+      replayed.addAll(captured);
+    }
     grids.fit(0, 0, 0);
     for (int i = 0; i < graphs.size(); i++) {
       run(i);
@@ -103,7 +115,11 @@ final class GraphChain implements AutoCloseable {
     if (plan == null) {
       throw new IllegalStateException("the plan has not started");
     }
-    plan.withGraph(graph).withGridScheduler(grids.scheduler()).execute();
+    TornadoExecutionPlan selected = plan.withGraph(graph).withGridScheduler(grids.scheduler());
+    if (replayed.contains(graph)) {
+      selected.withCUDAGraph();
+    }
+    selected.execute();
   }
 
   @Override

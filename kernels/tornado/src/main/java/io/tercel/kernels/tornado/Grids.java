@@ -26,6 +26,8 @@ final class Grids {
 
   private final GridScheduler scheduler = new GridScheduler();
   private final List<Entry> entries = new ArrayList<>();
+  private int fixedSlots;
+  private int tasks;
 
   GridScheduler scheduler() {
     return scheduler;
@@ -43,15 +45,28 @@ final class Grids {
     WorkerGrid2D grid = new WorkerGrid2D(local, 1);
     grid.setLocalWork(local, 1, 1);
     scheduler.addWorkerGrid(task, grid);
+    tasks++;
+    if (axis == Axis.SLOTS && fixedSlots > 0) {
+      grid.setGlobalWork((long) fixedSlots * local, groups, 1);
+      return;
+    }
     entries.add(
         axis == Axis.SLOTS
             ? new Entry(grid, axis, 0, groups, local, tokens)
             : new Entry(grid, axis, (long) groups * local, 0, local, tokens));
   }
 
+  /**
+   * Gives grids that are added from now on so many slots, whatever a pass has: what a graph that is
+   * captured and replayed needs. 0 lets them follow the pass again.
+   */
+  void fixSlots(int slots) {
+    fixedSlots = slots;
+  }
+
   /** Tasks that have a grid. */
   int tasks() {
-    return entries.size();
+    return tasks;
   }
 
   /** Fits all grids to a pass; none gets smaller than one work group. */

@@ -127,7 +127,7 @@ record KvTasks(
       case DeviceKv.Ints ints ->
           graph.task(
               task,
-              AttentionKernels::fourBits,
+              Int4AttentionKernels::fourBits,
               context,
               inputs.ints(),
               powers,

@@ -49,6 +49,7 @@ final class LayerPlan implements AutoCloseable {
   private final Grids grids = new Grids();
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
+  private final int capturedSlots;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<List<WeightImage>> weightImages = new ArrayList<>();
@@ -59,10 +60,22 @@ final class LayerPlan implements AutoCloseable {
   private final int headFour;
   private final int fetch;
 
+  /**
+   * Allocates, sends and compiles everything.
+   *
+   * @param capturedSlots where it is above 0, the layers' graphs for a single row have grids that
+   *     never change, of so many slots, and are captured as CUDA graphs where the device has them
+   */
   LayerPlan(
-      WeightStore weights, KvLayout layout, int numBlocks, StepLayout step, TornadoDevice device) {
+      WeightStore weights,
+      KvLayout layout,
+      int numBlocks,
+      StepLayout step,
+      TornadoDevice device,
+      int capturedSlots) {
     this.config = weights.config();
     this.layout = layout;
+    this.capturedSlots = capturedSlots;
     this.inputs = new StepInputs(step, config.headDim(), config.ropeTheta());
     this.sampling = new SamplingBuffers(step.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
@@ -96,7 +109,7 @@ final class LayerPlan implements AutoCloseable {
     this.headOne = headGraph("headOne", false);
     this.headFour = headGraph("headFour", true);
     this.fetch = fetchGraph();
-    chain.start(device);
+    chain.start(device, capturedSlots > 0 ? one : List.of());
   }
 
   private void boot() {
@@ -173,11 +186,13 @@ final class LayerPlan implements AutoCloseable {
     weightGraph("Of" + group, images, kv.subList(from, to));
     for (boolean several : new boolean[] {false, true}) {
       TaskGraph graph = chain.graph((several ? "four" : "one") + group, own);
+      grids.fixSlots(several ? 0 : capturedSlots);
       LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
       chain.lend(own);
+      grids.fixSlots(0);
       (several ? four : one).add(chain.end(graph));
     }
   }

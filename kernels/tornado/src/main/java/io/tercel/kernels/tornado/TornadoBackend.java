@@ -45,28 +45,26 @@ public final class TornadoBackend implements Backend {
    * Allocates on the device, sends the weights and compiles all kernels, which takes a while.
    *
    * @param weights not closed by this backend
+   * @param captured whether the graphs of a single row have grids that never change, so that a
+   *     device with CUDA graphs can replay them
    */
-  TornadoBackend(WeightStore weights, KvLayout layout, int numBlocks, TornadoDevice device) {
+  TornadoBackend(
+      WeightStore weights, KvLayout layout, int numBlocks, TornadoDevice device, boolean captured) {
     this.weights = weights;
     this.numBlocks = numBlocks;
     this.vocab = weights.config().vocabSize();
     this.version = weights.version();
-    this.plan =
-        new LayerPlan(
-            weights,
-            layout,
-            numBlocks,
-            step(weights.config().maxPositionEmbeddings(), numBlocks),
-            device);
+    int blocks = contextBlocks(weights.config().maxPositionEmbeddings(), numBlocks);
+    int slots = Attention.splits(blocks * KvLayout.BLOCK_SIZE);
+    StepLayout step = new StepLayout(ROWS, Math.max(SLOTS, slots), blocks + ROWS);
+    this.plan = new LayerPlan(weights, layout, numBlocks, step, device, captured ? slots : 0);
     this.sampler = new Sampler(new ScalarOps(), vocab);
     this.logits = new float[vocab];
   }
 
-  /** The largest context fits into a pass of its own. */
-  private static StepLayout step(int positions, int numBlocks) {
-    int blocks = Math.max(Math.ceilDiv(positions, KvLayout.BLOCK_SIZE), numBlocks);
-    int slots = Math.max(SLOTS, Attention.splits(blocks * KvLayout.BLOCK_SIZE));
-    return new StepLayout(ROWS, slots, blocks + ROWS);
+  /** Blocks of the largest context, which must fit into a pass of its own. */
+  private static int contextBlocks(int positions, int numBlocks) {
+    return Math.max(Math.ceilDiv(positions, KvLayout.BLOCK_SIZE), numBlocks);
   }
 
   @Override

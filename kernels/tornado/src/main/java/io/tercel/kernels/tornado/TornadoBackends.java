@@ -12,11 +12,15 @@ import java.util.List;
 import java.util.Locale;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
 
 /** Opens {@link TornadoBackend}s; all that is missing is said in one line. */
 public final class TornadoBackends implements BackendProvider {
+  /** Set to false, nothing is captured as a CUDA graph. */
+  private static final String CAPTURE = "tercel.tornado.cudaGraphs";
+
   private static final double GIB = 1 << 30;
 
   @Override
@@ -64,7 +68,7 @@ public final class TornadoBackends implements BackendProvider {
     }
   }
 
-  private static TornadoDevice device(int index) {
+  static TornadoDevice device(int index) {
     List<TornadoDevice> devices = all();
     if (index < 0 || index >= devices.size()) {
       throw new BackendUnavailableException(
@@ -82,7 +86,9 @@ public final class TornadoBackends implements BackendProvider {
   public Backend open(WeightStore weights, KvLayout layout, int numBlocks, int index) {
     TornadoDevice device = device(index);
     check(weights, layout, numBlocks, describe(device, index));
-    return new TornadoBackend(weights, layout, numBlocks, device);
+    boolean cuda = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
+    boolean captured = cuda && Boolean.parseBoolean(System.getProperty(CAPTURE, "true"));
+    return new TornadoBackend(weights, layout, numBlocks, device, captured);
   }
 
   private static void check(

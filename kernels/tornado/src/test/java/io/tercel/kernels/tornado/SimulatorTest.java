@@ -216,7 +216,7 @@ class SimulatorTest {
                 AttentionKernels.sixteen(
                     c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
             case DeviceKv.Ints i ->
-                AttentionKernels.fourBits(
+                Int4AttentionKernels.fourBits(
                     c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale, keyInts,
                     valueInts);
           }
