@@ -94,11 +94,16 @@ final class DecimalRange {
       int fraction = MAX_DIGITS - whole;
       BigInteger least = whole == 0 ? BigInteger.ZERO : BigInteger.TEN.pow(MAX_DIGITS - 1);
       BigInteger low = min.ceiling(fraction).max(least);
-      BigInteger high = max.floor(fraction).min(BigInteger.TEN.pow(MAX_DIGITS).subtract(BigInteger.ONE));
+      BigInteger high =
+          max.floor(fraction).min(BigInteger.TEN.pow(MAX_DIGITS).subtract(BigInteger.ONE));
       if (low.compareTo(high) <= 0) {
         isEmpty = false;
         int wholeDigits = Math.max(1, whole);
-        sameLength(from, padded(low, wholeDigits + fraction), padded(high, wholeDigits + fraction), wholeDigits);
+        sameLength(
+            from,
+            padded(low, wholeDigits + fraction),
+            padded(high, wholeDigits + fraction),
+            wholeDigits);
       }
     }
   }

@@ -140,7 +140,8 @@ public sealed interface Form {
       for (Tool tool : tools) {
         int at = nfa.literal(call, ascii("<tool_call>\n{\"name\": "));
         at = nfa.literal(at, JsonRules.text(tool.name()));
-        at = tool.arguments(builder, json, unions, nfa, nfa.literal(at, ascii(", \"arguments\": ")));
+        at =
+            tool.arguments(builder, json, unions, nfa, nfa.literal(at, ascii(", \"arguments\": ")));
         nfa.epsilon(nfa.literal(at, ascii("}\n</tool_call>")), end);
       }
       if (several) {

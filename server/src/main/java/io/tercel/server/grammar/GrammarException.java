@@ -24,9 +24,7 @@ public final class GrammarException extends RuntimeException {
   /** Of a form that takes more than {@link Complexity} grants. */
   static GrammarException tooComplex(String path) {
     return new GrammarException(
-        path,
-        "is too complex; use shorter repeats, fewer alternatives or a smaller schema",
-        true);
+        path, "is too complex; use shorter repeats, fewer alternatives or a smaller schema", true);
   }
 
   boolean isTooComplex() {

@@ -7,8 +7,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -60,8 +58,7 @@ final class SchemaRules {
    * @param root what references start from
    * @param path of the root
    */
-  SchemaRules(
-      Grammar.Builder builder, JsonRules json, Unions unions, JsonNode root, String path) {
+  SchemaRules(Grammar.Builder builder, JsonRules json, Unions unions, JsonNode root, String path) {
     this.builder = builder;
     this.json = json;
     this.unions = unions;

@@ -22,8 +22,7 @@ final class SchemaValues {
           "array", Set.of("items", "prefixItems", "minItems", "maxItems"),
           "string", Set.of("minLength", "maxLength", "pattern", "format"),
           "number",
-              Set.of(
-                  "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"));
+              Set.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"));
 
   private SchemaValues() {}
 
@@ -159,7 +158,8 @@ final class SchemaValues {
     JsonNode node = schema.path(keyword);
     if (!node.isMissingNode() && !isModest(node)) {
       throw new GrammarException(
-          path + "." + keyword, "must be a number: 0, or one between 1e-30 and 1e30 but for its sign");
+          path + "." + keyword,
+          "must be a number: 0, or one between 1e-30 and 1e30 but for its sign");
     }
     return node;
   }

@@ -108,13 +108,10 @@ class DecimalRangeTest {
       })
   void refusal_namesThePlace(String bounds, String path) throws Exception {
     ObjectMapper exact =
-        new ObjectMapper()
-            .enable(
-                DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS);
+        new ObjectMapper().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS);
     String schema =
         "{\"properties\":{\"x\":{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"number\",%s}]}}}";
-    ObjectNode node =
-        (ObjectNode) exact.readTree(schema.formatted(bounds.replace('\'', '"')));
+    ObjectNode node = (ObjectNode) exact.readTree(schema.formatted(bounds.replace('\'', '"')));
     GrammarException e = assertThrows(GrammarException.class, () -> automaton(node));
     assertEquals(path, e.path(), e.reason());
   }
@@ -122,8 +119,7 @@ class DecimalRangeTest {
   /** What an alternative leaves nothing of is no error while another one is left. */
   @Test
   void narrowedAlternative_mayBeEmpty() throws Exception {
-    TokenAutomaton numbers =
-        numbers("'minimum':5,'anyOf':[{'maximum':1},{'exclusiveMaximum':10}]");
+    TokenAutomaton numbers = numbers("'minimum':5,'anyOf':[{'maximum':1},{'exclusiveMaximum':10}]");
     assertTrue(TinyVocabularies.accepts(numbers, "9.5"));
     assertEquals(false, TinyVocabularies.accepts(numbers, "0.5"));
   }

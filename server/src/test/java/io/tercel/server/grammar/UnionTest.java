@@ -1,6 +1,5 @@
 package io.tercel.server.grammar;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -8,7 +7,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Random;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -58,7 +56,8 @@ class UnionTest {
     return root;
   }
 
-  private static String text(Random random, int depth, int without, int alsoWithout, boolean tagged) {
+  private static String text(
+      Random random, int depth, int without, int alsoWithout, boolean tagged) {
     int type = random.nextInt(TYPES);
     if (depth == 0 || type == without || type == alsoWithout) {
       return without < 0 ? text(random, 4, -1, -1, tagged) : random.nextBoolean() ? "7" : "null";
