@@ -21,6 +21,14 @@ public interface BackendProvider {
   List<ComputeDevice> devices();
 
   /**
+   * Bytes a second that a device reads from its memory: the fastest of some passes over a large
+   * array.
+   *
+   * @throws BackendUnavailableException if the device is not there
+   */
+  double readBandwidth(int device);
+
+  /**
    * Opens a backend, which allocates on the device, sends the weights and compiles.
    *
    * @param weights outlive the backend

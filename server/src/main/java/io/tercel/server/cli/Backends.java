@@ -64,6 +64,18 @@ final class Backends {
     return Math.min(machine, devices.get(options.device).memoryBytes());
   }
 
+  /** Bytes a second that the backend's memory is read with. */
+  static double readBandwidth(ModelOptions options) {
+    if (BUILT_IN.contains(options.backend)) {
+      return ReadBandwidth.measure(options.threads);
+    }
+    try {
+      return provider(options.backend).readBandwidth(options.device);
+    } catch (BackendUnavailableException e) {
+      throw new UserException("--backend " + options.backend + ": " + e.getMessage(), e);
+    }
+  }
+
   /**
    * The devices of a backend that is found as a service.
    *

@@ -92,9 +92,12 @@ public final class BenchCommand implements Command {
     options.maxNumBatchedTokens = Math.max(options.maxNumBatchedTokens, most);
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
-    double bandwidth = ReadBandwidth.measure(options.threads);
-    out.printf(
-        Locale.ROOT, "read bandwidth  %.1f GB/s, %d threads%n", bandwidth / 1e9, options.threads);
+    double bandwidth = Backends.readBandwidth(options);
+    String reader =
+        options.backend.equals(Backends.TORNADO)
+            ? "device " + options.device
+            : options.threads + " threads";
+    out.printf(Locale.ROOT, "read bandwidth  %.1f GB/s, %s%n", bandwidth / 1e9, reader);
     WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16);
     ServingPlan serving = ServingPlan.of(config, plan, options, Backends.available(options));
     try (WeightStore weights = RandomWeights.create(config, linears, QuantFormat.Dense.BF16, 1);
@@ -132,7 +135,7 @@ public final class BenchCommand implements Command {
             r.max(),
             runs);
       }
-      default -> batches(bench, out);
+      default -> batches(bench, out, bandwidth, weights, plan);
     }
     out.flush();
   }
@@ -178,20 +181,24 @@ public final class BenchCommand implements Command {
     return test.equals("long") ? new int[] {128, 4096, 32_768} : new int[] {128};
   }
 
-  private void batches(StepBench bench, PrintWriter out) {
+  private void batches(
+      StepBench bench, PrintWriter out, double bandwidth, WeightStore weights, ServingPlan plan) {
     double one = 0;
     for (int streams : batch) {
       StepBench.Result r = bench.decode(streams, contexts()[0], Math.max(4, tokens / 2));
       one = one == 0 ? r.median() / streams : one;
+      double context = (double) streams * contexts()[0] * plan.kv().tokenBytes();
+      double read = readBytes(weights, plan, 0) + context;
       out.printf(
           Locale.ROOT,
-          "batch %-3d @%d  %.1f tok/s median (min %.1f, max %.1f), %.2fx of one stream%n",
+          "batch %-3d @%d  %.1f tok/s median (min %.1f, max %.1f), %.2fx of one stream, %.0f %% of the read limit%n",
           streams,
           contexts()[0],
           r.median(),
           r.min(),
           r.max(),
-          r.median() / one);
+          r.median() / one,
+          100 * r.median() / streams * read / bandwidth);
       out.flush();
     }
   }

@@ -290,19 +290,8 @@ public final class Engine implements AutoCloseable {
   }
 
   private void step(List<Chunk> chunks) {
-    try {
-      stepper.step(chunks, weightVersion);
-      if (!stepper.broken().isEmpty()) {
-        log.error("{} requests got tokens that their forms don't allow", stepper.broken().size());
-        failAll(
-            stepper.broken(), "the model gave a token that the asked form does not allow", false);
-      }
-    } catch (RuntimeException e) {
-      log.error("a step of {} sequences failed", chunks.size(), e);
-      Set<QueuedGeneration> failed = new HashSet<>();
-      chunks.forEach(chunk -> failed.add(chunk.sequence().generation()));
-      failAll(failed, "the model's step failed: " + e.getMessage(), false);
-    }
+    stepper.step(chunks, weightVersion);
+    stepper.faults().forEach((failed, why) -> failAll(Set.of(failed), why, false));
   }
 
   /** Ends requests whose clients have left a full queue unread for too long. */

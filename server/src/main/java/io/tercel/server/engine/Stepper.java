@@ -9,16 +9,21 @@ import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.Scheduler.Chunk;
 import java.util.EnumMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Runs what the scheduler has chosen: makes a batch of it, has the backend compute it and books the
  * results, sequence by sequence. Owned by the engine thread.
  */
 final class Stepper {
+  private static final Logger log = LoggerFactory.getLogger(Stepper.class);
+
   private final Backend backend;
   private final Scheduler scheduler;
   private final Set<Integer> eosTokenIds;
@@ -26,7 +31,8 @@ final class Stepper {
   private final StepBatch batch = new StepBatch();
   private final SamplingPlan plan = new SamplingPlan();
   private final Map<FinishReason, Long> finished = new EnumMap<>(FinishReason.class);
-  private final Set<QueuedGeneration> broken = new HashSet<>();
+  private final Map<QueuedGeneration, String> faults = new LinkedHashMap<>();
+  private int[] planEnds = new int[16];
   private long promptTokens;
   private long computedPromptTokens;
   private long generationTokens;
@@ -40,24 +46,60 @@ final class Stepper {
   }
 
   /**
-   * Computes the chunks.
-   *
-   * @throws RuntimeException the backend's; nothing is booked then
+   * Computes the chunks. Where the whole of them fails, each is tried alone, so that a fault of one
+   * sequence is that one's only; what was computed before is computed again, to the same bits.
    */
   void step(List<Chunk> chunks, long weightVersion) {
+    faults.clear();
+    stepTogether(chunks, weightVersion);
+  }
+
+  private void stepTogether(List<Chunk> chunks, long weightVersion) {
+    List<TokenResult> results;
+    try {
+      results = compute(chunks);
+    } catch (RuntimeException e) {
+      if (chunks.size() == 1) {
+        fault(chunks.getFirst().sequence(), e);
+        return;
+      }
+      log.error("a step of {} sequences failed; each is tried alone", chunks.size(), e);
+      for (Chunk chunk : chunks) {
+        if (!faults.containsKey(chunk.sequence().generation())) {
+          stepTogether(List.of(chunk), weightVersion);
+        }
+      }
+      return;
+    }
+    steps++;
+    for (int i = 0; i < chunks.size(); i++) {
+      Sequence s = chunks.get(i).sequence();
+      try {
+        apply(s, chunks.get(i).count(), results, i == 0 ? 0 : planEnds[i - 1], weightVersion);
+      } catch (RuntimeException e) {
+        fault(s, e);
+      }
+    }
+  }
+
+  private List<TokenResult> compute(List<Chunk> chunks) {
     batch.clear();
     plan.clear();
-    broken.clear();
-    for (Chunk chunk : chunks) {
-      announce(chunk.sequence());
-      addToBatch(chunk.sequence(), chunk.count());
+    if (planEnds.length < chunks.size()) {
+      planEnds = new int[2 * chunks.size()];
     }
-    List<TokenResult> results = backend.step(batch, plan);
-    steps++;
-    int next = 0;
-    for (Chunk chunk : chunks) {
-      next = apply(chunk.sequence(), chunk.count(), results, next, weightVersion);
+    for (int i = 0; i < chunks.size(); i++) {
+      Sequence s = chunks.get(i).sequence();
+      announce(s);
+      addToBatch(s, chunks.get(i).count());
+      planEnds[i] = plan.size();
     }
+    return backend.step(batch, plan);
+  }
+
+  private void fault(Sequence s, RuntimeException e) {
+    log.error("a step of request {} failed", s.generation().id(), e);
+    faults.put(s.generation(), "the model's step failed: " + e.getMessage());
   }
 
   private static void announce(Sequence s) {
@@ -119,8 +161,8 @@ final class Stepper {
     return end.isEmpty() ? null : end;
   }
 
-  /** Books a sequence's part of a finished step; returns the index of the next unread result. */
-  private int apply(
+  /** Books a sequence's part of a finished step, whose results begin at {@code from}. */
+  private void apply(
       Sequence s, int count, List<TokenResult> results, int from, long weightVersion) {
     int next = from;
     int computed = s.numComputedTokens();
@@ -144,9 +186,8 @@ final class Stepper {
       if (s.numGeneratedTokens() == 0) {
         promptTokens += s.numPromptTokens();
       }
-      take(s, results.get(next++), weightVersion);
+      take(s, results.get(next), weightVersion);
     }
-    return next;
   }
 
   private void take(Sequence s, TokenResult result, long weightVersion) {
@@ -160,7 +201,7 @@ final class Stepper {
     ConstraintWatch constraint = s.constraint();
     boolean repeats = s.append(token);
     if (constraint != null && constraint.isBroken()) {
-      broken.add(s.generation());
+      faults.put(s.generation(), "the model gave a token that the asked form does not allow");
       return;
     }
     generationTokens++;
@@ -175,9 +216,9 @@ final class Stepper {
     }
   }
 
-  /** The requests of the last step whose answers have left their forms; they are to be failed. */
-  Set<QueuedGeneration> broken() {
-    return broken;
+  /** The requests that the last step failed for, and why; they are to be ended. */
+  Map<QueuedGeneration, String> faults() {
+    return faults;
   }
 
   /** Ends a choice and tells its client. */

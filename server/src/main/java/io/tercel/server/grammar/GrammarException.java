@@ -31,7 +31,7 @@ public final class GrammarException extends RuntimeException {
     return tooComplex;
   }
 
-  /** Where the offending part is, such as {@code schema.properties.a.multipleOf}. */
+  /** Where the offending part is, such as {@code schema.properties.a.not}. */
   public String path() {
     return path;
   }

@@ -33,7 +33,9 @@ final class SchemaRules {
   private final Deque<Pending> pending = new ArrayDeque<>();
   private int nesting;
 
-  /** How many of the schemas being written were put together with what stands beside an anyOf. */
+  /**
+   * How many of the schemas being written are alternatives that other keywords may have emptied.
+   */
   private int narrowed;
 
   /** How objects that are alternatives are told apart. */
@@ -203,8 +205,10 @@ final class SchemaRules {
     List<JsonNode> values = values(schema, path);
     if (values != null) {
       boolean isEmpty = true;
+      ObjectNode rest = JsonNodeFactory.instance.objectNode().setAll(schema);
+      rest.remove(schema.has("const") ? "const" : "enum"); // where the values are from
       for (JsonNode value : values) {
-        if (check.satisfies(value, schema, path)) {
+        if (check.satisfies(value, rest, path)) {
           nfa.epsilon(json.literal(nfa, from, value.toString()), to);
           isEmpty = false;
         }
@@ -214,11 +218,13 @@ final class SchemaRules {
     if (types.isEmpty()) {
       throw new GrammarException(path, "needs a type");
     }
+    narrowed += types.size() > 1 ? 1 : 0;
     for (String type : types) {
       int begin = nfa.node();
       nfa.epsilon(from, begin);
       nfa.epsilon(typed(nfa, begin, type, schema, path), to);
     }
+    narrowed -= types.size() > 1 ? 1 : 0;
     return to;
   }
 

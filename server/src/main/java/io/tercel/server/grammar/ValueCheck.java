@@ -3,7 +3,9 @@ package io.tercel.server.grammar;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /** Whether a value that is there already satisfies a schema: for enum and const. */
 final class ValueCheck {
@@ -11,6 +13,7 @@ final class ValueCheck {
 
   private final SchemaMerge merge;
   private final Grammar.Builder builder;
+  private final Map<List<JsonNode>, CharGraph> graphs = new HashMap<>(); // by pattern and format
   private int depth;
 
   /**
@@ -98,8 +101,17 @@ final class ValueCheck {
     if (length < SchemaValues.count(schema, "minLength", path, 0) || (max >= 0 && length > max)) {
       return false;
     }
-    Regex regex = StringRule.regex(schema, path);
-    return regex == null || new CharGraph(regex, builder.complexity()).matches(value);
+    List<JsonNode> key = List.of(schema.path("pattern"), schema.path("format"));
+    CharGraph graph = graphs.get(key);
+    if (graph == null) {
+      Regex regex = StringRule.regex(schema, path);
+      if (regex == null) {
+        return true;
+      }
+      graph = new CharGraph(regex, builder.complexity());
+      graphs.put(key, graph);
+    }
+    return graph.matches(value);
   }
 
   private boolean array(JsonNode value, ObjectNode schema, String path) {

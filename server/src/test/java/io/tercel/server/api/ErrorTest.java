@@ -88,9 +88,9 @@ class ErrorTest {
         "response_format.json_schema | \"response_format\": {\"type\": \"json_schema\"} | required",
         "response_format.json_schema.schema | \"response_format\": {\"type\": \"json_schema\","
             + " \"json_schema\": {\"name\": \"a\"}} | required",
-        "response_format.json_schema.schema.properties.a.multipleOf | \"response_format\":"
+        "response_format.json_schema.schema.properties.a.not | \"response_format\":"
             + " {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"properties\":"
-            + " {\"a\": {\"type\": \"integer\", \"multipleOf\": 2}}}}} | not supported",
+            + " {\"a\": {\"type\": \"integer\", \"not\": {}}}}}} | not supported",
         "structured_outputs | \"structured_outputs\": {} | must have choice",
         "structured_outputs.choice | \"structured_outputs\": {\"choice\": []} | one or more",
         "structured_outputs.choice[1] | \"structured_outputs\": {\"choice\": [\"a\", 1]} | string",

@@ -317,6 +317,37 @@ class EngineTest {
   }
 
   @Test
+  void sequenceThatFails_failsAloneInItsBatch() throws Exception {
+    backend.gate();
+    FakeBackend.Model honest = (context, length) -> FakeBackend.next(context, length, VOCAB);
+    backend.model(
+        (context, length) -> {
+          if (context[0] == 7 && length >= 8) {
+            throw new IllegalStateException("poison");
+          }
+          return honest.next(context, length);
+        });
+    List<Generation> good = new ArrayList<>();
+    good.add(submit(prompt(4, 1), 20));
+    Generation poisoned = submit(new int[] {7, 7, 7, 7}, 20);
+    good.add(submit(prompt(4, 2), 20));
+    backend.open();
+    for (int i = 0; i < good.size(); i++) {
+      assertArrayEquals(expected(prompt(4, 1 + i), 20), read(good.get(i)).tokens());
+    }
+    List<EngineEvent> events = new ArrayList<>();
+    do {
+      events.add(poisoned.take());
+    } while (!(events.getLast() instanceof EngineEvent.Failed));
+    assertTrue(events.getLast().toString().contains("poison"));
+    assertEquals(4, events.stream().filter(EngineEvent.Token.class::isInstance).count());
+    assertTrue(backend.sequencesPerStep().contains(3), "they were in one batch");
+    backend.model(honest);
+    assertArrayEquals(expected(prompt(4, 1), 20), read(submit(prompt(4, 1), 20)).tokens());
+    awaitIdle();
+  }
+
+  @Test
   void invalid_isRefusedWithTheFieldsName() {
     assertParam("prompt", new int[0], SamplingParams.greedy(1));
     assertParam("prompt", new int[] {VOCAB}, SamplingParams.greedy(1));

@@ -84,4 +84,46 @@ class HostileFormTest {
                 TinyVocabularies.automaton(new Form.Pattern("漢+", "r"), TinyVocabularies.ascii()));
     assertTrue(e.reason().contains("one by one"), e.reason());
   }
+
+  /** A vocabulary without é begins nothing that has to go on with it, however deep it is begun. */
+  @Test
+  void restThatCannotBeWritten_isNotBegun() throws Exception {
+    String schema =
+        """
+        {"anyOf": [
+          {"type": "array", "items": false, "minItems": 2, "prefixItems": [
+            {"type": "array", "items": {"type": "integer"}}, {"const": "é"}]},
+          {"type": "array", "items": {"type": "array", "items": {"type": "boolean"}}}]}""";
+    Form form = new Form.Schema(JSON.readTree(schema), "s");
+    TokenAutomaton ascii = TinyVocabularies.automaton(form, TinyVocabularies.ascii());
+    TokenAutomaton.Position position = ascii.start();
+    position.accept('[');
+    position.accept('[');
+    assertFalse(TinyVocabularies.allows(position.allowed(), '1'));
+    assertTrue(TinyVocabularies.allows(position.allowed(), 't'));
+    assertTrue(TinyVocabularies.accepts(ascii, "[[true]]"));
+    TokenAutomaton all = TinyVocabularies.automaton(form, TinyVocabularies.pieces());
+    assertTrue(TinyVocabularies.accepts(all, "[[1],\"é\"]"));
+  }
+
+  /** Each value is checked against the pattern, which is read once. */
+  @Test
+  void manyValues_areCheckedSoon() {
+    ObjectNode schema = JSON.createObjectNode().put("format", "date-time").put("maxLength", 25);
+    ArrayNode values = schema.putArray("enum");
+    for (int i = 0; i < 5_000; i++) {
+      values.add("2024-01-01T00:%02d:%02dZ".formatted(i / 60 % 60, i % 60)).add("no");
+    }
+    schema.put("title", "of 10,000 values, half of them left");
+    values.remove(0);
+    values.remove(0);
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(20),
+        () -> {
+          TokenAutomaton automaton =
+              TinyVocabularies.automaton(new Form.Schema(schema, "s"), TinyVocabularies.pieces());
+          assertTrue(TinyVocabularies.accepts(automaton, "\"2024-01-01T00:59:59Z\""));
+          assertFalse(TinyVocabularies.accepts(automaton, "\"no\""));
+        });
+  }
 }

@@ -98,6 +98,7 @@ class SchemaFormTest {
         "{\"enum\":[1,5,7.5,\"a\"],\"minimum\":3} | 7.5 | true",
         "{\"enum\":[1,5,7.5,\"a\"],\"minimum\":3} | \"a\" | true",
         "{\"enum\":[1,5,7.5],\"multipleOf\":5} | 5 | true",
+        "{\"type\":[\"string\",\"integer\"],\"minimum\":2,\"maximum\":1} | \"a\" | true",
         "{\"enum\":[1,5,7.5],\"multipleOf\":5} | 7.5 | false",
         "{\"enum\":[\"a\",\"abc\"],\"type\":\"string\",\"minLength\":2} | \"abc\" | true",
         "{\"enum\":[\"a\",\"abc\"],\"type\":\"string\",\"minLength\":2} | \"a\" | false",

@@ -39,6 +39,7 @@ public final class TornadoBackend implements Backend {
   private final float[] logits;
   private long version;
   private long fetched;
+  private int resent;
 
   /**
    * Allocates on the device, sends the weights and compiles all kernels, which takes a while.
@@ -92,7 +93,7 @@ public final class TornadoBackend implements Backend {
   public List<TokenResult> step(StepBatch batch, SamplingPlan sampling) {
     StepCheck.check(batch, sampling, vocab, numBlocks);
     if (version != weights.version()) {
-      plan.refresh();
+      resent += plan.refresh();
       version = weights.version();
     }
     List<TokenResult> results = new ArrayList<>(sampling.size());
@@ -173,6 +174,11 @@ public final class TornadoBackend implements Backend {
   /** How many rows of logits have come to the host since the start. */
   public long fetchedLogits() {
     return fetched;
+  }
+
+  /** How many graphs' worth of weights have been sent again since the start. */
+  int resentWeights() {
+    return resent;
   }
 
   LayerPlan plan() {

@@ -64,14 +64,23 @@ public final class TornadoBackends implements BackendProvider {
     }
   }
 
-  @Override
-  public Backend open(WeightStore weights, KvLayout layout, int numBlocks, int index) {
+  private static TornadoDevice device(int index) {
     List<TornadoDevice> devices = all();
     if (index < 0 || index >= devices.size()) {
       throw new BackendUnavailableException(
           "no device %d; TornadoVM sees %d, numbered from 0".formatted(index, devices.size()));
     }
-    TornadoDevice device = devices.get(index);
+    return devices.get(index);
+  }
+
+  @Override
+  public double readBandwidth(int index) {
+    return DeviceBandwidth.measure(device(index));
+  }
+
+  @Override
+  public Backend open(WeightStore weights, KvLayout layout, int numBlocks, int index) {
+    TornadoDevice device = device(index);
     check(weights, layout, numBlocks, describe(device, index));
     return new TornadoBackend(weights, layout, numBlocks, device);
   }

@@ -1,0 +1,55 @@
+package io.tercel.kernels.tornado;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+
+import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.TokenResult;
+import io.tercel.kernels.testing.GptqVariant;
+import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.kernels.tornado.DeviceLab.Sequence;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** New weights in the store are what the next step computes with. */
+@Tag("device")
+class WeightUpdateTest {
+  @TempDir Path one;
+  @TempDir Path two;
+
+  @Test
+  void replacedWeights_areSentOnceAndUsed() {
+    try (WeightStore weights = DeviceLab.load(checkpoint(1).write(one));
+        WeightStore others = DeviceLab.load(checkpoint(2).write(two));
+        DeviceLab lab = new DeviceLab(weights, KvType.INT4)) {
+      Sequence sequence = Sequence.random(1, lab.vocab, 40, 3, 2);
+      List<TokenResult> before = DeviceLab.alone(lab.tornado, sequence, 40);
+      assertEquals(DeviceLab.alone(lab.vector, sequence, 40), before);
+      assertEquals(0, lab.tornado.resentWeights());
+
+      weights.replaceWith(others);
+      assertEquals(1, lab.tornado.weightVersion());
+      List<TokenResult> after = DeviceLab.alone(lab.tornado, sequence, 40);
+      assertEquals(DeviceLab.alone(lab.vector, sequence, 40), after);
+      assertNotEquals(before, after);
+      assertEquals(2, lab.tornado.resentWeights(), "the layers', and embedding and head");
+      assertEquals(after, DeviceLab.alone(lab.tornado, sequence, 7));
+      assertEquals(2, lab.tornado.resentWeights(), "nothing has changed since");
+    }
+  }
+
+  private static TinyCheckpoint checkpoint(long seed) {
+    return TinyCheckpoint.qwen3()
+        .seed(seed)
+        .vocab(97)
+        .layers(2)
+        .hidden(96)
+        .heads(3, 1, 64)
+        .ffn(160)
+        .gptq(GptqVariant.SYM);
+  }
+}
