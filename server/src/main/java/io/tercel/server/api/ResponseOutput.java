@@ -81,11 +81,7 @@ final class ResponseOutput {
       }
     }
     if (delta.end() != null) {
-      close(
-          switch (delta.end().finishReason()) {
-            case "length", "abort" -> ResponseItem.INCOMPLETE;
-            default -> ResponseItem.COMPLETED;
-          });
+      close(delta.end().complete() ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE);
     }
   }
 
