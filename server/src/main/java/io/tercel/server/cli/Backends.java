@@ -21,6 +21,9 @@ final class Backends {
   /** The GPU's, whether it is there or not. */
   static final String TORNADO = "tornado";
 
+  /** The store's weights, the backend's copy, and the device's, where that is a CPU. */
+  private static final int COPIES = 3;
+
   private Backends() {}
 
   static boolean isKnown(String name) {
@@ -61,7 +64,7 @@ final class Backends {
           "--device: %d, but there are %d; see tercel devices"
               .formatted(options.device, devices.size()));
     }
-    return Math.min(machine, devices.get(options.device).memoryBytes());
+    return Math.min(machine / COPIES, devices.get(options.device).memoryBytes());
   }
 
   /** Bytes a second that the backend's memory is read with. */

@@ -39,52 +39,48 @@ final class FakeModel implements AutoCloseable {
     return "http://127.0.0.1:" + server.getAddress().getPort();
   }
 
-  private record Reply(int status, String body) {}
-
   private void complete(HttpExchange exchange) throws IOException {
     if (mostRunning.accumulateAndGet(running.incrementAndGet(), Math::max) > 1) {
       second.countDown();
     }
-    Reply reply;
     try {
-      reply = reply(new ObjectMapper().readTree(exchange.getRequestBody()));
+      JsonNode request = new ObjectMapper().readTree(exchange.getRequestBody());
+      if (busy.getAndDecrement() > 0) {
+        send(exchange, 503, "{}");
+        return;
+      }
+      requests.add(request);
+      String prompt = request.at("/messages/0/content").asText();
+      if (requests.size() == 1) {
+        second.await(2, TimeUnit.SECONDS); // on a busy machine the first could be done before it
+      }
+      Thread.sleep(prompt.hashCode() % 5 + 5L); // Answers come in another order than asked.
+      String text = model.apply(prompt);
+      if (text.isEmpty()) {
+        send(exchange, 400, "{\"error\":{\"message\":\"prompt: too long\"}}");
+        return;
+      }
+      JsonNode quoted = new ObjectMapper().valueToTree(text);
+      send(
+          exchange,
+          200,
+          """
+          data: {"choices":[{"delta":{"reasoning_content":"hm \\\\boxed{0}","content":%s}}]}
+
+          data: {"choices":[{"delta":{},"finish_reason":"stop"}]}
+
+          data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":9,\
+          "completion_tokens_details":{"reasoning_tokens":4}}}
+
+          data: [DONE]
+
+          """
+              .formatted(quoted));
     } catch (InterruptedException e) {
       throw new IOException(e);
     } finally {
-      running.decrementAndGet(); // before the client knows, who then sends the next
+      running.decrementAndGet();
     }
-    send(exchange, reply.status(), reply.body());
-  }
-
-  private Reply reply(JsonNode request) throws InterruptedException {
-    if (busy.getAndDecrement() > 0) {
-      return new Reply(503, "{}");
-    }
-    requests.add(request);
-    String prompt = request.at("/messages/0/content").asText();
-    if (requests.size() == 1) {
-      second.await(2, TimeUnit.SECONDS); // on a busy machine the first could be done before it
-    }
-    Thread.sleep(prompt.hashCode() % 5 + 5L); // Answers come in another order than asked.
-    String text = model.apply(prompt);
-    if (text.isEmpty()) {
-      return new Reply(400, "{\"error\":{\"message\":\"prompt: too long\"}}");
-    }
-    JsonNode quoted = new ObjectMapper().valueToTree(text);
-    return new Reply(
-        200,
-        """
-        data: {"choices":[{"delta":{"reasoning_content":"hm \\\\boxed{0}","content":%s}}]}
-
-        data: {"choices":[{"delta":{},"finish_reason":"stop"}]}
-
-        data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":9,\
-        "completion_tokens_details":{"reasoning_tokens":4}}}
-
-        data: [DONE]
-
-        """
-            .formatted(quoted));
   }
 
   private static void send(HttpExchange exchange, int status, String body) throws IOException {

@@ -1,7 +1,9 @@
 package io.tercel.kernels.tornado;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import uk.ac.manchester.tornado.api.GridScheduler;
@@ -10,6 +12,8 @@ import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.WorkerGrid1D;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.exceptions.TornadoBailoutRuntimeException;
+import uk.ac.manchester.tornado.api.exceptions.TornadoInternalError;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** What can't be compiled fails: it is not run as sequential Java instead, with wrong results. */
@@ -21,23 +25,51 @@ class UncompilableKernelTest {
     x.set(c.globalIdx, Float.intBitsToFloat(Float.floatToRawIntBits(x.get(c.globalIdx)) + 1));
   }
 
+  /** Has a name that OpenCL C has taken: TornadoVM compiles it, the driver does not. */
+  public static void int4(KernelContext c, FloatArray x) {
+    x.set(c.globalIdx, 2f);
+  }
+
   @Test
-  void aKernelThatCantBeCompiled_failsLoudly() throws Exception {
+  void whatTornadoCantCompile_failsLoudly() {
+    FloatArray x = ones();
+    assertThrows(
+        TornadoInternalError.class,
+        () ->
+            run(
+                "cast",
+                graph -> graph.task("t", UncompilableKernelTest::bitCast, new KernelContext(), x),
+                x));
+    assertEquals(1f, x.get(0), "nothing ran in its place");
+  }
+
+  @Test
+  void whatTheDriverCantCompile_failsLoudly() {
+    FloatArray x = ones();
+    assertThrows(
+        TornadoBailoutRuntimeException.class,
+        () ->
+            run(
+                "named",
+                graph -> graph.task("t", UncompilableKernelTest::int4, new KernelContext(), x),
+                x));
+    assertEquals(1f, x.get(0), "nothing ran in its place");
+  }
+
+  private static FloatArray ones() {
     FloatArray x = new FloatArray(64);
     x.init(1f);
-    assertThrows(
-        Throwable.class,
-        () -> {
-          TaskGraph graph =
-              new TaskGraph("bad")
-                  .transferToDevice(DataTransferMode.EVERY_EXECUTION, x)
-                  .task("cast", UncompilableKernelTest::bitCast, new KernelContext(), x)
-                  .transferToHost(DataTransferMode.EVERY_EXECUTION, x);
-          WorkerGrid1D grid = new WorkerGrid1D(64);
-          grid.setLocalWork(64, 1, 1);
-          try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
-            plan.withGridScheduler(new GridScheduler("bad.cast", grid)).execute();
-          }
-        });
+    return x;
+  }
+
+  private static void run(String name, Consumer<TaskGraph> tasks, FloatArray x) throws Exception {
+    TaskGraph graph = new TaskGraph(name).transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
+    tasks.accept(graph);
+    graph.transferToHost(DataTransferMode.EVERY_EXECUTION, x);
+    WorkerGrid1D grid = new WorkerGrid1D(64);
+    grid.setLocalWork(64, 1, 1);
+    try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
+      plan.withGridScheduler(new GridScheduler(name + ".t", grid)).execute();
+    }
   }
 }
