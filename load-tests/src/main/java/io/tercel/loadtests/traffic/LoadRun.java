@@ -32,6 +32,7 @@ public final class LoadRun {
   private final boolean keepText;
   private final RunListener listener;
   private final Queue<RequestTrace> traces = new ConcurrentLinkedQueue<>();
+  private final Queue<Future<?>> slow = new ConcurrentLinkedQueue<>();
   private final AtomicLong taken = new AtomicLong();
 
   /** Sends nothing yet. */
@@ -59,6 +60,9 @@ public final class LoadRun {
         for (Future<?> each : running) {
           each.get();
         }
+        for (Future<?> each = slow.poll(); each != null; each = slow.poll()) {
+          each.get();
+        }
         List<RequestTrace> all = new ArrayList<>(traces);
         all.sort(Comparator.comparingLong(RequestTrace::index));
         return new RunResult(all, new Window(start, end(all)));
@@ -80,7 +84,10 @@ public final class LoadRun {
         + 1; // a window ends before its end
   }
 
-  /** As many clients as may be under way; each asks again when it has its answer. */
+  /**
+   * As many clients as may be under way; each asks again when it has its answer. Slow readers come
+   * besides: else they would hold one place after the other until nobody else were left.
+   */
   private long closed(ExecutorService threads, List<Future<?>> running) {
     int clients =
         plan.numPrompts() > 0
@@ -95,8 +102,11 @@ public final class LoadRun {
                     wanted(n, start);
                     n = taken.getAndIncrement()) {
                   Prepared prepared = prepare(n);
-                  RequestTrace trace = prepared.run(System.nanoTime());
-                  rest(trace, start);
+                  if (prepared.isSlow()) {
+                    slow.add(threads.submit(() -> prepared.run(System.nanoTime())));
+                  } else {
+                    rest(prepared.run(System.nanoTime()), start);
+                  }
                 }
                 return null;
               }));
@@ -180,6 +190,10 @@ public final class LoadRun {
       this.n = n;
       this.behavior = behavior;
       this.call = call;
+    }
+
+    boolean isSlow() {
+      return behavior.kind() == RequestTrace.Client.SLOW_READER;
     }
 
     RequestTrace run(long intended) throws InterruptedException {

@@ -97,6 +97,23 @@ class LoadRunTest {
   }
 
   @Test
+  void closedLoop_slowReadersComeBesidesItsPlaces() throws InterruptedException {
+    server.play(
+        (request, answer) -> {
+          answer.token("a".repeat(300));
+          answer.end(12, 1, 0);
+        });
+    RunResult result = run(count(3, INF, 1), new ClientMix(0, 1, 600, 3), Duration.ofSeconds(30));
+    assertEquals(3, result.traces().size());
+    for (RequestTrace trace : result.traces()) {
+      assertEquals(Ending.COMPLETED, trace.ending());
+    }
+    assertTrue(
+        result.traces().get(2).intended() < result.traces().get(0).last(),
+        "with one place, they were there at once");
+  }
+
+  @Test
   void requests_sayWhatWasAsked() throws InterruptedException {
     run(count(2, INF, 1));
     var request = server.requests.getFirst();
