@@ -32,7 +32,6 @@ public final class LoadRun {
   private final boolean keepText;
   private final RunListener listener;
   private final Queue<RequestTrace> traces = new ConcurrentLinkedQueue<>();
-  private final Queue<Future<?>> slow = new ConcurrentLinkedQueue<>();
   private final AtomicLong taken = new AtomicLong();
 
   /** Sends nothing yet. */
@@ -54,13 +53,11 @@ public final class LoadRun {
   /** Sends everything and waits for the end of all of it. */
   public RunResult run() throws InterruptedException {
     try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-      List<Future<?>> running = new ArrayList<>();
+      // clients add slow readers while they are waited for, and always before their own end
+      Queue<Future<?>> running = new ConcurrentLinkedQueue<>();
       try {
         long start = plan.closed() ? closed(threads, running) : open(threads, running);
-        for (Future<?> each : running) {
-          each.get();
-        }
-        for (Future<?> each = slow.poll(); each != null; each = slow.poll()) {
+        for (Future<?> each = running.poll(); each != null; each = running.poll()) {
           each.get();
         }
         List<RequestTrace> all = new ArrayList<>(traces);
@@ -88,7 +85,7 @@ public final class LoadRun {
    * As many clients as may be under way; each asks again when it has its answer. Slow readers come
    * besides: else they would hold one place after the other until nobody else were left.
    */
-  private long closed(ExecutorService threads, List<Future<?>> running) {
+  private long closed(ExecutorService threads, Queue<Future<?>> running) {
     int clients =
         plan.numPrompts() > 0
             ? Math.min(plan.numPrompts(), plan.maxConcurrency())
@@ -103,7 +100,7 @@ public final class LoadRun {
                     n = taken.getAndIncrement()) {
                   Prepared prepared = prepare(n);
                   if (prepared.isSlow()) {
-                    slow.add(threads.submit(() -> prepared.run(System.nanoTime())));
+                    running.add(threads.submit(() -> prepared.run(System.nanoTime())));
                   } else {
                     rest(prepared.run(System.nanoTime()), start);
                   }
@@ -131,7 +128,7 @@ public final class LoadRun {
   }
 
   /** Each request at its time, whatever the others do; with a limit, it waits for its turn. */
-  private long open(ExecutorService threads, List<Future<?>> running) throws InterruptedException {
+  private long open(ExecutorService threads, Queue<Future<?>> running) throws InterruptedException {
     long[] arrivals =
         plan.numPrompts() > 0
             ? Arrivals.forCount(

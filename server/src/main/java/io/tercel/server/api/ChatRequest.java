@@ -61,8 +61,7 @@ record ChatRequest(
   /** How many tool calls there may be: none without tools, one where they may not be parallel. */
   private static int maxToolCalls(RequestFields fields) {
     boolean parallel = fields.bool("parallel_tool_calls", true);
-    boolean some = !MessageReader.offeredTools(fields).isEmpty();
-    return some ? parallel ? Integer.MAX_VALUE : 1 : 0;
+    return MessageReader.offersTools(fields) ? parallel ? Integer.MAX_VALUE : 1 : 0;
   }
 
   private static int topLogprobs(RequestFields fields) {

@@ -60,9 +60,15 @@ final class MessageReader {
   /** The tools that the model may call: none where {@code tool_choice} is none. */
   static List<Map<String, @Nullable Object>> offeredTools(RequestFields request) {
     List<Map<String, @Nullable Object>> tools = tools(request);
+    return offersTools(request) ? tools : List.of();
+  }
+
+  /** Whether there are any of them. */
+  static boolean offersTools(RequestFields request) {
+    ArrayNode tools = request.array("tools");
     JsonNode choice = request.get("tool_choice");
     boolean none = choice != null && choice.asText().equals("none");
-    return none ? List.of() : tools;
+    return tools != null && !tools.isEmpty() && !none;
   }
 
   /** A JSON object as templates see it. */
