@@ -4,6 +4,7 @@ import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.server.api.ScriptedBackend.Script;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
+import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.ReasoningParser.Markers;
 import io.tercel.server.text.Tokenizer;
 import java.io.IOException;
@@ -112,6 +113,10 @@ public final class TestServer implements AutoCloseable {
   private final ServedModel model;
 
   public TestServer(Setup setup) throws IOException {
+    this(setup, TinyText.template());
+  }
+
+  TestServer(Setup setup, ChatTemplate template) throws IOException {
     int blocks = Math.max(4 * MAX_MODEL_LEN, setup.maxModelLen()) / ScriptedBackend.BLOCK_SIZE + 1;
     Set<Integer> eos = Set.of(TinyText.IM_END);
     this.backend = new ScriptedBackend(blocks, setup.script());
@@ -128,7 +133,7 @@ public final class TestServer implements AutoCloseable {
     this.model =
         new ServedModel(
             tokenizer,
-            TinyText.template(),
+            template,
             engine,
             GenerationDefaults.NONE,
             eos,
