@@ -51,9 +51,7 @@ class EnginePropertyTest {
         if (c % 20 == 19) {
           // some meet, some come later
           engine
-              .betweenSteps(
-                  StaleKv.DROP,
-                  () -> {
+              .betweenSteps(() -> {
                     backend.weightVersion(versions.incrementAndGet());
                     return null;
                   })
@@ -117,7 +115,7 @@ class EnginePropertyTest {
     void run() throws InterruptedException {
       SamplingParams params =
           SamplingParams.builder().n(n).maxTokens(tokens).ignoreEos(true).build();
-      Generation generation = engine.submit(new GenerationRequest("x", prompt, params, priority));
+      Generation generation = engine.submit(new GenerationRequest("x", prompt, params).withPriority(priority));
       for (int open = n; open > 0; ) {
         switch (generation.take()) {
           case EngineEvent.Started started ->

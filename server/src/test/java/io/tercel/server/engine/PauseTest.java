@@ -70,7 +70,7 @@ class PauseTest {
     int steps = backend.sequencesPerStep().size();
     Thread.sleep(50);
     assertEquals(steps, backend.sequencesPerStep().size());
-    assertEquals(7L, (long) engine.betweenSteps(StaleKv.DROP, () -> 7L).get(10, TimeUnit.SECONDS));
+    assertEquals(7L, (long) engine.betweenSteps(() -> 7L).get(10, TimeUnit.SECONDS));
     assertEquals(1, engine.stats().running(), "it holds what it has");
 
     engine.resume();
