@@ -1,0 +1,50 @@
+package io.tercel.server.openai;
+
+import io.netty.handler.codec.http.QueryStringDecoder;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.http.Exchange;
+import io.tercel.server.model.ServedModel;
+import io.tercel.server.openai.wire.ModelCard;
+import io.tercel.server.openai.wire.ModelList;
+
+/** {@code GET /v1/models} and one model below it, whose id may have slashes, encoded or not. */
+final class ModelsHandler {
+  static final String BELOW = "/v1/models/";
+
+  private final ApiConfig config;
+  private final ServedModel model;
+
+  ModelsHandler(ApiConfig config, ServedModel model) {
+    this.config = config;
+    this.model = model;
+  }
+
+  void list(Exchange exchange) {
+    exchange.json(
+        200, new ModelList("list", config.modelNames().stream().map(this::card).toList()));
+  }
+
+  void one(Exchange exchange) {
+    String encoded = exchange.head().path().substring(BELOW.length());
+    String id;
+    try {
+      id = QueryStringDecoder.decodeComponent(encoded.replace("+", "%2B"));
+    } catch (IllegalArgumentException e) {
+      throw ApiException.malformed("The path is not percent-encoded as it should be.");
+    }
+    if (!config.modelNames().contains(id)) {
+      throw ApiException.modelNotFound(id);
+    }
+    exchange.json(200, card(id));
+  }
+
+  private ModelCard card(String id) {
+    return new ModelCard(
+        id,
+        "model",
+        model.created().getEpochSecond(),
+        "tercel",
+        config.modelNames().getFirst(),
+        model.maxModelLen());
+  }
+}
