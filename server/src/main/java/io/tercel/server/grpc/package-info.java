@@ -1,5 +1,5 @@
 /**
- * The gRPC endpoint {@code tercel.v1}: messages to the requests of {@code server.api} and back.
+ * The gRPC endpoint {@code tercel.v1}: messages to the requests of {@code server.openai} and back.
  * What a request means is decided there.
  */
 @NullMarked

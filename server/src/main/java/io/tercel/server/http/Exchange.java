@@ -17,6 +17,7 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.codec.http.QueryStringDecoder;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
 import io.tercel.server.call.ClientGoneException;
@@ -66,8 +67,22 @@ public final class Exchange implements Call {
     this.keepAlive = head.keepAlive();
   }
 
-  public RequestHead head() {
+  RequestHead head() {
     return head;
+  }
+
+  /**
+   * What the path has below a prefix, percent-decoded.
+   *
+   * @throws ApiException if it isn't encoded as it should be
+   */
+  public String pathBelow(String prefix) {
+    try {
+      return QueryStringDecoder.decodeComponent(
+          head.path().substring(prefix.length()).replace("+", "%2B"));
+    } catch (IllegalArgumentException e) {
+      throw ApiException.malformed("The path is not percent-encoded as it should be.");
+    }
   }
 
   ErrorFormat errors() {

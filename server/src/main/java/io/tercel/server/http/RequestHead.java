@@ -10,7 +10,7 @@ import io.netty.handler.codec.http.HttpHeaders;
  * @param keepAlive the client can send another request after this one
  * @param chunkable the client understands chunked answers (HTTP/1.1)
  */
-public record RequestHead(
+record RequestHead(
     String method,
     String path,
     HttpHeaders headers,

@@ -1,6 +1,5 @@
 package io.tercel.server.openai;
 
-import io.netty.handler.codec.http.QueryStringDecoder;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.model.ServedModel;
@@ -25,13 +24,7 @@ final class ModelsHandler {
   }
 
   void one(Exchange exchange) {
-    String encoded = exchange.head().path().substring(BELOW.length());
-    String id;
-    try {
-      id = QueryStringDecoder.decodeComponent(encoded.replace("+", "%2B"));
-    } catch (IllegalArgumentException e) {
-      throw ApiException.malformed("The path is not percent-encoded as it should be.");
-    }
+    String id = exchange.pathBelow(BELOW);
     if (!config.modelNames().contains(id)) {
       throw ApiException.modelNotFound(id);
     }

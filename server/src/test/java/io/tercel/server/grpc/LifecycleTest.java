@@ -342,6 +342,7 @@ class LifecycleTest {
     try (GrpcServer second =
         new GrpcServer(
             server.http.api,
+            server.http.config,
             server.grpc.port(),
             new ServedModelInfo("scripted", "none", 16, 1, 1, 1),
             server.weights())) {
