@@ -36,8 +36,8 @@ public final class Sequencing {
     metrics.prompt(request.promptTokens().length, params);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(
-            params.ignoreEos() ? Set.of() : model.eosTokenIds(),
-            params.stopTokenIds(),
+            params.ending().ignoreEos() ? Set.of() : model.eosTokenIds(),
+            params.ending().stopTokenIds(),
             text.includeStop());
     List<ChoiceReader> choices = new ArrayList<>(params.n());
     for (int i = 0; i < params.n(); i++) {
@@ -46,7 +46,7 @@ public final class Sequencing {
               model.tokenizer().detokenizer(text.skipSpecialTokens()),
               form.reasoning(),
               new StopMatcher(text.stops(), text.includeStop()),
-              params.minTokens());
+              params.ending().minTokens());
       choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);

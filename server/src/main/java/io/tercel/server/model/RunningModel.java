@@ -101,15 +101,14 @@ public final class RunningModel implements AutoCloseable {
 
   private static EngineConfig engineConfig(ServingPlan plan, ServingOptions options) {
     ModelConfig config = plan.config();
-    return new EngineConfig(
-        plan.maxModelLen(),
-        options.maxNumSeqs(),
-        options.maxNumBatchedTokens(),
-        options.maxWaiting(),
-        config.vocabSize(),
-        new HashSet<>(config.eosTokenIds()),
-        options.prefixCaching(),
-        options.stallTimeout());
+    return EngineConfig.builder(plan.maxModelLen(), config.vocabSize())
+        .maxNumSeqs(options.maxNumSeqs())
+        .maxNumBatchedTokens(options.maxNumBatchedTokens())
+        .maxWaiting(options.maxWaiting())
+        .eosTokenIds(new HashSet<>(config.eosTokenIds()))
+        .prefixCaching(options.prefixCaching())
+        .stallTimeout(options.stallTimeout())
+        .build();
   }
 
   private static ServedModel served(

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.testing.Events;
 import io.tercel.server.testing.RawClient;
 import io.tercel.server.testing.RawClient.Answer;
@@ -356,7 +357,7 @@ public class ConnectionTest {
       TestServer.await("it runs", () -> server.engine.stats().running() == 1);
       server.http.close();
       assertTrue(client.closed());
-      TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
+      TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
     }
   }
 

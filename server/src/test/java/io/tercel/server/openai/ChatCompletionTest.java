@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.Json;
+import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.http.ConnectionTest;
 import io.tercel.server.testing.Events;
 import io.tercel.server.testing.TestServer;
@@ -129,8 +130,8 @@ class ChatCompletionTest {
     assertEquals("stop", choice.path("finish_reason").asText());
     assertEquals("STOP", choice.path("stop_reason").asText());
     server.awaitIdle();
-    assertEquals(1, server.engine.stats().stopped());
-    assertEquals(0, server.engine.stats().aborted());
+    assertEquals(1, server.engine.stats().finished(FinishReason.STOP));
+    assertEquals(0, server.engine.stats().finished(FinishReason.ABORT));
 
     Events events = Events.parse(server.chat(fields + ", \"stream\": true").body());
     events.assertWellFormed(1);
