@@ -23,7 +23,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -90,7 +89,7 @@ final class RunningModel implements AutoCloseable {
       ChatTemplate template = template(tokenizer, directory, chatTemplate);
       weights = WeightLoader.load(checkpoint, plan.available(), progress);
       Backend backend = Backends.open(weights, plan, options);
-      Engine engine = new Engine(backend, engineConfig(plan, options));
+      Engine engine = new Engine(backend, engineConfig(plan, tokenizer, options));
       ServedModel served = served(checkpoint, plan, tokenizer, template, engine, options);
       return new RunningModel(
           directory, options, plan, weights, tokenizer, engine, served, backend.name());
@@ -103,7 +102,8 @@ final class RunningModel implements AutoCloseable {
     }
   }
 
-  private static EngineConfig engineConfig(ServingPlan plan, ModelOptions options) {
+  private static EngineConfig engineConfig(
+      ServingPlan plan, Tokenizer tokenizer, ModelOptions options) {
     ModelConfig config = plan.config();
     return new EngineConfig(
         plan.maxModelLen(),
@@ -111,7 +111,7 @@ final class RunningModel implements AutoCloseable {
         options.maxNumBatchedTokens,
         options.maxWaiting,
         config.vocabSize(),
-        new HashSet<>(config.eosTokenIds()),
+        tokenizer.endTokens(config.eosTokenIds()),
         options.engine.prefixCaching,
         Duration.ofMillis((long) (options.engine.stallTimeout * 1000)));
   }
@@ -123,7 +123,7 @@ final class RunningModel implements AutoCloseable {
       @Nullable ChatTemplate template,
       Engine engine,
       ModelOptions options) {
-    Set<Integer> eos = new HashSet<>(checkpoint.config().eosTokenIds());
+    Set<Integer> eos = tokenizer.endTokens(checkpoint.config().eosTokenIds());
     return new ServedModel(
         tokenizer,
         template,
@@ -148,11 +148,9 @@ final class RunningModel implements AutoCloseable {
   private static @Nullable ChatTemplate template(
       Tokenizer tokenizer, Path directory, @Nullable Path file) {
     try {
-      String source =
-          file == null
-              ? tokenizer.config().chatTemplate(false).orElse(null)
-              : Files.readString(file);
-      return source == null ? null : ChatTemplate.parse(source, tokenizer.config().specialTokens());
+      return file == null
+          ? ChatTemplate.of(tokenizer.config()).orElse(null)
+          : ChatTemplate.parse(Files.readString(file), tokenizer.config().specialTokens());
     } catch (IOException e) {
       throw new UserException("--chat-template: can't read " + file + ": " + e.getMessage(), e);
     } catch (TemplateException e) {

@@ -19,7 +19,6 @@ import io.tercel.server.engine.SamplingParams;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -38,12 +37,18 @@ public final class SelfTraces {
   /**
    * Continues prompts.
    *
+   * @param ends ids that end a continuation
    * @param length prompt and continuation together, at most
    * @param seed of the first prompt; the next has the next
    * @return one document a prompt, the end token included where it came
    */
   public static List<int[]> write(
-      Checkpoint source, List<int[]> prompts, int length, long seed, int threads) {
+      Checkpoint source,
+      List<int[]> prompts,
+      Set<Integer> ends,
+      int length,
+      long seed,
+      int threads) {
     ModelConfig config = source.config();
     for (int[] prompt : prompts) {
       if (prompt.length >= length) {
@@ -56,7 +61,6 @@ public final class SelfTraces {
     try (WeightStore weights = WeightLoader.load(source, Long.MAX_VALUE, LoadProgress.SILENT)) {
       CpuBackend backend =
           new CpuBackend(weights, new VectorOps(threads), KvLayout.of(config, KvType.FP32), blocks);
-      Set<Integer> ends = new HashSet<>(config.eosTokenIds());
       EngineConfig limits =
           new EngineConfig(
               length,

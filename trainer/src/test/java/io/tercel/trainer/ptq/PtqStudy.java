@@ -22,7 +22,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -98,7 +97,7 @@ final class PtqStudy {
               512,
               lines.size(),
               checkpoint.config().vocabSize(),
-              new HashSet<>(checkpoint.config().eosTokenIds()));
+              tokenizer.endTokens(checkpoint.config().eosTokenIds()));
       try (Engine engine = new Engine(backend, limits)) {
         List<Generation> open = new ArrayList<>();
         for (JsonNode line : lines) {
