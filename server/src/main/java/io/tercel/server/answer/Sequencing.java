@@ -1,5 +1,6 @@
 package io.tercel.server.answer;
 
+import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Caller;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
@@ -30,8 +31,36 @@ public final class Sequencing {
    */
   public GenerationReader submit(
       Caller caller, GenerationRequest request, TextRules text, AnswerForm form, long arrived) {
+    return submit(caller, List.of(request), text, form, arrived).getFirst();
+  }
+
+  /** Submits several requests, all or none. */
+  public List<GenerationReader> submit(
+      Caller caller,
+      List<GenerationRequest> requests,
+      TextRules text,
+      AnswerForm form,
+      long arrived) {
+    if (!caller.isAdmin() && requests.stream().anyMatch(r -> r.priority() < 0)) {
+      throw ApiException.invalid(
+          "priority", "priority must be at least 0: below that it takes the admin key");
+    }
+    List<Generation> generations = model.engine().submit(requests);
+    List<GenerationReader> readers = new ArrayList<>();
+    for (int i = 0; i < requests.size(); i++) {
+      readers.add(reader(caller, requests.get(i), generations.get(i), text, form, arrived));
+    }
+    return readers;
+  }
+
+  private GenerationReader reader(
+      Caller caller,
+      GenerationRequest request,
+      Generation generation,
+      TextRules text,
+      AnswerForm form,
+      long arrived) {
     SamplingParams params = request.params();
-    Generation generation = model.engine().submit(request);
     caller.whenGone(generation::cancel);
     metrics.prompt(request.promptTokens().length, params);
     ChoiceReader.EndTokens endTokens =

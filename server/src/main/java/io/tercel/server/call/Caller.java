@@ -7,4 +7,12 @@ public interface Caller {
   void whenGone(Runnable callback);
 
   boolean gone();
+
+  /**
+   * Whether it came with the key of whoever runs the server, which allows what would disadvantage
+   * other clients, such as a priority below 0.
+   */
+  default boolean isAdmin() {
+    return false;
+  }
 }

@@ -1,6 +1,7 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
+import io.tercel.server.engine.Engine;
 import io.tercel.server.grpc.GrpcServer;
 import io.tercel.server.http.HttpLimits;
 import io.tercel.server.http.HttpServer;
@@ -25,6 +26,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -38,6 +40,11 @@ import picocli.CommandLine.Spec;
     description = "Serves a model over the OpenAI HTTP API, and over gRPC if asked to.",
     mixinStandardHelpOptions = true)
 public final class ServeCommand implements Command {
+  /** The exit code after an error in the engine: EX_SOFTWARE of sysexits.h. */
+  static final int ENGINE_FAILED = 70;
+
+  private static final Duration CLOSING = Duration.ofSeconds(10);
+
   @Spec private @Nullable CommandSpec spec;
 
   @Option(
@@ -123,8 +130,7 @@ public final class ServeCommand implements Command {
       out.flush();
       return 0;
     }
-    serve(directory, serving, out);
-    return 0;
+    return serve(directory, serving, out);
   }
 
   private static void requirePort(String option, int port) {
@@ -142,11 +148,29 @@ public final class ServeCommand implements Command {
                     "pass --model DIR, a folder with a Hugging Face checkpoint, or --model ORG/NAME of the hub"));
   }
 
-  private void serve(Path directory, ServingOptions serving, PrintWriter out)
+  /** Serves until the process is told to end, or the engine fails; the exit code. */
+  private int serve(Path directory, ServingOptions serving, PrintWriter out)
       throws InterruptedException {
-    long start = System.nanoTime();
     CountDownLatch stop = new CountDownLatch(1);
     CountDownLatch stopped = new CountDownLatch(1);
+    try {
+      int code = serve(directory, serving, out, stop, stopped);
+      out.println("Stopped.");
+      out.flush();
+      return code;
+    } finally {
+      stopped.countDown();
+    }
+  }
+
+  private int serve(
+      Path directory,
+      ServingOptions serving,
+      PrintWriter out,
+      CountDownLatch stop,
+      CountDownLatch stopped)
+      throws InterruptedException {
+    long start = System.nanoTime();
     Tls tls = tls(); // before anything is loaded
     try (RunningModel running =
         RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
@@ -168,17 +192,42 @@ public final class ServeCommand implements Command {
           out.printf("gRPC on %s:%d (tercel.v1, health, reflection).%n", host, grpc.port());
           out.flush();
         }
-        stop.await();
+        if (awaitEnd(running.served().engine(), stop) == ENGINE_FAILED) {
+          return failed(running.served().engine(), out);
+        }
         out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
         out.flush();
         drain(server, grpc);
+        return 0;
       } catch (IOException e) {
         throw new UserException(String.valueOf(e.getMessage()), e);
       }
     }
-    out.println("Stopped.");
+  }
+
+  /** Waits until the process is told to end, or the engine fails; with which exit code it ends. */
+  static int awaitEnd(Engine engine, CountDownLatch stop) throws InterruptedException {
+    engine.failure().whenComplete((_, _) -> stop.countDown());
+    stop.await();
+    return engine.failed() ? ENGINE_FAILED : 0;
+  }
+
+  /**
+   * Nothing can be computed any more: ends the process with a code that has it restarted, and by
+   * force where closing takes too long, since an error may be want of memory.
+   */
+  private int failed(Engine engine, PrintWriter out) {
+    out.println("The engine has failed, so the process ends: " + engine.failure().resultNow());
     out.flush();
-    stopped.countDown();
+    Thread.ofPlatform()
+        .daemon()
+        .name("end-by-force")
+        .start(
+            () -> {
+              LockSupport.parkNanos(CLOSING.toNanos());
+              Runtime.getRuntime().halt(ENGINE_FAILED);
+            });
+    return ENGINE_FAILED;
   }
 
   private @Nullable Tls tls() {

@@ -49,6 +49,12 @@ final class ClassQueue {
     return waiting.size();
   }
 
+  /** Those, running or waiting, whose clients had fallen behind when the last step was made. */
+  int numStalled() {
+    return (int) (running.stream().filter(Sequence::stalled).count()
+        + waiting.stream().filter(Sequence::stalled).count());
+  }
+
   boolean isEmpty() {
     return running.isEmpty() && waiting.isEmpty();
   }

@@ -36,8 +36,7 @@ final class ClassShares {
     share(tokens, config.maxNumBatchedTokens(), ClassQuota::tokenShare);
   }
 
-  private void share(
-      Map<ServiceClass, Integer> parts, int all, ToIntFunction<ClassQuota> weight) {
+  private void share(Map<ServiceClass, Integer> parts, int all, ToIntFunction<ClassQuota> weight) {
     parts.clear();
     long rest = all - present.size();
     long weights = present.stream().mapToLong(c -> weight.applyAsInt(config.quota(c))).sum();

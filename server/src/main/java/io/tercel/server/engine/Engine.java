@@ -112,8 +112,7 @@ public final class Engine implements AutoCloseable {
     List<Generation> generations = new ArrayList<>();
     List<List<Sequence>> all = new ArrayList<>();
     for (GenerationRequest request : requests) {
-      QueuedGeneration generation =
-          new QueuedGeneration(request.id(), request.params().n(), owner);
+      QueuedGeneration generation = new QueuedGeneration(request.id(), request.params().n(), owner);
       generations.add(generation);
       all.add(Sequence.choices(generation, request, arrivals.getAndIncrement()));
     }
@@ -194,9 +193,9 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Ends, as {@link #abort} does, every sequence whose first step older weights have computed:
-   * what a trainer no longer wants once its policy has moved on so far. Those that only wait have
-   * not begun and go on.
+   * Ends, as {@link #abort} does, every sequence whose first step older weights have computed: what
+   * a trainer no longer wants once its policy has moved on so far. Those that only wait have not
+   * begun and go on.
    *
    * @param version the oldest version that a sequence may have begun with
    * @return how many were ended
@@ -214,8 +213,7 @@ public final class Engine implements AutoCloseable {
         });
   }
 
-  private <T extends @Nullable Object> void act(
-      Callable<T> action, CompletableFuture<T> result) {
+  private <T extends @Nullable Object> void act(Callable<T> action, CompletableFuture<T> result) {
     try {
       T value = action.call();
       noticeWeights();
@@ -412,7 +410,11 @@ public final class Engine implements AutoCloseable {
       classes.put(
           c,
           new EngineStats.OfClass(
-              queue.numRunning(), queue.numWaiting(), tokens, queue.preemptions()));
+              queue.numRunning(),
+              queue.numWaiting(),
+              queue.numStalled(),
+              tokens,
+              queue.preemptions()));
     }
     return new EngineStats(
         classes,

@@ -28,11 +28,13 @@ public record EngineStats(
    *
    * @param running sequences that hold blocks
    * @param waiting sequences that wait for their first step (or again, after a preemption)
+   * @param stalled of both, those whose clients must read before they go on
    * @param generationTokens tokens generated
    * @param preemptions sequences set back for want of room, or for another class or priority
    */
-  public record OfClass(int running, int waiting, long generationTokens, long preemptions) {
-    private static final OfClass NONE = new OfClass(0, 0, 0, 0);
+  public record OfClass(
+      int running, int waiting, int stalled, long generationTokens, long preemptions) {
+    private static final OfClass NONE = new OfClass(0, 0, 0, 0, 0);
   }
 
   /**
@@ -101,13 +103,21 @@ public record EngineStats(
     return classes.values().stream().mapToInt(OfClass::waiting).sum();
   }
 
+  /** Sequences whose clients must read before they go on. */
+  public int stalled() {
+    return classes.values().stream().mapToInt(OfClass::stalled).sum();
+  }
+
   /** The same reading with so many more waiting. */
   EngineStats withMoreWaiting(ToIntFunction<ServiceClass> more) {
     Map<ServiceClass, OfClass> with = new EnumMap<>(ServiceClass.class);
     for (ServiceClass c : ServiceClass.values()) {
       OfClass is = of(c);
       int waiting = is.waiting() + more.applyAsInt(c);
-      with.put(c, new OfClass(is.running(), waiting, is.generationTokens(), is.preemptions()));
+      with.put(
+          c,
+          new OfClass(
+              is.running(), waiting, is.stalled(), is.generationTokens(), is.preemptions()));
     }
     return new EngineStats(with, blocks, work, prefix, brokenKv, finished, weightVersion);
   }

@@ -42,7 +42,6 @@ public record GenerationRequest(
   }
 
   public GenerationRequest withGroup(@Nullable String value) {
-    return new GenerationRequest(
-        id, promptTokens, params, serviceClass, priority, staleKv, value);
+    return new GenerationRequest(id, promptTokens, params, serviceClass, priority, staleKv, value);
   }
 }

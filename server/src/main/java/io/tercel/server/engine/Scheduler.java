@@ -38,7 +38,8 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Making way.</b> For want of a place or of blocks, who is next to be admitted sets back, in
  * this order: those whose clients don't read; those of its own class with a higher priority number;
  * and if its class has less than its share of what it lacks, those of later classes that have more
- * than theirs, the last class first. Nobody is set back in vain, when it would not make room enough.
+ * than theirs, the last class first. Nobody is set back in vain, when it would not make room
+ * enough.
  *
  * <p><b>Growing.</b> A running sequence that needs a block when none can be had sets back the last
  * one: of those whose clients don't read; else, the first of each class excepted, of the last class
@@ -309,7 +310,8 @@ final class Scheduler {
   private void addSurplus(
       ClassQueue queue, boolean ofPlaces, boolean ofBlocks, List<Sequence> surplus) {
     int places = ofPlaces ? queue.numRunning() - shares.places(queue.serviceClass) : 0;
-    int held = ofBlocks ? blocks.numHeld(queue.serviceClass) - shares.blocks(queue.serviceClass) : 0;
+    int held =
+        ofBlocks ? blocks.numHeld(queue.serviceClass) - shares.blocks(queue.serviceClass) : 0;
     Sequence first = queue.first();
     for (Sequence r : queue.running().reversed()) {
       if (places <= 0 && held <= 0) {

@@ -225,8 +225,7 @@ final class Stepper {
   /** Ends a choice and tells its client. */
   void finish(Sequence s, FinishReason reason, int stopTokenId) {
     drop(s, reason);
-    s.generation()
-        .post(new EngineEvent.Finished(s.choice(), reason, stopTokenId, s.brokenKv()));
+    s.generation().post(new EngineEvent.Finished(s.choice(), reason, stopTokenId, s.brokenKv()));
   }
 
   /** Ends a choice whose client is told otherwise. */

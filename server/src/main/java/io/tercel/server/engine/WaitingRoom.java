@@ -9,8 +9,7 @@ import java.util.function.ToIntFunction;
  */
 final class WaitingRoom {
   private final EngineConfig config;
-  private final AtomicIntegerArray submitted =
-      new AtomicIntegerArray(ServiceClass.values().length);
+  private final AtomicIntegerArray submitted = new AtomicIntegerArray(ServiceClass.values().length);
 
   WaitingRoom(EngineConfig config) {
     this.config = config;

@@ -21,15 +21,18 @@ import io.tercel.proto.v1.ReloadRequest;
 import io.tercel.proto.v1.ReloadResponse;
 import io.tercel.proto.v1.ResumeRequest;
 import io.tercel.proto.v1.ResumeResponse;
+import io.tercel.proto.v1.ServiceClassLoad;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineStats;
-import io.tercel.server.engine.StaleKv;
+import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.http.HttpLimits;
 import io.tercel.server.model.ServedModelInfo;
 import io.tercel.server.model.ServedWeights;
 import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
+import java.util.ArrayList;
 import java.util.ConcurrentModificationException;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 
@@ -104,18 +107,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     onItsOwnThread(
         "reload",
         observer,
-        () -> {
-          StaleKv stale =
-              switch (request.getStaleKv()) {
-                case STALE_KV_KEEP -> StaleKv.KEEP;
-                case STALE_KV_DROP, STALE_KV_UNSPECIFIED -> StaleKv.DROP;
-                case UNRECOGNIZED ->
-                    throw Status.INVALID_ARGUMENT
-                        .withDescription("stale_kv: " + request.getStaleKvValue() + " is unknown")
-                        .asException();
-              };
-          return ReloadResponse.newBuilder().setWeightVersion(weights.reload(stale)).build();
-        });
+        () -> ReloadResponse.newBuilder().setWeightVersion(weights.reload()).build());
   }
 
   @Override
@@ -159,12 +151,25 @@ final class ControlService extends ControlGrpc.ControlImplBase {
   private GetInfoResponse info() {
     ApiConfig config = api.config();
     EngineStats stats = engine().stats();
+    List<ServiceClassLoad> classes = new ArrayList<>();
+    for (ServiceClass c : ServiceClass.values()) {
+      EngineStats.OfClass of = stats.of(c);
+      classes.add(
+          ServiceClassLoad.newBuilder()
+              .setServiceClass(c.label())
+              .setRunning(of.running())
+              .setWaiting(of.waiting())
+              .setGenerationTokens(of.generationTokens())
+              .setPreemptions(of.preemptions())
+              .build());
+    }
     return GetInfoResponse.newBuilder()
+        .addAllClasses(classes)
         .setVersion(config.version())
         .addAllModelNames(config.modelNames())
         .setBackend(info.backend())
         .setWeightVersion(weights.version())
-        .setSystemFingerprint(config.systemFingerprint().get())
+        .setSystemFingerprint(config.systemFingerprint().apply(weights.version()))
         .setLimits(
             Limits.newBuilder()
                 .setMaxModelLen(api.model().maxModelLen())

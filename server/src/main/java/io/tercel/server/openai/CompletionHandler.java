@@ -8,6 +8,7 @@ import io.tercel.server.answer.Sequencing;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.JsonIntake;
 import io.tercel.server.engine.EngineEvent.PromptScored;
+import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
 import io.tercel.server.http.SseWriter;
@@ -43,7 +44,7 @@ final class CompletionHandler implements Handler {
     CompletionRequest request =
         exchange.read(
             intake, body -> CompletionRequest.read(new RequestFields(body), config, model));
-    CompletionId id = CompletionId.next("cmpl-", request.common().model(), config);
+    CompletionId id = CompletionId.next("cmpl-", request.common().model(), config, model);
     GenerationGroup group = submit(exchange, request, id, arrived);
     if (request.common().stream()) {
       stream(exchange, request, id, group);
@@ -54,23 +55,16 @@ final class CompletionHandler implements Handler {
 
   private GenerationGroup submit(
       Exchange exchange, CompletionRequest request, CompletionId id, long arrived) {
-    GenerationGroup group = new GenerationGroup();
-    try {
-      for (int i = 0; i < request.prompts().size(); i++) {
-        CompletionRequest.Prompt prompt = request.prompts().get(i);
-        String part = request.prompts().size() == 1 ? id.id() : id.id() + InferenceApi.PART + i;
-        group.add(
-            sequencing.submit(
-                exchange,
-                request.common().generation(part, prompt.ids(), prompt.params()),
-                request.common().text(),
-                AnswerForm.PLAIN,
-                arrived));
-      }
-    } catch (RuntimeException e) {
-      group.cancel();
-      throw e;
+    List<GenerationRequest> requests = new ArrayList<>();
+    for (CompletionRequest.Prompt prompt : request.prompts()) {
+      boolean one = request.prompts().size() == 1;
+      String part = one ? id.id() : id.id() + InferenceApi.PART + requests.size();
+      requests.add(request.common().generation(part, prompt.ids(), prompt.params()));
     }
+    GenerationGroup group = new GenerationGroup();
+    sequencing
+        .submit(exchange, requests, request.common().text(), AnswerForm.PLAIN, arrived)
+        .forEach(reader -> group.add(reader.tellingVersions(id::madeBy)));
     return group;
   }
 

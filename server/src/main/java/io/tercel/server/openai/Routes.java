@@ -62,7 +62,7 @@ public final class Routes implements HttpService {
         .post("/detokenize", tokens::detokenize)
         .get("/v1/models", models::list)
         .getBelow("/v1/models/", models::one)
-        .openGet("/health", exchange -> exchange.text(200, "text/plain; charset=utf-8", ""))
+        .openGet("/health", this::answerHealth)
         .get("/ready", exchange -> answerReady(server, exchange))
         .get(
             "/metrics",
@@ -78,6 +78,14 @@ public final class Routes implements HttpService {
       }
       handler.handle(exchange);
     };
+  }
+
+  /** Alive, ready or not; a failed engine is not, and whoever looks may restart the process. */
+  private void answerHealth(Exchange exchange) {
+    if (model.engine().failed()) {
+      throw ApiException.unavailable("The engine has failed; the process has to be restarted.");
+    }
+    exchange.text(200, "text/plain; charset=utf-8", "");
   }
 
   private static void answerReady(HttpServer server, Exchange exchange) {

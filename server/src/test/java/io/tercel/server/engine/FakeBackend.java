@@ -218,9 +218,7 @@ public class FakeBackend implements Backend {
     Model other = model;
     int noise = row.temperature() > 0 ? noise(row.seed(), row.choice()) : 0;
     int token =
-        other == null
-            ? say(context, length, vocab, version, noise)
-            : other.next(context, length);
+        other == null ? say(context, length, vocab, version, noise) : other.next(context, length);
     while (obeys() && !drawable(token, row)) {
       token = (token + 1) % vocab;
     }

@@ -47,8 +47,7 @@ final class SchedulerLab {
   }
 
   static GenerationRequest request(int[] prompt, int n) {
-    return new GenerationRequest(
-        "x", prompt, SamplingParams.builder().n(n).maxTokens(99).build());
+    return new GenerationRequest("x", prompt, SamplingParams.builder().n(n).maxTokens(99).build());
   }
 
   List<Sequence> add(GenerationRequest request) {

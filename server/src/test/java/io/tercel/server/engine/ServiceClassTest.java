@@ -61,7 +61,10 @@ class ServiceClassTest {
     assertEquals(0, running(rollouts), "a chat is never set back for a rollout");
     for (int i = 0; i < 8; i++) {
       lab.scheduler.remove(
-          chats.stream().filter(s -> s.state() == Sequence.State.RUNNING).findFirst().orElseThrow());
+          chats.stream()
+              .filter(s -> s.state() == Sequence.State.RUNNING)
+              .findFirst()
+              .orElseThrow());
       lab.step();
     }
     assertEquals(0, lab.scheduler.preemptions());
@@ -209,8 +212,7 @@ class ServiceClassTest {
     small.step();
     assertEquals(0, small.blocks.numFree());
     int[] longer = java.util.Arrays.copyOf(prompt, 45); // 12 blocks, 8 of them the rollout's
-    Sequence same =
-        small.add(SchedulerLab.request(longer, 1).withServiceClass(ROLLOUT)).getFirst();
+    Sequence same = small.add(SchedulerLab.request(longer, 1).withServiceClass(ROLLOUT)).getFirst();
     small.step();
     assertEquals(0, small.scheduler.preemptions(), "one block would come, four are lacking");
     small.scheduler.remove(other);
@@ -243,8 +245,7 @@ class ServiceClassTest {
 
   @Test
   void newWeights_keptChoicesDoNotLead() {
-    GenerationRequest request =
-        SchedulerLab.request(lab.prompt(150), 3).withStaleKv(StaleKv.KEEP);
+    GenerationRequest request = SchedulerLab.request(lab.prompt(150), 3).withStaleKv(StaleKv.KEEP);
     List<Sequence> choices = lab.add(request);
     lab.step();
     assertEquals(1, running(choices), "the first is half through the prompt");
@@ -272,7 +273,8 @@ class ServiceClassTest {
     int[] prompt = lab.prompt(80);
     Sequence first = lab.add(SchedulerLab.request(prompt, 1).withGroup("g")).getFirst();
     Sequence second = lab.add(SchedulerLab.request(prompt, 1).withGroup("g")).getFirst();
-    Sequence otherPrompt = lab.add(SchedulerLab.request(lab.prompt(8), 1).withGroup("g")).getFirst();
+    Sequence otherPrompt =
+        lab.add(SchedulerLab.request(lab.prompt(8), 1).withGroup("g")).getFirst();
     assertEquals(Set.of(first, otherPrompt), Set.copyOf(lab.step()));
     assertTrue(lab.counts().get(second) <= 4);
   }

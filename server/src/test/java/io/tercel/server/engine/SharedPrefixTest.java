@@ -190,7 +190,8 @@ class SharedPrefixTest {
             ExecutionException.class,
             () ->
                 engine
-                    .betweenSteps(() -> {
+                    .betweenSteps(
+                        () -> {
                           throw new java.io.IOException("no weights");
                         })
                     .get());
@@ -205,7 +206,8 @@ class SharedPrefixTest {
   /** New weights for whatever stands at the backend's gate, which opens then. */
   private void change(long version) throws Exception {
     CompletableFuture<Long> changed =
-        engine.betweenSteps(() -> {
+        engine.betweenSteps(
+            () -> {
               backend.weightVersion(version);
               return version;
             });

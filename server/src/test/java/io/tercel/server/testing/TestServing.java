@@ -34,7 +34,7 @@ public final class TestServing implements AutoCloseable {
     model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
     config =
         new HttpServerConfig("127.0.0.1", 0, null, HttpLimits.DEFAULT, Duration.ofSeconds(5), null);
-    api = new InferenceApi(new ApiConfig(List.of("m"), "test", () -> "test"), model.served());
+    api = new InferenceApi(new ApiConfig(List.of("m"), "test", _ -> "test"), model.served());
     server = new HttpServer(config, new Routes(api));
     server.start();
   }
