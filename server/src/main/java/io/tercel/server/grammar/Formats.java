@@ -29,6 +29,8 @@ final class Formats {
   private static final String IPV4 = "(?:" + BYTE + "\\.){3}" + BYTE;
   private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 
+  private static final String LOCAL = ATOM + "(?:\\." + ATOM + ")*";
+
   private static final String H16 = "[0-9A-Fa-f]{1,4}";
   private static final String LS32 = "(?:" + H16 + ":" + H16 + "|" + IPV4 + ")";
 
@@ -53,12 +55,13 @@ final class Formats {
           + ")(?::[0-9]*)?";
 
   /** RFC 3986, with up to 16 characters of scheme. */
-  private static final String URI =
-      ("[A-Za-z][A-Za-z0-9+.-]{0,15}:(?://AUTH(?:/P*)*|/(?:P+(?:/P*)*)?|P+(?:/P*)*)?"
-              + "(?:\\?(?:P|[/?])*)?(?:#(?:P|[/?])*)?")
-          .replace("AUTH", "\u0001")
-          .replace("P", PCHAR)
-          .replace("\u0001", AUTHORITY);
+  private static final String URI = "[A-Za-z][A-Za-z0-9+.-]{0,15}:" + reference("P+");
+
+  /** The path's first part is not to be taken for a scheme. */
+  private static final String RELATIVE =
+      reference("(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2})+");
+
+  private static final String POINTER = "(?:/(?:[^/~]|~[01])*)*";
 
   /** RFC 3339 appendix A: units from the largest one on, none left out between two. */
   private static final String DURATION =
@@ -72,18 +75,20 @@ final class Formats {
           .replace("\u0001", "D");
 
   private static final Map<String, String> PATTERNS =
-      Map.of(
-          "date", DATE,
-          "time", TIME,
-          "date-time", DATE + "T" + TIME,
-          "duration", DURATION,
-          "uuid", "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",
-          "email",
-              "@L(?:\\.@L)*".replace("@L", ATOM) + "@" + LABEL + "(?:\\." + LABEL + ")+",
-          "hostname", LABEL + "(?:\\." + LABEL + ")*",
-          "ipv4", IPV4,
-          "ipv6", IPV6,
-          "uri", URI);
+      Map.ofEntries(
+          Map.entry("date", DATE),
+          Map.entry("time", TIME),
+          Map.entry("date-time", DATE + "T" + TIME),
+          Map.entry("duration", DURATION),
+          Map.entry("uuid", "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"),
+          Map.entry("email", LOCAL + "@" + LABEL + "(?:\\." + LABEL + ")+"),
+          Map.entry("hostname", LABEL + "(?:\\." + LABEL + ")*"),
+          Map.entry("ipv4", IPV4),
+          Map.entry("ipv6", IPV6),
+          Map.entry("uri", URI),
+          Map.entry("uri-reference", "(?:" + URI + "|" + RELATIVE + ")"),
+          Map.entry("json-pointer", POINTER),
+          Map.entry("relative-json-pointer", "(?:0|[1-9][0-9]{0,8})(?:#|" + POINTER + ")"));
 
   private static final Map<String, Regex> READ = read();
 
@@ -91,6 +96,17 @@ final class Formats {
   private static final Regex LOCAL_PART = RegexParser.whole("[^@]{1,64}@[^@]*", "email");
 
   private Formats() {}
+
+  /** What follows the scheme, its path beginning so if it has neither authority nor slash. */
+  private static String reference(String first) {
+    return ("(?://AUTH(?:/P*)*|/(?:P+(?:/P*)*)?|FIRST(?:/P*)*)?"
+            + "(?:\\?(?:P|[/?])*)?(?:#(?:P|[/?])*)?")
+        .replace("AUTH", "\u0001")
+        .replace("FIRST", "\u0002")
+        .replace("P", PCHAR)
+        .replace("\u0002", first.replace("P", PCHAR))
+        .replace("\u0001", AUTHORITY);
+  }
 
   private static Map<String, Regex> read() {
     Map<String, Regex> all = new HashMap<>();

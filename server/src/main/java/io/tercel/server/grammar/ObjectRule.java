@@ -103,7 +103,7 @@ final class ObjectRule {
 
   /** The count behind one more, or -1 if that is too many. */
   private int count(int before) {
-    return before < cap ? before + 1 : max < 0 ? cap : -1;
+    return max >= 0 && before >= max ? -1 : Math.min(before + 1, cap);
   }
 
   /** Leads to where a key is written that makes them so many. */

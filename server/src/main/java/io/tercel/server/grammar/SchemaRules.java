@@ -356,6 +356,9 @@ final class SchemaRules {
     if (contained == null) {
       return rule.items(item, items.prefix(), min, max);
     }
+    if (contained.max() >= 0 && contained.max() < contained.min()) {
+      return nothing(nfa, schemas.path(), "leaves no array");
+    }
     ObjectNode not = JsonNodeFactory.instance.objectNode();
     not.set("not", contained.schema().schema());
     Located without = contained.schema().with(not);
