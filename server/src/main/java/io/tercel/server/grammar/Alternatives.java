@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -101,7 +102,8 @@ final class Alternatives {
   /** An alternative without what satisfies others, or as it is where rules can't say that. */
   private List<Conjunction> apart(Conjunction its, List<Located> others) {
     List<Conjunction> left = possible(without(its, others));
-    boolean isWhole = others.stream().allMatch(o -> new Negation(o).isWhole());
+    boolean isWhole =
+        others.stream().allMatch(o -> Collections.disjoint(new Negation(o).lost(), its.types()));
     return left.isEmpty() && !isWhole ? List.of(its) : left;
   }
 
@@ -135,7 +137,7 @@ final class Alternatives {
       List<Located> ways = new Negation(one).ways();
       for (Conjunction before : all) {
         for (Located way : ways) {
-          builder.work(before.size());
+          builder.work(16L * before.size());
           if (!introduces(schemas, way)) {
             next.add(before.and(way));
           }
@@ -208,7 +210,7 @@ final class Alternatives {
 
   /** Whether a short look shows that nothing satisfies the schemas. */
   boolean isEmpty(Conjunction schemas, int depth) {
-    builder.work(schemas.size());
+    builder.work(16L * schemas.size());
     Set<String> types = schemas.namedTypes();
     if (schemas.isImpossible() || (types != null && types.isEmpty())) {
       return true;

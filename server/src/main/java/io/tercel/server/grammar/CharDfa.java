@@ -140,7 +140,7 @@ final class CharDfa {
     if (number != null) {
       return number;
     }
-    complexity.draftNode();
+    complexity.textState();
     pairs.add(new long[] {a, b});
     return pairs.size() - 1;
   }
@@ -383,7 +383,7 @@ final class CharDfa {
             active.put(edge, true);
           }
         }
-        complexity.work(active.size() + 1L);
+        complexity.work(4L * active.size() + 16);
         row.range(change.getKey(), number(active.keySet().stream().map(Edge::to).toList()));
       }
       return row.build(subset.get(end));
@@ -395,7 +395,7 @@ final class CharDfa {
       Deque<Integer> open = new ArrayDeque<>(seeds);
       while (!open.isEmpty()) {
         int node = open.remove();
-        complexity.work(1);
+        complexity.work(2);
         if (!subset.get(node)) {
           subset.set(node);
           for (int e = silent.firstEdge(node); e >= 0; e = silent.nextEdge(e)) {
@@ -414,7 +414,7 @@ final class CharDfa {
       if (number != null) {
         return number;
       }
-      complexity.draftNode();
+      complexity.textState();
       subsets.add(subset);
       return subsets.size() - 1;
     }

@@ -181,7 +181,7 @@ public sealed interface Form {
       try {
         return compiler.apply(unions);
       } catch (GrammarException e) {
-        if (!e.isTooComplex() || unions == SchemaRules.Unions.OVERLAPPING) {
+        if (!e.mayBeSimpler() || unions == SchemaRules.Unions.OVERLAPPING) {
           throw e;
         }
       }

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -22,7 +23,7 @@ final class Negation {
 
   private final Located schema;
   private final List<JsonNode> ways = new ArrayList<>();
-  private boolean isWhole = true;
+  private final Set<String> lost = new HashSet<>();
 
   /**
    * @param schema the one that must not hold
@@ -57,9 +58,9 @@ final class Negation {
     return ways.stream().map(way -> schema.with(way)).toList();
   }
 
-  /** Whether nothing else breaks the schema. */
-  boolean isWhole() {
-    return isWhole;
+  /** The types of which something else breaks the schema, too. */
+  Set<String> lost() {
+    return lost;
   }
 
   /** Whether a schema's {@code not} is one that {@link StringSet} subtracts. */
@@ -118,7 +119,9 @@ final class Negation {
       case "contains" -> contains(own, value);
       case "not" -> ways.add(value);
       case "anyOf", "oneOf" -> {
-        isWhole &= keyword.equals("anyOf");
+        if (keyword.equals("oneOf")) { // several at once break it as well
+          lost.addAll(SchemaValues.disjointTypes());
+        }
         ArrayNode nots = NODES.arrayNode();
         value.forEach(member -> nots.add(not(member)));
         ways.add(NODES.objectNode().set("allOf", nots));
@@ -126,7 +129,7 @@ final class Negation {
       case "if" -> condition(own, value);
       case "dependentRequired" -> dependentRequired(value);
       case "then", "else", "minContains", "maxContains", "additionalItems" -> {}
-      default -> isWhole = false;
+      default -> lost.add(SchemaValues.typeOf(keyword));
     }
   }
 
@@ -160,7 +163,7 @@ final class Negation {
         case "number" -> numbers.add(modest(value));
         case "boolean" -> truths.remove(value.booleanValue() ? 0 : truths.size() - 1);
         case "null" -> {}
-        default -> isWhole = false;
+        default -> lost.add(type);
       }
     }
     otherTypes(type -> !named.contains(type));
@@ -220,7 +223,7 @@ final class Negation {
 
   private void items(ObjectNode own, JsonNode items) {
     if (items.isArray() || own.has("prefixItems")) {
-      isWhole = false;
+      lost.add("array");
     } else {
       way("array", "contains", not(items));
     }
@@ -240,7 +243,7 @@ final class Negation {
 
   private void contains(ObjectNode own, JsonNode contained) {
     if (own.has("minContains") || own.has("maxContains")) {
-      isWhole = false;
+      lost.add("array");
     } else {
       way("array", "items", not(contained));
     }

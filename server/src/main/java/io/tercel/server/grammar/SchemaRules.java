@@ -24,6 +24,12 @@ final class SchemaRules {
   private static final int MAX_NESTING = 64;
   private static final int MAX_SIZE = 20_000;
 
+  /** A larger maxItems counts as this one, as each item has nodes of its own. */
+  private static final int MAX_ITEMS = 2048;
+
+  /** Beyond so many other properties a larger maxProperties counts as this one. */
+  private static final int MAX_OTHERS = 64;
+
   private final Grammar.Builder builder;
   private final JsonRules json;
   private final Unions unions;
@@ -149,6 +155,7 @@ final class SchemaRules {
     if (choice.members().isEmpty()) {
       return nothing(nfa, path, "leaves none of its alternatives");
     }
+    builder.complexity().alternatives(choice.members().size());
     int to = nfa.node();
     narrowed += choice.isNarrowed() ? 1 : 0;
     for (Conjunction member : choice.members()) {
@@ -286,9 +293,11 @@ final class SchemaRules {
     if (fields.max() >= 0 && fields.max() < Math.max(fields.min(), fields.required().size())) {
       return nothing(nfa, schemas.path(), "leaves no object");
     }
-    int max = fields.others().isEmpty() && fields.max() >= fields.properties().size()
+    int declared = fields.properties().size();
+    int max =
+        fields.others().isEmpty() && fields.max() >= declared
             ? -1
-            : fields.max();
+            : Math.min(fields.max(), declared + MAX_OTHERS);
     return object(new ObjectRule(json, nfa, from, fields.min(), max), nfa, fields, 0);
   }
 
@@ -323,7 +332,7 @@ final class SchemaRules {
   private int array(Nfa nfa, int from, Conjunction schemas) {
     ArrayItems items = ArrayItems.of(schemas);
     int min = items.min();
-    int max = items.max();
+    int max = Math.min(items.max(), Math.max(MAX_ITEMS, min));
     if (max >= 0 && max < min) {
       return nothing(nfa, schemas.path(), "leaves no array");
     }

@@ -123,6 +123,15 @@ final class SchemaValues {
     return ordered;
   }
 
+  /** The type that a keyword is about. */
+  static String typeOf(String keyword) {
+    return KEYWORDS_OF.entrySet().stream()
+        .filter(e -> e.getValue().contains(keyword))
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElse("object");
+  }
+
   /** The types none of which is a part of another one. */
   static List<String> disjointTypes() {
     return TYPES.stream().filter(t -> !t.equals("integer")).toList();
