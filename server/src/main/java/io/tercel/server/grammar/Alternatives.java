@@ -69,7 +69,7 @@ final class Alternatives {
         Located not = Conjunction.member(part, "not");
         rest.remove("not");
         if (not != null) {
-          members = without(schemas.replace(part, rest), List.of(not));
+          members = without(schemas.replace(part, rest), not);
         }
       }
       if (members != null) {
@@ -99,12 +99,21 @@ final class Alternatives {
     return all;
   }
 
-  /** An alternative without what satisfies others, or as it is where rules can't say that. */
+  /** An alternative without what satisfies others, but those of which rules can't say it. */
   private List<Conjunction> apart(Conjunction its, List<Located> others) {
-    List<Conjunction> left = possible(without(its, others));
-    boolean isWhole =
-        others.stream().allMatch(o -> Collections.disjoint(new Negation(o).lost(), its.types()));
-    return left.isEmpty() && !isWhole ? List.of(its) : left;
+    List<Conjunction> all = List.of(its);
+    for (Located other : others) {
+      Conjunction same = Conjunction.of(other, its.source());
+      if (!same.isImpossible() && its.parts().containsAll(same.parts())) {
+        return List.of();
+      }
+      List<Conjunction> left =
+          all.stream().flatMap(c -> possible(without(c, other)).stream()).toList();
+      if (!left.isEmpty() || Collections.disjoint(new Negation(other).lost(), its.types())) {
+        all = left;
+      }
+    }
+    return all;
   }
 
   /** The schemas with the type that is written. */
@@ -125,25 +134,18 @@ final class Alternatives {
     List<Conjunction> all = new ArrayList<>();
     all.add(then == null ? met : met.and(then));
     Conjunction notMet = otherwise == null ? others : others.and(otherwise);
-    all.addAll(without(notMet, List.of(condition)));
+    all.addAll(without(notMet, condition));
     return all;
   }
 
-  /** What satisfies the schemas, and none of those. */
-  private List<Conjunction> without(Conjunction schemas, List<Located> forbidden) {
-    List<Conjunction> all = List.of(schemas);
-    for (Located one : forbidden) {
-      List<Conjunction> next = new ArrayList<>();
-      List<Located> ways = new Negation(one).ways();
-      for (Conjunction before : all) {
-        for (Located way : ways) {
-          builder.work(16L * before.size());
-          if (!introduces(schemas, way)) {
-            next.add(before.and(way));
-          }
-        }
+  /** What satisfies the schemas, and not that one. */
+  private List<Conjunction> without(Conjunction schemas, Located forbidden) {
+    List<Conjunction> all = new ArrayList<>();
+    for (Located way : new Negation(forbidden).ways()) {
+      builder.work(16L * schemas.size());
+      if (!introduces(schemas, way)) {
+        all.add(schemas.and(way));
       }
-      all = forbidden.size() == 1 ? next : possible(next);
     }
     return all;
   }
