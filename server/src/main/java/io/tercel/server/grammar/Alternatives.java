@@ -56,6 +56,7 @@ final class Alternatives {
             keyword.equals("anyOf")
                 ? any(others, Conjunction.members(part, keyword))
                 : one(others, Conjunction.members(part, keyword));
+        isNarrowed |= !members.equals(any(others, Conjunction.members(part, keyword)));
       } else if (rest.has("if")) {
         rest.remove(Set.of("if", "then", "else"));
         members = condition(schemas.replace(part, rest), part);
@@ -86,11 +87,12 @@ final class Alternatives {
   private List<Conjunction> one(Conjunction others, List<Located> members) {
     List<Conjunction> all = new ArrayList<>();
     for (Located member : members) {
-      Conjunction its = others.and(member).at(member.path());
+      Conjunction its = exclusive ? typed(others.and(member)) : others.and(member);
+      its = its.at(member.path());
       List<Located> overlapping = new ArrayList<>();
       for (Located other : members) {
         boolean apart = other.path().equals(member.path()) || !exclusive;
-        if (!apart && !isEmpty(typed(its).and(other), DEPTH)) {
+        if (!apart && !isEmpty(its.and(other), DEPTH)) {
           overlapping.add(other);
         }
       }
