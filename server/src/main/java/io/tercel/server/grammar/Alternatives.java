@@ -64,9 +64,7 @@ final class Alternatives {
           || rest.has("dependentSchemas")
           || rest.has("dependencies")) {
         members = dependents(schemas, part, rest);
-      } else if (rest.has("not")
-          && !Negation.isOfStrings(rest)
-          && !Negation.isOfFractions(rest)) {
+      } else if (rest.has("not") && !Negation.isOfStrings(rest) && !Negation.isOfFractions(rest)) {
         Located not = Conjunction.member(part, "not");
         rest.remove("not");
         if (not != null) {
@@ -174,8 +172,7 @@ final class Alternatives {
   }
 
   private List<Conjunction> dependents(Conjunction schemas, Located part, ObjectNode rest) {
-    for (String keyword :
-        new String[] {"dependentRequired", "dependentSchemas", "dependencies"}) {
+    for (String keyword : new String[] {"dependentRequired", "dependentSchemas", "dependencies"}) {
       JsonNode all = rest.get(keyword);
       if (all == null) {
         continue;

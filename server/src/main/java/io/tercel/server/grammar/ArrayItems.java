@@ -71,8 +71,7 @@ record ArrayItems(
   /** The schemas of all items behind this many. */
   Conjunction item(int index) {
     boolean isOfPrefix = index < prefix;
-    String path =
-        schemas.path() + (isOfPrefix ? ".prefixItems[%d]".formatted(index) : ".items");
+    String path = schemas.path() + (isOfPrefix ? ".prefixItems[%d]".formatted(index) : ".items");
     Conjunction all = Conjunction.anything(schemas.source(), path);
     for (Located part : schemas.parts()) {
       Located its = item(part, index);

@@ -135,7 +135,8 @@ final class ArrayRule {
    */
   int distinct(List<JsonNode> values, int min, int max) {
     int most = max < 0 ? values.size() : Math.min(max, values.size());
-    Map<List<Integer>, Integer> behind = new HashMap<>(); // by the values that are gone, and how many
+    Map<List<Integer>, Integer> behind =
+        new HashMap<>(); // by the values that are gone, and how many
     boolean anyOrder = values.size() <= MAX_SETS_OF;
     Deque<List<Integer>> states = new ArrayDeque<>();
     behind.put(List.of(0, 0), open);

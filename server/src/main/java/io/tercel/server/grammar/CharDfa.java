@@ -258,10 +258,7 @@ final class CharDfa {
       byTarget.forEach(
           (target, ranges) ->
               spelling.write(
-                  nfa,
-                  node,
-                  new CharSet(ranges),
-                  nodes.computeIfAbsent(target, _ -> nfa.node())));
+                  nfa, node, new CharSet(ranges), nodes.computeIfAbsent(target, _ -> nfa.node())));
       if (row.accepts()) {
         nfa.epsilon(node, to);
       }

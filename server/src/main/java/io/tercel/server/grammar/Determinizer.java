@@ -44,8 +44,7 @@ final class Determinizer {
    * @param betweenCharacters the numbers of those that the rule says it of
    * @return the number of the rule's first node
    */
-  static int add(
-      Nfa nfa, int start, int end, List<GrammarNode> nodes, BitSet betweenCharacters) {
+  static int add(Nfa nfa, int start, int end, List<GrammarNode> nodes, BitSet betweenCharacters) {
     Determinizer determinizer = new Determinizer(nfa, end, nodes, betweenCharacters);
     int first = determinizer.node(determinizer.closure(new int[] {start}, 1));
     determinizer.run();
@@ -69,8 +68,7 @@ final class Determinizer {
       number = nodes.size();
       nodes.add(GrammarNode.DEAD_END); // until its edges are known
       known.put(subset, number);
-      betweenCharacters.set(
-          number, subset.members().stream().anyMatch(nfa::isBetweenCharacters));
+      betweenCharacters.set(number, subset.members().stream().anyMatch(nfa::isBetweenCharacters));
       open.add(subset);
     }
     return number;

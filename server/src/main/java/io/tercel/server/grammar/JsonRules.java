@@ -3,8 +3,8 @@ package io.tercel.server.grammar;
 import com.fasterxml.jackson.databind.node.TextNode;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
-import java.util.List;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -163,8 +163,7 @@ final class JsonRules {
     int rule = builder.declare();
     Nfa nfa = builder.nfa();
     int start = nfa.node();
-    int end =
-        texts == null ? writeCharacters(nfa, start) : texts.write(nfa, start, Spelling.JSON);
+    int end = texts == null ? writeCharacters(nfa, start) : texts.write(nfa, start, Spelling.JSON);
     builder.define(rule, nfa, start, end, length);
     if (texts == null) {
       counted.put(length, rule);

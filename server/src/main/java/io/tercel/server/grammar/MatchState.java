@@ -63,8 +63,7 @@ final class MatchState {
    * @param mayEnd whether the text may end here
    * @param viable whether it can be brought to its end from here, token by token
    */
-  MatchState(
-      int[] nodes, @Nullable Frame[] frames, int[] counts, boolean mayEnd, boolean viable) {
+  MatchState(int[] nodes, @Nullable Frame[] frames, int[] counts, boolean mayEnd, boolean viable) {
     this.nodes = nodes;
     this.frames = frames;
     this.counts = counts;

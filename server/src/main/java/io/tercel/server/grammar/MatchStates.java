@@ -213,9 +213,7 @@ final class MatchStates {
         }
       }
       boolean isSafe =
-          safeNodes.get(node)
-              && (frame == null || frame.safe())
-              && fits(node, count, safeDistance);
+          safeNodes.get(node) && (frame == null || frame.safe()) && fits(node, count, safeDistance);
       int at = size;
       if (size == nodes.length) { // the ones that lead to an end must not be crowded out
         at = isSafe ? lastUnsafe() : -1;

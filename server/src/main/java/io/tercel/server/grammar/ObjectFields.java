@@ -110,14 +110,12 @@ record ObjectFields(
   }
 
   private static Located nothing(String path) {
-    return new Located(
-        JsonNodeFactory.instance.booleanNode(false), "", path);
+    return new Located(JsonNodeFactory.instance.booleanNode(false), "", path);
   }
 
   /** What propertyNames says; null if nothing. */
   private static @Nullable StringSet names(Conjunction schemas, Complexity complexity) {
-    Conjunction all =
-        Conjunction.anything(schemas.source(), schemas.path() + ".propertyNames");
+    Conjunction all = Conjunction.anything(schemas.source(), schemas.path() + ".propertyNames");
     boolean says = false;
     for (Located part : schemas.parts()) {
       Located its = Conjunction.member(part, "propertyNames");
@@ -144,8 +142,7 @@ record ObjectFields(
           .forEach(
               (pattern, its) ->
                   patterns.computeIfAbsent(
-                      pattern,
-                      p -> CharDfa.of(RegexParser.within(p, its.path()), complexity)));
+                      pattern, p -> CharDfa.of(RegexParser.within(p, its.path()), complexity)));
     }
     if (patterns.size() > MAX_PATTERNS) {
       throw new GrammarException(

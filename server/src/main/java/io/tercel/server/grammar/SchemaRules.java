@@ -89,8 +89,7 @@ final class SchemaRules {
       int start = nfa.node();
       narrowed = next.isNarrowed() ? 1 : 0;
       Conjunction schemas = next.subject().schemas();
-      int end =
-          next.subject().isTail() ? tail(nfa, start, schemas) : write(nfa, start, schemas);
+      int end = next.subject().isTail() ? tail(nfa, start, schemas) : write(nfa, start, schemas);
       builder.define(next.rule(), nfa, start, end);
     }
     narrowed = 0;
@@ -231,7 +230,10 @@ final class SchemaRules {
             ? nothing(nfa, schemas.path(), "leaves no string")
             : strings.write(json, nfa, from);
       }
-      case "integer" -> integer(nfa, from, schemas.limits(), schemas.path());
+      case "integer" ->
+          schemas.parts().stream().anyMatch(p -> Negation.isOfFractions(p.schema()))
+              ? nothing(nfa, schemas.path(), "leaves no whole number")
+              : integer(nfa, from, schemas.limits(), schemas.path());
       case "number" -> number(nfa, from, schemas);
       case "boolean" -> {
         int to = nfa.node();

@@ -39,8 +39,7 @@ final class SchemaValues {
                   "minProperties",
                   "maxProperties"),
           "array",
-              Set.of(
-                  "items", "prefixItems", "minItems", "maxItems", "contains", "uniqueItems"),
+              Set.of("items", "prefixItems", "minItems", "maxItems", "contains", "uniqueItems"),
           "string", Set.of("minLength", "maxLength", "pattern", "format"),
           "number",
               Set.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"));

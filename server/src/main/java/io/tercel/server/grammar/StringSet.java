@@ -149,9 +149,7 @@ record StringSet(@Nullable CharDfa texts, int min, int max) {
 
   boolean contains(String text) {
     int length = text.codePointCount(0, text.length());
-    return length >= min
-        && (max < 0 || length <= max)
-        && (texts == null || texts.matches(text));
+    return length >= min && (max < 0 || length <= max) && (texts == null || texts.matches(text));
   }
 
   /**

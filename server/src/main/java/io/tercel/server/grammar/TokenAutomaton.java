@@ -33,8 +33,7 @@ public final class TokenAutomaton {
   private final int[] endTokens;
   private final PlainRoom plainRoom;
   private final MatchStates states;
-  private final MatchState ended =
-      new MatchState(new int[0], new Frame[0], new int[0], true, true);
+  private final MatchState ended = new MatchState(new int[0], new Frame[0], new int[0], true, true);
 
   /** States that remember their masks: those of a walk, and those that took little to find. */
   private final Deque<MatchState> walked = new ArrayDeque<>();
