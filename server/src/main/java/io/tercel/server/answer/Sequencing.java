@@ -26,12 +26,12 @@ public final class Sequencing {
   /**
    * Submits a request; from then on the client's leaving cancels it.
    *
-   * @param form what the outputs are taken apart into
+   * @param parts what the outputs are taken apart into
    * @param arrived when the request came, by {@link System#nanoTime}
    */
   public GenerationReader submit(
-      Caller caller, GenerationRequest request, TextRules text, AnswerForm form, long arrived) {
-    return submit(caller, List.of(request), text, form, arrived).getFirst();
+      Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
+    return submit(caller, List.of(request), text, parts, arrived).getFirst();
   }
 
   /** Submits several requests, all or none. */
@@ -39,7 +39,7 @@ public final class Sequencing {
       Caller caller,
       List<GenerationRequest> requests,
       TextRules text,
-      AnswerForm form,
+      AnswerParts parts,
       long arrived) {
     if (!caller.isAdmin() && requests.stream().anyMatch(r -> r.priority() < 0)) {
       throw ApiException.invalid(
@@ -48,7 +48,7 @@ public final class Sequencing {
     List<Generation> generations = model.engine().submit(requests);
     List<GenerationReader> readers = new ArrayList<>();
     for (int i = 0; i < requests.size(); i++) {
-      readers.add(reader(caller, requests.get(i), generations.get(i), text, form, arrived));
+      readers.add(reader(caller, requests.get(i), generations.get(i), text, parts, arrived));
     }
     return readers;
   }
@@ -58,7 +58,7 @@ public final class Sequencing {
       GenerationRequest request,
       Generation generation,
       TextRules text,
-      AnswerForm form,
+      AnswerParts parts,
       long arrived) {
     SamplingParams params = request.params();
     caller.whenGone(generation::cancel);
@@ -73,10 +73,10 @@ public final class Sequencing {
       OutputText output =
           new OutputText(
               model.tokenizer().detokenizer(text.skipSpecialTokens()),
-              form.reasoning(),
+              parts.reasoning(),
               new StopMatcher(text.stops(), text.includeStop()),
               params.ending().minTokens());
-      choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
+      choices.add(new ChoiceReader(i, output, parts.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);
   }

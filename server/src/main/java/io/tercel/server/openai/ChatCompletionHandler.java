@@ -61,7 +61,7 @@ final class ChatCompletionHandler implements Handler {
                 call,
                 request.common().generation(id.id(), request.prompt(), request.params()),
                 request.common().text(),
-                request.form(),
+                request.parts(),
                 arrived)
             .tellingVersions(id::madeBy);
     if (request.common().stream()) {

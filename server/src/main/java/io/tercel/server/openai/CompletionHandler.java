@@ -1,6 +1,6 @@
 package io.tercel.server.openai;
 
-import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationGroup;
 import io.tercel.server.answer.GenerationReader;
@@ -63,7 +63,7 @@ final class CompletionHandler implements Handler {
     }
     GenerationGroup group = new GenerationGroup();
     sequencing
-        .submit(exchange, requests, request.common().text(), AnswerForm.PLAIN, arrived)
+        .submit(exchange, requests, request.common().text(), AnswerParts.PLAIN, arrived)
         .forEach(reader -> group.add(reader.tellingVersions(id::madeBy)));
     return group;
   }
