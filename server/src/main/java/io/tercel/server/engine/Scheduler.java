@@ -258,7 +258,7 @@ final class Scheduler {
   private void setBack(Sequence s) {
     queue(s).remove(s);
     blocks.release(s);
-    s.recompute();
+    s.recompute(weightVersion);
     queue(s).await(s);
   }
 

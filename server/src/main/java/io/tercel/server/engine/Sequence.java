@@ -51,8 +51,11 @@ final class Sequence {
   private boolean stalled;
   private int numScheduled;
   private @Nullable SharedPrompt sharedPrompt;
-  private int numKeptTokens;
-  private int numLostTokens;
+  private int mostComputedTokens; // ever
+  private int numKeptTokens; // of those computed, by older weights
+  private int numLostTokens; // of those, when it was set back
+  private boolean lost; // what it had computed, and is not back yet
+  private long lostVersion; // of the weights at that time
   private final List<EngineEvent.BrokenKv> brokenKv = new ArrayList<>();
   private State state = State.WAITING;
   private final ThoughtWatch watch;
@@ -265,6 +268,7 @@ final class Sequence {
 
   void computed(int count) {
     numComputedTokens += count;
+    mostComputedTokens = Math.max(mostComputedTokens, numComputedTokens);
     if (numComputedTokens > numTokens) {
       throw new IllegalStateException(
           "%d tokens computed of %d".formatted(numComputedTokens, numTokens));
@@ -316,10 +320,10 @@ final class Sequence {
   }
 
   /** Forgets what was computed: its blocks are gone, all tokens so far are computed again. */
-  void recompute() {
-    if (mixesWeights) {
-      numLostTokens = numKeptTokens;
-    }
+  void recompute(long weightVersion) {
+    lost |= numComputedTokens > 0;
+    numLostTokens = mixesWeights ? numKeptTokens : 0;
+    lostVersion = weightVersion;
     numComputedTokens = 0;
     numChained = 0;
     chainId = PrefixCache.ROOT;
@@ -346,17 +350,22 @@ final class Sequence {
   }
 
   /**
-   * It comes back to a step. If keys that it was to keep were lost meanwhile, that is noted.
+   * It comes back to a step. If keys that it was to keep were lost meanwhile and newer weights make
+   * them again, that is noted: those that were old already when it was set back, or all, if new
+   * weights have come since.
    *
    * @return how many tokens' older keys were lost
    */
   int noteBrokenKv(long weightVersion) {
-    int lost = numLostTokens;
-    if (lost > 0) {
-      brokenKv.add(new EngineEvent.BrokenKv(lost, weightVersion, numGeneratedTokens()));
-      numLostTokens = 0;
+    if (!lost || staleKv() == StaleKv.DROP) {
+      return 0;
     }
-    return lost;
+    lost = false;
+    int tokens = weightVersion > lostVersion ? mostComputedTokens : numLostTokens;
+    if (tokens > 0) {
+      brokenKv.add(new EngineEvent.BrokenKv(tokens, weightVersion, numGeneratedTokens()));
+    }
+    return tokens;
   }
 
   /** Each time that kept keys were lost. */

@@ -18,9 +18,15 @@ final class KeyLedger {
   private final long[] versions;
   private final Map<Sequence, List<Long>> expected = new IdentityHashMap<>();
   private final Map<Sequence, Integer> lost = new IdentityHashMap<>();
+  private final Map<Sequence, Gone> gone = new IdentityHashMap<>();
+  private final Map<Sequence, Integer> most = new IdentityHashMap<>();
   private long version;
+  int brokenWaiting;
   int keptPositions;
   int brokenKv;
+
+  /** The weights of each of a sequence's keys when it was set back, and those of that time. */
+  private record Gone(List<Long> own, long version) {}
 
   KeyLedger(BlockManager blocks) {
     this.blocks = blocks;
@@ -42,12 +48,21 @@ final class KeyLedger {
     for (Sequence s : all) {
       List<Long> own = expected.computeIfAbsent(s, _ -> new ArrayList<>());
       boolean hadOlder = own.stream().anyMatch(v -> v < version);
-      if (hadOlder && !s.mixesWeights()) { // it was set back
-        if (s.staleKv() == StaleKv.KEEP) {
-          brokenKv++;
-          lost.merge(s, (int) own.stream().filter(v -> v < version).count(), Integer::sum);
-        }
+      boolean waits = s.state() == Sequence.State.WAITING;
+      if (!own.isEmpty() && (waits || (hadOlder && !s.mixesWeights()))) { // it was set back
+        gone.put(s, new Gone(List.copyOf(own), version));
+        most.merge(s, own.size(), Math::max);
         own.clear();
+      }
+      Gone before = waits ? null : gone.remove(s);
+      if (before != null && s.staleKv() == StaleKv.KEEP) { // it is back
+        int older =
+            version > before.version()
+                ? most.getOrDefault(s, 0)
+                : (int) before.own().stream().filter(v -> v < version).count();
+        brokenKv += older > 0 ? 1 : 0;
+        brokenWaiting += older > 0 && version > before.version() ? 1 : 0;
+        lost.merge(s, older, Integer::sum);
       }
       while (own.size() > s.numComputedTokens()) {
         own.removeLast();
