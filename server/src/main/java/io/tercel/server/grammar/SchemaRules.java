@@ -142,7 +142,7 @@ final class SchemaRules {
     if (values != null) {
       end = values(nfa, from, schemas, values);
     } else if (choice != null) {
-      end = choice(nfa, from, choice, schemas.path());
+      end = choice(nfa, from, choice);
     } else {
       end = schemas.isAnything() ? json.value(nfa, from) : plain(nfa, from, schemas);
     }
@@ -150,9 +150,9 @@ final class SchemaRules {
     return end;
   }
 
-  private int choice(Nfa nfa, int from, Alternatives.Choice choice, String path) {
+  private int choice(Nfa nfa, int from, Alternatives.Choice choice) {
     if (choice.members().isEmpty()) {
-      return nothing(nfa, path, "leaves none of its alternatives");
+      return nothing(nfa, choice.path(), "leaves no value");
     }
     builder.complexity().alternatives(choice.members().size());
     int to = nfa.node();

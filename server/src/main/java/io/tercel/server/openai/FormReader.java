@@ -173,7 +173,7 @@ final class FormReader {
     boolean several = fields.bool("parallel_tool_calls", true);
     String path = fields.path("tool_choice");
     if (choice == null || (choice.isTextual() && choice.textValue().equals("auto"))) {
-      List<Form.Tool> offered = answer == null ? List.of() : tools(null, false);
+      List<Form.Tool> offered = answer == null ? List.of() : tools(null);
       return answer == null || offered.isEmpty()
           ? answer
           : new Form.CallsOrAnswer(new Form.ToolCalls(offered, several, path), answer);
@@ -194,7 +194,7 @@ final class FormReader {
       throw ApiException.invalid(
           path, path + " must be 'auto', 'none', 'required' or name a function");
     }
-    List<Form.Tool> tools = tools(name, true);
+    List<Form.Tool> tools = tools(name);
     if (tools.isEmpty()) {
       throw name == null
           ? ApiException.invalid(path, path + " 'required' needs tools")
@@ -208,17 +208,13 @@ final class FormReader {
    * The functions that may be called.
    *
    * @param only the name of the one that is wanted, or null for all
-   * @param strict whether each must be a function with a name; others are passed over if not
    */
-  private List<Form.Tool> tools(@Nullable String only, boolean strict) {
+  private List<Form.Tool> tools(@Nullable String only) {
     JsonNode all = fields.array("tools");
     List<Form.Tool> tools = new ArrayList<>();
     for (int i = 0; all != null && i < all.size(); i++) {
       String path = fields.path("tools[" + i + "].function");
       JsonNode function = all.get(i).path("function");
-      if (!strict && !function.path("name").isTextual()) {
-        continue;
-      }
       RequestFields its = RequestFields.of(function, path);
       String name = RequestFields.string(its.require("name"), its.path("name"));
       if (only == null || only.equals(name)) {
