@@ -105,8 +105,7 @@ final class FormGrammar {
       case Form.Pattern pattern ->
           RegexParser.whole(pattern.regex(), pattern.path()).write(nfa, from, Spelling.PLAIN);
       case Form.Schema schema -> {
-        SchemaRules rules =
-            new SchemaRules(builder, json, unions, schema.schema(), schema.path());
+        SchemaRules rules = new SchemaRules(builder, json, unions, schema.schema(), schema.path());
         int end = rules.write(nfa, json.leadingSpace(nfa, from));
         rules.finish();
         yield end;

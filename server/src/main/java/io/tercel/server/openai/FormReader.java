@@ -16,8 +16,10 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Reads the fields of a request that give its answer a form, or ask for calls of tools. There may
- * be one form at most. */
+/**
+ * Reads the fields of a request that give its answer a form, or ask for calls of tools. There may
+ * be one form at most.
+ */
 final class FormReader {
   private static final int MAX_CHOICES = 4096;
   private static final String STRUCTURED = "structured_outputs";

@@ -192,7 +192,8 @@ class KeywordPropertyTest {
         String json = walk(automaton, texts);
         ended += json == null ? 0 : 1;
         assertTrue(
-            json == null || validator.valid(JSON.readTree(json)), () -> json + " against " + schema);
+            json == null || validator.valid(JSON.readTree(json)),
+            () -> json + " against " + schema);
       }
       for (int i = 0; i < 20; i++) {
         JsonNode value = value(2);
@@ -249,8 +250,7 @@ class KeywordPropertyTest {
       all.addObject().set("not", JSON.createObjectNode().put("const", "no such text"));
       all.add(shape(value));
       TokenAutomaton automaton =
-          TinyVocabularies.automaton(
-              new Form.Schema(schema, "schema"), TinyVocabularies.pieces());
+          TinyVocabularies.automaton(new Form.Schema(schema, "schema"), TinyVocabularies.pieces());
       assertEquals(
           true, TinyVocabularies.accepts(automaton, value.toString()), value + " of " + schema);
     }

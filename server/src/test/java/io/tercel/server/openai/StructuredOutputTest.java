@@ -245,19 +245,22 @@ class StructuredOutputTest {
     assertEquals("{\"sum\": 12, \"sure\": true}", message.path("content").asText());
     assertTrue(message.path("tool_calls").isEmpty(), message.toString());
 
-    server.says("<tool_call>\n{\"name\": \"add\", \"arguments\": {\"x\": 4}}\n</tool_call><|im_end|>");
+    server.says(
+        "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"x\": 4}}\n</tool_call><|im_end|>");
     for (String auto : new String[] {"", "\"tool_choice\": \"auto\", "}) {
       JsonNode calls = choice(auto + fields).at("/message/tool_calls");
       assertEquals("{\"x\": 4}", calls.at("/0/function/arguments").asText());
     }
 
-    server.says("<tool_call>\n{\"name\": \"sub\", \"arguments\": {\"x\": false}}\n</tool_call><|im_end|>");
+    server.says(
+        "<tool_call>\n{\"name\": \"sub\", \"arguments\": {\"x\": false}}\n</tool_call><|im_end|>");
     JsonNode calls = choice(fields).at("/message/tool_calls"); // no such tool, no such argument
     assertTrue(Set.of("add", "stop").contains(calls.at("/0/function/name").asText()));
 
     server.says("<tool_call><|im_end|>");
     message = choice("\"tool_choice\": \"none\", " + fields).path("message");
-    assertTrue(Json.MAPPER.readTree(message.path("content").asText()).path("sum").isIntegralNumber());
+    assertTrue(
+        Json.MAPPER.readTree(message.path("content").asText()).path("sum").isIntegralNumber());
   }
 
   /** Nobody asked that its arguments be kept to a schema. */
@@ -267,12 +270,12 @@ class StructuredOutputTest {
         """
         "tools": [{"type": "function", "function": {"name": "odd",
           "parameters": {"type": "object", "unevaluatedProperties": false}}}]""";
-    server.says("<tool_call>\n{\"name\": \"odd\", \"arguments\": {\"y\": [1]}}\n</tool_call><|im_end|>");
+    server.says(
+        "<tool_call>\n{\"name\": \"odd\", \"arguments\": {\"y\": [1]}}\n</tool_call><|im_end|>");
     JsonNode calls = choice(odd + ", " + SCHEMA).at("/message/tool_calls");
     assertEquals("{\"y\": [1]}", calls.at("/0/function/arguments").asText());
     String named = "\"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"odd\"}}";
-    HttpResponse<String> refused =
-        server.chat(named + ", " + odd);
+    HttpResponse<String> refused = server.chat(named + ", " + odd);
     assertEquals(400, refused.statusCode());
     assertEquals(
         "tools[0].function.parameters.unevaluatedProperties",
