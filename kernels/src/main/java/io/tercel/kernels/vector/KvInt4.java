@@ -1,5 +1,6 @@
 package io.tercel.kernels.vector;
 
+import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 
@@ -7,6 +8,7 @@ import io.tercel.kernels.memory.KvLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 
 /**
  * The inner loops on 4-bit keys and values. A code becomes v = 1 + code / 16 by a shift to the
@@ -367,11 +369,19 @@ final class KvInt4 {
     }
   }
 
-  /** Turns a block's probabilities into weights w = p * 16 s and adds (1 + z / 16) w to zeros. */
-  static void weights(long meta, float[] p, int at, float[] zeros) {
+  /**
+   * Turns a block's probabilities into weights w = p * 16 s and adds (1 + z / 16) w to zeros.
+   *
+   * @param seen tokens of the block that the query sees; the others' scales are left alone, which
+   *     may be NaN
+   */
+  static void weights(long meta, float[] p, int at, float[] zeros, int seen) {
     for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
       IntVector m = load(meta + part * (long) Integer.BYTES);
       FloatVector w = Lanes.load(p, at + part).mul(scales(m));
+      if (seen < VIRTUAL) {
+        w = w.blend(0f, Lanes.FLOAT.indexInRange(part, seen).not());
+      }
       w.intoArray(p, at + part);
       zero(m).fma(w, Lanes.load(zeros, part)).intoArray(zeros, part);
     }
@@ -381,9 +391,14 @@ final class KvInt4 {
     return IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, address, LITTLE);
   }
 
-  /** 16 s; finite whatever the bits are, so that slots of no token do no harm. */
+  /** 16 s; NaN where the scale is not finite, as slots of no token may have it too. */
   private static FloatVector scales(IntVector meta) {
-    return meta.lanewise(LSHL, 13).and(0x0fff_e000).reinterpretAsFloats().mul(SCALE);
+    VectorMask<Float> infinite = meta.and(0x7c00).compare(EQ, 0x7c00).cast(Lanes.FLOAT);
+    return meta.lanewise(LSHL, 13)
+        .and(0x0fff_e000)
+        .reinterpretAsFloats()
+        .mul(SCALE)
+        .blend(Float.NaN, infinite);
   }
 
   /** 1 + z / 16. */

@@ -21,6 +21,9 @@ final class KvUnpack {
 
   private static final float TWO_TO_112 = 0x1p112f;
 
+  /** The least half, sign aside, that is no finite number. */
+  private static final int INFINITE_HALF = 0x7C00;
+
   private KvUnpack() {}
 
   /** Widens count elements from an address on, a multiple of the hardware's lanes or not. */
@@ -35,7 +38,7 @@ final class KvUnpack {
 
   /**
    * A half's exponent and mantissa, moved to a float's place, mean the number times 2^-112,
-   * subnormals included; stored halves are finite, so nothing else is needed.
+   * subnormals included. Stored halves are finite or NaN.
    */
   private static void halves(long from, int count, long to) {
     int i = 0;
@@ -47,6 +50,9 @@ final class KvUnpack {
       Lanes.bits(magnitude)
           .or(bits.and(0x80000000))
           .reinterpretAsFloats()
+          .blend(
+              Float.NaN,
+              bits.and(0x7FFF).compare(VectorOperators.GE, INFINITE_HALF).cast(Lanes.FLOAT))
           .intoMemorySegment(OffHeap.ALL, to + 4L * i, LITTLE);
     }
     for (; i < count; i++) {

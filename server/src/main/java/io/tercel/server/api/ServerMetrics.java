@@ -197,6 +197,9 @@ final class ServerMetrics {
           counter("prefix_cache_queries", "Tokens looked up.", stats.prefixQueries()),
           counter("prefix_cache_hits", "Tokens found.", stats.prefixHits()),
           counter("num_preemptions", "Sequences set back for want of room.", stats.preemptions()),
+          new CounterMetricFamily(
+                  "tercel_nan_sequences", "Sequences that failed of a NaN in the model.", LABELS)
+              .addMetric(List.of(model), stats.broken()),
           new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
               .addMetric(List.of(model), stats.weightVersion()));
     }

@@ -367,6 +367,7 @@ public final class Engine implements AutoCloseable {
         stepper.finished(FinishReason.LENGTH),
         stepper.finished(FinishReason.REPETITION),
         stepper.finished(FinishReason.ABORT),
+        stepper.brokenSequences(),
         weightVersion);
   }
 

@@ -21,6 +21,7 @@ package io.tercel.server.engine;
  * @param lengthLimited choices finished by their length
  * @param repetitive choices ended because they repeated themselves
  * @param aborted choices cancelled or failed
+ * @param broken choices that failed because the model computed NaN, among the aborted ones
  * @param weightVersion of the weights that the next step computes with
  */
 public record EngineStats(
@@ -41,6 +42,7 @@ public record EngineStats(
     long lengthLimited,
     long repetitive,
     long aborted,
+    long broken,
     long weightVersion) {
 
   /** The same reading with so many more waiting. */
@@ -65,6 +67,7 @@ public record EngineStats(
             lengthLimited,
             repetitive,
             aborted,
+            broken,
             weightVersion);
   }
 }
