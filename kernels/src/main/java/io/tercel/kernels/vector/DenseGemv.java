@@ -23,8 +23,9 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * added by {@link LaneSum#tree}, the bias last. {@link DenseGemm} gives the same bits. Eight rows
- * run side by side: they share the inputs, hide the FMA's latency and keep eight streams of memory
- * open.
+ * run side by side: they share the inputs and hide the FMA's latency. They lie an eighth of the
+ * range apart, so that each is a stream of memory that goes on from row to row: of neighbours the
+ * hardware's prefetcher would lose each one after a row.
  */
 public final class DenseGemv {
   private static final int VIRTUAL = Lanes.VIRTUAL;
@@ -58,20 +59,23 @@ public final class DenseGemv {
     int whole = cols - cols % DenseRow.blockColumns(format);
     long rowBytes = (long) cols * format.elementBytes();
     int xOffset = token * x.stride();
-    for (int row = rowFrom; row < rowTo; row += ROWS) {
-      int last = Math.min(row + ROWS, rowTo) - 1; // stands in for rows past the end
+    int apart = Math.ceilDiv(rowTo - rowFrom, ROWS);
+    for (int row = rowFrom; row < rowFrom + apart; row++) {
+      int extra = (rowTo - 1 - row) / apart; // the last stream stands in for those past the end
       long first = base + row * rowBytes;
+      long stride = apart * rowBytes;
       for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
         long b = first + part * (long) Integer.BYTES;
         int in = xOffset + part;
         switch (format) {
-          case BF16 -> bf16(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
-          case FP16 -> fp16(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
-          case FP32 -> fp32(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
+          case BF16 -> bf16(b, stride, extra, whole, x.values(), in, lanes, part);
+          case FP16 -> fp16(b, stride, extra, whole, x.values(), in, lanes, part);
+          case FP32 -> fp32(b, stride, extra, whole, x.values(), in, lanes, part);
         }
       }
-      for (int r = row; r <= last; r++) {
-        int at = (r - row) * VIRTUAL;
+      for (int i = 0; i <= extra; i++) {
+        int r = row + i * apart;
+        int at = i * VIRTUAL;
         DenseRow.tail(format, base + r * rowBytes, whole, cols, x.values(), xOffset, lanes, at);
         float sum = LaneSum.tree(lanes, at);
         y[yOffset + r] = bias == null ? sum : sum + bias[r];
@@ -82,15 +86,15 @@ public final class DenseGemv {
 
   /** A bf16 is the upper half of a float. */
   private static void bf16(
-      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+      long row, long stride, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
     final long r0 = row;
-    final long r1 = row + Math.min(extra, 1) * rowBytes;
-    final long r2 = row + Math.min(extra, 2) * rowBytes;
-    final long r3 = row + Math.min(extra, 3) * rowBytes;
-    final long r4 = row + Math.min(extra, 4) * rowBytes;
-    final long r5 = row + Math.min(extra, 5) * rowBytes;
-    final long r6 = row + Math.min(extra, 6) * rowBytes;
-    final long r7 = row + Math.min(extra, 7) * rowBytes;
+    final long r1 = row + Math.min(extra, 1) * stride;
+    final long r2 = row + Math.min(extra, 2) * stride;
+    final long r3 = row + Math.min(extra, 3) * stride;
+    final long r4 = row + Math.min(extra, 4) * stride;
+    final long r5 = row + Math.min(extra, 5) * stride;
+    final long r6 = row + Math.min(extra, 6) * stride;
+    final long r7 = row + Math.min(extra, 7) * stride;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
@@ -148,15 +152,15 @@ public final class DenseGemv {
 
   /** Eight rows of fp16. */
   private static void fp16(
-      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+      long row, long stride, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
     final long r0 = row;
-    final long r1 = row + Math.min(extra, 1) * rowBytes;
-    final long r2 = row + Math.min(extra, 2) * rowBytes;
-    final long r3 = row + Math.min(extra, 3) * rowBytes;
-    final long r4 = row + Math.min(extra, 4) * rowBytes;
-    final long r5 = row + Math.min(extra, 5) * rowBytes;
-    final long r6 = row + Math.min(extra, 6) * rowBytes;
-    final long r7 = row + Math.min(extra, 7) * rowBytes;
+    final long r1 = row + Math.min(extra, 1) * stride;
+    final long r2 = row + Math.min(extra, 2) * stride;
+    final long r3 = row + Math.min(extra, 3) * stride;
+    final long r4 = row + Math.min(extra, 4) * stride;
+    final long r5 = row + Math.min(extra, 5) * stride;
+    final long r6 = row + Math.min(extra, 6) * stride;
+    final long r7 = row + Math.min(extra, 7) * stride;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
@@ -214,15 +218,15 @@ public final class DenseGemv {
 
   /** Eight rows of floats. */
   private static void fp32(
-      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+      long row, long stride, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
     final long r0 = row;
-    final long r1 = row + Math.min(extra, 1) * rowBytes;
-    final long r2 = row + Math.min(extra, 2) * rowBytes;
-    final long r3 = row + Math.min(extra, 3) * rowBytes;
-    final long r4 = row + Math.min(extra, 4) * rowBytes;
-    final long r5 = row + Math.min(extra, 5) * rowBytes;
-    final long r6 = row + Math.min(extra, 6) * rowBytes;
-    final long r7 = row + Math.min(extra, 7) * rowBytes;
+    final long r1 = row + Math.min(extra, 1) * stride;
+    final long r2 = row + Math.min(extra, 2) * stride;
+    final long r3 = row + Math.min(extra, 3) * stride;
+    final long r4 = row + Math.min(extra, 4) * stride;
+    final long r5 = row + Math.min(extra, 5) * stride;
+    final long r6 = row + Math.min(extra, 6) * stride;
+    final long r7 = row + Math.min(extra, 7) * stride;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);

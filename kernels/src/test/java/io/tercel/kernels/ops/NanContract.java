@@ -24,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -153,72 +152,53 @@ public abstract class NanContract {
    */
   @ParameterizedTest
   @CsvSource({
-    "FP32,32,1",
-    "FP32,24,3",
-    "FP16,32,1",
-    "FP16,24,3",
-    "FP16,128,6",
-    "INT4,32,1",
-    "INT4,24,3",
-    "INT4,128,2",
-    "INT4,64,6"
+    "FP32,32,1", "FP32,24,3", "FP16,32,1", "FP16,24,3", "FP16,128,2", "INT4,32,1", "INT4,24,3",
+    "INT4,128,2", "INT4,64,6"
   })
   void nan_keysAndValues(KvType type, int headDim, int group) {
-    for (boolean key : new boolean[] {true, false}) {
-      for (int broken : new int[] {0, 129, 262, 299}) {
-        for (float bad : NOT_FINITE) {
-          keysAndValues(type, headDim, group, broken, key, bad);
+    Random random = new Random(headDim);
+    float[] k = gaussians(random, 300 * 2 * headDim);
+    float[] v = gaussians(random, 300 * 2 * headDim);
+    float[] q = gaussians(random, 42 * 2 * group * headDim);
+    float[] clean = attend(ops(), type, headDim, k, v, q, 40);
+    for (int broken : new int[] {129, 285}) {
+      for (boolean key : new boolean[] {true, false}) {
+        float[] brokenK = k.clone();
+        float[] brokenV = v.clone();
+        float bad = key == (broken == 285) ? Float.NaN : Float.NEGATIVE_INFINITY;
+        (key ? brokenK : brokenV)[broken * 2 * headDim + headDim + 3] = bad; // of the second head
+        float[] expected = attend(definition, type, headDim, brokenK, brokenV, q, 40);
+        for (int rows : new int[] {1, 5, 40}) {
+          float[] some = Arrays.copyOfRange(q, (40 - rows) * 2 * group * headDim, q.length);
+          float[] actual = attend(ops(), type, headDim, brokenK, brokenV, some, rows);
+          String what = "%s of token %d, %d rows".formatted(key ? "key" : "value", broken, rows);
+          int skipped = q.length - some.length;
+          assertBits(Arrays.copyOfRange(expected, skipped, q.length), actual, what);
+          for (int i = 0; i < (rows + 2) * 2 * group; i++) {
+            int row = i / (2 * group);
+            boolean sees = row < rows && 300 - rows + row >= broken && i % (2 * group) >= group;
+            float[] one = Arrays.copyOfRange(actual, i * headDim, (i + 1) * headDim);
+            int from = skipped + i * headDim;
+            if (sees) {
+              assertTrue(Float.isNaN(one[3]), what + ": row " + row + " has " + one[3]);
+            } else {
+              float[] same = Arrays.copyOfRange(clean, from, from + headDim);
+              assertBits(same, one, what + ": row " + row);
+            }
+          }
         }
       }
     }
   }
 
-  private void keysAndValues(
-      KvType type, int headDim, int group, int broken, boolean key, float bad) {
-    Random random = new Random(broken);
-    int heads = 2 * group;
-    int width = 2 * headDim;
-    float[] k = gaussians(random, 300 * width);
-    float[] v = gaussians(random, 300 * width);
-    float[] brokenK = k.clone();
-    float[] brokenV = v.clone();
-    (key ? brokenK : brokenV)[broken * width + headDim + 3] = bad; // of the second head
-    for (int rows : new int[] {1, 5, 40}) {
-      StepBatch batch = new StepBatch();
-      sequence(batch, 0, 300, rows);
-      sequence(batch, 20, 40, 2);
-      float[] q = gaussians(random, batch.numTokens() * heads * headDim);
-      float[] clean = attend(ops(), type, headDim, k, v, batch, q, heads);
-      float[] expected = attend(definition, type, headDim, brokenK, brokenV, batch, q, heads);
-      float[] actual = attend(ops(), type, headDim, brokenK, brokenV, batch, q, heads);
-      String what =
-          "%s, %s of token %d is %s, %d rows"
-              .formatted(type, key ? "key" : "value", broken, bad, rows);
-      assertBits(expected, actual, what);
-      for (int i = 0; i < batch.numTokens() * heads; i++) {
-        int row = i / heads;
-        boolean sees = row < rows && batch.position(row) >= broken && i % heads >= group;
-        float[] one = Arrays.copyOfRange(actual, i * headDim, (i + 1) * headDim);
-        if (sees) {
-          assertTrue(Float.isNaN(one[3]), what + ": row " + row + " has " + one[3]);
-        } else {
-          float[] same = Arrays.copyOfRange(clean, i * headDim, (i + 1) * headDim);
-          assertBits(same, one, what + ": row " + row + ", head " + i % heads);
-        }
-      }
-    }
-  }
-
-  /** Another sequence's keys and values are those of the first 40 tokens, 20 blocks on. */
+  /**
+   * The last rows of 300 tokens, and two of another sequence of 40, on two KV heads.
+   *
+   * @param k [300][2][headDim]
+   * @param q [rows + 2][heads][headDim]
+   */
   private static float[] attend(
-      Ops ops,
-      KvType type,
-      int headDim,
-      float[] k,
-      float[] v,
-      StepBatch batch,
-      float[] q,
-      int heads) {
+      Ops ops, KvType type, int headDim, float[] k, float[] v, float[] q, int rows) {
     try (KvPool pool = new KvPool(new KvLayout(type, 1, 2, headDim), 24)) {
       // what no token owns
       for (long at = 0; at < pool.bytes(); at += 4) {
@@ -230,10 +210,14 @@ public abstract class NanContract {
       StepBatch other = new StepBatch();
       sequence(other, 20, 40, 40);
       Random random = new Random(1);
-      ops.appendKv(
-          pool, 0, other, gaussians(random, 40 * 2 * headDim), gaussians(random, 40 * 2 * headDim));
+      float[] otherK = gaussians(random, 40 * 2 * headDim);
+      float[] otherV = gaussians(random, 40 * 2 * headDim);
+      ops.appendKv(pool, 0, other, otherK, otherV);
+      StepBatch batch = new StepBatch();
+      sequence(batch, 0, 300, rows);
+      sequence(batch, 20, 40, 2);
       float[] out = new float[q.length];
-      ops.attention(pool, 0, batch, q, heads, out);
+      ops.attention(pool, 0, batch, q, q.length / (rows + 2) / headDim, out);
       return out;
     }
   }
@@ -255,18 +239,15 @@ public abstract class NanContract {
     float[] k = gaussians(random, 300 * 64);
     float[] v = gaussians(random, 300 * 64);
     for (int rows : new int[] {1, 5, 40}) {
-      StepBatch batch = new StepBatch();
-      sequence(batch, 0, 300, rows);
-      sequence(batch, 20, 40, 2);
-      float[] q = gaussians(random, batch.numTokens() * heads * 32);
-      float[] clean = attend(ops(), type, 32, k, v, batch, q, heads);
-      int row = rows / 2;
-      q[(row * heads + heads - 1) * 32 + 7] = Float.NaN;
-      float[] expected = attend(definition, type, 32, k, v, batch, q, heads);
-      float[] actual = attend(ops(), type, 32, k, v, batch, q, heads);
+      float[] q = gaussians(random, (rows + 2) * heads * 32);
+      float[] clean = attend(ops(), type, 32, k, v, q, rows);
+      int head = rows / 2 * heads + heads - 1;
+      q[head * 32 + 7] = Float.NaN;
+      float[] expected = attend(definition, type, 32, k, v, q, rows);
+      float[] actual = attend(ops(), type, 32, k, v, q, rows);
       assertBits(expected, actual, type + ", " + rows + " rows");
-      assertOnlyRow(row * heads + heads - 1, 32, clean, actual);
-      assertAllNaN(actual, (row * heads + heads - 1) * 32, 32);
+      assertOnlyRow(head, 32, clean, actual);
+      assertAllNaN(actual, head * 32, 32);
     }
   }
 
@@ -323,15 +304,15 @@ public abstract class NanContract {
     Penalties penalties = new Penalties(0.5f, 0.5f, 1.2f, generated, new TokenCounts());
     List<SamplingRow> rows =
         List.of(
-            row(0, 1, 0, 0, null, null, null, null, 0),
-            row(1, 1, 0, 0, null, null, null, null, 0),
-            row(0.7f, 0.9f, 0, 0, null, null, null, null, 5),
-            row(1, 1, 20, 0, null, null, null, null, 0),
-            row(1, 1, 0, 0.1f, null, null, null, null, 0),
-            row(0, 1, 0, 0, penalties, null, null, null, 0),
-            row(1, 1, 0, 0, null, Map.of(2, 5f), null, null, 3),
-            row(0, 1, 0, 0, null, null, Set.of(4), null, 0),
-            row(1, 1, 0, 0, null, null, null, allowed, 0),
+            SamplingRow.sample(0).build(),
+            SamplingRow.sample(0).temperature(1).build(),
+            SamplingRow.sample(0).temperature(0.7f).topP(0.9f).numLogprobs(5).build(),
+            SamplingRow.sample(0).temperature(1).topK(20).build(),
+            SamplingRow.sample(0).temperature(1).minP(0.1f).build(),
+            SamplingRow.sample(0).penalties(penalties).build(),
+            SamplingRow.sample(0).temperature(1).logitBias(Map.of(2, 5f)).numLogprobs(3).build(),
+            SamplingRow.sample(0).forbidden(Set.of(4)).build(),
+            SamplingRow.sample(0).temperature(1).allowed(allowed).build(),
             SamplingRow.score(0, 9, 4));
     Sampler sampler = new Sampler(ops(), vocab);
     float[] clean = gaussians(new Random(1), vocab);
@@ -362,44 +343,16 @@ public abstract class NanContract {
     Sampler sampler = new Sampler(ops(), logits.length);
     for (float temperature : new float[] {0, 1}) {
       Penalties tiny = new Penalties(0, 0, Float.MIN_VALUE, generated, new TokenCounts());
-      TokenResult one =
-          sampler.sample(logits, 0, row(temperature, 1, 0, 0, tiny, null, null, null, 0));
+      SamplingRow.Builder row = SamplingRow.sample(0).temperature(temperature);
+      TokenResult one = sampler.sample(logits, 0, row.penalties(tiny).build());
       assertTrue(one.tokenId() == 3 || one.tokenId() == 4, "drawn: " + one);
       Penalties huge = new Penalties(0, 0, Float.MAX_VALUE, generated, new TokenCounts());
-      TokenResult other =
-          sampler.sample(logits, 0, row(temperature, 1, 0, 0, huge, null, null, null, 0));
+      TokenResult other = sampler.sample(logits, 0, row.penalties(huge).build());
       assertTrue(other.tokenId() != 3 && other.tokenId() != 4, "drawn: " + other);
     }
     Set<Integer> all = Set.of(0, 1, 2, 3, 4, 5, 6);
-    SamplingRow nothing = row(1, 1, 0, 0, null, null, all, null, 0);
+    SamplingRow nothing = SamplingRow.sample(0).forbidden(all).build();
     assertThrows(IllegalStateException.class, () -> sampler.sample(logits, 0, nothing));
-  }
-
-  private static SamplingRow row(
-      float temperature,
-      float topP,
-      int topK,
-      float minP,
-      @Nullable Penalties penalties,
-      @Nullable Map<Integer, Float> bias,
-      @Nullable Set<Integer> forbidden,
-      long @Nullable [] allowed,
-      int numLogprobs) {
-    return new SamplingRow(
-        0,
-        -1,
-        temperature,
-        topP,
-        topK,
-        minP,
-        7,
-        0,
-        3,
-        penalties,
-        bias,
-        forbidden,
-        allowed,
-        numLogprobs);
   }
 
   private static void assertOnlyRow(int broken, int width, float[] before, float[] after) {

@@ -38,7 +38,7 @@ final class ChatPrompt {
     }
     String prompt;
     try {
-      prompt = template.render(messages, tools, generation, kwargs);
+      prompt = template.prompt(messages, tools, generation, kwargs);
     } catch (TemplateException e) {
       throw ApiException.invalid("messages", String.valueOf(e.getMessage()));
     }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import io.tercel.server.text.ToolArguments;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -12,8 +13,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads a conversation into the shape that chat templates expect: content as one string, tool
- * arguments as an object, reasoning under both its names.
+ * Reads a conversation into what {@link io.tercel.server.text.ChatTemplate#prompt} takes: content
+ * as one string or null, tool arguments as text and as what it says, reasoning under both its
+ * names.
  */
 final class MessageReader {
   private static final Set<String> ROLES =
@@ -172,27 +174,29 @@ final class MessageReader {
     return calls;
   }
 
-  /** Arguments come as a JSON string; templates want what it says. */
-  private static Map<String, @Nullable Object> arguments(RequestFields function) {
+  /**
+   * Arguments come as a JSON string. One that says no object is the model's own doing: it is part
+   * of the conversation, so it is kept as text.
+   */
+  private static ToolArguments arguments(RequestFields function) {
     JsonNode node = function.get("arguments");
-    String path = function.path("arguments");
     if (node == null) {
-      return Map.of();
+      return new ToolArguments("{}", Map.of());
     }
     if (node.isObject()) {
-      return toMap(node);
+      return new ToolArguments(node.toString(), toMap(node));
     }
-    String text = RequestFields.string(node, path);
+    String text = RequestFields.string(node, function.path("arguments"));
+    if (text.isBlank()) {
+      return new ToolArguments("{}", Map.of());
+    }
     try {
-      JsonNode parsed = Json.MAPPER.readTree(text.isBlank() ? "{}" : text);
+      JsonNode parsed = Json.MAPPER.readTree(text);
       Json.requireWellFormed(parsed); // escapes within the string are only seen now
-      if (parsed.isObject()) {
-        return toMap(parsed);
-      }
-    } catch (JsonProcessingException e) {
-      // the same answer as for other JSON
+      return new ToolArguments(text, parsed.isObject() ? toMap(parsed) : null);
+    } catch (JsonProcessingException | ApiException e) { // half a surrogate pair as well
+      return new ToolArguments(text, null);
     }
-    throw ApiException.invalid(path, path + " must be a JSON object in a string");
   }
 
   private static void putIfPresent(

@@ -19,6 +19,9 @@ public final class ChatTemplate {
   private final Template template;
   private final Map<String, Object> specialTokens;
 
+  /** Found when it is first needed; whoever finds it finds the same. */
+  private volatile @Nullable HistoryShape shape;
+
   private ChatTemplate(Template template, Map<String, Object> specialTokens) {
     this.template = template;
     this.specialTokens = specialTokens;
@@ -36,7 +39,36 @@ public final class ChatTemplate {
   }
 
   /**
-   * The prompt for a conversation.
+   * The prompt for a conversation of a request, whose tool calls are given in the shape that this
+   * template shows.
+   *
+   * @param messages with content as a string, or null where there is none, and the arguments of
+   *     calls as {@link ToolArguments}; all else as for {@link #render}
+   * @throws TemplateException as {@link #render}
+   */
+  public String prompt(
+      List<? extends Map<String, ?>> messages,
+      List<?> tools,
+      boolean addGenerationPrompt,
+      Map<String, ? extends @Nullable Object> kwargs) {
+    HistoryShape known =
+        messages.stream().anyMatch(m -> m.get("tool_calls") != null) ? shape() : HistoryShape.USUAL;
+    return render(known.apply(messages), tools, addGenerationPrompt, kwargs);
+  }
+
+  private HistoryShape shape() {
+    HistoryShape known = shape;
+    if (known == null) {
+      known =
+          new HistoryShapeProbe((messages, tools) -> render(messages, tools, true, Map.of()))
+              .find();
+      shape = known;
+    }
+    return known;
+  }
+
+  /**
+   * The prompt for messages exactly as they are.
    *
    * @param messages as JSON gives them: maps of strings, numbers, booleans, null, lists and maps
    * @param tools the tools' schemas; empty is none, which templates see as {@code none}

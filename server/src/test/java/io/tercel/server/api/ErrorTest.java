@@ -138,7 +138,7 @@ class ErrorTest {
         "messages[0].content[1].type | {\"messages\": [{\"role\": \"user\", \"content\": ["
             + "{\"type\": \"text\", \"text\": \"a\"}, {\"type\": \"image_url\"}]}]} | image_url",
         "messages[0].tool_calls[0].function.arguments | {\"messages\": [{\"role\": \"assistant\","
-            + " \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": \"[\"}}]}]} | JSON",
+            + " \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": [1]}}]}]} | a string",
         "messages | {\"messages\": [{\"role\": \"user\", \"content\": \"refuse me\"}]} | no such",
       })
   void messages_pathToTheFault(String param, String body, String says) throws Exception {

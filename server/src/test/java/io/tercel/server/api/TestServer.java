@@ -4,6 +4,7 @@ import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.server.api.ScriptedBackend.Script;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
+import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.ReasoningParser.Markers;
 import io.tercel.server.text.Tokenizer;
 import java.io.IOException;
@@ -112,24 +113,27 @@ public final class TestServer implements AutoCloseable {
   private final ServedModel model;
 
   public TestServer(Setup setup) throws IOException {
+    this(setup, TinyText.template());
+  }
+
+  TestServer(Setup setup, ChatTemplate template) throws IOException {
     int blocks = Math.max(4 * MAX_MODEL_LEN, setup.maxModelLen()) / ScriptedBackend.BLOCK_SIZE + 1;
     Set<Integer> eos = Set.of(TinyText.IM_END);
     this.backend = new ScriptedBackend(blocks, setup.script());
     this.engine =
         new Engine(
             backend,
-            new EngineConfig(
-                setup.maxModelLen(),
-                setup.maxNumSeqs(),
-                setup.maxNumBatchedTokens(),
-                setup.maxWaiting(),
-                512,
-                eos));
+            EngineConfig.builder(setup.maxModelLen(), 512)
+                .maxNumSeqs(setup.maxNumSeqs())
+                .maxNumBatchedTokens(setup.maxNumBatchedTokens())
+                .maxWaiting(setup.maxWaiting())
+                .eosTokenIds(eos)
+                .build());
     this.tokenizer = TinyText.tokenizer(Files.createTempDirectory("tiny"));
     this.model =
         new ServedModel(
             tokenizer,
-            TinyText.template(),
+            template,
             engine,
             GenerationDefaults.NONE,
             eos,
@@ -256,7 +260,8 @@ public final class TestServer implements AutoCloseable {
   /** Nothing of any request is left. */
   public void awaitIdle() throws InterruptedException {
     await("idle", () -> engine.stats().running() == 0 && engine.stats().waiting() == 0);
-    await("all blocks free", () -> engine.stats().freeBlocks() == engine.stats().totalBlocks());
+    await(
+        "all blocks free", () -> engine.stats().blocks().free() == engine.stats().blocks().total());
     await("no thread", () -> http.runningRequests() == 0);
     await("no body buffered", () -> http.bufferedBytes() == 0);
   }
