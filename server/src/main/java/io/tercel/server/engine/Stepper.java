@@ -111,10 +111,12 @@ final class Stepper {
   /** Nothing of the chunk is booked, so none of its blocks is shared. */
   private void broken(Sequence s, int count) {
     nanSequences++;
+    int last = s.numComputedTokens() + count;
     String message =
-        "the model computed NaN at tokens %d to %d, of which the prompt has %d: its weights are damaged, or these tokens drive them out of range; no other request is affected"
+        "the model computed NaN at %s, of a prompt of %d: its weights are damaged, or these tokens drive them out of range; no other request is affected"
             .formatted(
-                s.numComputedTokens() + 1, s.numComputedTokens() + count, s.numPromptTokens());
+                count == 1 ? "token " + last : "tokens " + (last - count + 1) + " to " + last,
+                s.numPromptTokens());
     log.error("request {} failed: {}", s.generation().id(), message);
     faults.put(s.generation(), message);
   }
