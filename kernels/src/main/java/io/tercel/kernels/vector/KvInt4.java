@@ -1,6 +1,7 @@
 package io.tercel.kernels.vector;
 
 import static jdk.incubator.vector.VectorOperators.EQ;
+import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 
@@ -8,7 +9,6 @@ import io.tercel.kernels.memory.KvLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorMask;
 
 /**
  * The inner loops on 4-bit keys and values. A code becomes v = 1 + code / 16 by a shift to the
@@ -27,6 +27,8 @@ final class KvInt4 {
 
   /** fp16 bits moved up by 13 are a float too small by 2^112; the other 2^4 is the 16 of 16 s. */
   private static final float SCALE = 0x1p116f;
+
+  private static final int NAN = 0x7fc0_0000;
 
   private KvInt4() {}
 
@@ -380,7 +382,8 @@ final class KvInt4 {
       IntVector m = load(meta + part * (long) Integer.BYTES);
       FloatVector w = Lanes.load(p, at + part).mul(scales(m));
       if (seen < VIRTUAL) {
-        w = w.blend(0f, Lanes.FLOAT.indexInRange(part, seen).not());
+        IntVector token = IntVector.zero(Lanes.INT).addIndex(1);
+        w = w.reinterpretAsInts().blend(0, token.compare(GE, seen - part)).reinterpretAsFloats();
       }
       w.intoArray(p, at + part);
       zero(m).fma(w, Lanes.load(zeros, part)).intoArray(zeros, part);
@@ -393,12 +396,13 @@ final class KvInt4 {
 
   /** 16 s; NaN where the scale is not finite, as slots of no token may have it too. */
   private static FloatVector scales(IntVector meta) {
-    VectorMask<Float> infinite = meta.and(0x7c00).compare(EQ, 0x7c00).cast(Lanes.FLOAT);
-    return meta.lanewise(LSHL, 13)
-        .and(0x0fff_e000)
-        .reinterpretAsFloats()
-        .mul(SCALE)
-        .blend(Float.NaN, infinite);
+    IntVector scales =
+        meta.lanewise(LSHL, 13)
+            .and(0x0fff_e000)
+            .reinterpretAsFloats()
+            .mul(SCALE)
+            .reinterpretAsInts();
+    return scales.blend(NAN, meta.and(0x7c00).compare(EQ, 0x7c00)).reinterpretAsFloats();
   }
 
   /** 1 + z / 16. */

@@ -24,6 +24,8 @@ final class KvUnpack {
   /** The least half, sign aside, that is no finite number. */
   private static final int INFINITE_HALF = 0x7C00;
 
+  private static final int NAN = 0x7fc0_0000;
+
   private KvUnpack() {}
 
   /** Widens count elements from an address on, a multiple of the hardware's lanes or not. */
@@ -49,10 +51,8 @@ final class KvUnpack {
           bits.and(0x7FFF).lanewise(VectorOperators.LSHL, 13).reinterpretAsFloats().mul(TWO_TO_112);
       Lanes.bits(magnitude)
           .or(bits.and(0x80000000))
+          .blend(NAN, bits.and(0x7FFF).compare(VectorOperators.GE, INFINITE_HALF))
           .reinterpretAsFloats()
-          .blend(
-              Float.NaN,
-              bits.and(0x7FFF).compare(VectorOperators.GE, INFINITE_HALF).cast(Lanes.FLOAT))
           .intoMemorySegment(OffHeap.ALL, to + 4L * i, LITTLE);
     }
     for (; i < count; i++) {
