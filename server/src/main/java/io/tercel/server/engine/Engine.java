@@ -424,7 +424,8 @@ public final class Engine implements AutoCloseable {
             stepper.promptTokens(),
             stepper.computedPromptTokens(),
             generationTokens,
-            scheduler.preemptions()),
+            scheduler.preemptions(),
+            stepper.nanSequences()),
         new EngineStats.PrefixHits(
             blocks.queriedTokens(), blocks.hitTokens(), blocks.recoveredTokens()),
         scheduler.brokenKv(),

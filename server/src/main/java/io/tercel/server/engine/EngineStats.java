@@ -53,13 +53,15 @@ public record EngineStats(
    * @param computedPromptTokens prompt tokens that were computed, again after a preemption too
    * @param generationTokens tokens generated
    * @param preemptions sequences set back, of all classes
+   * @param nanSequences sequences that failed because the model computed NaN
    */
   public record Work(
       long steps,
       long promptTokens,
       long computedPromptTokens,
       long generationTokens,
-      long preemptions) {}
+      long preemptions,
+      long nanSequences) {}
 
   /**
    * Sequences that were to keep their keys at new weights and were set back afterwards, see {@link

@@ -222,6 +222,9 @@ public final class ServerMetrics {
           new CounterMetricFamily(
                   "tercel_kv_broken_tokens", "Tokens whose kept keys were lost.", LABELS)
               .addMetric(List.of(model), stats.brokenKv().tokens()),
+          new CounterMetricFamily(
+                  "tercel_nan_sequences", "Sequences that failed of a NaN in the model.", LABELS)
+              .addMetric(List.of(model), stats.work().nanSequences()),
           new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
               .addMetric(List.of(model), stats.weightVersion()));
     }
