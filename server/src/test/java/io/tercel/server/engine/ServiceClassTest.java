@@ -5,9 +5,11 @@ import static io.tercel.server.engine.ServiceClass.CHAT;
 import static io.tercel.server.engine.ServiceClass.ROLLOUT;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -211,7 +213,7 @@ class ServiceClassTest {
     Sequence other = small.add(CHAT, 26);
     small.step();
     assertEquals(0, small.blocks.numFree());
-    int[] longer = java.util.Arrays.copyOf(prompt, 45); // 12 blocks, 8 of them the rollout's
+    int[] longer = Arrays.copyOf(prompt, 45); // 12 blocks, 8 of them the rollout's
     Sequence same = small.add(SchedulerLab.request(longer, 1).withServiceClass(ROLLOUT)).getFirst();
     small.step();
     assertEquals(0, small.scheduler.preemptions(), "one block would come, four are lacking");
@@ -266,6 +268,30 @@ class ServiceClassTest {
     lab.newWeights();
     assertEquals(List.of(choices.get(1)), lab.step());
     assertFalse(choices.getFirst().state() == Sequence.State.RUNNING);
+  }
+
+  /** Clients read at any time; a schedule must not take one for stalled once and once not. */
+  @Test
+  void client_isLookedAtOnceAStep() {
+    Sequence s = lab.add(CHAT, 4);
+    lab.step();
+    SchedulerLab.stall(s);
+    assertFalse(s.stalled());
+    assertEquals(List.of(), lab.step());
+    assertTrue(s.stalled());
+  }
+
+  @Test
+  void penalties_countThePromptOnceForAllChoices() {
+    SamplingParams params =
+        SamplingParams.builder().n(3).maxTokens(9).repetitionPenalty(1.5f).build();
+    List<Sequence> choices = lab.add(new GenerationRequest("p", new int[] {5, 6, 5}, params));
+    assertEquals(2, choices.getFirst().penalties().prompt().count(5));
+    for (Sequence s : choices) {
+      assertSame(choices.getFirst().penalties().prompt(), s.penalties().prompt());
+    }
+    choices.getFirst().append(7);
+    assertEquals(0, choices.getLast().penalties().generated().count(7));
   }
 
   @Test
