@@ -207,7 +207,7 @@ public final class ServeCommand implements Command {
 
   /** Waits until the process is told to end, or the engine fails; with which exit code it ends. */
   static int awaitEnd(Engine engine, CountDownLatch stop) throws InterruptedException {
-    engine.failure().whenComplete((_, _) -> stop.countDown());
+    var unused = engine.failure().whenComplete((_, _) -> stop.countDown());
     stop.await();
     return engine.failed() ? ENGINE_FAILED : 0;
   }

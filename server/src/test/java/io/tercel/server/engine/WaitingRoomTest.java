@@ -98,7 +98,7 @@ class WaitingRoomTest {
     while (engine.stats().work().generationTokens() < 3) {
       Thread.onSpinWait();
     }
-    engine.pause(); // the step under way waits at the gate
+    var pausing = engine.pause(); // the step under way waits at the gate
     Generation waiting = engine.submit(request(ServiceClass.ROLLOUT, 1));
     var changed =
         engine.betweenSteps(
@@ -108,6 +108,7 @@ class WaitingRoomTest {
             });
     backend.open();
     changed.get(10, TimeUnit.SECONDS);
+    pausing.get(10, TimeUnit.SECONDS);
     assertEquals(0, engine.abortStartedBefore(0).get(10, TimeUnit.SECONDS));
     assertEquals(2, engine.abortStartedBefore(5).get(10, TimeUnit.SECONDS));
     engine.resume();
