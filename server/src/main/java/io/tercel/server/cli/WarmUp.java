@@ -111,18 +111,19 @@ final class WarmUp {
   private void rounds(long start, Client client, ExecutorService clients)
       throws IOException, ExecutionException, InterruptedException {
     int cores = Runtime.getRuntime().availableProcessors();
-    for (int round = 0; System.nanoTime() - start < longest.toNanos(); round++) {
+    int round = 0;
+    double share;
+    do {
       long compiled = compilers.getTotalCompilationTime();
       long began = System.nanoTime();
       round(client, clients, round, start);
-      double share =
+      share =
           (compilers.getTotalCompilationTime() - compiled)
               / ((System.nanoTime() - began) / 1e6 * cores);
       log.debug("round {}: {} s, compilers {}", round, seconds(began), share);
-      if (round + 1 >= LEAST_ROUNDS && share < SETTLED) {
-        return;
-      }
-    }
+      round++;
+    } while ((round < LEAST_ROUNDS || share > SETTLED)
+        && System.nanoTime() - start < longest.toNanos());
   }
 
   private void round(Client client, ExecutorService clients, int round, long start)

@@ -34,7 +34,8 @@ class WarmUpTest {
         assertTrue(warmUp.asked() >= 10, "requests: " + warmUp.asked());
         assertFalse(warmUp.failed(), "each kind of request is one that the model can answer");
         assertTrue(miniature.served().engine().stats().work().generationTokens() > 100, "tokens");
-        assertTrue(miniature.served().engine().stats().work().promptTokens() > 300, "a long prompt");
+        assertTrue(
+            miniature.served().engine().stats().work().promptTokens() > 300, "a long prompt");
       }
       assertEquals(before, model.served().engine().stats(), "nothing of it is left");
       assertTrue(model.served().engine().ready());
