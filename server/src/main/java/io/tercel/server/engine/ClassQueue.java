@@ -51,8 +51,9 @@ final class ClassQueue {
 
   /** Those, running or waiting, whose clients had fallen behind when the last step was made. */
   int numStalled() {
-    return (int) (running.stream().filter(Sequence::stalled).count()
-        + waiting.stream().filter(Sequence::stalled).count());
+    return (int)
+        (running.stream().filter(Sequence::stalled).count()
+            + waiting.stream().filter(Sequence::stalled).count());
   }
 
   boolean isEmpty() {

@@ -30,8 +30,7 @@ final class PropertyClient {
     @Override
     public String toString() {
       return "dropped %s, kept %s (choices %s and %s), broken %s, drawn %s, running at changes %d"
-          .formatted(
-              dropped, kept, choicesDropped, choicesKept, broken, drawn, runningAtChange);
+          .formatted(dropped, kept, choicesDropped, choicesKept, broken, drawn, runningAtChange);
     }
   }
 
@@ -51,12 +50,7 @@ final class PropertyClient {
   private final List<List<Said>> choices = new ArrayList<>();
 
   PropertyClient(
-      Engine engine,
-      Random random,
-      int[][] prefixes,
-      int maxLen,
-      Seen seen,
-      CountDownLatch wake) {
+      Engine engine, Random random, int[][] prefixes, int maxLen, Seen seen, CountDownLatch wake) {
     this.engine = engine;
     this.seen = seen;
     this.wake = wake;
@@ -179,7 +173,8 @@ final class PropertyClient {
   private void checkKept(List<Said> said, int choice) {
     int[] keys = Arrays.copyOf(prompt, prompt.length + said.size());
     long[] versions = new long[keys.length];
-    Arrays.setAll(keys, p -> p < prompt.length ? FakeBackend.key(prompt[p], said.getFirst().version()) : 0);
+    Arrays.setAll(
+        keys, p -> p < prompt.length ? FakeBackend.key(prompt[p], said.getFirst().version()) : 0);
     Arrays.fill(versions, 0, prompt.length, said.getFirst().version());
     for (int i = 0; i < said.size(); i++) {
       Said s = said.get(i);

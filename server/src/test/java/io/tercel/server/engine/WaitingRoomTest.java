@@ -83,8 +83,7 @@ class WaitingRoomTest {
     engine.close();
     engine = engine(0);
     readAll(engine.submit(request(ServiceClass.CHAT, 4)), 4);
-    assertThrows(
-        InvalidRequestException.class, () -> engine.submit(request(ServiceClass.CHAT, 5)));
+    assertThrows(InvalidRequestException.class, () -> engine.submit(request(ServiceClass.CHAT, 5)));
     engine.pause().get(10, TimeUnit.SECONDS);
     engine.submit(request(ServiceClass.CHAT, 1));
     assertThrows(OverloadedException.class, () -> engine.submit(request(ServiceClass.CHAT, 1)));

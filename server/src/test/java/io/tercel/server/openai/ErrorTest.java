@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
-import io.tercel.server.openai.wire.ErrorBody;
 import io.tercel.server.engine.ServiceClass;
+import io.tercel.server.openai.wire.ErrorBody;
 import io.tercel.server.testing.Events;
 import io.tercel.server.testing.TestServer;
 import java.net.http.HttpRequest;
@@ -274,10 +274,8 @@ class ErrorTest {
     assertEquals("service_class", error.path("param").asText());
     assertTrue(error.path("message").asText().contains("chat, rollout, batch"));
     assertEquals(
-        "stale_kv",
-        error(server.chat("\"stale_kv\": \"forget\""), 400).path("param").asText());
-    assertEquals(
-        "group_id", error(server.chat("\"group_id\": \"\""), 400).path("param").asText());
+        "stale_kv", error(server.chat("\"stale_kv\": \"forget\""), 400).path("param").asText());
+    assertEquals("group_id", error(server.chat("\"group_id\": \"\""), 400).path("param").asText());
     String all =
         "\"service_class\": \"rollout\", \"stale_kv\": \"keep\", \"group_id\": \"g\", \"n\": 2";
     assertEquals(200, server.chat(all).statusCode());

@@ -90,6 +90,8 @@ class FingerprintTest {
     assertEquals("fp_test-w2", fingerprints.getLast());
     int change = fingerprints.indexOf("fp_test-w2");
     assertTrue(change >= 5, "those before the change name the old weights");
-    assertEquals(List.of("fp_test-w2"), fingerprints.subList(change, fingerprints.size()).stream().distinct().toList());
+    assertEquals(
+        List.of("fp_test-w2"),
+        fingerprints.subList(change, fingerprints.size()).stream().distinct().toList());
   }
 }

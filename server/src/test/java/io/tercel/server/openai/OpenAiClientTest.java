@@ -206,8 +206,7 @@ class OpenAiClientTest {
     client = client("any");
     server.engine.pause().get();
     for (int i = 0; i < 2; i++) {
-      server.engine.submit(
-          new GenerationRequest("w" + i, new int[] {1}, SamplingParams.greedy(1)));
+      server.engine.submit(new GenerationRequest("w" + i, new int[] {1}, SamplingParams.greedy(1)));
     }
     assertFalse(
         refused(RateLimitException.class, hi().n(1)).headers().values("retry-after").isEmpty());
