@@ -41,7 +41,7 @@ class EngineFailureTest {
     assertTrue(failed.closing());
     OverloadedException refused = assertThrows(OverloadedException.class, this::submit);
     assertTrue(refused.closing());
-    assertTrue(refused.getMessage().contains("failed"));
+    assertTrue(refused.toString().contains("failed"));
     engine.close();
     assertTrue(backend.isClosed());
   }

@@ -56,7 +56,7 @@ class WaitingRoomTest {
         assertThrows(
             OverloadedException.class, () -> engine.submit(request(ServiceClass.ROLLOUT, 1)));
     assertFalse(full.closing());
-    assertTrue(full.getMessage().contains("rollout"), full.getMessage());
+    assertTrue(full.toString().contains("rollout"), full.getMessage());
     Generation chat = engine.submit(request(ServiceClass.CHAT, 1));
     assertEquals(8, engine.stats().of(ServiceClass.ROLLOUT).waiting());
     assertEquals(1, engine.stats().of(ServiceClass.CHAT).waiting());
@@ -70,7 +70,7 @@ class WaitingRoomTest {
         assertThrows(
             InvalidRequestException.class, () -> engine.submit(request(ServiceClass.CHAT, 9)));
     assertEquals("n", e.param());
-    assertTrue(e.getMessage().contains("at most 8 of class chat may wait"), e.getMessage());
+    assertTrue(e.toString().contains("at most 8 of class chat may wait"), e.getMessage());
     List<GenerationRequest> nine =
         java.util.stream.Stream.generate(() -> request(ServiceClass.CHAT, 3)).limit(3).toList();
     assertThrows(InvalidRequestException.class, () -> engine.submit(nine), "prompts count too");
