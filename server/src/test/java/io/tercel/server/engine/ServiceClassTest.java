@@ -116,7 +116,8 @@ class ServiceClassTest {
     Sequence chat = lab.add(CHAT, 150);
     Map<Sequence, Integer> counts = lab.counts();
     assertEquals(1 + 97 * 6 / 9, counts.get(chat));
-    assertEquals(99 - counts.getOrDefault(chat, 0), counts.get(rollout), "with what the roundings leave");
+    assertEquals(
+        99 - counts.getOrDefault(chat, 0), counts.get(rollout), "with what the roundings leave");
     Sequence batch = lab.add(BATCH, 50);
     counts = lab.counts();
     assertEquals(1 + 96 / 10, counts.get(batch));
@@ -259,7 +260,8 @@ class ServiceClassTest {
     lab.step();
     assertFalse(lab.step().contains(choices.get(2)), "the second is at its prompt's end");
     Map<Sequence, Integer> counts = lab.counts();
-    assertTrue(counts.getOrDefault(choices.get(2), 99) <= 4, "it takes what the second has computed");
+    assertTrue(
+        counts.getOrDefault(choices.get(2), 99) <= 4, "it takes what the second has computed");
   }
 
   @Test

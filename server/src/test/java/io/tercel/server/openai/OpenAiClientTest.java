@@ -210,6 +210,7 @@ class OpenAiClientTest {
     }
     assertFalse(
         refused(RateLimitException.class, hi().n(1)).headers().values("retry-after").isEmpty());
+    server.engine.resume();
   }
 
   @Test

@@ -157,7 +157,7 @@ public final class TestServer implements AutoCloseable {
             new ApiConfig(
                 List.of(MODEL, "alias"),
                 "0.1-test",
-                version -> version == 1 ? "fp_test" : "fp_test-w" + version),
+                version -> version <= 1 ? "fp_test" : "fp_test-w" + version),
             model);
     this.config = config(setup.key(), setup.limits(), 0);
     this.http = new HttpServer(config, new Routes(api));
