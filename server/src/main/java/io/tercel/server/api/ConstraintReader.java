@@ -242,7 +242,7 @@ final class ConstraintReader {
               thinking.closeId(),
               thinking.budget(),
               thinking.closing().subList(0, close + 1));
-      bounded = params.watching(exact, params.breakLoops());
+      bounded = params.watching(exact, params.ending().breakLoops());
     }
     return bounded.constrained(new Constraint(automaton, !closed));
   }

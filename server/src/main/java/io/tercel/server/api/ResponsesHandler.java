@@ -190,11 +190,11 @@ final class ResponsesHandler implements Handler {
           settings.reasoning(),
           false,
           id.fingerprint(),
-          request.params().temperature(),
+          request.params().draw().temperature(),
           settings.text(),
           settings.toolChoice(),
           settings.tools(),
-          request.params().topP(),
+          request.params().draw().topP(),
           "disabled",
           usage);
     }

@@ -34,23 +34,24 @@ final class SamplingReader {
    * @param maxTokens already read and fitted to the prompt
    */
   SamplingParams read(int n, int maxTokens, int numLogprobs, int promptLogprobs) {
-    return new SamplingParams(
-        n,
-        maxTokens,
-        fields.integer("min_tokens", 0, 0, maxTokens),
-        fields.number("temperature", defaults.temperature(), 0, MAX),
-        positive("top_p", defaults.topP(), 1),
-        topK(),
-        fields.number("min_p", defaults.minP(), 0, 1),
-        fields.number("presence_penalty", 0, -2, 2),
-        fields.number("frequency_penalty", 0, -2, 2),
-        positive("repetition_penalty", defaults.repetitionPenalty(), MAX),
-        logitBias(),
-        seed(),
-        stopTokenIds(),
-        fields.bool("ignore_eos", false),
-        numLogprobs,
-        promptLogprobs);
+    return SamplingParams.builder()
+        .n(n)
+        .maxTokens(maxTokens)
+        .minTokens(fields.integer("min_tokens", 0, 0, maxTokens))
+        .temperature(fields.number("temperature", defaults.temperature(), 0, MAX))
+        .topP(positive("top_p", defaults.topP(), 1))
+        .topK(topK())
+        .minP(fields.number("min_p", defaults.minP(), 0, 1))
+        .presencePenalty(fields.number("presence_penalty", 0, -2, 2))
+        .frequencyPenalty(fields.number("frequency_penalty", 0, -2, 2))
+        .repetitionPenalty(positive("repetition_penalty", defaults.repetitionPenalty(), MAX))
+        .logitBias(logitBias())
+        .seed(seed())
+        .stopTokenIds(stopTokenIds())
+        .ignoreEos(fields.bool("ignore_eos", false))
+        .numLogprobs(numLogprobs)
+        .promptLogprobs(promptLogprobs)
+        .build();
   }
 
   private float positive(String name, float absent, double max) {

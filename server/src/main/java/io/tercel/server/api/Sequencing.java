@@ -40,8 +40,8 @@ final class Sequencing {
     metrics.prompt(prompt.length, params);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(
-            params.ignoreEos() ? Set.of() : model.eosTokenIds(),
-            params.stopTokenIds(),
+            params.ending().ignoreEos() ? Set.of() : model.eosTokenIds(),
+            params.ending().stopTokenIds(),
             common.includeStop());
     List<ChoiceReader> choices = new ArrayList<>(params.n());
     for (int i = 0; i < params.n(); i++) {
@@ -50,7 +50,7 @@ final class Sequencing {
               model.tokenizer().detokenizer(common.skipSpecialTokens()),
               form.reasoning(),
               new StopMatcher(common.stops(), common.includeStop()),
-              params.minTokens());
+              params.ending().minTokens());
       choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);

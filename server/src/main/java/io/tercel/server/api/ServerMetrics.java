@@ -151,7 +151,7 @@ final class ServerMetrics {
   void prompt(int tokens, SamplingParams params) {
     promptTokens.observe(tokens);
     choices.observe(params.n());
-    maxTokens.observe(params.maxTokens());
+    maxTokens.observe(params.ending().maxTokens());
   }
 
   /** All of it in Prometheus' text format. */
@@ -181,22 +181,28 @@ final class ServerMetrics {
     @Override
     public List<MetricFamilySamples> collect() {
       EngineStats stats = engine.stats();
-      double used = stats.totalBlocks() - stats.freeBlocks();
+      double used = stats.blocks().total() - stats.blocks().free();
       return List.of(
           gauge("num_requests_running", "Sequences that hold blocks.", stats.running()),
           gauge("num_requests_waiting", "Sequences that wait.", stats.waiting()),
           gauge(
               "kv_cache_usage_perc",
               "Share of the KV cache in use; 1 is all of it.",
-              stats.totalBlocks() == 0 ? 0 : used / stats.totalBlocks()),
-          counter("prompt_tokens", "Tokens of prompts, computed or found.", stats.promptTokens()),
+              stats.blocks().total() == 0 ? 0 : used / stats.blocks().total()),
+          counter(
+              "prompt_tokens",
+              "Tokens of prompts, computed or found.",
+              stats.work().promptTokens()),
           new CounterMetricFamily(
                   "tercel_prompt_tokens_computed", "Prompt tokens not found in the cache.", LABELS)
-              .addMetric(List.of(model), stats.computedPromptTokens()),
-          counter("generation_tokens", "Tokens generated.", stats.generationTokens()),
-          counter("prefix_cache_queries", "Tokens looked up.", stats.prefixQueries()),
-          counter("prefix_cache_hits", "Tokens found.", stats.prefixHits()),
-          counter("num_preemptions", "Sequences set back for want of room.", stats.preemptions()),
+              .addMetric(List.of(model), stats.work().computedPromptTokens()),
+          counter("generation_tokens", "Tokens generated.", stats.work().generationTokens()),
+          counter("prefix_cache_queries", "Tokens looked up.", stats.prefix().queries()),
+          counter("prefix_cache_hits", "Tokens found.", stats.prefix().hits()),
+          counter(
+              "num_preemptions",
+              "Sequences set back for want of room.",
+              stats.work().preemptions()),
           new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
               .addMetric(List.of(model), stats.weightVersion()));
     }

@@ -105,15 +105,14 @@ final class RunningModel implements AutoCloseable {
   private static EngineConfig engineConfig(
       ServingPlan plan, Tokenizer tokenizer, ModelOptions options) {
     ModelConfig config = plan.config();
-    return new EngineConfig(
-        plan.maxModelLen(),
-        options.maxNumSeqs,
-        options.maxNumBatchedTokens,
-        options.maxWaiting,
-        config.vocabSize(),
-        tokenizer.endTokens(config.eosTokenIds()),
-        options.engine.prefixCaching,
-        Duration.ofMillis((long) (options.engine.stallTimeout * 1000)));
+    return EngineConfig.builder(plan.maxModelLen(), config.vocabSize())
+        .maxNumSeqs(options.maxNumSeqs)
+        .maxNumBatchedTokens(options.maxNumBatchedTokens)
+        .maxWaiting(options.maxWaiting)
+        .eosTokenIds(tokenizer.endTokens(config.eosTokenIds()))
+        .prefixCaching(options.engine.prefixCaching)
+        .stallTimeout(Duration.ofMillis((long) (options.engine.stallTimeout * 1000)))
+        .build();
   }
 
   private static ServedModel served(

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.List;
@@ -124,8 +125,8 @@ class ChatCompletionTest {
     assertEquals("stop", choice.path("finish_reason").asText());
     assertEquals("STOP", choice.path("stop_reason").asText());
     server.awaitIdle();
-    assertEquals(1, server.engine.stats().stopped());
-    assertEquals(0, server.engine.stats().aborted());
+    assertEquals(1, server.engine.stats().finished(FinishReason.STOP));
+    assertEquals(0, server.engine.stats().finished(FinishReason.ABORT));
 
     Events events = Events.parse(server.chat(fields + ", \"stream\": true").body());
     events.assertWellFormed(1);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.server.api.RawClient.Answer;
+import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -354,7 +355,7 @@ class ConnectionTest {
       TestServer.await("it runs", () -> server.engine.stats().running() == 1);
       server.http.close();
       assertTrue(client.closed());
-      TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
+      TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
     }
   }
 

@@ -7,6 +7,7 @@ import static io.tercel.server.api.ConnectionTest.times;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.net.StandardSocketOptions;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
@@ -27,7 +28,7 @@ class DisconnectTest {
       second.send(RawClient.post(PATH, body));
       TestServer.await("one waits", () -> server.engine.stats().waiting() == 1);
       second.close();
-      TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
+      TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
       assertEquals(1, server.engine.stats().running(), "and nobody else is");
       server.backend.stepMillis = 0;
       assertTrue(first.read().body().endsWith("data: [DONE]\n\n"));
@@ -44,8 +45,8 @@ class DisconnectTest {
       client.send(RawClient.post(PATH, body));
       TestServer.await("it runs", () -> server.engine.stats().running() == 1);
       client.close();
-      TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
-      assertEquals(0, server.engine.stats().generationTokens());
+      TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
+      assertEquals(0, server.engine.stats().work().generationTokens());
       server.awaitIdle();
     }
   }
@@ -57,10 +58,10 @@ class DisconnectTest {
       server.backend.stepMillis = 5;
       RawClient client = new RawClient(server.http.port());
       client.send(RawClient.post(PATH, body));
-      TestServer.await("it decodes", () -> server.engine.stats().generationTokens() >= 20);
+      TestServer.await("it decodes", () -> server.engine.stats().work().generationTokens() >= 20);
       client.socket.setOption(StandardSocketOptions.SO_LINGER, 0); // a reset, not a close
       client.close();
-      TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
+      TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
       server.awaitIdle();
       assertTrue(server.get("/metrics").body().contains("finished_reason=\"abort\",} 1.0"));
     }
@@ -74,9 +75,9 @@ class DisconnectTest {
       client.send(RawClient.post(PATH, CHAT) + RawClient.post(PATH, CHAT));
       TestServer.await("it runs", () -> server.engine.stats().running() == 1);
       client.close();
-      TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
+      TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
       server.awaitIdle();
-      assertEquals(1, server.engine.stats().aborted(), "the second never began");
+      assertEquals(1, server.engine.stats().finished(FinishReason.ABORT), "the second never began");
     }
   }
 
@@ -92,8 +93,8 @@ class DisconnectTest {
       slow.send(RawClient.post(PATH, STREAM.replace("4000", "1000000")));
       TestServer.await("it runs", () -> server.engine.stats().running() == 1);
       assertEquals(200, server.chat("\"max_tokens\": 10").statusCode());
-      TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
-      assertTrue(server.engine.stats().generationTokens() < 500_000, "it was paused");
+      TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
+      assertTrue(server.engine.stats().work().generationTokens() < 500_000, "it was paused");
       server.awaitIdle();
     }
   }

@@ -162,7 +162,7 @@ class LongReasoningTest {
       }
       assertEquals(List.of(-1, 0, 3, 7), order);
       server.awaitIdle();
-      assertEquals(1, server.engine.stats().preemptions());
+      assertEquals(1, server.engine.stats().work().preemptions());
       assertRefused(server.chat("\"priority\": \"high\""), "priority", "invalid_value");
     }
   }

@@ -23,6 +23,7 @@ import com.openai.models.chat.completions.ChatCompletionStreamOptions;
 import com.openai.models.completions.Completion;
 import com.openai.models.completions.CompletionCreateParams;
 import com.openai.models.models.Model;
+import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Objects;
@@ -125,7 +126,7 @@ class OpenAiClientTest {
         chunks.next().validate();
       }
     }
-    TestServer.await("it is gone", () -> server.engine.stats().aborted() == 1);
+    TestServer.await("it is gone", () -> server.engine.stats().finished(FinishReason.ABORT) == 1);
     TestServer.await("and counted", () -> server.engine.stats().running() == 0);
   }
 

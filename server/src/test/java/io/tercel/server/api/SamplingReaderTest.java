@@ -29,23 +29,23 @@ class SamplingReaderTest {
              "ignore_eos": true}""",
             GenerationDefaults.NONE);
     assertEquals(
-        new SamplingParams(
-            2,
-            9,
-            2,
-            0.5f,
-            0.9f,
-            20,
-            0.1f,
-            1,
-            -1,
-            1.1f,
-            Map.of(33, -100f),
-            Long.MIN_VALUE,
-            Set.of(5),
-            true,
-            3,
-            -1),
+        SamplingParams.builder()
+            .n(2)
+            .maxTokens(9)
+            .minTokens(2)
+            .temperature(0.5f)
+            .topP(0.9f)
+            .topK(20)
+            .minP(0.1f)
+            .presencePenalty(1)
+            .frequencyPenalty(-1)
+            .repetitionPenalty(1.1f)
+            .logitBias(Map.of(33, -100f))
+            .seed(Long.MIN_VALUE)
+            .stopTokenIds(Set.of(5))
+            .ignoreEos(true)
+            .numLogprobs(3)
+            .build(),
         params);
   }
 
@@ -54,26 +54,20 @@ class SamplingReaderTest {
     GenerationDefaults defaults = new GenerationDefaults(0.6f, 0.95f, 20, 0.01f, 1.05f, List.of());
     SamplingParams params = read("{\"temperature\": null, \"seed\": null}", defaults);
     assertEquals(
-        new SamplingParams(
-            2,
-            9,
-            0,
-            0.6f,
-            0.95f,
-            20,
-            0.01f,
-            0,
-            0,
-            1.05f,
-            Map.of(),
-            params.seed(),
-            Set.of(),
-            false,
-            3,
-            -1),
+        SamplingParams.builder()
+            .n(2)
+            .maxTokens(9)
+            .temperature(0.6f)
+            .topP(0.95f)
+            .topK(20)
+            .minP(0.01f)
+            .repetitionPenalty(1.05f)
+            .seed(params.draw().seed())
+            .numLogprobs(3)
+            .build(),
         params);
-    assertNotEquals(params.seed(), read("{}", defaults).seed());
-    assertEquals(0, read("{\"top_k\": -1}", defaults).topK(), "vLLM's way to say all");
-    assertEquals(0, read("{\"temperature\": 0}", defaults).temperature());
+    assertNotEquals(params.draw().seed(), read("{}", defaults).draw().seed());
+    assertEquals(0, read("{\"top_k\": -1}", defaults).draw().topK(), "vLLM's way to say all");
+    assertEquals(0, read("{\"temperature\": 0}", defaults).draw().temperature());
   }
 }

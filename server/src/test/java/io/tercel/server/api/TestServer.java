@@ -123,13 +123,12 @@ public final class TestServer implements AutoCloseable {
     this.engine =
         new Engine(
             backend,
-            new EngineConfig(
-                setup.maxModelLen(),
-                setup.maxNumSeqs(),
-                setup.maxNumBatchedTokens(),
-                setup.maxWaiting(),
-                512,
-                eos));
+            EngineConfig.builder(setup.maxModelLen(), 512)
+                .maxNumSeqs(setup.maxNumSeqs())
+                .maxNumBatchedTokens(setup.maxNumBatchedTokens())
+                .maxWaiting(setup.maxWaiting())
+                .eosTokenIds(eos)
+                .build());
     this.tokenizer = TinyText.tokenizer(Files.createTempDirectory("tiny"));
     this.model =
         new ServedModel(
@@ -261,7 +260,8 @@ public final class TestServer implements AutoCloseable {
   /** Nothing of any request is left. */
   public void awaitIdle() throws InterruptedException {
     await("idle", () -> engine.stats().running() == 0 && engine.stats().waiting() == 0);
-    await("all blocks free", () -> engine.stats().freeBlocks() == engine.stats().totalBlocks());
+    await(
+        "all blocks free", () -> engine.stats().blocks().free() == engine.stats().blocks().total());
     await("no thread", () -> http.runningRequests() == 0);
     await("no body buffered", () -> http.bufferedBytes() == 0);
   }

@@ -20,7 +20,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /**
@@ -62,15 +61,13 @@ public final class SelfTraces {
       CpuBackend backend =
           new CpuBackend(weights, new VectorOps(threads), KvLayout.of(config, KvType.FP32), blocks);
       EngineConfig limits =
-          new EngineConfig(
-              length,
-              AT_A_TIME,
-              512,
-              Math.max(1, prompts.size()),
-              config.vocabSize(),
-              ends,
-              true,
-              READ_LATE);
+          EngineConfig.builder(length, config.vocabSize())
+              .maxNumSeqs(AT_A_TIME)
+              .maxNumBatchedTokens(512)
+              .maxWaiting(Math.max(1, prompts.size()))
+              .eosTokenIds(ends)
+              .stallTimeout(READ_LATE)
+              .build();
       try (Engine engine = new Engine(backend, limits)) {
         return continueAll(engine, prompts, length, seed);
       }
@@ -85,23 +82,12 @@ public final class SelfTraces {
     List<Generation> open = new ArrayList<>();
     for (int[] prompt : prompts) {
       SamplingParams params =
-          new SamplingParams(
-              1,
-              length - prompt.length,
-              0,
-              0.6f,
-              0.95f,
-              0,
-              0,
-              0,
-              0,
-              1,
-              Map.of(),
-              seed + open.size(),
-              Set.of(),
-              false,
-              0,
-              -1);
+          SamplingParams.builder()
+              .maxTokens(length - prompt.length)
+              .temperature(0.6f)
+              .topP(0.95f)
+              .seed(seed + open.size())
+              .build();
       open.add(engine.submit(new GenerationRequest("trace-" + open.size(), prompt, params)));
     }
     List<int[]> documents = new ArrayList<>();

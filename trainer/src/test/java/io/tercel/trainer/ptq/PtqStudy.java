@@ -91,13 +91,12 @@ final class PtqStudy {
           new CpuBackend(
               weights, new VectorOps(1), KvLayout.of(checkpoint.config(), KvType.FP32), 32 * 16);
       EngineConfig limits =
-          new EngineConfig(
-              256,
-              32,
-              512,
-              lines.size(),
-              checkpoint.config().vocabSize(),
-              tokenizer.endTokens(checkpoint.config().eosTokenIds()));
+          EngineConfig.builder(256, checkpoint.config().vocabSize())
+              .maxNumSeqs(32)
+              .maxNumBatchedTokens(512)
+              .maxWaiting(lines.size())
+              .eosTokenIds(tokenizer.endTokens(checkpoint.config().eosTokenIds()))
+              .build();
       try (Engine engine = new Engine(backend, limits)) {
         List<Generation> open = new ArrayList<>();
         for (JsonNode line : lines) {

@@ -59,7 +59,7 @@ class ControlTest {
       assertEquals(TestServer.USUAL.maxModelLen(), info.getLimits().getMaxModelLen());
       assertEquals(64, info.getLimits().getMaxNumSeqs());
       assertEquals(16, info.getKvCache().getBlockSize());
-      assertEquals(server.http.engine.stats().totalBlocks(), info.getKvCache().getFreeBlocks());
+      assertEquals(server.http.engine.stats().blocks().total(), info.getKvCache().getFreeBlocks());
       assertFalse(info.getPaused());
       assertFalse(info.getDraining());
     }
@@ -73,16 +73,16 @@ class ControlTest {
       Answer expected = server.generate(r -> r.setMaxTokens(300));
       CompletableFuture<Answer> running =
           CompletableFuture.supplyAsync(() -> server.generate(r -> r.setMaxTokens(300)));
-      long before = server.http.engine.stats().generationTokens();
+      long before = server.http.engine.stats().work().generationTokens();
       TestServer.await(
-          "it runs", () -> server.http.engine.stats().generationTokens() > before + 10);
+          "it runs", () -> server.http.engine.stats().work().generationTokens() > before + 10);
       var unused = server.control().pause(PauseRequest.getDefaultInstance());
-      long made = server.http.engine.stats().generationTokens();
+      long made = server.http.engine.stats().work().generationTokens();
       CompletableFuture<Answer> late =
           CompletableFuture.supplyAsync(() -> server.generate(r -> r.setMaxTokens(3)));
       TestServer.await("the late one waits", () -> server.http.engine.stats().waiting() == 1);
       Thread.sleep(100); // fifty steps' time
-      long since = server.http.engine.stats().generationTokens() - made;
+      long since = server.http.engine.stats().work().generationTokens() - made;
       assertTrue(since <= 1, "tokens while paused: " + since); // the step under way is booked late
       assertEquals(1, server.http.engine.stats().running());
       assertTrue(info(server).getPaused());
@@ -123,7 +123,7 @@ class ControlTest {
       server.http.says("x".repeat(100));
       CompletableFuture<Answer> running =
           CompletableFuture.supplyAsync(() -> server.generate(r -> r.setMaxTokens(60)));
-      TestServer.await("it runs", () -> server.http.engine.stats().generationTokens() > 3);
+      TestServer.await("it runs", () -> server.http.engine.stats().work().generationTokens() > 3);
       assertEquals(1, server.control().drain(DrainRequest.getDefaultInstance()).getUnfinished());
       SERVICES.forEach(s -> assertEquals(ServingStatus.NOT_SERVING, health(server, s)));
       server.refused(Status.Code.UNAVAILABLE, r -> {});
@@ -186,7 +186,7 @@ class ControlTest {
           Status.Code.UNAUTHENTICATED,
           assertThrows(StatusRuntimeException.class, () -> info(server)).getStatus().getCode());
       assertThrows(ExecutionException.class, () -> services(server, ""));
-      assertEquals(0, server.http.engine.stats().promptTokens());
+      assertEquals(0, server.http.engine.stats().work().promptTokens());
     }
   }
 

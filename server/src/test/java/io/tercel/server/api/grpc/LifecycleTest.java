@@ -28,6 +28,7 @@ import io.tercel.server.api.TestServer;
 import io.tercel.server.api.Tls;
 import io.tercel.server.api.TlsTest;
 import io.tercel.server.api.grpc.GrpcTestServer.Answer;
+import io.tercel.server.engine.EngineEvent;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Iterator;
@@ -72,8 +73,8 @@ class LifecycleTest {
     assertEquals(1, server.http.engine.stats().running());
     context.cancel(null);
     server.awaitIdle();
-    assertTrue(server.http.engine.stats().generationTokens() < 2000);
-    assertEquals(1, server.http.engine.stats().aborted());
+    assertTrue(server.http.engine.stats().work().generationTokens() < 2000);
+    assertEquals(1, server.http.engine.stats().finished(EngineEvent.FinishReason.ABORT));
   }
 
   @Test
@@ -85,7 +86,7 @@ class LifecycleTest {
         assertThrows(StatusRuntimeException.class, () -> answer.forEachRemaining(_ -> {}));
     assertEquals(Status.Code.DEADLINE_EXCEEDED, e.getStatus().getCode());
     server.awaitIdle();
-    assertEquals(1, server.http.engine.stats().aborted());
+    assertEquals(1, server.http.engine.stats().finished(EngineEvent.FinishReason.ABORT));
   }
 
   /** The server keeps the deadline itself, for clients that don't. */
@@ -100,9 +101,9 @@ class LifecycleTest {
     call.request(Integer.MAX_VALUE);
     call.sendMessage(endless());
     call.halfClose();
-    TestServer.await("it began", () -> server.http.engine.stats().generationTokens() > 0);
+    TestServer.await("it began", () -> server.http.engine.stats().work().generationTokens() > 0);
     server.awaitIdle();
-    assertEquals(1, server.http.engine.stats().aborted());
+    assertEquals(1, server.http.engine.stats().finished(EngineEvent.FinishReason.ABORT));
   }
 
   @Test
@@ -111,7 +112,7 @@ class LifecycleTest {
     CompletableFuture<Answer> generate =
         CompletableFuture.supplyAsync(
             () -> server.generate(r -> r.mergeFrom(endless()).setRequestId("r-1").setN(2)));
-    TestServer.await("it runs", () -> server.http.engine.stats().generationTokens() > 5);
+    TestServer.await("it runs", () -> server.http.engine.stats().work().generationTokens() > 5);
     StatusRuntimeException twice =
         server.refused(Status.Code.ALREADY_EXISTS, r -> r.setRequestId("r-1"));
     assertTrue(String.valueOf(twice.getMessage()).contains("r-1"));
@@ -183,13 +184,14 @@ class LifecycleTest {
     call.halfClose();
     call.request(1);
     awaitStandstill();
-    long made = server.http.engine.stats().generationTokens();
+    long made = server.http.engine.stats().work().generationTokens();
     assertTrue(made > 256 && made < 1500, made + " tokens for a reader of one message");
     assertEquals(1, server.http.engine.stats().running());
 
     Answer other = server.generate(r -> r.setMaxTokens(200).setReturnText(false));
     assertEquals(200, other.ids(0).size());
-    assertEquals(made + 200, server.http.engine.stats().generationTokens(), "it still stands");
+    assertEquals(
+        made + 200, server.http.engine.stats().work().generationTokens(), "it still stands");
 
     call.request(Integer.MAX_VALUE);
     TestServer.await("the rest", closed::get);
@@ -199,12 +201,12 @@ class LifecycleTest {
   }
 
   private void awaitStandstill() throws InterruptedException {
-    TestServer.await("tokens", () -> server.http.engine.stats().generationTokens() > 0);
+    TestServer.await("tokens", () -> server.http.engine.stats().work().generationTokens() > 0);
     long[] before = {-1};
     TestServer.await(
         "a standstill",
         () -> {
-          long now = server.http.engine.stats().generationTokens();
+          long now = server.http.engine.stats().work().generationTokens();
           boolean still = now == before[0];
           before[0] = now;
           try {
@@ -322,7 +324,7 @@ class LifecycleTest {
             .getInfo(GetInfoRequest.getDefaultInstance())
             .getLimits()
             .getMaxMessageBytes());
-    assertEquals(0, server.http.engine.stats().promptTokens());
+    assertEquals(0, server.http.engine.stats().work().promptTokens());
   }
 
   @Test
