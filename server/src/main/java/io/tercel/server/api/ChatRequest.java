@@ -1,7 +1,7 @@
 package io.tercel.server.api;
 
 import io.tercel.server.engine.SamplingParams;
-import io.tercel.server.text.ReasoningParser.Markers;
+import io.tercel.server.text.PromptThought;
 import java.util.List;
 
 /**
@@ -31,7 +31,7 @@ record ChatRequest(
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
-    ThinkingReader thinking = new ThinkingReader(fields, model);
+    ThinkingReader thinking = new ThinkingReader(fields, model, model.reasoning());
     ConstraintReader constraint = new ConstraintReader(fields, model);
 
     String text = ChatPrompt.render(fields, model.chatTemplate());
@@ -45,17 +45,16 @@ record ChatRequest(
     }
     int maxTokens =
         CommonFields.maxTokens(max, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
-    Markers markers = model.markers();
-    boolean startsThinking = markers != null && markers.openAtEndOf(text);
+    PromptThought thought = model.thoughtOf(prompt);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
-    SamplingParams watched = thinking.addTo(params, startsThinking);
+    SamplingParams watched = thinking.addTo(params, thought);
     return new ChatRequest(
         common,
         prompt,
-        new AnswerForm(markers, startsThinking, maxToolCalls(fields)),
+        new AnswerForm(model.markers(), thought, true, maxToolCalls(fields)),
         topLogprobs,
-        constraint.addTo(watched, text, startsThinking));
+        constraint.addTo(watched, thought, true));
   }
 
   /** How many tool calls there may be: none without tools, one where they may not be parallel. */

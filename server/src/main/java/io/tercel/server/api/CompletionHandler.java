@@ -54,7 +54,7 @@ final class CompletionHandler implements Handler {
                 prompt.ids(),
                 prompt.params(),
                 request.common(),
-                AnswerForm.PLAIN,
+                new AnswerForm(model.markers(), prompt.thought(), false, 0),
                 arrived));
       }
     } catch (RuntimeException e) {

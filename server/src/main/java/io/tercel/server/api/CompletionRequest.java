@@ -2,6 +2,7 @@ package io.tercel.server.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.text.PromptThought;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,9 +22,10 @@ record CompletionRequest(
    * One of the prompts.
    *
    * @param text as given, or decoded
+   * @param thought how far it has come with one
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  record Prompt(int[] ids, String text, SamplingParams params) {}
+  record Prompt(int[] ids, String text, PromptThought thought, SamplingParams params) {}
 
   /**
    * Reads and checks all fields and tokenizes.
@@ -32,10 +34,6 @@ record CompletionRequest(
    */
   static CompletionRequest read(RequestFields fields, HttpServerConfig config, ServedModel model) {
     CommonFields common = CommonFields.read(fields, config);
-    if (fields.integer("thinking_token_budget", -1, -1, Integer.MAX_VALUE) >= 0) {
-      throw ApiException.unsupported(
-          "thinking_token_budget", "thinking_token_budget is for /v1/chat/completions");
-    }
     int logprobs = fields.integer("logprobs", -1, 0, SamplingReader.MAX_LOGPROBS);
     boolean echo = fields.bool("echo", false);
     CommonFields.MaxTokens max = CommonFields.maxTokensField(fields, LIMITS, echo ? 0 : 1);
@@ -43,6 +41,8 @@ record CompletionRequest(
     CommonFields.MaxTokens wanted = echoOnly ? new CommonFields.MaxTokens(max.field(), 1) : max;
     int promptLogprobs = Math.max(common.promptLogprobs(), echo ? logprobs : -1);
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
+    // nobody steps in unasked: who sends a bare prompt wants what the model makes of it
+    ThinkingReader thinking = new ThinkingReader(fields, model, ReasoningDefaults.NONE);
     ConstraintReader constraint = new ConstraintReader(fields, model);
 
     PromptReader reader = new PromptReader(fields, model);
@@ -56,7 +56,13 @@ record CompletionRequest(
           CommonFields.maxTokens(wanted, DEFAULT_MAX_TOKENS, ids.length, model.maxModelLen());
       SamplingParams params =
           sampling.read(common.n(), maxTokens, Math.max(0, logprobs), promptLogprobs);
-      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", constraint.addTo(params)));
+      PromptThought thought = model.thoughtOf(ids);
+      prompts.add(
+          new Prompt(
+              ids,
+              echo ? reader.text(node, ids) : "",
+              thought,
+              constraint.addTo(thinking.addTo(params, thought), thought, false)));
     }
     return new CompletionRequest(common, prompts, logprobs, echo, echoOnly);
   }

@@ -115,7 +115,7 @@ public final class InferenceApi {
             request.prompt(),
             request.params(),
             request.common(),
-            new AnswerForm(model.markers(), request.startsThinking(), 0),
+            new AnswerForm(model.markers(), request.thought(), true, 0),
             arrived);
     try {
       out.started(named, request.prompt().length);

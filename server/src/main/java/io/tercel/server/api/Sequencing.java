@@ -50,7 +50,8 @@ final class Sequencing {
               model.tokenizer().detokenizer(common.skipSpecialTokens()),
               form.reasoning(),
               new StopMatcher(common.stops(), common.includeStop()),
-              params.ending().minTokens());
+              params.ending().minTokens(),
+              form.splits());
       choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);

@@ -38,6 +38,7 @@ public final class OutputText {
   private final Optional<ReasoningParser> parser;
   private final StopMatcher stops;
   private final int minTokens;
+  private final boolean splits;
   private int numTokens;
   private final Deque<Run> runs = new ArrayDeque<>();
   private final StringBuilder reasoning = new StringBuilder();
@@ -51,20 +52,24 @@ public final class OutputText {
    */
   public OutputText(
       IncrementalDetokenizer detokenizer, Optional<ReasoningParser> parser, StopMatcher stops) {
-    this(detokenizer, parser, stops, 0);
+    this(detokenizer, parser, stops, 0, true);
   }
 
   /**
    * The stream of one choice that may not end early.
    *
    * @param minTokens stop strings are looked for in the text of the tokens after so many
+   * @param splits whether the thought is told apart; else all is answer, markers included, and the
+   *     parser only counts
    */
   public OutputText(
       IncrementalDetokenizer detokenizer,
       Optional<ReasoningParser> parser,
       StopMatcher stops,
-      int minTokens) {
+      int minTokens,
+      boolean splits) {
     this.minTokens = minTokens;
+    this.splits = splits;
     this.detokenizer = detokenizer;
     this.parser = parser;
     this.stops = stops;
@@ -74,29 +79,33 @@ public final class OutputText {
   public Delta accept(int id) {
     numTokens++;
     String text = detokenizer.accept(id);
-    segments(
-        parser.isPresent()
-            ? parser.get().accept(id, text)
-            : List.of(new Segment(Channel.ANSWER, text)));
+    segments(read(id, text));
     return delta();
   }
 
   /** The end of the stream without a stop string: all that was held back. */
   public Delta finish() {
     String rest = detokenizer.flush();
-    segments(
-        parser.isPresent()
-            // No token made this text, so no marker is in it.
-            ? parser.get().accept(-1, rest)
-            : List.of(new Segment(Channel.ANSWER, rest)));
-    parser.ifPresent(p -> segments(p.flush()));
+    segments(read(-1, rest)); // No token made this text, so no marker is in it.
+    if (splits) {
+      parser.ifPresent(p -> segments(p.flush()));
+    }
     if (stop == null) {
       give(stops.flush());
     }
     return delta();
   }
 
-  /** The tokens of the thought so far; 0 where nothing is split. */
+  private List<Segment> read(int id, String text) {
+    List<Segment> whole = List.of(new Segment(Channel.ANSWER, text));
+    if (parser.isEmpty()) {
+      return whole;
+    }
+    List<Segment> apart = parser.get().accept(id, text);
+    return splits ? apart : whole;
+  }
+
+  /** The tokens of the thought so far; 0 without a parser. */
   public int reasoningTokens() {
     return parser.map(ReasoningParser::reasoningTokens).orElse(0);
   }

@@ -30,7 +30,9 @@ final class OutputTextTest {
   private OutputText output(boolean starts, String... stops) {
     return new OutputText(
         tokenizer.detokenizer(true),
-        Optional.of(new ReasoningParser(Markers.think(tokenizer), starts)),
+        Optional.of(
+            new ReasoningParser(
+                Markers.think(tokenizer), starts ? PromptThought.OPEN : PromptThought.NONE)),
         new StopMatcher(List.of(stops), false));
   }
 
