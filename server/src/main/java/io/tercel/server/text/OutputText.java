@@ -3,6 +3,7 @@ package io.tercel.server.text;
 import io.tercel.server.text.ReasoningParser.Channel;
 import io.tercel.server.text.ReasoningParser.Segment;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
@@ -20,16 +21,10 @@ public final class OutputText {
   /**
    * What a token added.
    *
-   * @param reasoning text of the thought, may be empty
-   * @param answer text of the answer, may be empty
+   * @param parts texts of the thought and the answer, in their order, no two of a kind in a row
    * @param stop the stop string that ended the output, if one did; generation should end too
    */
-  public record Delta(String reasoning, String answer, @Nullable String stop) {
-    /** Whether there is nothing to send. */
-    public boolean isEmpty() {
-      return reasoning.isEmpty() && answer.isEmpty() && stop == null;
-    }
-  }
+  public record Delta(List<OutputPart> parts, @Nullable String stop) {}
 
   /** Characters the stop matcher has not yet given back, by channel and in order. */
   private record Run(Channel channel, int length) {}
@@ -41,8 +36,12 @@ public final class OutputText {
   private final boolean splits;
   private int numTokens;
   private final Deque<Run> runs = new ArrayDeque<>();
-  private final StringBuilder reasoning = new StringBuilder();
-  private final StringBuilder answer = new StringBuilder();
+  private List<OutputPart> parts = new ArrayList<>();
+
+  /** The part that is being put together, and what it is made of. */
+  private Channel open = Channel.MARKER;
+
+  private final StringBuilder part = new StringBuilder();
   private @Nullable String stop;
 
   /**
@@ -140,19 +139,30 @@ public final class OutputText {
       if (end - start < run.length()) {
         runs.addFirst(new Run(run.channel(), run.length() - (end - start)));
       }
-      switch (run.channel()) {
-        case REASONING -> reasoning.append(text, start, end);
-        case ANSWER -> answer.append(text, start, end);
-        case MARKER -> {}
+      if (run.channel() != Channel.MARKER) {
+        if (run.channel() != open) {
+          endPart();
+          open = run.channel();
+        }
+        part.append(text, start, end);
       }
       start = end;
     }
   }
 
   private Delta delta() {
-    Delta delta = new Delta(reasoning.toString(), answer.toString(), stop);
-    reasoning.setLength(0);
-    answer.setLength(0);
+    endPart();
+    Delta delta = new Delta(parts, stop);
+    parts = new ArrayList<>();
     return delta;
+  }
+
+  private void endPart() {
+    if (!part.isEmpty()) {
+      String text = part.toString();
+      parts.add(
+          open == Channel.REASONING ? new OutputPart.Thought(text) : new OutputPart.Text(text));
+      part.setLength(0);
+    }
   }
 }
