@@ -26,10 +26,10 @@ class ArchitectureTest {
   /** Each library has one package that may know it. */
   @ParameterizedTest
   @CsvSource({
-    "io.netty, api",
-    "io.grpc, api.grpc",
-    "com.google.protobuf, api.grpc",
-    "io.tercel.proto, api.grpc",
+    "io.grpc, grpc",
+    "com.google.protobuf, grpc",
+    "io.tercel.proto, grpc",
+    "io.prometheus, metrics",
     "ai.djl, text",
     "picocli, cli",
     "me.tongfei.progressbar, cli",
@@ -42,6 +42,18 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .resideInAPackage(library + "..")
         .allowEmptyShould(true)
+        .check(SERVER);
+  }
+
+  /** gRPC's transport is Netty too, so its server sets up event loops of its own. */
+  @Test
+  void netty_onlyInHttpAndInGrpcsTransport() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.tercel.server.http..", "io.tercel.server.grpc..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.netty..")
         .check(SERVER);
   }
 
@@ -74,7 +86,12 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(
-            "io.tercel.server.api..",
+            "io.tercel.server.call..",
+            "io.tercel.server.http..",
+            "io.tercel.server.openai..",
+            "io.tercel.server.answer..",
+            "io.tercel.server.grpc..",
+            "io.tercel.server.model..",
             "io.tercel.server.text..",
             "io.tercel.server.cli..",
             "io.tercel.server.hub..",
@@ -82,15 +99,31 @@ class ArchitectureTest {
         .check(SERVER);
   }
 
-  /** What a request means is decided once, whatever wire brings it. */
-  @Test
-  void api_knowsNothingOfGrpc() {
+  /** Each room knows those below it; see docs/architecture.md. */
+  @ParameterizedTest
+  @CsvSource({
+    // who, whom it may not know
+    "http, openai", // sockets know no API
+    "http, answer",
+    "http, model",
+    "http, engine",
+    "http, text",
+    "answer, http", // what the engine says becomes text whatever carries it
+    "answer, openai",
+    "model, http",
+    "model, openai",
+    "model, answer",
+    "model, cli",
+    "openai, grpc", // what a request means is decided once, whatever wire brings it
+    "call, http",
+  })
+  void room_knowsNothingOf(String room, String other) {
     noClasses()
         .that()
-        .resideInAPackage("io.tercel.server.api")
+        .resideInAPackage("io.tercel.server." + room + "..")
         .should()
         .dependOnClassesThat()
-        .resideInAPackage("io.tercel.server.api.grpc..")
+        .resideInAPackage("io.tercel.server." + other + "..")
         .check(SERVER);
   }
 

@@ -1,10 +1,10 @@
 package io.tercel.trainer.eval;
 
+import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.RunningServer;
 import io.tercel.server.cli.ServerChoice;
 import io.tercel.server.cli.Tty;
-import io.tercel.server.cli.UserException;
 import io.tercel.server.client.ChatClient;
 import io.tercel.server.client.ChatException;
 import java.io.BufferedWriter;

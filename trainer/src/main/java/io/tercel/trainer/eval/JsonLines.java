@@ -4,7 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

@@ -3,7 +3,7 @@ package io.tercel.trainer.ptq;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.server.text.jinja.TemplateException;

@@ -9,7 +9,7 @@ import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.model.CpuBackend;
 import io.tercel.kernels.vector.VectorOps;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.engine.EngineEvent;
