@@ -46,7 +46,7 @@ record CompletionRequest(
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
     // nobody steps in unasked: who sends a bare prompt wants what the model makes of it
     ThinkingReader thinking = new ThinkingReader(fields, model, ReasoningDefaults.NONE);
-    ConstraintReader constraint = new ConstraintReader(fields, model);
+    FormReader form = new FormReader(fields, model);
 
     PromptReader reader = new PromptReader(fields, model);
     List<Prompt> prompts = new ArrayList<>();
@@ -65,7 +65,7 @@ record CompletionRequest(
               ids,
               echo ? reader.text(node, ids) : "",
               thought,
-              constraint.addTo(thinking.addTo(params, thought), thought, false)));
+              form.addTo(thinking.addTo(params, thought), thought, false)));
     }
     return new CompletionRequest(common, prompts, logprobs, echo, echoOnly);
   }

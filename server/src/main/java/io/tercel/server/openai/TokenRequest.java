@@ -33,7 +33,7 @@ record TokenRequest(
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, logprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model, model.reasoning());
-    ConstraintReader constraint = new ConstraintReader(fields, model);
+    FormReader form = new FormReader(fields, model);
 
     JsonNode node = fields.require("prompt");
     int[] prompt = new CompletionRequest.PromptReader(fields, model).ids(node, 0);
@@ -46,6 +46,6 @@ record TokenRequest(
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, logprobs), common.promptLogprobs());
     SamplingParams watched = thinking.addTo(params, thought);
-    return new TokenRequest(common, prompt, thought, constraint.addTo(watched, thought, true));
+    return new TokenRequest(common, prompt, thought, form.addTo(watched, thought, true));
   }
 }

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
-import io.tercel.server.engine.Constraint;
+import io.tercel.server.engine.AnswerForm;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.Thinking;
 import io.tercel.server.grammar.Form;
@@ -17,7 +17,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Reads the fields of a request that give its answer a form. There may be one form at most. */
-final class ConstraintReader {
+final class FormReader {
   private static final int MAX_CHOICES = 4096;
   private static final String STRUCTURED = "structured_outputs";
 
@@ -31,7 +31,7 @@ final class ConstraintReader {
    *
    * @throws ApiException that names the field, if one is wrong or there are two forms
    */
-  ConstraintReader(RequestFields fields, ServedModel model) {
+  FormReader(RequestFields fields, ServedModel model) {
     this.fields = fields;
     this.model = model;
     responseFormat();
@@ -241,6 +241,6 @@ final class ConstraintReader {
       bounded = params.watching(exact, params.ending().breakLoops());
     }
     boolean opens = mayThinkFirst && thought == PromptThought.NONE;
-    return bounded.constrained(new Constraint(automaton, opens));
+    return bounded.withForm(new AnswerForm(automaton, opens));
   }
 }

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param splits whether the thought is told apart from the answer; else its tokens are only counted
  * @param maxToolCalls tool calls to look for, 0 where they are text like any other
  */
-public record AnswerForm(
+public record AnswerParts(
     @Nullable Markers markers, PromptThought thought, boolean splits, int maxToolCalls) {
 
   /** What tells thought from answer in {@link OutputText}, where anything does. */
