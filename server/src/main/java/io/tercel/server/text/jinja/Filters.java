@@ -137,13 +137,30 @@ final class Filters {
           String digits = PyText.strip(text, true, true).replace("_", "");
           yield base == 10 && !digits.matches("[+-]?\\d+")
               ? (Object) (long) Double.parseDouble(digits)
-              : Long.valueOf(digits, base);
+              : integer(digits, base);
         }
         default -> fallback;
       };
     } catch (NumberFormatException e) {
       return fallback;
     }
+  }
+
+  /** Python's int: the base's own prefix may stand before the digits; base 0 goes by it. */
+  private static Long integer(String digits, int base) {
+    int sign = digits.startsWith("-") || digits.startsWith("+") ? 1 : 0;
+    String prefix = digits.substring(sign, Math.min(sign + 2, digits.length()));
+    int named =
+        switch (prefix.toLowerCase(Locale.ROOT)) {
+          case "0x" -> 16;
+          case "0o" -> 8;
+          case "0b" -> 2;
+          default -> 0;
+        };
+    boolean prefixed = named != 0 && (base == 0 || base == named);
+    String plain = prefixed ? digits.substring(0, sign) + digits.substring(sign + 2) : digits;
+    int radix = base == 0 ? prefixed ? named : 10 : base;
+    return Long.valueOf(plain, radix);
   }
 
   private static Object toFloat(Object value, Args args, Budget budget) {
@@ -165,6 +182,7 @@ final class Filters {
     return switch (Undefined.require(value)) {
       case Long number when number > Long.MIN_VALUE -> Math.abs(number);
       case Double number -> Math.abs(number);
+      case Boolean flag -> flag ? 1L : 0L;
       default -> throw TemplateException.of("abs does not take a " + Values.typeName(value));
     };
   }
