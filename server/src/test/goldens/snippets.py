@@ -183,6 +183,7 @@ SNIPPETS = r"""
 {{ range(*[1, 4]) | list }}|{{ dict(**{'a': 1}) }}|{{ word.replace(*['l', 'L']) }}|{{ numbers | join(*['-']) }}
 {{ " 1 2 ".split(none, 1) }}|{{ " 1 2 ".split(none, 0) }}|{{ " 1 2 ".split(none, 9) }}|{{ " 1 2 3 ".rsplit(none, 1) }}|{{ " 1 2 ".rsplit(none, 0) }}|{{ "  ".split(none, 0) }}|{{ " 1  2  3 ".split(maxsplit=2) }}
 {{ '0x1f' | int(base=16) }}|{{ '-0x1F' | int(0, 16) }}|{{ '0b101' | int(base=2) }}|{{ '0o17' | int(base=8) }}|{{ '0x1f' | int(base=8) }}|{{ '0x1f' | int(base=0) }}|{{ '12' | int(base=0) }}|{{ '0x' | int(7, 16) }}|{{ '0b1' | int(base=16) }}|{{ '0x1f' | int }}
+{{ '5d' | int }}|{{ '0x1p3' | int }}|{{ '1.5e3' | int(base=16) }}|{{ ' 8 ' | int(7, 2) }}|{{ 'inf' | int(3) }}|{{ '1d' | float }}|{{ '-Inf' | float }}|{{ '.5' | float }}|{{ '1_0.5' | float }}
 {{ 'x' % [] }}|{{ 'x' % {} }}|{{ '%s' % [1, 2] }}|{{ 'x' % person }}
 {{ 'x' % 1 }}
 {{ true | abs }}|{{ false | abs }}

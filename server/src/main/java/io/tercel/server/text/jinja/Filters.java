@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** The filters on texts and numbers; those on lists and dicts stand in {@link ListFilters}. */
 final class Filters {
@@ -16,6 +17,8 @@ final class Filters {
     Object apply(Object value, Args args, Budget budget);
   }
 
+  private static final Pattern NUMBER =
+      Pattern.compile("[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?");
   private static final Pattern TITLE_WORD = Pattern.compile("[^-\\s({\\[<]+");
   private static final Map<String, ValueFilter> FILTERS = new HashMap<>();
 
@@ -135,15 +138,31 @@ final class Filters {
             (long) (double) number;
         case String text -> {
           String digits = PyText.strip(text, true, true).replace("_", "");
-          yield base == 10 && !digits.matches("[+-]?\\d+")
-              ? (Object) (long) Double.parseDouble(digits)
-              : integer(digits, base);
+          yield integer(digits, base);
         }
         default -> fallback;
       };
     } catch (NumberFormatException e) {
-      return fallback;
+      // what is a fraction in any base is cut
+      return value instanceof String text && number(text) instanceof Double fraction
+          ? Double.isFinite(fraction) ? (Object) (long) (double) fraction : fallback
+          : fallback;
     }
+  }
+
+  /** What Python's float makes of a text; null where that raises. Java takes more: 1d, 0x1p3. */
+  private static @Nullable Double number(String text) {
+    String digits = PyText.strip(text, true, true).replace("_", "");
+    if (NUMBER.matcher(digits).matches()) {
+      return Double.valueOf(digits);
+    }
+    String word = digits.toLowerCase(Locale.ROOT);
+    return switch (word.startsWith("+") || word.startsWith("-") ? word.substring(1) : word) {
+      case "nan" -> Double.NaN;
+      case "inf", "infinity" ->
+          word.startsWith("-") ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY;
+      default -> null;
+    };
   }
 
   /** Python's int: the base's own prefix may stand before the digits; base 0 goes by it. */
@@ -166,16 +185,15 @@ final class Filters {
   private static Object toFloat(Object value, Args args, Budget budget) {
     Object given = args.bind("float", 0, List.of("default"), None.NONE).get(0);
     Object fallback = given == None.NONE ? 0.0 : given;
-    try {
-      return switch (Undefined.require(value)) {
-        case Boolean flag -> flag ? 1.0 : 0.0;
-        case Number number -> number.doubleValue();
-        case String text -> Double.valueOf(PyText.strip(text, true, true));
-        default -> fallback;
-      };
-    } catch (NumberFormatException e) {
-      return fallback;
-    }
+    return switch (Undefined.require(value)) {
+      case Boolean flag -> flag ? 1.0 : 0.0;
+      case Number number -> number.doubleValue();
+      case String text -> {
+        Double number = number(text);
+        yield number == null ? fallback : number;
+      }
+      default -> fallback;
+    };
   }
 
   private static Object abs(Object value) {

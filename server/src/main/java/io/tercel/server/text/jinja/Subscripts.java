@@ -41,13 +41,13 @@ final class Subscripts {
         }
       }
       case String text when index instanceof Long at -> {
-        return item(text, at, budget);
+        return character(text, at, budget);
       }
       case Tuple(List<Object> items) when index instanceof Long at -> {
         return item(items, at);
       }
       case String text when index instanceof Boolean flag -> {
-        return item(text, flag ? 1L : 0L, budget);
+        return character(text, flag ? 1 : 0, budget);
       }
       case Tuple(List<Object> items) when index instanceof Boolean flag -> {
         return item(items, flag ? 1 : 0);
@@ -67,7 +67,7 @@ final class Subscripts {
     return missing(target, index instanceof Callable ? "…" : PyText.str(index, budget));
   }
 
-  private static Object item(String text, long at, Budget budget) {
+  private static Object character(String text, long at, Budget budget) {
     budget.work(text.length() / 16 + 1);
     int length = text.codePointCount(0, text.length());
     long i = at < 0 ? at + length : at;
