@@ -31,16 +31,16 @@ public final class Sequencing {
    */
   public GenerationReader submit(
       Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
-    return submit(caller, List.of(request), text, parts, arrived).getFirst();
+    return submit(caller, List.of(new Prompt(request, parts)), text, arrived).getFirst();
   }
 
-  /** Submits several requests, all or none. */
+  /** One of several prompts, and what its outputs are taken apart into. */
+  public record Prompt(GenerationRequest request, AnswerParts parts) {}
+
+  /** Submits several prompts, all or none. */
   public List<GenerationReader> submit(
-      Caller caller,
-      List<GenerationRequest> requests,
-      TextRules text,
-      AnswerParts parts,
-      long arrived) {
+      Caller caller, List<Prompt> prompts, TextRules text, long arrived) {
+    List<GenerationRequest> requests = prompts.stream().map(Prompt::request).toList();
     if (!caller.isAdmin() && requests.stream().anyMatch(r -> r.priority() < 0)) {
       throw ApiException.invalid(
           "priority", "priority must be at least 0: below that it takes the admin key");
@@ -48,18 +48,15 @@ public final class Sequencing {
     List<Generation> generations = model.engine().submit(requests);
     List<GenerationReader> readers = new ArrayList<>();
     for (int i = 0; i < requests.size(); i++) {
-      readers.add(reader(caller, requests.get(i), generations.get(i), text, parts, arrived));
+      readers.add(reader(caller, prompts.get(i), generations.get(i), text, arrived));
     }
     return readers;
   }
 
   private GenerationReader reader(
-      Caller caller,
-      GenerationRequest request,
-      Generation generation,
-      TextRules text,
-      AnswerParts parts,
-      long arrived) {
+      Caller caller, Prompt prompt, Generation generation, TextRules text, long arrived) {
+    GenerationRequest request = prompt.request();
+    AnswerParts parts = prompt.parts();
     SamplingParams params = request.params();
     caller.whenGone(generation::cancel);
     metrics.prompt(request.promptTokens().length, params);
@@ -75,7 +72,8 @@ public final class Sequencing {
               model.tokenizer().detokenizer(text.skipSpecialTokens()),
               parts.reasoning(),
               new StopMatcher(text.stops(), text.includeStop()),
-              params.ending().minTokens());
+              params.ending().minTokens(),
+              parts.splits());
       choices.add(new ChoiceReader(i, output, parts.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);

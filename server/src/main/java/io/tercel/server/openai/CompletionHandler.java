@@ -8,7 +8,6 @@ import io.tercel.server.answer.Sequencing;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.JsonIntake;
 import io.tercel.server.engine.EngineEvent.PromptScored;
-import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
 import io.tercel.server.http.SseWriter;
@@ -55,15 +54,18 @@ final class CompletionHandler implements Handler {
 
   private GenerationGroup submit(
       Exchange exchange, CompletionRequest request, CompletionId id, long arrived) {
-    List<GenerationRequest> requests = new ArrayList<>();
+    List<Sequencing.Prompt> prompts = new ArrayList<>();
     for (CompletionRequest.Prompt prompt : request.prompts()) {
       boolean one = request.prompts().size() == 1;
-      String part = one ? id.id() : id.id() + InferenceApi.PART + requests.size();
-      requests.add(request.common().generation(part, prompt.ids(), prompt.params()));
+      String part = one ? id.id() : id.id() + InferenceApi.PART + prompts.size();
+      prompts.add(
+          new Sequencing.Prompt(
+              request.common().generation(part, prompt.ids(), prompt.params()),
+              new AnswerParts(model.markers(), prompt.thought(), false, 0)));
     }
     GenerationGroup group = new GenerationGroup();
     sequencing
-        .submit(exchange, requests, request.common().text(), AnswerParts.PLAIN, arrived)
+        .submit(exchange, prompts, request.common().text(), arrived)
         .forEach(reader -> group.add(reader.tellingVersions(id::madeBy)));
     return group;
   }

@@ -109,7 +109,7 @@ public final class InferenceApi {
                 caller,
                 request.common().generation(named.id(), request.prompt(), request.params()),
                 request.common().text(),
-                new AnswerParts(model.markers(), request.startsThinking(), 0),
+                new AnswerParts(model.markers(), request.thought(), true, 0),
                 arrived)
             .tellingVersions(named::madeBy);
     try {
