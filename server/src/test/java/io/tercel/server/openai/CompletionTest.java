@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.Json;
-import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.testing.Events;
 import io.tercel.server.testing.TestServer;
 import java.net.http.HttpResponse;
