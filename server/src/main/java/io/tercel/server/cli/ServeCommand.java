@@ -46,6 +46,9 @@ public final class ServeCommand implements Command {
 
   private static final Duration CLOSING = Duration.ofSeconds(10);
 
+  /** Of the real weights, behind the miniature's warm-up. */
+  private static final Duration FIRST_STEPS = Duration.ofMillis(1200);
+
   @Spec private @Nullable CommandSpec spec;
 
   @Option(
@@ -247,6 +250,7 @@ public final class ServeCommand implements Command {
       try (Miniature miniature = running.miniature()) {
         new WarmUp(miniature, System.err).run();
       }
+      running.takeFirstSteps(FIRST_STEPS);
     }
   }
 
