@@ -4,10 +4,13 @@ import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.LayerWeights;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.RopeTable;
 import io.tercel.kernels.ops.StepBatch;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -24,9 +27,9 @@ public final class Transformer {
   private final KvPool kv;
   private final RopeTable rope;
 
+  private final PreparedInput input = new PreparedInput();
   private int capacity;
   private float[] hidden = new float[0];
-  private float[] normed = new float[0];
   private float[] q = new float[0];
   private float[] k = new float[0];
   private float[] v = new float[0];
@@ -66,8 +69,7 @@ public final class Transformer {
   }
 
   private void attend(LayerWeights w, int layer, StepBatch batch, int n) {
-    ops.rmsNorm(hidden, w.inputNorm(), config.rmsNormEps(), n, normed);
-    ops.linear(List.of(w.q(), w.k(), w.v()), normed, n, new float[][] {q, k, v});
+    norm(w.inputNorm(), List.of(w.q(), w.k(), w.v()), n, q, k, v);
     float[] qNorm = w.qNorm();
     if (qNorm != null) {
       ops.rmsNorm(q, qNorm, config.rmsNormEps(), n * config.numHeads(), q);
@@ -80,16 +82,27 @@ public final class Transformer {
     ops.rope(k, config.numKvHeads(), config.headDim(), rope, n);
     ops.appendKv(kv, layer, batch, k, v);
     ops.attention(kv, layer, batch, q, config.numHeads(), attended);
-    ops.linear(List.of(w.o()), attended, n, new float[][] {projected});
+    Projection o = Projection.of(w.o());
+    ops.prepare(o, attended, n, input);
+    ops.linear(o, input, new float[][] {projected});
     ops.add(hidden, projected, n * config.hiddenSize());
   }
 
   private void feedForward(LayerWeights w, int n) {
-    ops.rmsNorm(hidden, w.postAttentionNorm(), config.rmsNormEps(), n, normed);
-    ops.linear(List.of(w.gate(), w.up()), normed, n, new float[][] {gate, up});
-    ops.swiglu(gate, up, n * config.intermediateSize());
-    ops.linear(List.of(w.down()), gate, n, new float[][] {projected});
+    norm(w.postAttentionNorm(), List.of(w.gate(), w.up()), n, gate, up);
+    Projection down = Projection.of(w.down());
+    ops.gatePrepare(down, gate, up, n, input);
+    ops.linear(down, input, new float[][] {projected});
     ops.add(hidden, projected, n * config.hiddenSize());
+  }
+
+  private void norm(float[] weight, List<Linear> linears, int n, float[]... outs) {
+    int at = 0;
+    for (Projection p : Projection.split(linears)) {
+      ops.normPrepare(p, hidden, weight, config.rmsNormEps(), n, input);
+      ops.linear(p, input, Arrays.copyOfRange(outs, at, at + p.linears().size()));
+      at += p.linears().size();
+    }
   }
 
   /**
@@ -105,8 +118,9 @@ public final class Transformer {
       System.arraycopy(hidden, rows[from + i] * width, projected, i * width, width);
     }
     Linear head = weights.head();
-    ops.rmsNorm(projected, weights.finalNorm(), config.rmsNormEps(), count, projected);
-    ops.linear(List.of(head), projected, count, new float[][] {logits});
+    Projection projection = Projection.of(head);
+    ops.normPrepare(projection, projected, weights.finalNorm(), config.rmsNormEps(), count, input);
+    ops.linear(projection, input, new float[][] {logits});
   }
 
   private void reserve(int n) {
@@ -114,7 +128,6 @@ public final class Transformer {
       return;
     }
     hidden = new float[n * config.hiddenSize()];
-    normed = new float[n * config.hiddenSize()];
     projected = new float[n * config.hiddenSize()];
     q = new float[n * config.queryDim()];
     attended = new float[n * config.queryDim()];

@@ -4,6 +4,7 @@ import static jdk.incubator.vector.VectorOperators.LSHL;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.ops.LaneSum;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.ByteOrder;
@@ -23,10 +24,11 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * added by {@link LaneSum#tree}, the bias last. {@link DenseGemm} gives the same bits. Eight rows
- * run side by side: they share the inputs, hide the FMA's latency and keep eight streams of memory
- * open.
+ * run side by side: they share the inputs and hide the FMA's latency. They lie an eighth of the
+ * range apart, so that each is a stream of memory that goes on from row to row: of neighbours the
+ * hardware's prefetcher would lose each one after a row.
  */
-public final class DenseGemv {
+final class DenseGemv {
   private static final int VIRTUAL = Lanes.VIRTUAL;
   private static final int ROWS = 8;
 
@@ -36,18 +38,17 @@ public final class DenseGemv {
    * Rows [rowFrom, rowTo) of y = W x + bias for one token.
    *
    * @param weights row-major [rows, cols] from {@code offset} on, cols as prepared in {@code x}
-   * @param x prepared as {@link DenseGemm#prepare} does for this format
+   * @param x one token, prepared as {@link DenseInput} does for this format
    * @param bias [rows] or null
    * @param y row r goes to {@code y[yOffset + r]}
    */
-  public static void multiply(
+  static void multiply(
       Dense format,
       MemorySegment weights,
       long offset,
       int rowFrom,
       int rowTo,
-      Activations x,
-      int token,
+      PreparedInput x,
       float @Nullable [] bias,
       float[] y,
       int yOffset,
@@ -57,22 +58,24 @@ public final class DenseGemv {
     int cols = x.cols();
     int whole = cols - cols % DenseRow.blockColumns(format);
     long rowBytes = (long) cols * format.elementBytes();
-    int xOffset = token * x.stride();
-    for (int row = rowFrom; row < rowTo; row += ROWS) {
-      int last = Math.min(row + ROWS, rowTo) - 1; // stands in for rows past the end
+    float[] values = DenseInput.values(format, x);
+    int apart = Math.ceilDiv(rowTo - rowFrom, ROWS);
+    for (int row = rowFrom; row < rowFrom + apart; row++) {
+      int extra = (rowTo - 1 - row) / apart; // the last stream stands in for those past the end
       long first = base + row * rowBytes;
+      long stride = apart * rowBytes;
       for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
         long b = first + part * (long) Integer.BYTES;
-        int in = xOffset + part;
         switch (format) {
-          case BF16 -> bf16(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
-          case FP16 -> fp16(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
-          case FP32 -> fp32(b, rowBytes, last - row, whole, x.values(), in, lanes, part);
+          case BF16 -> bf16(b, stride, extra, whole, values, part, lanes, part);
+          case FP16 -> fp16(b, stride, extra, whole, values, part, lanes, part);
+          case FP32 -> fp32(b, stride, extra, whole, values, part, lanes, part);
         }
       }
-      for (int r = row; r <= last; r++) {
-        int at = (r - row) * VIRTUAL;
-        DenseRow.tail(format, base + r * rowBytes, whole, cols, x.values(), xOffset, lanes, at);
+      for (int i = 0; i <= extra; i++) {
+        int r = row + i * apart;
+        int at = i * VIRTUAL;
+        DenseRow.tail(format, base + r * rowBytes, whole, cols, values, 0, lanes, at);
         float sum = LaneSum.tree(lanes, at);
         y[yOffset + r] = bias == null ? sum : sum + bias[r];
       }
@@ -82,15 +85,15 @@ public final class DenseGemv {
 
   /** A bf16 is the upper half of a float. */
   private static void bf16(
-      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+      long row, long stride, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
     final long r0 = row;
-    final long r1 = row + Math.min(extra, 1) * rowBytes;
-    final long r2 = row + Math.min(extra, 2) * rowBytes;
-    final long r3 = row + Math.min(extra, 3) * rowBytes;
-    final long r4 = row + Math.min(extra, 4) * rowBytes;
-    final long r5 = row + Math.min(extra, 5) * rowBytes;
-    final long r6 = row + Math.min(extra, 6) * rowBytes;
-    final long r7 = row + Math.min(extra, 7) * rowBytes;
+    final long r1 = row + Math.min(extra, 1) * stride;
+    final long r2 = row + Math.min(extra, 2) * stride;
+    final long r3 = row + Math.min(extra, 3) * stride;
+    final long r4 = row + Math.min(extra, 4) * stride;
+    final long r5 = row + Math.min(extra, 5) * stride;
+    final long r6 = row + Math.min(extra, 6) * stride;
+    final long r7 = row + Math.min(extra, 7) * stride;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
@@ -99,7 +102,7 @@ public final class DenseGemv {
     FloatVector a5 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a6 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a7 = FloatVector.zero(Lanes.FLOAT);
-    for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
+    for (int k = 0; k < whole; k += DenseInput.PAIRED_BLOCK) {
       final long b = 2L * k;
       FloatVector even = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k);
       FloatVector odd = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k + VIRTUAL);
@@ -148,15 +151,15 @@ public final class DenseGemv {
 
   /** Eight rows of fp16. */
   private static void fp16(
-      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+      long row, long stride, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
     final long r0 = row;
-    final long r1 = row + Math.min(extra, 1) * rowBytes;
-    final long r2 = row + Math.min(extra, 2) * rowBytes;
-    final long r3 = row + Math.min(extra, 3) * rowBytes;
-    final long r4 = row + Math.min(extra, 4) * rowBytes;
-    final long r5 = row + Math.min(extra, 5) * rowBytes;
-    final long r6 = row + Math.min(extra, 6) * rowBytes;
-    final long r7 = row + Math.min(extra, 7) * rowBytes;
+    final long r1 = row + Math.min(extra, 1) * stride;
+    final long r2 = row + Math.min(extra, 2) * stride;
+    final long r3 = row + Math.min(extra, 3) * stride;
+    final long r4 = row + Math.min(extra, 4) * stride;
+    final long r5 = row + Math.min(extra, 5) * stride;
+    final long r6 = row + Math.min(extra, 6) * stride;
+    final long r7 = row + Math.min(extra, 7) * stride;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
@@ -165,7 +168,7 @@ public final class DenseGemv {
     FloatVector a5 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a6 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a7 = FloatVector.zero(Lanes.FLOAT);
-    for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
+    for (int k = 0; k < whole; k += DenseInput.PAIRED_BLOCK) {
       final long b = 2L * k;
       FloatVector even = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k);
       FloatVector odd = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k + VIRTUAL);
@@ -214,15 +217,15 @@ public final class DenseGemv {
 
   /** Eight rows of floats. */
   private static void fp32(
-      long row, long rowBytes, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
+      long row, long stride, int extra, int whole, float[] x, int xOffset, float[] out, int at) {
     final long r0 = row;
-    final long r1 = row + Math.min(extra, 1) * rowBytes;
-    final long r2 = row + Math.min(extra, 2) * rowBytes;
-    final long r3 = row + Math.min(extra, 3) * rowBytes;
-    final long r4 = row + Math.min(extra, 4) * rowBytes;
-    final long r5 = row + Math.min(extra, 5) * rowBytes;
-    final long r6 = row + Math.min(extra, 6) * rowBytes;
-    final long r7 = row + Math.min(extra, 7) * rowBytes;
+    final long r1 = row + Math.min(extra, 1) * stride;
+    final long r2 = row + Math.min(extra, 2) * stride;
+    final long r3 = row + Math.min(extra, 3) * stride;
+    final long r4 = row + Math.min(extra, 4) * stride;
+    final long r5 = row + Math.min(extra, 5) * stride;
+    final long r6 = row + Math.min(extra, 6) * stride;
+    final long r7 = row + Math.min(extra, 7) * stride;
     FloatVector a0 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a1 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a2 = FloatVector.zero(Lanes.FLOAT);
