@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -42,6 +43,11 @@ final class CpuId {
   private static final FunctionDescriptor XGETBV = FunctionDescriptor.of(ValueLayout.JAVA_INT);
 
   private CpuId() {}
+
+  /** What the kernels need. */
+  static List<String> needed() {
+    return Arrays.stream(Feature.values()).map(Feature::name).toList();
+  }
 
   /**
    * What the kernels need and this machine hasn't; empty when it has all.

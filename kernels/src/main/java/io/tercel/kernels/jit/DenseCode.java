@@ -20,14 +20,17 @@ import io.tercel.kernels.format.QuantFormat.Dense;
  * </pre>
  *
  * Inputs are floats, each block's even columns before its odd ones. Results are
- * [step][stream][token] floats.
+ * [stream][token][step] floats, each token's from the begin of a slot.
  *
  * <p>Instructions for a block, streams m, tokens n: 2 (m w + n + m n), w = 1 to widen bf16, 2 or 3
  * for the even or odd halves of fp16; 9 for each sum.
  */
 final class DenseCode {
   private static final int BLOCK_BYTES = 64;
-  private static final int COLUMNS = 32;
+
+  /** Columns of a block. */
+  static final int COLUMNS = 32;
+
   private static final int PARITY_BYTES = COLUMNS / 2 * Float.BYTES;
 
   private static final int MASK = 0; // of the upper halves
@@ -126,10 +129,10 @@ final class DenseCode {
     for (int s = 0; s < streams; s++) {
       for (int t = 0; t < tokens; t++) {
         tree(sum(s, t));
-        code.vmovss(at(OUTPUTS, (s * tokens + t) * Float.BYTES), sum(s, t));
+        code.vmovss(at(OUTPUTS, (s * tokens + t) * LinearCall.SLOT_BYTES), sum(s, t));
       }
     }
-    code.add(OUTPUTS, streams * tokens * Float.BYTES);
+    code.add(OUTPUTS, Float.BYTES);
   }
 
   /** The even columns (parity 0) or the odd ones of a block. */

@@ -93,10 +93,6 @@ final class Evex {
     registers(MAP_0F, P66, 0xFA, to, a, b);
   }
 
-  void vpmulld(int to, int a, Mem b) {
-    memory(MAP_0F38, P66, 0x40, to, a, b, ZMM, false);
-  }
-
   /** {@code b} is one int for all lanes. */
   void vpmulldBroadcast(int to, int a, Mem b) {
     memory(MAP_0F38, P66, 0x40, to, a, b, DWORD, true);
@@ -131,11 +127,6 @@ final class Evex {
   void vpternlogd(int to, int a, int b, int table) {
     registers(MAP_0F3A, P66, 0x25, to, a, b);
     put(table);
-  }
-
-  /** sum += four unsigned bytes times four signed bytes, in each lane. */
-  void vpdpbusd(int sum, int unsigned, int signed) {
-    registers(MAP_0F38, P66, 0x50, sum, unsigned, signed);
   }
 
   /** {@code signed} is one group of four bytes for all lanes. */
@@ -174,10 +165,6 @@ final class Evex {
     registers(MAP_0F, NP, 0x58, to, a, b);
   }
 
-  void vmulps(int to, int a, Mem b) {
-    memory(MAP_0F, NP, 0x59, to, a, b, ZMM, false);
-  }
-
   /** {@code b} is one float for all lanes. */
   void vmulpsBroadcast(int to, int a, Mem b) {
     memory(MAP_0F, NP, 0x59, to, a, b, DWORD, true);
@@ -186,10 +173,6 @@ final class Evex {
   /** sum = a b + sum, rounded once. */
   void vfmadd231ps(int sum, int a, int b) {
     registers(MAP_0F38, P66, 0xB8, sum, a, b);
-  }
-
-  void vfmadd231ps(int sum, int a, Mem b) {
-    memory(MAP_0F38, P66, 0xB8, sum, a, b, ZMM, false);
   }
 
   /** Quarters of 128 bits: two of a, then two of b, two bits of {@code order} each. */
@@ -263,6 +246,15 @@ final class Evex {
   /** Sets the zero flag if the register is 0. */
   void test(Gpr register) {
     general(0x85, register, register);
+  }
+
+  /** Asks for a cache line; never faults. */
+  void prefetcht0(Mem line) {
+    count++;
+    rexIfNeeded(0, line.base().high());
+    put(0x0F);
+    put(0x18);
+    address(1, line, 1);
   }
 
   void push(Gpr register) {

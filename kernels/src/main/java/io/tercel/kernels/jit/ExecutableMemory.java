@@ -56,6 +56,11 @@ final class ExecutableMemory implements AutoCloseable {
     return new ExecutableMemory(MemorySegment.ofAddress(base).reinterpret(size));
   }
 
+  /** Where it lies; for tests that ask the system for its rights. */
+  long address() {
+    return pages.address();
+  }
+
   /** Bytes, whole pages. */
   long size() {
     return pages.byteSize();

@@ -15,8 +15,8 @@ import static io.tercel.kernels.jit.Evex.at;
  *     for each stream, token:        y = fma(scale * s, (float) (sum - zero * q), y)
  * </pre>
  *
- * with s the token's scale in the group and q the sum of its codes. Results are [step][stream]
- * [token][16] floats.
+ * with s the token's scale in the group and q the sum of its codes. Results are
+ * [stream][token][step][16] floats, each token's from the begin of a slot.
  *
  * <p>High fields are multiplied where they are, into sums of their own ({@code inPlace}), or are
  * shifted down first: half the registers for one instruction more a field, which pays where several
@@ -37,6 +37,11 @@ final class GemvCode {
   private static final int SPARE_AB = 6;
   private static final int HIGH = 7;
   private static final int REGISTERS = 32;
+
+  /**
+   * From so many tokens on, blocks are asked for ahead: out-of-order execution doesn't reach on.
+   */
+  private static final int PREFETCHING = 3;
 
   private static final Gpr CALL = Gpr.RDI;
   private static final Gpr[] WEIGHTS = {Gpr.RSI, Gpr.R8, Gpr.R9, Gpr.R10};
@@ -113,7 +118,7 @@ final class GemvCode {
     code.add(FACTORS, at(CALL, LinearCall.FACTOR_STRIDE));
     code.sub(GROUPS, 1);
     code.jnz(group);
-    code.add(OUTPUTS, Codes.VECTOR * streams * tokens);
+    code.add(OUTPUTS, Codes.VECTOR);
   }
 
   private void group() {
@@ -139,6 +144,10 @@ final class GemvCode {
   private void set(int set, int stream) {
     int vectors = codes.setVectors();
     int field = set * codes.setFields();
+    for (int v = 0; v < vectors && tokens >= PREFETCHING; v++) {
+      int next = codes.blockBytes() + (set * vectors + v) * Codes.VECTOR;
+      code.prefetcht0(at(WEIGHTS[stream], next));
+    }
     for (int v = 0; v < vectors; v++) {
       code.vmovdqu32(A + v, at(WEIGHTS[stream], (set * vectors + v) * Codes.VECTOR));
     }
@@ -214,7 +223,7 @@ final class GemvCode {
   }
 
   private Mem y(int output) {
-    return at(OUTPUTS, Codes.VECTOR * output);
+    return at(OUTPUTS, LinearCall.SLOT_BYTES * output);
   }
 
   private int sumsOfOutput() {

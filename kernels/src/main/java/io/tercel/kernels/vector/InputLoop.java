@@ -21,9 +21,14 @@ final class InputLoop {
 
   private final WorkerPool pool;
   private final KernelScratch[] scratch;
+  private final boolean arranges;
 
-  InputLoop(WorkerPool pool, KernelScratch[] scratch) {
+  /**
+   * @param arranges whether integers are also left as {@link W3Gemv} and {@link W3Gemm} read them
+   */
+  InputLoop(WorkerPool pool, KernelScratch[] scratch, boolean arranges) {
     this.pool = pool;
+    this.arranges = arranges;
     this.scratch = scratch;
   }
 
@@ -41,7 +46,8 @@ final class InputLoop {
             Math.ceilDiv(CLAIM, cols),
             (from, to, worker) -> {
               for (int row = from; row < to; row++) {
-                Rounding.row(x, row * cols, spec.inputOrder(), input, row, scratch[worker]);
+                Rounding.row(
+                    x, row * cols, spec.inputOrder(), input, row, arranges, scratch[worker]);
               }
             });
       }
@@ -94,7 +100,7 @@ final class InputLoop {
               float[] values = scratch[worker].input(cols);
               for (int row = from; row < to; row++) {
                 source.write(row, values, 0);
-                Rounding.row(values, 0, spec.inputOrder(), input, row, scratch[worker]);
+                Rounding.row(values, 0, spec.inputOrder(), input, row, arranges, scratch[worker]);
               }
             });
       }
@@ -102,8 +108,11 @@ final class InputLoop {
   }
 
   /** Grows what the workers write to. */
-  private static void shape(int n, int cols, PreparedInput input) {
+  private void shape(int n, int cols, PreparedInput input) {
     input.grouped(n, cols);
+    if (!arranges) {
+      return;
+    }
     if (n == 1) {
       input.arrangedInts(Rounding.pairs(input));
     } else {

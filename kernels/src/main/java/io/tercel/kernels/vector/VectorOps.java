@@ -31,12 +31,26 @@ public final class VectorOps implements Ops {
    * @param threads that compute, the caller's included
    */
   public VectorOps(int threads) {
-    this.pool = new WorkerPool(threads);
-    KernelScratch[] scratch = new KernelScratch[threads];
+    this(new WorkerPool(threads), true);
+  }
+
+  private VectorOps(WorkerPool pool, boolean arranges) {
+    this.pool = pool;
+    KernelScratch[] scratch = new KernelScratch[pool.size()];
     Arrays.setAll(scratch, i -> new KernelScratch());
-    this.inputs = new InputLoop(pool, scratch);
+    this.inputs = new InputLoop(pool, scratch, arranges);
     this.linear = new LinearLoop(pool, scratch);
     this.attention = new PagedAttention(pool);
+  }
+
+  /**
+   * For operations that have linears of their own for {@link
+   * io.tercel.kernels.memory.InputSpec.Int16PerGroup}, whose inputs are rounded but not arranged.
+   *
+   * @param pool closed with what this returns
+   */
+  public static VectorOps withoutIntegerLinears(WorkerPool pool) {
+    return new VectorOps(pool, false);
   }
 
   @Override

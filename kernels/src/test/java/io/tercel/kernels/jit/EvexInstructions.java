@@ -63,7 +63,6 @@ final class EvexInstructions {
     three("vpaddd", "", Evex::vpaddd);
     three("vpsubd", "", Evex::vpsubd);
     three("vpternlogd", ",0xe4", (e, a, b, c) -> e.vpternlogd(a, b, c, 0xE4));
-    three("vpdpbusd", "", Evex::vpdpbusd);
     three("vaddps", "", Evex::vaddps);
     three("vfmadd231ps", "", Evex::vfmadd231ps);
     three("vshuff32x4", ",0xb1", (e, a, b, c) -> e.vshuff32x4(a, b, c, 0xB1));
@@ -73,9 +72,6 @@ final class EvexInstructions {
     two("vcvtdq2ps", "", Evex::vcvtdq2ps);
     two("vpermilps", ",0x4e", (e, a, b) -> e.vpermilps(a, b, 0x4E));
     twoMemory("vpandd", "zmmword ptr %s", Evex::vpandd);
-    twoMemory("vpmulld", "zmmword ptr %s", Evex::vpmulld);
-    twoMemory("vmulps", "zmmword ptr %s", Evex::vmulps);
-    twoMemory("vfmadd231ps", "zmmword ptr %s", Evex::vfmadd231ps);
     oneMemory("vmovdqu32 zmm%d,zmmword ptr %s", Evex::vmovdqu32);
     oneMemory("vpslld zmm%d,zmmword ptr %s,16", (e, a, m) -> e.vpslld(a, m, 16));
     oneMemory("vpsrld zmm%d,zmmword ptr %s,16", (e, a, m) -> e.vpsrld(a, m, 16));
@@ -119,6 +115,7 @@ final class EvexInstructions {
         Mem m = at(b, DISPLACEMENTS[(a.ordinal() + 3 * b.ordinal()) % DISPLACEMENTS.length]);
         add("mov %s,qword ptr %s".formatted(x, name(m)), e -> e.mov(a, m));
         add("add %s,qword ptr %s".formatted(x, name(m)), e -> e.add(a, m));
+        add("prefetcht0 byte ptr " + name(m), e -> e.prefetcht0(m));
         add("mov dword ptr %s,%s".formatted(name(m), half(a)), e -> e.movd(m, a));
       }
     }

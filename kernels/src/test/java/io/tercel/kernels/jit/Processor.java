@@ -1,0 +1,21 @@
+package io.tercel.kernels.jit;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.tercel.kernels.ops.BackendUnavailableException;
+
+/** Whether machine code of this package can run where the tests do. */
+public final class Processor {
+  private Processor() {}
+
+  /** Ends a test as absent where the processor or the system can't; says why. */
+  public static void assumeSupported() {
+    String reason = "";
+    try {
+      JitOps.requireProcessor();
+    } catch (BackendUnavailableException e) {
+      reason = e.getMessage();
+    }
+    assumeTrue(reason.isEmpty(), "ABSENT: jit " + reason);
+  }
+}
