@@ -8,7 +8,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.ops.Ops;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
