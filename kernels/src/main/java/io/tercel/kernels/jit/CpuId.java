@@ -44,9 +44,12 @@ final class CpuId {
 
   private CpuId() {}
 
-  /** What the kernels need. */
-  static List<String> needed() {
-    return Arrays.stream(Feature.values()).map(Feature::name).toList();
+  /** The instruction sets that the kernels are made of. */
+  static List<String> instructionSets() {
+    return Arrays.stream(Feature.values())
+        .filter(feature -> feature != Feature.OSXSAVE)
+        .map(Feature::name)
+        .toList();
   }
 
   /**

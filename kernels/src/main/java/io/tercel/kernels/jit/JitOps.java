@@ -50,7 +50,8 @@ public final class JitOps implements Ops {
   }
 
   /**
-   * What of the processor this needs, as it is found: {@code AVX512F AVX512BW ...}.
+   * The instruction sets that this uses, all of which are here: {@code AVX512F}, {@code AVX512BW},
+   * ...
    *
    * @throws BackendUnavailableException that says what is missing
    */
@@ -60,7 +61,7 @@ public final class JitOps implements Ops {
       throw new BackendUnavailableException(
           "needs a processor with AVX-512 and VNNI; missing here: " + String.join(", ", missing));
     }
-    return CpuId.needed();
+    return CpuId.instructionSets();
   }
 
   @Override

@@ -10,12 +10,20 @@ public final class Processor {
 
   /** Ends a test as absent where the processor or the system can't; says why. */
   public static void assumeSupported() {
-    String reason = "";
+    String reason = reason();
+    assumeTrue(reason.isEmpty(), "ABSENT: jit " + reason);
+  }
+
+  public static boolean isSupported() {
+    return reason().isEmpty();
+  }
+
+  private static String reason() {
     try {
       JitOps.requireProcessor();
+      return "";
     } catch (BackendUnavailableException e) {
-      reason = e.getMessage();
+      return String.valueOf(e.getMessage());
     }
-    assumeTrue(reason.isEmpty(), "ABSENT: jit " + reason);
   }
 }

@@ -7,8 +7,11 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.jit.JitOps;
+import io.tercel.kernels.jit.Processor;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.SamplingPlan;
 import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
@@ -64,11 +67,20 @@ class ReferenceTest {
     }
     Path directory = tiny.write(temp);
     DoubleReference reference = DoubleReference.open(directory);
-    try (WeightStore weights = Lab.load(directory);
-        Lab lab = new Lab(weights, new VectorOps(2), KvType.FP32)) {
+    try (WeightStore weights = Lab.load(directory)) {
+      check(reference, weights, new VectorOps(2), family + " " + dtype + " " + variant);
+      if (Processor.isSupported()) {
+        check(reference, weights, JitOps.open(2), family + " " + dtype + " " + variant);
+      }
+    }
+  }
+
+  private static void check(
+      DoubleReference reference, WeightStore weights, Ops ops, String what) {
+    try (Lab lab = new Lab(weights, ops, KvType.FP32)) {
       int[] prompt = new Random(7).ints(PROMPT, 0, lab.vocab).toArray();
       double worst = worstLogProb(lab, reference, prompt);
-      System.out.printf("%s %s %s: log-probs within %.2g%n", family, dtype, variant, worst);
+      System.out.printf("%s, %s: log-probs within %.2g%n", what, ops.name(), worst);
       assertTrue(worst < 1e-3, "log-prob differs by " + worst);
 
       List<Integer> expected = reference.greedy(prompt, GENERATED, List.of());
