@@ -89,6 +89,11 @@ final class Evex {
     registers(MAP_0F, P66, 0xFE, to, a, b);
   }
 
+  /** The larger of signed ints. */
+  void vpmaxsd(int to, int a, int b) {
+    registers(MAP_0F38, P66, 0x3D, to, a, b);
+  }
+
   void vpsubd(int to, int a, int b) {
     registers(MAP_0F, P66, 0xFA, to, a, b);
   }
@@ -146,6 +151,16 @@ final class Evex {
 
   // ---- floats in lanes
 
+  /** 16 bytes = the low 8 bits of each lane. */
+  void vpmovdb(Mem to, int from) {
+    memory(MAP_0F38, PF3, 0x31, from, 0, to, XMM, false);
+  }
+
+  /** Lanes = ints of floats, to nearest, ties to even. */
+  void vcvtps2dq(int to, int from) {
+    registers(MAP_0F, P66, 0x5B, to, 0, from);
+  }
+
   /** Lanes = floats of ints, to nearest. */
   void vcvtdq2ps(int to, int from) {
     registers(MAP_0F, NP, 0x5B, to, 0, from);
@@ -163,6 +178,14 @@ final class Evex {
 
   void vaddps(int to, int a, int b) {
     registers(MAP_0F, NP, 0x58, to, a, b);
+  }
+
+  void vmulps(int to, int a, int b) {
+    registers(MAP_0F, NP, 0x59, to, a, b);
+  }
+
+  void vdivps(int to, int a, int b) {
+    registers(MAP_0F, NP, 0x5E, to, a, b);
   }
 
   /** {@code b} is one float for all lanes. */
@@ -219,6 +242,14 @@ final class Evex {
   }
 
   /** 32 bits; the upper half becomes 0. */
+  void movd(Gpr to, Mem from) {
+    count++;
+    rexIfNeeded(to.high(), from.base().high());
+    put(0x8B);
+    address(to.ordinal(), from, 1);
+  }
+
+  /** 32 bits; the upper half becomes 0. */
   void movd(Gpr to, Gpr from) {
     count++;
     rexIfNeeded(from.high(), to.high());
@@ -243,9 +274,9 @@ final class Evex {
     immediate(5, to, value);
   }
 
-  /** Sets the zero flag if the register is 0. */
-  void test(Gpr register) {
-    general(0x85, register, register);
+  /** Compares, for {@link #jb}. */
+  void cmp(Gpr register, int value) {
+    immediate(7, register, value);
   }
 
   /** Asks for a cache line; never faults. */
@@ -310,14 +341,22 @@ final class Evex {
     put4(target - size - 4);
   }
 
-  /** Forward, if the last result was zero, to where the result is given to {@link #land}. */
-  int jz() {
-    jump(0x84);
+  /** Forward, if what was compared is below, to where the result is given to {@link #land}. */
+  int jb() {
+    jump(0x82);
     put4(0);
     return size;
   }
 
-  /** Makes this the place that a {@link #jz} jumps to. */
+  /** Forward, always. */
+  int jmp() {
+    count++;
+    put(0xE9);
+    put4(0);
+    return size;
+  }
+
+  /** Makes this the place that a forward jump goes to. */
   void land(int jump) {
     int distance = size - jump;
     for (int i = 0; i < 4; i++) {

@@ -14,8 +14,8 @@ import java.lang.foreign.Arena;
 import java.util.List;
 
 /**
- * The operations with linears in machine code that was assembled for this processor; all others are
- * {@link VectorOps}'. The same bits as {@code ScalarOps}.
+ * The operations with linears, and the rounding of their inputs, in machine code that was assembled
+ * for this processor; all others are {@link VectorOps}'. The same bits as {@code ScalarOps}.
  */
 public final class JitOps implements Ops {
   private final VectorOps vector;
@@ -24,7 +24,8 @@ public final class JitOps implements Ops {
   private final LinearJob linears;
 
   private JitOps(WorkerPool pool, LinearKernels kernels) {
-    this.vector = VectorOps.withoutIntegerLinears(pool);
+    this.vector = VectorOps.withRounding(
+            pool, new JitRounding(kernels.rounding(), pool.size(), arena));
     this.kernels = kernels;
     this.linears = new LinearJob(pool, kernels, arena);
   }

@@ -39,6 +39,9 @@ final class LinearCall {
   /** Where the first slot of the results begins. */
   static final int OUTPUTS = 64;
 
+  /** Bytes from a group's results to the next group's, of {@link RoundingCode}. */
+  static final int OUTPUT_STRIDE = 72;
+
   private static final int BYTES = 128;
 
   /** Tiles of 16 results that a slot holds: one token's of one stream. */

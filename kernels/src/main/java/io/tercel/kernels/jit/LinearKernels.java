@@ -27,6 +27,7 @@ final class LinearKernels implements AutoCloseable {
   private final Kernel[] w3 = new Kernel[2 * TOKENS];
   private final Kernel[] bf16 = new Kernel[2 * DENSE_TOKENS];
   private final Kernel[] fp16 = new Kernel[2 * DENSE_TOKENS];
+  private final Kernel[] rounding = new Kernel[1];
 
   /**
    * Assembles them.
@@ -46,6 +47,7 @@ final class LinearKernels implements AutoCloseable {
         pieces.add(dense(format, 1, tokens));
       }
     }
+    pieces.add(new Piece(RoundingCode.assemble().bytes(), 1, 1));
     long size = 0;
     for (Piece piece : pieces) {
       size += aligned(piece.code.length);
@@ -92,7 +94,7 @@ final class LinearKernels implements AutoCloseable {
     }
     memory.seal();
     int next = 0;
-    for (Kernel[] table : List.of(w3, bf16, fp16)) {
+    for (Kernel[] table : List.of(w3, bf16, fp16, rounding)) {
       for (int i = 0; i < table.length; i++, next++) {
         Piece piece = pieces.get(next);
         table[i] = new Kernel(memory, offsets[next], piece.streams, piece.tokens);
@@ -108,6 +110,11 @@ final class LinearKernels implements AutoCloseable {
   /** A 16-bit format, several streams (or one). */
   Kernel dense(Dense format, int tokens, boolean single) {
     return (format == Dense.BF16 ? bf16 : fp16)[2 * (tokens - 1) + (single ? 1 : 0)];
+  }
+
+  /** Activations to integers. */
+  Kernel rounding() {
+    return rounding[0];
   }
 
   /** For tests that ask the system for its rights. */

@@ -21,14 +21,11 @@ final class InputLoop {
 
   private final WorkerPool pool;
   private final KernelScratch[] scratch;
-  private final boolean arranges;
+  private final RowRounding rounding;
 
-  /**
-   * @param arranges whether integers are also left as {@link W3Gemv} and {@link W3Gemm} read them
-   */
-  InputLoop(WorkerPool pool, KernelScratch[] scratch, boolean arranges) {
+  InputLoop(WorkerPool pool, KernelScratch[] scratch, RowRounding rounding) {
     this.pool = pool;
-    this.arranges = arranges;
+    this.rounding = rounding;
     this.scratch = scratch;
   }
 
@@ -46,8 +43,7 @@ final class InputLoop {
             Math.ceilDiv(CLAIM, cols),
             (from, to, worker) -> {
               for (int row = from; row < to; row++) {
-                Rounding.row(
-                    x, row * cols, spec.inputOrder(), input, row, arranges, scratch[worker]);
+                rounding.row(x, row * cols, spec.inputOrder(), input, row, worker);
               }
             });
       }
@@ -100,7 +96,7 @@ final class InputLoop {
               float[] values = scratch[worker].input(cols);
               for (int row = from; row < to; row++) {
                 source.write(row, values, 0);
-                Rounding.row(values, 0, spec.inputOrder(), input, row, arranges, scratch[worker]);
+                rounding.row(values, 0, spec.inputOrder(), input, row, worker);
               }
             });
       }
@@ -110,14 +106,7 @@ final class InputLoop {
   /** Grows what the workers write to. */
   private void shape(int n, int cols, PreparedInput input) {
     input.grouped(n, cols);
-    if (!arranges) {
-      return;
-    }
-    if (n == 1) {
-      input.arrangedInts(Rounding.pairs(input));
-    } else {
-      input.arranged(Rounding.floats(input));
-    }
+    rounding.reserve(input);
   }
 
   private void arrange(Projection projection, PreparedInput input) {

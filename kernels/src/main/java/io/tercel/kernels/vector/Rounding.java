@@ -42,22 +42,9 @@ final class Rounding {
    */
   static void row(
       float[] x, int at, int @Nullable [] order, PreparedInput input, int token, KernelScratch s) {
-    row(x, at, order, input, token, true, s);
-  }
-
-  /** The same, arranged or not. */
-  static void row(
-      float[] x,
-      int at,
-      int @Nullable [] order,
-      PreparedInput input,
-      int token,
-      boolean arranges,
-      KernelScratch s) {
     int cols = input.cols();
-    boolean pairs = arranges && input.tokens() == 1;
-    boolean several = arranges && !pairs;
-    float[] floats = several ? input.arranged(floats(input)) : s.group;
+    boolean single = input.tokens() == 1;
+    float[] floats = single ? s.group : input.arranged(floats(input));
     int stride = input.groups() * GROUP;
     for (int g = 0; g < input.groups(); g++) {
       int first = g * GROUP;
@@ -74,10 +61,10 @@ final class Rounding {
       }
       int magnitude = magnitude(from, fromAt);
       float factor = GroupedInts.factor(magnitude);
-      round(from, fromAt, factor, floats, several ? token * stride + first : 0, s.codes);
+      round(from, fromAt, factor, floats, single ? 0 : token * stride + first, s.codes);
       int sum = bytes(s.codes, address(input, token, g));
       input.meta(token, g, GroupedInts.scale(magnitude), sum);
-      if (pairs) {
+      if (single) {
         pair(s.codes, input.arrangedInts(stride), first);
       }
     }

@@ -31,26 +31,34 @@ public final class VectorOps implements Ops {
    * @param threads that compute, the caller's included
    */
   public VectorOps(int threads) {
-    this(new WorkerPool(threads), true);
+    this(new WorkerPool(threads), scratch(threads));
   }
 
-  private VectorOps(WorkerPool pool, boolean arranges) {
+  private VectorOps(WorkerPool pool, KernelScratch[] scratch) {
+    this(pool, scratch, new ArrangedRounding(scratch));
+  }
+
+  private VectorOps(WorkerPool pool, KernelScratch[] scratch, RowRounding rounding) {
     this.pool = pool;
-    KernelScratch[] scratch = new KernelScratch[pool.size()];
-    Arrays.setAll(scratch, i -> new KernelScratch());
-    this.inputs = new InputLoop(pool, scratch, arranges);
+    this.inputs = new InputLoop(pool, scratch, rounding);
     this.linear = new LinearLoop(pool, scratch);
     this.attention = new PagedAttention(pool);
   }
 
+  private static KernelScratch[] scratch(int threads) {
+    KernelScratch[] scratch = new KernelScratch[threads];
+    Arrays.setAll(scratch, i -> new KernelScratch());
+    return scratch;
+  }
+
   /**
-   * For operations that have linears of their own for {@link
-   * io.tercel.kernels.memory.InputSpec.Int16PerGroup}, whose inputs are rounded but not arranged.
+   * For operations whose linears of {@code InputSpec.Int16PerGroup} are their own; these here have
+   * no arrangement to read.
    *
    * @param pool closed with what this returns
    */
-  public static VectorOps withoutIntegerLinears(WorkerPool pool) {
-    return new VectorOps(pool, false);
+  public static VectorOps withRounding(WorkerPool pool, RowRounding rounding) {
+    return new VectorOps(pool, scratch(pool.size()), rounding);
   }
 
   @Override

@@ -62,6 +62,9 @@ final class EvexInstructions {
     three("vpxord", "", Evex::vpxord);
     three("vpaddd", "", Evex::vpaddd);
     three("vpsubd", "", Evex::vpsubd);
+    three("vpmaxsd", "", Evex::vpmaxsd);
+    three("vmulps", "", Evex::vmulps);
+    three("vdivps", "", Evex::vdivps);
     three("vpternlogd", ",0xe4", (e, a, b, c) -> e.vpternlogd(a, b, c, 0xE4));
     three("vaddps", "", Evex::vaddps);
     three("vfmadd231ps", "", Evex::vfmadd231ps);
@@ -70,6 +73,7 @@ final class EvexInstructions {
     two("vpsrld", ",3", (e, a, b) -> e.vpsrld(a, b, 3));
     two("vpsrad", ",3", (e, a, b) -> e.vpsrad(a, b, 3));
     two("vcvtdq2ps", "", Evex::vcvtdq2ps);
+    two("vcvtps2dq", "", Evex::vcvtps2dq);
     two("vpermilps", ",0x4e", (e, a, b) -> e.vpermilps(a, b, 0x4E));
     twoMemory("vpandd", "zmmword ptr %s", Evex::vpandd);
     oneMemory("vmovdqu32 zmm%d,zmmword ptr %s", Evex::vmovdqu32);
@@ -77,6 +81,7 @@ final class EvexInstructions {
     oneMemory("vpsrld zmm%d,zmmword ptr %s,16", (e, a, m) -> e.vpsrld(a, m, 16));
     oneMemory("vpmovzxbd zmm%d,xmmword ptr %s", Evex::vpmovzxbd);
     oneMemory("vcvtph2ps zmm%d,ymmword ptr %s", Evex::vcvtph2ps);
+    oneMemory("vpmovdb xmmword ptr %2$s,zmm%1$d", (e, a, m) -> e.vpmovdb(m, a));
     oneMemory("vmovdqu32 zmmword ptr %2$s,zmm%1$d", (e, a, m) -> e.vmovdqu32(m, a));
     oneMemory("{evex} vmovss dword ptr %2$s,xmm%1$d", (e, a, m) -> e.vmovss(m, a));
     for (int a : ZMMS) {
@@ -102,10 +107,10 @@ final class EvexInstructions {
       String x = name(a);
       add("push " + x, e -> e.push(a));
       add("pop " + x, e -> e.pop(a));
-      add("test " + x + "," + x, e -> e.test(a));
       for (int value : new int[] {0, 1, -1, 127, 128, -128, -129, 832, 0x7FFFFFFF}) {
         add("add " + x + "," + value, e -> e.add(a, value));
         add("sub " + x + "," + value, e -> e.sub(a, value));
+        add("cmp " + x + "," + value, e -> e.cmp(a, value));
         add("mov " + half(a) + "," + value, e -> e.mov(a, value));
       }
       for (Gpr b : Gpr.values()) {
@@ -116,6 +121,7 @@ final class EvexInstructions {
         add("mov %s,qword ptr %s".formatted(x, name(m)), e -> e.mov(a, m));
         add("add %s,qword ptr %s".formatted(x, name(m)), e -> e.add(a, m));
         add("prefetcht0 byte ptr " + name(m), e -> e.prefetcht0(m));
+        add("mov %s,dword ptr %s".formatted(half(a), name(m)), e -> e.movd(a, m));
         add("mov dword ptr %s,%s".formatted(name(m), half(a)), e -> e.movd(m, a));
       }
     }

@@ -49,18 +49,21 @@ class EvexTest {
     assertEquals(covered, methods);
   }
 
-  /** jnz to itself minus 6, as objdump shows "0f 85 fa ff ff ff", and jz over two bytes. */
+  /** jnz to itself is "0f 85 fa ff ff ff" to objdump; jb and jmp over two bytes. */
   @Test
   void jumps() {
     Evex back = new Evex();
     back.jnz(back.here());
     assertArrayEquals(HexFormat.of().parseHex("0f85faffffff"), back.bytes());
     Evex forward = new Evex();
-    int jump = forward.jz();
+    int below = forward.jb();
     forward.cpuid();
-    forward.land(jump);
+    forward.land(below);
+    int always = forward.jmp();
+    forward.cpuid();
+    forward.land(always);
     forward.ret();
-    assertArrayEquals(HexFormat.of().parseHex("0f84020000000fa2c3"), forward.bytes());
-    assertEquals(3, forward.count());
+    assertArrayEquals(HexFormat.of().parseHex("0f82020000000fa2e9020000000fa2c3"), forward.bytes());
+    assertEquals(5, forward.count());
   }
 }

@@ -112,8 +112,7 @@ class GemvCodeTest {
         }
         sum += code(codes, weights, block + 4L * row, column) * q;
       }
-      int zero =
-          weights.get(ValueLayout.JAVA_BYTE, block + codes.scalesOffset() + 32 + row) & 0xff;
+      int zero = weights.get(ValueLayout.JAVA_BYTE, block + codes.scalesOffset() + 32 + row) & 0xff;
       float scale =
           Float.float16ToFloat(weights.get(SHORT, block + codes.scalesOffset() + 2L * row));
       sum -= zero * factors.get(INT, 8L * piece + 4);
@@ -150,7 +149,13 @@ class GemvCodeTest {
   /** The counts of GemvCode's description, and what stands around them. */
   @ParameterizedTest
   @CsvSource({
-    "4,1,true", "2,2,true", "2,3,true", "2,6,false", "1,8,false", "1,12,false", "4,2,false"
+    "4,1,true",
+    "2,2,true",
+    "2,3,true",
+    "2,6,false",
+    "1,8,false",
+    "1,12,false",
+    "4,2,false"
   })
   void instructions_areAsManyAsTheLoopNeeds(int streams, int tokens, boolean inPlace) {
     int dots = 2;
@@ -167,8 +172,7 @@ class GemvCodeTest {
 
   @Test
   void registers_areCounted() {
-    assertThrows(
-        IllegalArgumentException.class, () -> GemvCode.assemble(Codes.W3, 4, 4, false));
+    assertThrows(IllegalArgumentException.class, () -> GemvCode.assemble(Codes.W3, 4, 4, false));
     assertThrows(IllegalArgumentException.class, () -> GemvCode.assemble(Codes.W3, 4, 2, true));
   }
 }

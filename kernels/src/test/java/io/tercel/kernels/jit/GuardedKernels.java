@@ -7,8 +7,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.Random;
 
 /**
- * Runs every kernel at odd sizes with every operand between guard pages, in a process of its own:
- * a read or a write too far ends it with a fault. Weights are any bytes, NaN scales and zeros of 255
+ * Runs every kernel at odd sizes with every operand between guard pages, in a process of its own: a
+ * read or a write too far ends it with a fault. Weights are any bytes, NaN scales and zeros of 255
  * included. It prints how many calls it made.
  */
 final class GuardedKernels {
@@ -32,6 +32,8 @@ final class GuardedKernels {
             }
           }
         }
+        rounding(kernels.rounding(), call, random);
+        calls++;
       }
     }
     System.out.println(calls + " calls");
@@ -81,6 +83,27 @@ final class GuardedKernels {
       call.point(LinearCall.INPUTS, inputs.segment(), 0, row * kernel.tokens());
       call.set(LinearCall.INPUT_STRIDE, row);
       run(kernel, call, steps * Float.BYTES, end);
+    }
+  }
+
+  private static void rounding(Kernel kernel, LinearCall call, Random random) throws Throwable {
+    int groups = 1 + random.nextInt(5);
+    int all = 1 + random.nextInt(4);
+    int first = random.nextInt(all);
+    long pieces = (groups - 1L) * all + 1;
+    long bytes = Codes.W3.inputBytes();
+    boolean end = random.nextBoolean();
+    try (GuardedMemory inputs = new GuardedMemory(groups * Codes.GROUP * 4L, end);
+        GuardedMemory codes = new GuardedMemory((first + pieces) * bytes, end);
+        GuardedMemory factors = new GuardedMemory((first + pieces) * 8, end)) {
+      fill(inputs.segment(), random);
+      call.point(LinearCall.INPUTS, inputs.segment(), 0, groups * Codes.GROUP * 4L);
+      call.set(LinearCall.GROUPS, groups);
+      call.point(LinearCall.OUTPUTS, codes.segment(), first * bytes, pieces * bytes);
+      call.set(LinearCall.OUTPUT_STRIDE, all * bytes);
+      call.point(LinearCall.FACTORS, factors.segment(), first * 8L, pieces * 8);
+      call.set(LinearCall.FACTOR_STRIDE, all * 8L);
+      kernel.run(call);
     }
   }
 

@@ -18,8 +18,7 @@ final class GuardedMemory implements AutoCloseable {
       find("mmap", FunctionDescriptor.of(LONG, LONG, LONG, INT, INT, INT, LONG));
   private static final MethodHandle MPROTECT =
       find("mprotect", FunctionDescriptor.of(INT, LONG, LONG, INT));
-  private static final MethodHandle MUNMAP =
-      find("munmap", FunctionDescriptor.of(INT, LONG, LONG));
+  private static final MethodHandle MUNMAP = find("munmap", FunctionDescriptor.of(INT, LONG, LONG));
 
   private final long base;
   private final long pages;

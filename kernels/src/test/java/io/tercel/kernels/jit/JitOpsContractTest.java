@@ -6,20 +6,13 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.TestInstance;
 
-/** {@link JitOps} against the definition, to the bit, with 1, 2 and 3 threads. */
+/** {@link JitOps} against the definition, to the bit, with 1 and 3 threads. */
 class JitOpsContractTest {
 
   @Nested
   class OneThread extends Threads {
     OneThread() {
       super(1);
-    }
-  }
-
-  @Nested
-  class TwoThreads extends Threads {
-    TwoThreads() {
-      super(2);
     }
   }
 

@@ -22,9 +22,9 @@ import java.util.Locale;
 import java.util.Random;
 
 /**
- * All 3-bit linears of a Qwen3-0.6B alone, inputs prepared, by so many tokens: {@code vector} beside
- * {@code jit} beside a bare read of as many bytes, in turns. Arguments: threads, rounds, numbers of
- * tokens. In {@code kernels}, after {@code mvnw test-compile}:
+ * All 3-bit linears of a Qwen3-0.6B alone, inputs prepared, by so many tokens: {@code vector}
+ * beside {@code jit} beside a bare read of as many bytes, in turns. Arguments: threads, rounds,
+ * numbers of tokens. In {@code kernels}, after {@code mvnw test-compile}:
  *
  * <pre>
  * java --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED \
@@ -107,9 +107,7 @@ final class LinearsBenchmark {
           long start = System.nanoTime();
           read.pass();
           double bare = (System.nanoTime() - start) / 1e9 * bench.bytes / (chunks * (4L << 20));
-          double[] now = {
-            bare, bench.pass(vector, forVector, outs), bench.pass(jit, forJit, outs)
-          };
+          double[] now = {bare, bench.pass(vector, forVector, outs), bench.pass(jit, forJit, outs)};
           for (int i = 0; i < 3 && r >= 0; i++) {
             seconds[i][r] = now[i];
           }

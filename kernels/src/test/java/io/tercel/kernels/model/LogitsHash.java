@@ -1,10 +1,10 @@
 package io.tercel.kernels.model;
 
-import io.tercel.kernels.format.ModelConfig.Architecture;
 import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.ModelConfig.Architecture;
+import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
-import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.jit.JitOps;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.RandomWeights;
@@ -38,7 +38,8 @@ final class LogitsHash {
     System.out.println(
         FloatVector.SPECIES_PREFERRED.length()
             + " "
-            + run(Integer.parseInt(args[0]), args[1].equals("jit") ? JitOps::open : VectorOps::new));
+            + run(
+                Integer.parseInt(args[0]), args[1].equals("jit") ? JitOps::open : VectorOps::new));
   }
 
   static String run(int calls, IntFunction<Ops> backend) {

@@ -6,9 +6,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.jit.JitOps;
 import io.tercel.kernels.jit.Processor;
+import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Ops;
@@ -75,8 +75,7 @@ class ReferenceTest {
     }
   }
 
-  private static void check(
-      DoubleReference reference, WeightStore weights, Ops ops, String what) {
+  private static void check(DoubleReference reference, WeightStore weights, Ops ops, String what) {
     try (Lab lab = new Lab(weights, ops, KvType.FP32)) {
       int[] prompt = new Random(7).ints(PROMPT, 0, lab.vocab).toArray();
       double worst = worstLogProb(lab, reference, prompt);
