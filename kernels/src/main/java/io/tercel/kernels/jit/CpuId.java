@@ -32,6 +32,18 @@ final class CpuId {
       this.register = register;
       this.bit = bit;
     }
+
+    int leaf() {
+      return leaf;
+    }
+
+    int register() {
+      return register;
+    }
+
+    int bit() {
+      return bit;
+    }
   }
 
   /** State the system must save: SSE, AVX, opmask, upper halves of zmm0-15, zmm16-31. */

@@ -24,8 +24,8 @@ public final class JitOps implements Ops {
   private final LinearJob linears;
 
   private JitOps(WorkerPool pool, LinearKernels kernels) {
-    this.vector = VectorOps.withRounding(
-            pool, new JitRounding(kernels.rounding(), pool.size(), arena));
+    this.vector =
+        VectorOps.withRounding(pool, new JitRounding(kernels.rounding(), pool.size(), arena));
     this.kernels = kernels;
     this.linears = new LinearJob(pool, kernels, arena);
   }

@@ -16,8 +16,8 @@ import io.tercel.kernels.ops.GroupedInts;
  *     store zeros, and as scale 0 or NaN
  * </pre>
  *
- * <p>Instructions for a usual group: 8 (1 + 2) for the maximum, 8 for its tree, 8 x 7 for the codes,
- * 8 for the tree of their sum.
+ * <p>Instructions for a usual group: 8 (1 + 2) for the maximum, 8 for its tree, 8 x 7 for the
+ * codes, 8 for the tree of their sum.
  */
 final class RoundingCode {
   private static final int VECTORS = GroupedInts.GROUP / Codes.ROWS;
@@ -44,8 +44,8 @@ final class RoundingCode {
   private RoundingCode() {}
 
   /**
-   * Code of {@code void f(LinearCall)}: INPUTS are floats, OUTPUTS the codes, FACTORS the scales and
-   * sums, the latter two with strides from group to group.
+   * Code of {@code void f(LinearCall)}: INPUTS are floats, OUTPUTS the codes, FACTORS the scales
+   * and sums, the latter two with strides from group to group.
    */
   static Evex assemble() {
     RoundingCode rounding = new RoundingCode();

@@ -18,6 +18,5 @@ public interface RowRounding {
    * @param order packed column j reads {@code x[at + order[j]]}; null where it reads column j
    * @param worker who does it, for scratch of its own
    */
-  void row(
-      float[] x, int at, int @Nullable [] order, PreparedInput input, int token, int worker);
+  void row(float[] x, int at, int @Nullable [] order, PreparedInput input, int token, int worker);
 }

@@ -9,8 +9,26 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CpuIdTest {
+
+  /** Where gcc's cpuid.h has them: {@code grep -E 'bit_(OSXSAVE|AVX512(F|BW|VL|VNNI)) '}. */
+  @ParameterizedTest
+  @CsvSource({
+    "OSXSAVE,1,2,134217728",
+    "AVX512F,7,1,65536",
+    "AVX512BW,7,1,1073741824",
+    "AVX512VL,7,1,2147483648",
+    "AVX512_VNNI,7,2,2048"
+  })
+  void features_areWhereCompilersLookForThem(String name, int leaf, int register, long mask) {
+    CpuId.Feature feature = CpuId.Feature.valueOf(name);
+    assertEquals(leaf, feature.leaf());
+    assertEquals(register, feature.register());
+    assertEquals(mask, 1L << feature.bit());
+  }
 
   /** The kernel shows the flags that it lets programs use. */
   @Test
