@@ -1,5 +1,8 @@
 package io.tercel.server;
 
+import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.belongToAnyOf;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -7,6 +10,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import io.tercel.kernels.model.CpuBackend;
+import io.tercel.server.engine.Engine;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,10 +31,10 @@ class ArchitectureTest {
   /** Each library has one package that may know it. */
   @ParameterizedTest
   @CsvSource({
-    "io.netty, api",
-    "io.grpc, api.grpc",
-    "com.google.protobuf, api.grpc",
-    "io.tercel.proto, api.grpc",
+    "io.grpc, grpc",
+    "com.google.protobuf, grpc",
+    "io.tercel.proto, grpc",
+    "io.prometheus, metrics",
     "ai.djl, text",
     "picocli, cli",
     "me.tongfei.progressbar, cli",
@@ -42,6 +47,18 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .resideInAPackage(library + "..")
         .allowEmptyShould(true)
+        .check(SERVER);
+  }
+
+  /** gRPC's transport is Netty too, so its server sets up event loops of its own. */
+  @Test
+  void netty_onlyInHttpAndInGrpcsTransport() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.tercel.server.http..", "io.tercel.server.grpc..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.netty..")
         .check(SERVER);
   }
 
@@ -74,7 +91,12 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(
-            "io.tercel.server.api..",
+            "io.tercel.server.call..",
+            "io.tercel.server.http..",
+            "io.tercel.server.openai..",
+            "io.tercel.server.answer..",
+            "io.tercel.server.grpc..",
+            "io.tercel.server.model..",
             "io.tercel.server.text..",
             "io.tercel.server.cli..",
             "io.tercel.server.hub..",
@@ -82,15 +104,42 @@ class ArchitectureTest {
         .check(SERVER);
   }
 
-  /** What a request means is decided once, whatever wire brings it. */
-  @Test
-  void api_knowsNothingOfGrpc() {
+  /** Each room knows those below it; see docs/architecture.md. */
+  @ParameterizedTest
+  @CsvSource({
+    // who, whom it may not know
+    "http, openai", // sockets know no API
+    "http, answer",
+    "http, model",
+    "http, engine",
+    "http, text",
+    "answer, http", // what the engine says becomes text whatever carries it
+    "answer, openai",
+    "model, http",
+    "model, openai",
+    "model, answer",
+    "model, cli",
+    "openai, grpc", // what a request means is decided once, whatever wire brings it
+    "call, http",
+  })
+  void room_knowsNothingOf(String room, String other) {
     noClasses()
         .that()
-        .resideInAPackage("io.tercel.server.api")
+        .resideInAPackage("io.tercel.server." + room + "..")
         .should()
         .dependOnClassesThat()
-        .resideInAPackage("io.tercel.server.api.grpc..")
+        .resideInAPackage("io.tercel.server." + other + "..")
+        .check(SERVER);
+  }
+
+  /** The command line, the trainer and the tests find what runs in one place. */
+  @Test
+  void engines_areBuiltInModelAlone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.tercel.server.model..", "io.tercel.server.engine..")
+        .should()
+        .callConstructorWhere(target(owner(belongToAnyOf(Engine.class, CpuBackend.class))))
         .check(SERVER);
   }
 

@@ -174,7 +174,7 @@ class ReferenceTest {
           int at = p - text.prompt.length;
           row = batch.addToken(at < 0 ? text.prompt[p] : text.generated.get(at), p);
         }
-        plan.add(new SamplingRow(row, -1, 0, 1, 0, 0, 0, 0, last + 1, null, null, null, null, 2));
+        plan.add(SamplingRow.sample(row).position(last + 1).numLogprobs(2).build());
       }
       List<TokenResult> results = lab.backend.step(batch, plan);
       for (int i = 0; i < results.size(); i++) {

@@ -40,21 +40,23 @@ class SamplerTest {
     int numLogprobs;
 
     SamplingRow build() {
-      return new SamplingRow(
-          0,
-          target,
-          temperature,
-          topP,
-          topK,
-          minP,
-          seed,
-          choice,
-          position,
-          penalties,
-          bias,
-          forbidden,
-          allowed,
-          numLogprobs);
+      if (target >= 0) {
+        return SamplingRow.score(0, target, numLogprobs);
+      }
+      return SamplingRow.sample(0)
+          .temperature(temperature)
+          .topP(topP)
+          .topK(topK)
+          .minP(minP)
+          .seed(seed)
+          .choice(choice)
+          .position(position)
+          .penalties(penalties)
+          .logitBias(bias)
+          .forbidden(forbidden)
+          .allowed(allowed)
+          .numLogprobs(numLogprobs)
+          .build();
     }
   }
 

@@ -5,7 +5,7 @@ import io.tercel.loadtests.data.JsonlDataset;
 import io.tercel.loadtests.data.PrefixRepetitionDataset;
 import io.tercel.loadtests.data.PromptMaker;
 import io.tercel.loadtests.data.RandomDataset;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -16,7 +16,7 @@ import io.tercel.loadtests.traffic.ClientMix;
 import io.tercel.loadtests.traffic.LoadRun;
 import io.tercel.loadtests.traffic.RunResult;
 import io.tercel.loadtests.traffic.TrafficPlan;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.time.LocalDateTime;

@@ -3,7 +3,7 @@ package io.tercel.loadtests.cli;
 import io.tercel.loadtests.metrics.LatencyMetric;
 import io.tercel.loadtests.metrics.Slo;
 import io.tercel.loadtests.report.Selection;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;

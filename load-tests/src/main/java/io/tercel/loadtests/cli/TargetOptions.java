@@ -7,7 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.loadtests.client.GrpcTarget;
 import io.tercel.loadtests.client.HttpTarget;
 import io.tercel.loadtests.client.Target;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;

@@ -1,6 +1,6 @@
 package io.tercel.loadtests.cli;
 
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.time.Duration;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;

@@ -2,7 +2,7 @@ package io.tercel.loadtests.cli;
 
 import io.tercel.loadtests.traffic.ClientMix;
 import io.tercel.loadtests.traffic.TrafficPlan;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;

@@ -7,6 +7,11 @@ import io.tercel.kernels.memory.RandomWeights;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Backend;
+import io.tercel.server.UserException;
+import io.tercel.server.model.Backends;
+import io.tercel.server.model.ByteSize;
+import io.tercel.server.model.ServingOptions;
+import io.tercel.server.model.ServingPlan;
 import java.io.PrintWriter;
 import java.util.Arrays;
 import java.util.List;
@@ -92,26 +97,27 @@ public final class BenchCommand implements Command {
     options.maxNumBatchedTokens = Math.max(options.maxNumBatchedTokens, most);
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
-    double bandwidth = Backends.readBandwidth(options);
+    ServingOptions serving = options.serving();
+    double bandwidth = Backends.readBandwidth(serving);
     String reader =
         options.backend.equals(Backends.TORNADO)
             ? "device " + options.device
             : options.threads + " threads";
     out.printf(Locale.ROOT, "read bandwidth  %.1f GB/s, %s%n", bandwidth / 1e9, reader);
     WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16);
-    ServingPlan serving = ServingPlan.of(config, plan, options, Backends.available(options));
+    ServingPlan fits = ServingPlan.of(config, plan, serving, Backends.available(serving));
     try (WeightStore weights = RandomWeights.create(config, linears, QuantFormat.Dense.BF16, 1);
-        Backend backend = Backends.open(weights, serving, options)) {
+        Backend backend = Backends.open(weights, fits, serving)) {
       out.printf(
           Locale.ROOT,
           "%s, %s linears, bf16 head, %s backend, %s KV, weights %s%n",
           shape,
           linears.label(),
           backend.name(),
-          serving.kv().type().label(),
+          fits.kv().type().label(),
           ByteSize.format(weights.bytes()));
       out.flush();
-      run(new StepBench(backend, config, runs), out, bandwidth, weights, serving);
+      run(new StepBench(backend, config, runs), out, bandwidth, weights, fits);
     }
     return 0;
   }

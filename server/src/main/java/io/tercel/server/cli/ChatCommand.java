@@ -1,5 +1,6 @@
 package io.tercel.server.cli;
 
+import io.tercel.server.UserException;
 import io.tercel.server.client.ChatAnswer;
 import io.tercel.server.client.ChatClient;
 import io.tercel.server.client.ChatException;

@@ -1,5 +1,6 @@
 package io.tercel.server.cli;
 
+import io.tercel.server.UserException;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 

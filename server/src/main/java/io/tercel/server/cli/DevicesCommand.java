@@ -1,6 +1,8 @@
 package io.tercel.server.cli;
 
 import io.tercel.kernels.ops.ComputeDevice;
+import io.tercel.server.model.Backends;
+import io.tercel.server.model.ByteSize;
 import java.io.PrintWriter;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;

@@ -1,5 +1,9 @@
 package io.tercel.server.cli;
 
+import io.tercel.server.UserException;
+import io.tercel.server.model.ReasoningDefaults;
+import io.tercel.server.model.ServingOptions;
+import java.time.Duration;
 import picocli.CommandLine.Option;
 
 /** How requests share the engine, and how far a thought may go. */
@@ -36,17 +40,17 @@ final class EngineOptions {
   boolean loopBreaker = true;
 
   /**
-   * Checks the ranges.
+   * Adds what these options say.
    *
-   * @throws UserException naming the option
+   * @throws UserException naming the option whose value is no time
    */
-  void check() {
+  void addTo(ServingOptions serving) {
     if (!(stallTimeout >= 0.001 && stallTimeout <= 1e9)) {
       throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
     }
-    if (reasoningBudget < -1) {
-      throw new UserException(
-          "--reasoning-budget: " + reasoningBudget + " is too small; at least -1");
-    }
+    serving
+        .prefixCaching(prefixCaching)
+        .stallTimeout(Duration.ofMillis((long) (stallTimeout * 1000)))
+        .reasoning(new ReasoningDefaults(reasoningBudget, loopBreaker));
   }
 }

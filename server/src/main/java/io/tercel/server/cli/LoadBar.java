@@ -1,6 +1,7 @@
 package io.tercel.server.cli;
 
 import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.server.model.ByteSize;
 import java.io.PrintStream;
 
 /**

@@ -1,10 +1,19 @@
 package io.tercel.server.cli;
 
-import io.tercel.server.api.HttpServer;
-import io.tercel.server.api.HttpServerConfig;
+import io.tercel.server.UserException;
+import io.tercel.server.http.HttpLimits;
+import io.tercel.server.http.HttpServer;
+import io.tercel.server.http.HttpServerConfig;
+import io.tercel.server.model.Release;
+import io.tercel.server.model.RunningModel;
+import io.tercel.server.model.ServingOptions;
+import io.tercel.server.openai.ApiConfig;
+import io.tercel.server.openai.InferenceApi;
+import io.tercel.server.openai.Routes;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -28,12 +37,14 @@ final class LocalServing implements RunningServer {
    */
   static LocalServing start(Path directory) {
     RunningModel model =
-        RunningModel.open(directory, new ModelOptions(), null, new LoadBar(System.err));
+        RunningModel.open(directory, new ServingOptions(), null, new LoadBar(System.err));
     try {
+      ApiConfig api =
+          new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint);
       HttpServerConfig config =
-          ServeCommand.httpConfig(
-              "127.0.0.1", 0, null, List.of(ServeCommand.nameOf(directory)), 1, model, null);
-      HttpServer server = new HttpServer(config, model.served());
+          new HttpServerConfig(
+              "127.0.0.1", 0, null, HttpLimits.DEFAULT, Duration.ofSeconds(1), null);
+      HttpServer server = new HttpServer(config, new Routes(new InferenceApi(api, model.served())));
       server.start();
       return new LocalServing(model, server);
     } catch (IOException | RuntimeException e) {

@@ -1,8 +1,7 @@
 package io.tercel.server.cli;
 
-import io.tercel.kernels.memory.KvType;
-import java.util.Arrays;
-import java.util.stream.Collectors;
+import io.tercel.server.UserException;
+import io.tercel.server.model.ServingOptions;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -51,7 +50,7 @@ final class ModelOptions {
   @Option(
       names = "--kv-cache-memory",
       paramLabel = "SIZE",
-      converter = ByteSize.class,
+      converter = ByteSizeConverter.class,
       description =
           "size of the KV pool, e.g. 4G (default: what the sequences can use, at most 80 %% of the free memory)")
   @Nullable Long kvCacheMemory;
@@ -72,57 +71,24 @@ final class ModelOptions {
   @Mixin final EngineOptions engine = new EngineOptions();
 
   /**
-   * The chosen KV type; null is auto.
-   *
-   * @throws UserException if it is none
-   */
-  @Nullable KvType kvType() {
-    if (kvCacheDtype.equals("auto")) {
-      return null;
-    }
-    for (KvType type : KvType.values()) {
-      if (type.label().equals(kvCacheDtype)) {
-        return type;
-      }
-    }
-    String known =
-        Arrays.stream(KvType.values()).map(KvType::label).collect(Collectors.joining(", "));
-    throw new UserException(
-        "--kv-cache-dtype: %s isn't available; choose auto, %s".formatted(kvCacheDtype, known));
-  }
-
-  /**
-   * Checks what does not depend on the model.
+   * What these options say, checked.
    *
    * @throws UserException naming the option
    */
-  void check() {
-    atLeast("--threads", threads, 1);
-    atLeast("--max-num-seqs", maxNumSeqs, 1);
-    atLeast("--max-waiting", maxWaiting, 0);
-    if (maxNumBatchedTokens < maxNumSeqs) {
-      throw new UserException(
-          "--max-num-batched-tokens: %d is below --max-num-seqs %d; every running sequence needs one token a step"
-              .formatted(maxNumBatchedTokens, maxNumSeqs));
-    }
-    if (maxModelLen != null) {
-      atLeast("--max-model-len", maxModelLen, 2);
-    }
-    if (!Backends.isKnown(backend)) {
-      throw new UserException(
-          "--backend: %s isn't available; choose one of auto, vector, scalar, tornado"
-              .formatted(backend));
-    }
-    if (device != 0 && !backend.equals(Backends.TORNADO)) {
-      throw new UserException("--device: the %s backend has none".formatted(backend));
-    }
-    kvType();
-    engine.check();
-  }
-
-  private static void atLeast(String option, int value, int min) {
-    if (value < min) {
-      throw new UserException("%s: %d is too small; at least %d".formatted(option, value, min));
-    }
+  ServingOptions serving() {
+    ServingOptions serving =
+        new ServingOptions()
+            .backend(backend)
+            .device(device)
+            .threads(threads)
+            .maxModelLen(maxModelLen)
+            .maxNumSeqs(maxNumSeqs)
+            .maxNumBatchedTokens(maxNumBatchedTokens)
+            .maxWaiting(maxWaiting)
+            .kvCacheDtype(kvCacheDtype)
+            .kvCacheMemory(kvCacheMemory);
+    engine.addTo(serving);
+    serving.check();
+    return serving;
   }
 }

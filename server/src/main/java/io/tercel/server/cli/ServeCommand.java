@@ -1,11 +1,21 @@
 package io.tercel.server.cli;
 
-import io.tercel.server.api.HttpLimits;
-import io.tercel.server.api.HttpServer;
-import io.tercel.server.api.HttpServerConfig;
-import io.tercel.server.api.InferenceApi;
-import io.tercel.server.api.Tls;
-import io.tercel.server.api.grpc.GrpcServer;
+import io.tercel.server.UserException;
+import io.tercel.server.grpc.GrpcServer;
+import io.tercel.server.http.HttpLimits;
+import io.tercel.server.http.HttpServer;
+import io.tercel.server.http.HttpServerConfig;
+import io.tercel.server.http.Tls;
+import io.tercel.server.model.BundledModel;
+import io.tercel.server.model.ByteSize;
+import io.tercel.server.model.ModelLocator;
+import io.tercel.server.model.Release;
+import io.tercel.server.model.RunningModel;
+import io.tercel.server.model.ServingOptions;
+import io.tercel.server.model.ServingPlan;
+import io.tercel.server.openai.ApiConfig;
+import io.tercel.server.openai.InferenceApi;
+import io.tercel.server.openai.Routes;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.net.InetAddress;
@@ -28,8 +38,6 @@ import picocli.CommandLine.Spec;
     description = "Serves a model over the OpenAI HTTP API, and over gRPC if asked to.",
     mixinStandardHelpOptions = true)
 public final class ServeCommand implements Command {
-  private static final String VERSION = "0.1.0";
-
   @Spec private @Nullable CommandSpec spec;
 
   @Option(
@@ -108,13 +116,14 @@ public final class ServeCommand implements Command {
     if ((tlsCertificate == null) != (tlsKey == null)) {
       throw new UserException("--tls-certificate and --tls-key belong together; pass both");
     }
-    Path directory = model == null ? bundled() : ModelLocator.locate(model);
+    ServingOptions serving = options.serving();
+    Path directory = model == null ? bundled() : ModelLocator.locate(model, TerminalProgress::hub);
     if (planOnly) {
-      out.print(RunningModel.plan(directory, options).table());
+      out.print(RunningModel.plan(directory, serving).table());
       out.flush();
       return 0;
     }
-    serve(directory, out);
+    serve(directory, serving, out);
     return 0;
   }
 
@@ -133,26 +142,28 @@ public final class ServeCommand implements Command {
                     "pass --model DIR, a folder with a Hugging Face checkpoint, or --model ORG/NAME of the hub"));
   }
 
-  private void serve(Path directory, PrintWriter out) throws InterruptedException {
+  private void serve(Path directory, ServingOptions serving, PrintWriter out)
+      throws InterruptedException {
     long start = System.nanoTime();
     CountDownLatch stop = new CountDownLatch(1);
     CountDownLatch stopped = new CountDownLatch(1);
     Tls tls = tls(); // before anything is loaded
     try (RunningModel running =
-        RunningModel.open(directory, options, chatTemplate, new LoadBar(System.err))) {
+        RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
+      List<String> called = names.isEmpty() ? List.of(running.name()) : names;
       InferenceApi api =
           new InferenceApi(
-              httpConfig(host, port, apiKey, served(directory), drainTimeout, running, tls),
-              running.served());
-      try (HttpServer server = new HttpServer(api);
-          GrpcServer grpc = grpcPort == null ? null : grpc(api, running, grpcPort)) {
+              new ApiConfig(called, Release.VERSION, running::systemFingerprint), running.served());
+      HttpServerConfig http = httpConfig(tls);
+      try (HttpServer server = new HttpServer(http, new Routes(api));
+          GrpcServer grpc = grpcPort == null ? null : grpc(api, http, running, grpcPort)) {
         server.start();
         if (grpc != null) {
           grpc.start();
         }
         Runtime.getRuntime()
             .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
-        announce(out, directory, running, server, (System.nanoTime() - start) / 1e9);
+        announce(out, called.getFirst(), running, server, (System.nanoTime() - start) / 1e9);
         if (grpc != null) {
           out.printf("gRPC on %s:%d (tercel.v1, health, reflection).%n", host, grpc.port());
           out.flush();
@@ -193,12 +204,19 @@ public final class ServeCommand implements Command {
     grpc.awaitIdle(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
   }
 
-  private static GrpcServer grpc(InferenceApi api, RunningModel running, int port) {
-    return new GrpcServer(api, port, running.info(), running.servedWeights());
+  private static GrpcServer grpc(
+      InferenceApi api, HttpServerConfig config, RunningModel running, int port) {
+    return new GrpcServer(api, config, port, running.info(), running.servedWeights());
   }
 
-  private List<String> served(Path directory) {
-    return names.isEmpty() ? List.of(nameOf(directory)) : names;
+  private HttpServerConfig httpConfig(@Nullable Tls tls) {
+    return new HttpServerConfig(
+        host,
+        port,
+        apiKey == null || apiKey.isEmpty() ? null : apiKey,
+        HttpLimits.DEFAULT,
+        Duration.ofSeconds(drainTimeout),
+        tls);
   }
 
   /** The JVM ends when its hooks have: this one waits until everything is closed. */
@@ -211,48 +229,9 @@ public final class ServeCommand implements Command {
     }
   }
 
-  /** What the HTTP layer is told; {@code key} may be null or empty for none. */
-  static HttpServerConfig httpConfig(
-      String host,
-      int port,
-      @Nullable String key,
-      List<String> names,
-      int drainSeconds,
-      RunningModel running,
-      @Nullable Tls tls) {
-    return new HttpServerConfig(
-        host,
-        port,
-        key == null || key.isEmpty() ? null : key,
-        names,
-        HttpLimits.DEFAULT,
-        Duration.ofSeconds(drainSeconds),
-        VERSION,
-        () -> fingerprint(running),
-        tls);
-  }
-
-  private static String fingerprint(RunningModel running) {
-    return "tercel-%s-%s-w%d"
-        .formatted(VERSION, running.backendName(), running.weights().version());
-  }
-
-  /** What a model is called when nobody names it: its folder, or ORG/NAME in the hub's cache. */
-  static String nameOf(Path directory) {
-    Path path = directory.toAbsolutePath().normalize();
-    for (Path at = path; at != null; at = at.getParent()) {
-      String name = at.getFileName() == null ? "" : at.getFileName().toString();
-      if (name.startsWith("models--")) {
-        return name.substring("models--".length()).replace("--", "/");
-      }
-    }
-    return path.getFileName() == null ? "model" : path.getFileName().toString();
-  }
-
   private void announce(
-      PrintWriter out, Path directory, RunningModel running, HttpServer server, double seconds) {
+      PrintWriter out, String name, RunningModel running, HttpServer server, double seconds) {
     ServingPlan plan = running.plan();
-    String name = served(directory).getFirst();
     out.printf(
         "Serving %s on %s://%s:%d/v1 (%s backend, %s weights, %s KV for %d tokens, context %d), ready in %.1f s.%n",
         name,

@@ -1,5 +1,7 @@
 package io.tercel.server.cli;
 
+import io.tercel.server.UserException;
+import io.tercel.server.model.ModelLocator;
 import java.net.URI;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -33,7 +35,7 @@ public final class ServerChoice {
       if (url != null) {
         throw new UserException("--url and --model: give one of them");
       }
-      return LocalServing.start(ModelLocator.locate(model));
+      return LocalServing.start(ModelLocator.locate(model, TerminalProgress::hub));
     }
     URI address = address(url == null ? DEFAULT_URL : url);
     String key = apiKey == null ? System.getenv("TERCEL_API_KEY") : apiKey;

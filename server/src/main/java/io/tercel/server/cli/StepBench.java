@@ -141,6 +141,6 @@ final class StepBench {
   }
 
   private static SamplingRow greedy(int row, int position) {
-    return new SamplingRow(row, -1, 0, 1, 0, 0, 0, 0, position, null, null, null, null, 0);
+    return SamplingRow.sample(row).position(position).build();
   }
 }

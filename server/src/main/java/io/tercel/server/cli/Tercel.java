@@ -1,6 +1,7 @@
 package io.tercel.server.cli;
 
 import io.tercel.kernels.format.CheckpointException;
+import io.tercel.server.UserException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceLoader;

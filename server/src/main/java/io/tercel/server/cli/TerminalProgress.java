@@ -1,6 +1,8 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.hub.DownloadProgress;
+import io.tercel.server.hub.HubClient;
+import io.tercel.server.hub.HubConfig;
 import java.io.PrintStream;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -24,6 +26,13 @@ public final class TerminalProgress implements DownloadProgress {
   public TerminalProgress(PrintStream out, boolean terminal) {
     this.out = out;
     this.bars = terminal;
+  }
+
+  /** The hub as this process's environment says, with progress on the standard error stream. */
+  static HubClient hub() {
+    return new HubClient(
+        HubConfig.ofProcess(),
+        new TerminalProgress(System.err, Tty.isTerminal(Tty.STANDARD_ERROR)));
   }
 
   @Override

@@ -66,9 +66,9 @@ public final class Engine implements AutoCloseable {
         new BlockManager(backend.numBlocks(), backend.blockSize(), config.prefixCaching());
     this.scheduler = new Scheduler(blocks, config.maxNumSeqs(), config.maxNumBatchedTokens());
     long poolTokens = (long) backend.numBlocks() * backend.blockSize();
-    this.maxModelLen = (int) Math.min(poolTokens, config.maxModelLen());
+    this.maxModelLen = (int) Math.min(poolTokens, config.model().maxModelLen());
     this.requestCheck = new RequestCheck(config, maxModelLen);
-    this.stepper = new Stepper(backend, scheduler, config.eosTokenIds(), maxModelLen);
+    this.stepper = new Stepper(backend, scheduler, config.model().eosTokenIds(), maxModelLen);
     this.weightVersion = backend.weightVersion();
     this.stats = reading();
     this.loop = Thread.ofPlatform().name("tercel-engine").start(this::run);
@@ -352,21 +352,16 @@ public final class Engine implements AutoCloseable {
     return new EngineStats(
         scheduler.numRunning(),
         scheduler.numWaiting(),
-        blocks.numFree(),
-        blocks.numCachedFree(),
-        blocks.numBlocks(),
-        stepper.promptTokens(),
-        stepper.computedPromptTokens(),
-        stepper.generationTokens(),
-        scheduler.preemptions(),
-        stepper.steps(),
-        blocks.queriedTokens(),
-        blocks.hitTokens(),
-        blocks.recoveredTokens(),
-        stepper.finished(FinishReason.STOP),
-        stepper.finished(FinishReason.LENGTH),
-        stepper.finished(FinishReason.REPETITION),
-        stepper.finished(FinishReason.ABORT),
+        new EngineStats.KvBlocks(blocks.numFree(), blocks.numCachedFree(), blocks.numBlocks()),
+        new EngineStats.Work(
+            stepper.steps(),
+            stepper.promptTokens(),
+            stepper.computedPromptTokens(),
+            stepper.generationTokens(),
+            scheduler.preemptions()),
+        new EngineStats.PrefixHits(
+            blocks.queriedTokens(), blocks.hitTokens(), blocks.recoveredTokens()),
+        stepper.finished(),
         weightVersion);
   }
 

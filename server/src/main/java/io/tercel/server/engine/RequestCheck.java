@@ -30,48 +30,53 @@ final class RequestCheck {
       throw invalid("prompt", "the prompt is empty; at least one token is needed");
     }
     for (int id : prompt) {
-      if (id < 0 || id >= config.vocabSize()) {
+      if (id < 0 || id >= config.model().vocabSize()) {
         throw invalid(
             "prompt",
-            "token id %d is outside the vocabulary of %d".formatted(id, config.vocabSize()));
+            "token id %d is outside the vocabulary of %d"
+                .formatted(id, config.model().vocabSize()));
       }
     }
   }
 
   private void checkParams(SamplingParams p) {
     range("n", p.n(), 1, MAX_CHOICES);
-    range("max_tokens", p.maxTokens(), p.promptLogprobs() >= 0 ? 0 : 1, Integer.MAX_VALUE);
-    range("min_tokens", p.minTokens(), 0, p.maxTokens());
-    range("temperature", p.temperature(), 0, Float.MAX_VALUE);
-    range("top_p", p.topP(), Float.MIN_VALUE, 1);
-    range("top_k", p.topK(), 0, Integer.MAX_VALUE);
-    range("min_p", p.minP(), 0, 1);
-    range("presence_penalty", p.presencePenalty(), -2, 2);
-    range("frequency_penalty", p.frequencyPenalty(), -2, 2);
-    range("repetition_penalty", p.repetitionPenalty(), Float.MIN_VALUE, Float.MAX_VALUE);
-    range("logprobs", p.numLogprobs(), 0, config.vocabSize());
-    range("prompt_logprobs", p.promptLogprobs(), -1, config.vocabSize());
-    for (int id : p.logitBias().keySet()) {
-      range("logit_bias", id, 0, config.vocabSize() - 1);
+    range(
+        "max_tokens",
+        p.ending().maxTokens(),
+        p.reported().promptLogprobs() >= 0 ? 0 : 1,
+        Integer.MAX_VALUE);
+    range("min_tokens", p.ending().minTokens(), 0, p.ending().maxTokens());
+    range("temperature", p.draw().temperature(), 0, Float.MAX_VALUE);
+    range("top_p", p.draw().topP(), Float.MIN_VALUE, 1);
+    range("top_k", p.draw().topK(), 0, Integer.MAX_VALUE);
+    range("min_p", p.draw().minP(), 0, 1);
+    range("presence_penalty", p.penalties().presence(), -2, 2);
+    range("frequency_penalty", p.penalties().frequency(), -2, 2);
+    range("repetition_penalty", p.penalties().repetition(), Float.MIN_VALUE, Float.MAX_VALUE);
+    range("logprobs", p.reported().numLogprobs(), 0, config.model().vocabSize());
+    range("prompt_logprobs", p.reported().promptLogprobs(), -1, config.model().vocabSize());
+    for (int id : p.draw().logitBias().keySet()) {
+      range("logit_bias", id, 0, config.model().vocabSize() - 1);
     }
-    for (float bias : p.logitBias().values()) {
+    for (float bias : p.draw().logitBias().values()) {
       range("logit_bias", bias, -100, 100);
     }
-    for (int id : p.stopTokenIds()) {
-      range("stop_token_ids", id, 0, config.vocabSize() - 1);
+    for (int id : p.ending().stopTokenIds()) {
+      range("stop_token_ids", id, 0, config.model().vocabSize() - 1);
     }
     Thinking thinking = p.thinking();
     if (thinking != null) {
       range("thinking_token_budget", thinking.budget(), -1, Integer.MAX_VALUE);
       for (int id : thinking.closing()) {
-        range("thinking_token_budget", id, 0, config.vocabSize() - 1);
+        range("thinking_token_budget", id, 0, config.model().vocabSize() - 1);
       }
     }
   }
 
   private void checkLength(GenerationRequest request) {
     long prompt = request.promptTokens().length;
-    long asked = prompt + Math.max(1, request.params().maxTokens());
+    long asked = prompt + Math.max(1, request.params().ending().maxTokens());
     int limit = maxModelLen;
     if (prompt + 1 > limit) {
       throw tooLong(
@@ -84,7 +89,8 @@ final class RequestCheck {
           "max_tokens",
           ("This model's maximum context length is %d tokens, but %d were requested (%d in the prompt, %d in the"
                   + " completion); ask for at most %d.")
-              .formatted(limit, asked, prompt, request.params().maxTokens(), limit - prompt));
+              .formatted(
+                  limit, asked, prompt, request.params().ending().maxTokens(), limit - prompt));
     }
   }
 

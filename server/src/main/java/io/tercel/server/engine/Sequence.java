@@ -77,7 +77,7 @@ final class Sequence {
     this.tokens = Arrays.copyOf(request.promptTokens(), numPromptTokens + 64);
     this.numTokens = numPromptTokens;
     this.penalties = penalties(request);
-    boolean scored = params.promptLogprobs() >= 0 && choice == 0;
+    boolean scored = params.reported().promptLogprobs() >= 0 && choice == 0;
     this.promptScores = scored ? new ArrayList<>(numPromptTokens) : null;
     this.watch = new ThoughtWatch(params);
     Constraint form = params.constraint();
@@ -87,7 +87,7 @@ final class Sequence {
 
   private static @Nullable Penalties penalties(GenerationRequest request) {
     SamplingParams p = request.params();
-    if (p.presencePenalty() == 0 && p.frequencyPenalty() == 0 && p.repetitionPenalty() == 1) {
+    if (p.penalties().none()) {
       return null;
     }
     TokenCounts prompt = new TokenCounts();
@@ -95,9 +95,9 @@ final class Sequence {
       prompt.add(id);
     }
     return new Penalties(
-        p.presencePenalty(),
-        p.frequencyPenalty(),
-        p.repetitionPenalty(),
+        p.penalties().presence(),
+        p.penalties().frequency(),
+        p.penalties().repetition(),
         new TokenCounts(),
         prompt);
   }

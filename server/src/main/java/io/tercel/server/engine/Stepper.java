@@ -118,7 +118,8 @@ final class Stepper {
       int row = batch.addToken(s.token(position), position);
       // after a preemption the prompt is computed again, but not scored again
       if (scores != null && position >= scores.size() && position + 1 < s.numPromptTokens()) {
-        plan.add(SamplingRow.score(row, s.token(position + 1), s.params().promptLogprobs()));
+        plan.add(
+            SamplingRow.score(row, s.token(position + 1), s.params().reported().promptLogprobs()));
       }
       if (position + 1 == s.numTokens()) {
         plan.add(samplingRow(s, row));
@@ -129,34 +130,34 @@ final class Stepper {
   private SamplingRow samplingRow(Sequence s, int row) {
     SamplingParams p = s.params();
     if (s.forcedToken() >= 0) {
-      return SamplingRow.score(row, s.forcedToken(), p.numLogprobs());
+      return SamplingRow.score(row, s.forcedToken(), p.reported().numLogprobs());
     }
-    boolean tooEarly = s.numGeneratedTokens() < p.minTokens();
+    boolean tooEarly = s.numGeneratedTokens() < p.ending().minTokens();
     Set<Integer> forbidden = tooEarly ? endTokens(p) : null;
     ConstraintWatch constraint = s.constraint();
     boolean bound = constraint != null && constraint.isBound();
     if (constraint != null && !bound && forbidden == null) {
       forbidden = eosTokenIds; // a thought alone does not have the form
     }
-    return new SamplingRow(
-        row,
-        -1,
-        p.temperature(),
-        p.topP(),
-        p.topK(),
-        p.minP(),
-        p.seed(),
-        s.choice(),
-        s.numTokens(),
-        s.penalties(),
-        p.logitBias().isEmpty() ? null : p.logitBias(),
-        bound ? null : forbidden, // the mask is without them where it can be
-        constraint == null ? null : constraint.allowed(forbidden),
-        p.numLogprobs());
+    SamplingParams.Draw draw = p.draw();
+    return SamplingRow.sample(row)
+        .temperature(draw.temperature())
+        .topP(draw.topP())
+        .topK(draw.topK())
+        .minP(draw.minP())
+        .logitBias(draw.logitBias().isEmpty() ? null : draw.logitBias())
+        .seed(draw.seed())
+        .choice(s.choice())
+        .position(s.numTokens())
+        .penalties(s.penalties())
+        .forbidden(bound ? null : forbidden) // the mask is without them where it can be
+        .allowed(constraint == null ? null : constraint.allowed(forbidden))
+        .numLogprobs(p.reported().numLogprobs())
+        .build();
   }
 
   private @Nullable Set<Integer> endTokens(SamplingParams p) {
-    Set<Integer> end = new HashSet<>(p.stopTokenIds());
+    Set<Integer> end = new HashSet<>(p.ending().stopTokenIds());
     end.addAll(eosTokenIds);
     return end.isEmpty() ? null : end;
   }
@@ -192,7 +193,7 @@ final class Stepper {
 
   private void take(Sequence s, TokenResult result, long weightVersion) {
     SamplingParams p = s.params();
-    if (p.maxTokens() == 0) {
+    if (p.ending().maxTokens() == 0) {
       finish(s, FinishReason.LENGTH, -1);
       return;
     }
@@ -206,12 +207,12 @@ final class Stepper {
     }
     generationTokens++;
     s.generation().post(new EngineEvent.Token(s.choice(), result, weightVersion, forced));
-    boolean eos = !p.ignoreEos() && eosTokenIds.contains(token);
-    if (eos || p.stopTokenIds().contains(token)) {
+    boolean eos = !p.ending().ignoreEos() && eosTokenIds.contains(token);
+    if (eos || p.ending().stopTokenIds().contains(token)) {
       finish(s, FinishReason.STOP, token);
-    } else if (s.numGeneratedTokens() >= p.maxTokens() || s.numTokens() >= maxModelLen) {
+    } else if (s.numGeneratedTokens() >= p.ending().maxTokens() || s.numTokens() >= maxModelLen) {
       finish(s, FinishReason.LENGTH, -1);
-    } else if (repeats && s.numGeneratedTokens() >= p.minTokens()) {
+    } else if (repeats && s.numGeneratedTokens() >= p.ending().minTokens()) {
       finish(s, FinishReason.REPETITION, -1);
     }
   }
@@ -233,8 +234,9 @@ final class Stepper {
     finished.merge(reason, 1L, Long::sum);
   }
 
-  long finished(FinishReason reason) {
-    return finished.getOrDefault(reason, 0L);
+  /** Choices that have ended, by how. */
+  Map<FinishReason, Long> finished() {
+    return finished;
   }
 
   long promptTokens() {

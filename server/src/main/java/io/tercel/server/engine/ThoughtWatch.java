@@ -37,7 +37,7 @@ final class ThoughtWatch {
 
   ThoughtWatch(SamplingParams params) {
     this.thinking = params.thinking();
-    this.loops = params.breakLoops() ? new LoopDetector() : null;
+    this.loops = params.ending().breakLoops() ? new LoopDetector() : null;
     this.inThought = thinking != null && thinking.startsOpen();
     this.thoughtBegan = inThought;
   }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.server.testing.TestServing;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;

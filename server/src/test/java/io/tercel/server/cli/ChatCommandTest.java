@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.server.UserException;
 import io.tercel.server.client.ChatClient;
 import io.tercel.server.client.FakeChatServer;
 import java.io.ByteArrayInputStream;

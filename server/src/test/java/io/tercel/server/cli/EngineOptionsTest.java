@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.server.UserException;
 import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -18,7 +19,7 @@ class EngineOptionsTest {
   private static EngineOptions parse(String... args) {
     Any any = new Any();
     new CommandLine(any).parseArgs(args);
-    any.options.check();
+    any.options.serving();
     return any.options.engine;
   }
 

@@ -23,7 +23,8 @@ import io.tercel.proto.v1.ReloadRequest;
 import io.tercel.proto.v1.StaleKv;
 import io.tercel.proto.v1.Token;
 import io.tercel.proto.v1.TopLogprob;
-import io.tercel.server.api.grpc.GrpcServer;
+import io.tercel.server.grpc.GrpcServer;
+import io.tercel.server.testing.TestServing;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -54,7 +55,12 @@ class ReloadTest {
     checkpoint(1).write(directory);
     serving = new TestServing(directory, TestServing.fp32());
     grpc =
-        new GrpcServer(serving.api(), 0, serving.model().info(), serving.model().servedWeights());
+        new GrpcServer(
+            serving.api(),
+            serving.config(),
+            0,
+            serving.model().info(),
+            serving.model().servedWeights());
     grpc.start();
     channel = NettyChannelBuilder.forAddress("127.0.0.1", grpc.port()).usePlaintext().build();
   }

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.kernels.testing.GptqVariant;
 import io.tercel.kernels.testing.Specimen;
 import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.server.testing.TestServing;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

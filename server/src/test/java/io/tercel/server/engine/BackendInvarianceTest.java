@@ -15,9 +15,7 @@ import io.tercel.kernels.vector.VectorOps;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
-import java.util.Set;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -88,8 +86,8 @@ class BackendInvarianceTest {
       }
       EngineStats stats = engine.stats();
       System.out.println(type + ": " + stats);
-      assertTrue(stats.preemptions() > 0, "preemptions");
-      assertTrue(stats.prefixRecovered() > 0, "blocks found again");
+      assertTrue(stats.work().preemptions() > 0, "preemptions");
+      assertTrue(stats.prefix().recovered() > 0, "blocks found again");
     }
   }
 
@@ -112,13 +110,22 @@ class BackendInvarianceTest {
     CpuBackend backend =
         new CpuBackend(weights, new VectorOps(2), KvLayout.of(weights.config(), type), blocks);
     return new Engine(
-        backend, new EngineConfig(300, 8, budget, 100, weights.config().vocabSize(), Set.of()));
+        backend,
+        EngineConfig.builder(300, weights.config().vocabSize())
+            .maxNumSeqs(8)
+            .maxNumBatchedTokens(budget)
+            .maxWaiting(100)
+            .build());
   }
 
   private static Generation submit(Engine engine, int[] prompt, long seed) {
     SamplingParams params =
-        new SamplingParams(
-            1, TOKENS, 0, 1, 1, 0, 0, 0, 0, 1, Map.of(), seed, Set.of(), true, 0, -1);
+        SamplingParams.builder()
+            .maxTokens(TOKENS)
+            .temperature(1)
+            .seed(seed)
+            .ignoreEos(true)
+            .build();
     return engine.submit(new GenerationRequest("i", prompt, params));
   }
 

@@ -11,7 +11,6 @@ import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -41,13 +40,22 @@ class ConstraintTest {
   }
 
   private static SamplingParams params(int n, int maxTokens, TokenAutomaton automaton) {
-    return new SamplingParams(
-            n, maxTokens, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, -1)
+    return SamplingParams.builder()
+        .n(n)
+        .maxTokens(maxTokens)
+        .build()
         .constrained(new Constraint(automaton, false));
   }
 
   private static Engine engine(FakeBackend backend) {
-    return new Engine(backend, new EngineConfig(400, 16, 64, 1000, VOCAB, Set.of(END)));
+    return new Engine(
+        backend,
+        EngineConfig.builder(400, VOCAB)
+            .maxNumSeqs(16)
+            .maxNumBatchedTokens(64)
+            .maxWaiting(1000)
+            .eosTokenIds(Set.of(END))
+            .build());
   }
 
   private record Outcome(List<String> texts, List<FinishReason> reasons) {}
@@ -102,8 +110,8 @@ class ConstraintTest {
       for (int i = 0; i < 12; i++) {
         assertEquals(alone.get(i), read(generations.get(i), 1).texts().getFirst());
       }
-      assertTrue(engine.stats().preemptions() > 0, "preemptions");
-      assertTrue(engine.stats().prefixRecovered() > 0, "blocks found again");
+      assertTrue(engine.stats().work().preemptions() > 0, "preemptions");
+      assertTrue(engine.stats().prefix().recovered() > 0, "blocks found again");
     }
   }
 
@@ -156,7 +164,7 @@ class ConstraintTest {
       while (engine.stats().running() > 0) {
         Thread.sleep(1);
       }
-      assertEquals(engine.stats().totalBlocks(), engine.stats().freeBlocks());
+      assertEquals(engine.stats().blocks().total(), engine.stats().blocks().free());
     }
   }
 }

@@ -7,9 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,8 +31,11 @@ class EnginePropertyTest {
     FakeBackend backend = new FakeBackend(20 + random.nextInt(20), 4, VOCAB);
     int maxLen = backend.numBlocks() * 4;
     EngineConfig config =
-        new EngineConfig(
-            maxLen, 2 + random.nextInt(10), 16 + random.nextInt(50), 10_000, VOCAB, Set.of());
+        EngineConfig.builder(maxLen, VOCAB)
+            .maxNumSeqs(2 + random.nextInt(10))
+            .maxNumBatchedTokens(16 + random.nextInt(50))
+            .maxWaiting(10_000)
+            .build();
     int[][] prefixes = new int[3][];
     for (int i = 0; i < prefixes.length; i++) {
       prefixes[i] = random.ints(maxLen / 2, 0, VOCAB).toArray();
@@ -70,10 +71,10 @@ class EnginePropertyTest {
       assertTrue(engine.ready());
     }
     System.out.println("seed " + seed + ": " + stats);
-    assertEquals(backend.numBlocks(), stats.freeBlocks());
-    assertTrue(stats.preemptions() > 0, "preemptions");
-    assertTrue(stats.prefixHits() > 0, "prefix hits");
-    assertTrue(stats.prefixRecovered() > 0, "hits after a preemption");
+    assertEquals(backend.numBlocks(), stats.blocks().free());
+    assertTrue(stats.work().preemptions() > 0, "preemptions");
+    assertTrue(stats.prefix().hits() > 0, "prefix hits");
+    assertTrue(stats.prefix().recovered() > 0, "hits after a preemption");
   }
 
   private static void run(Client client, List<Throwable> failures) {
@@ -115,7 +116,7 @@ class EnginePropertyTest {
 
     void run() throws InterruptedException {
       SamplingParams params =
-          new SamplingParams(n, tokens, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), true, 0, -1);
+          SamplingParams.builder().n(n).maxTokens(tokens).ignoreEos(true).build();
       Generation generation = engine.submit(new GenerationRequest("x", prompt, params, priority));
       for (int open = n; open > 0; ) {
         switch (generation.take()) {

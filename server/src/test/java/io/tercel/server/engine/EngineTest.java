@@ -13,7 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
@@ -33,7 +32,13 @@ class EngineTest {
   private static Engine engine(
       FakeBackend backend, int maxModelLen, int maxNumSeqs, int budget, int maxWaiting) {
     return new Engine(
-        backend, new EngineConfig(maxModelLen, maxNumSeqs, budget, maxWaiting, VOCAB, Set.of(EOS)));
+        backend,
+        EngineConfig.builder(maxModelLen, VOCAB)
+            .maxNumSeqs(maxNumSeqs)
+            .maxNumBatchedTokens(budget)
+            .maxWaiting(maxWaiting)
+            .eosTokenIds(Set.of(EOS))
+            .build());
   }
 
   private void restart(FakeBackend newBackend, Engine newEngine) {
@@ -97,7 +102,7 @@ class EngineTest {
     while (engine.stats().running() + engine.stats().waiting() > 0) {
       Thread.sleep(1);
     }
-    assertEquals(engine.stats().totalBlocks(), engine.stats().freeBlocks());
+    assertEquals(engine.stats().blocks().total(), engine.stats().blocks().free());
   }
 
   @Test
@@ -165,7 +170,7 @@ class EngineTest {
     for (int i = 0; i < 6; i++) {
       assertArrayEquals(expected(prompt(6, 10 + i), 30), read(generations.get(i)).tokens());
     }
-    assertTrue(engine.stats().preemptions() > 0);
+    assertTrue(engine.stats().work().preemptions() > 0);
     awaitIdle();
   }
 
@@ -202,20 +207,26 @@ class EngineTest {
   }
 
   private static SamplingParams params(int maxTokens, int minTokens, boolean ignoreEos) {
-    return new SamplingParams(
-        1, maxTokens, minTokens, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), ignoreEos, 0, -1);
+    return SamplingParams.builder()
+        .maxTokens(maxTokens)
+        .minTokens(minTokens)
+        .ignoreEos(ignoreEos)
+        .build();
   }
 
   private static SamplingParams choices(int n, int maxTokens) {
-    return new SamplingParams(
-        n, maxTokens, 0, 1, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), true, 0, -1);
+    return SamplingParams.builder()
+        .n(n)
+        .maxTokens(maxTokens)
+        .temperature(1)
+        .ignoreEos(true)
+        .build();
   }
 
   @Test
   void promptScores_comeOnceAndFirst() throws Exception {
     int[] prompt = prompt(100, 8);
-    SamplingParams p =
-        new SamplingParams(1, 2, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, 0);
+    SamplingParams p = SamplingParams.builder().maxTokens(2).promptLogprobs(0).build();
     Generation generation = engine.submit(new GenerationRequest("p", prompt, p));
     assertInstanceOf(EngineEvent.Started.class, generation.take());
     EngineEvent.PromptScored scored =
@@ -266,7 +277,7 @@ class EngineTest {
     assertEquals(FinishReason.ABORT, read(queued).reason());
     assertArrayEquals(expected(prompt(9, 1), 40), read(stays).tokens());
     awaitIdle();
-    assertEquals(1, engine.stats().aborted());
+    assertEquals(1, engine.stats().finished(FinishReason.ABORT));
   }
 
   @Test
@@ -278,11 +289,11 @@ class EngineTest {
     Generation reader =
         engine.submit(new GenerationRequest("r", prompt(4, 2), params(1000, 0, true)));
     assertEquals(1000, read(reader).tokens().length);
-    while (engine.stats().generationTokens() < 1000 + QueuedGeneration.CAPACITY) {
+    while (engine.stats().work().generationTokens() < 1000 + QueuedGeneration.CAPACITY) {
       Thread.sleep(1);
     }
     Thread.sleep(50);
-    assertEquals(1000 + QueuedGeneration.CAPACITY, engine.stats().generationTokens());
+    assertEquals(1000 + QueuedGeneration.CAPACITY, engine.stats().work().generationTokens());
     assertEquals(1000, read(stalled).tokens().length);
     awaitIdle();
   }
@@ -293,13 +304,13 @@ class EngineTest {
     engine = engine(backend, 600, 8, 64, 100);
     Generation stalled =
         engine.submit(new GenerationRequest("s", prompt(4, 1), params(500, 0, true)));
-    while (engine.stats().generationTokens() < QueuedGeneration.CAPACITY) {
+    while (engine.stats().work().generationTokens() < QueuedGeneration.CAPACITY) {
       Thread.sleep(1);
     }
     Generation reader =
         engine.submit(new GenerationRequest("r", prompt(4, 2), params(590, 0, true)));
     assertEquals(590, read(reader).tokens().length);
-    assertTrue(engine.stats().preemptions() > 0);
+    assertTrue(engine.stats().work().preemptions() > 0);
     assertEquals(500, read(stalled).tokens().length);
     awaitIdle();
   }
@@ -356,15 +367,9 @@ class EngineTest {
     assertParam("max_tokens", prompt(1, 1), SamplingParams.greedy(0));
     assertParam("n", prompt(1, 1), choices(0, 1));
     assertParam("min_tokens", prompt(1, 1), params(5, 6, false));
+    assertParam("top_p", prompt(1, 1), SamplingParams.builder().topP(0).build());
     assertParam(
-        "top_p",
-        prompt(1, 1),
-        new SamplingParams(1, 1, 0, 0, 0, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, -1));
-    assertParam(
-        "temperature",
-        prompt(1, 1),
-        new SamplingParams(
-            1, 1, 0, Float.NaN, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, -1));
+        "temperature", prompt(1, 1), SamplingParams.builder().temperature(Float.NaN).build());
   }
 
   private void assertParam(String param, int[] prompt, SamplingParams params) {

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -18,7 +17,13 @@ import org.junit.jupiter.api.Timeout;
 class PauseTest {
   private final FakeBackend backend = new FakeBackend(64, 4, 97);
   private final Engine engine =
-      new Engine(backend, new EngineConfig(200, 16, 64, 32, 97, Set.of()));
+      new Engine(
+          backend,
+          EngineConfig.builder(200, 97)
+              .maxNumSeqs(16)
+              .maxNumBatchedTokens(64)
+              .maxWaiting(32)
+              .build());
 
   @AfterEach
   void close() {
@@ -53,7 +58,7 @@ class PauseTest {
     var gate = backend.gate();
     Generation generation = submit("b", 100);
     gate.release(10);
-    while (engine.stats().generationTokens() < 108) {
+    while (engine.stats().work().generationTokens() < 108) {
       Thread.sleep(1);
     }
     var paused = engine.pause();

@@ -7,8 +7,6 @@ import io.tercel.server.engine.Scheduler.Chunk;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** Who runs, who yields and who waits: schedules, without an engine. */
@@ -28,8 +26,7 @@ class PriorityTest {
   private List<Sequence> add(int priority, int length, int n) {
     int[] prompt = new int[length];
     Arrays.setAll(prompt, i -> token++); // no two prompts share a block
-    SamplingParams params =
-        new SamplingParams(n, 99, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, -1);
+    SamplingParams params = SamplingParams.builder().n(n).maxTokens(99).build();
     GenerationRequest request = new GenerationRequest("x", prompt, params, priority);
     QueuedGeneration generation = new QueuedGeneration("x", n, new SchedulerPropertyTest.Nobody());
     List<Sequence> all = new ArrayList<>();

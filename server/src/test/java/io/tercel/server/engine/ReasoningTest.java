@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -24,7 +23,14 @@ class ReasoningTest {
 
   private final FakeBackend backend = new FakeBackend(400, 4, 97);
   private final Engine engine =
-      new Engine(backend, new EngineConfig(1500, 4, 64, 100, 97, Set.of(EOS)));
+      new Engine(
+          backend,
+          EngineConfig.builder(1500, 97)
+              .maxNumSeqs(4)
+              .maxNumBatchedTokens(64)
+              .maxWaiting(100)
+              .eosTokenIds(Set.of(EOS))
+              .build());
 
   @AfterEach
   void close() {
@@ -51,8 +57,10 @@ class ReasoningTest {
   private Outcome run(int maxTokens, int minTokens, @Nullable Thinking thinking, boolean loops)
       throws InterruptedException {
     SamplingParams params =
-        new SamplingParams(
-                1, maxTokens, minTokens, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, -1)
+        SamplingParams.builder()
+            .maxTokens(maxTokens)
+            .minTokens(minTokens)
+            .build()
             .watching(thinking, loops);
     Generation generation =
         engine.submit(new GenerationRequest("r", new int[] {1, 2, 3, 4, 5}, params));
@@ -149,7 +157,7 @@ class ReasoningTest {
     while (engine.stats().running() > 0) {
       Thread.sleep(1);
     }
-    assertEquals(1, engine.stats().repetitive());
+    assertEquals(1, engine.stats().finished(FinishReason.REPETITION));
   }
 
   @Test

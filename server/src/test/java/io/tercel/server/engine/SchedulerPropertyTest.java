@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -144,8 +143,7 @@ class SchedulerPropertyTest {
     int n = random.nextInt(4) == 0 ? 1 + random.nextInt(3) : 1;
     int scores = random.nextInt(8) == 0 ? 0 : -1;
     SamplingParams params =
-        new SamplingParams(
-            n, 1000, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), false, 0, scores);
+        SamplingParams.builder().n(n).maxTokens(1000).promptLogprobs(scores).build();
     GenerationRequest request = new GenerationRequest("x", prompt, params, random.nextInt(3));
     QueuedGeneration generation = new QueuedGeneration("x", n, new Nobody());
     Sequence leader = null;

@@ -11,7 +11,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -32,7 +31,14 @@ class SharedPrefixTest {
 
   private Engine engine(int maxNumSeqs, boolean caching) {
     return new Engine(
-        backend, new EngineConfig(1600, maxNumSeqs, 64, 100, VOCAB, Set.of(), caching, STALL));
+        backend,
+        EngineConfig.builder(1600, VOCAB)
+            .maxNumSeqs(maxNumSeqs)
+            .maxNumBatchedTokens(64)
+            .maxWaiting(100)
+            .prefixCaching(caching)
+            .stallTimeout(STALL)
+            .build());
   }
 
   @AfterEach
@@ -42,8 +48,12 @@ class SharedPrefixTest {
   }
 
   private static SamplingParams params(int n, int maxTokens, int promptLogprobs) {
-    return new SamplingParams(
-        n, maxTokens, 0, 0, 1, 0, 0, 0, 0, 1, Map.of(), 0, Set.of(), true, 0, promptLogprobs);
+    return SamplingParams.builder()
+        .n(n)
+        .maxTokens(maxTokens)
+        .ignoreEos(true)
+        .promptLogprobs(promptLogprobs)
+        .build();
   }
 
   private static int[] prompt(int length, long seed) {
@@ -106,9 +116,9 @@ class SharedPrefixTest {
     List<EngineEvent> again = read(submit(prompt, params(1, 9, -1)), 1);
     assertEquals(36, cached(again, 0), "39 at most: the last one is computed for its logits");
     assertArrayEquals(expected(prompt, 9, 0), tokens(again, 0));
-    assertEquals(44, idle().computedPromptTokens());
-    assertEquals(80, idle().prefixQueries());
-    assertEquals(36, idle().prefixHits());
+    assertEquals(44, idle().work().computedPromptTokens());
+    assertEquals(80, idle().prefix().queries());
+    assertEquals(36, idle().prefix().hits());
   }
 
   @Test
@@ -141,19 +151,28 @@ class SharedPrefixTest {
       assertArrayEquals(expected(prompt, 20, 0), tokens(events, choice));
       assertEquals(choice == 0 ? 0 : 40, cached(events, choice));
     }
-    assertEquals(42 + 3 * 2, idle().computedPromptTokens());
+    assertEquals(42 + 3 * 2, idle().work().computedPromptTokens());
   }
 
   @Test
   void withoutTheCache_nothingIsSharedOrAwaited() throws Exception {
     engine.close();
     FakeBackend other = new FakeBackend(400, 4, VOCAB);
-    engine = new Engine(other, new EngineConfig(1600, 8, 64, 100, VOCAB, Set.of(), false, STALL));
+    engine =
+        new Engine(
+            other,
+            EngineConfig.builder(1600, VOCAB)
+                .maxNumSeqs(8)
+                .maxNumBatchedTokens(64)
+                .maxWaiting(100)
+                .prefixCaching(false)
+                .stallTimeout(STALL)
+                .build());
     int[] prompt = prompt(42, 2);
     List<EngineEvent> events = read(submit(prompt, params(3, 5, -1)), 3);
     assertArrayEquals(expected(prompt, 5, 0), tokens(events, 2));
-    assertEquals(3 * 42, idle().computedPromptTokens());
-    assertEquals(0, idle().prefixQueries());
+    assertEquals(3 * 42, idle().work().computedPromptTokens());
+    assertEquals(0, idle().prefix().queries());
   }
 
   @Test
@@ -205,7 +224,7 @@ class SharedPrefixTest {
     Semaphore gate = backend.gate();
     Generation generation = submit(prompt, params(1, 60, -1));
     gate.release(21);
-    while (engine.stats().generationTokens() < 20) {
+    while (engine.stats().work().generationTokens() < 20) {
       Thread.sleep(1);
     }
     change(StaleKv.DROP, 3);
@@ -222,7 +241,7 @@ class SharedPrefixTest {
       }
     }
     assertEquals(Set.of(0L, 3L), versions);
-    assertEquals(0, idle().preemptions(), "this is none");
+    assertEquals(0, idle().work().preemptions(), "this is none");
     List<EngineEvent> again = read(submit(prompt, params(1, 5, -1)), 1);
     assertEquals(20, cached(again, 0), "recomputed with the new weights, so shared again");
     assertArrayEquals(expected(prompt, 5, 3), tokens(again, 0));
@@ -234,7 +253,7 @@ class SharedPrefixTest {
     Semaphore gate = backend.gate();
     Generation generation = submit(prompt, params(1, 60, -1));
     gate.release(21);
-    while (engine.stats().generationTokens() < 20) {
+    while (engine.stats().work().generationTokens() < 20) {
       Thread.sleep(1);
     }
     change(StaleKv.KEEP, 3);
@@ -251,7 +270,7 @@ class SharedPrefixTest {
       }
       assertEquals(FakeBackend.next(keys, 21 + i, VOCAB), tokens.get(i).result().tokenId());
     }
-    assertEquals(21, idle().computedPromptTokens(), "nothing was computed again");
+    assertEquals(21, idle().work().computedPromptTokens(), "nothing was computed again");
     List<EngineEvent> again = read(submit(prompt, params(1, 5, -1)), 1);
     assertEquals(0, cached(again, 0));
     assertArrayEquals(expected(prompt, 5, 3), tokens(again, 0));
@@ -265,15 +284,15 @@ class SharedPrefixTest {
     generation.stop(0);
     List<EngineEvent> events = read(generation, 1);
     assertEquals(FinishReason.STOP, ((EngineEvent.Finished) events.getLast()).reason());
-    assertEquals(1, idle().stopped());
-    assertEquals(0, idle().aborted());
+    assertEquals(1, idle().finished(FinishReason.STOP));
+    assertEquals(0, idle().finished(FinishReason.ABORT));
   }
 
   @Test
   void clientThatNeverReads_isEndedAndSaysWhy() throws Exception {
     Generation stalled = submit(prompt(5, 1), params(1, 1500, -1));
     long start = System.nanoTime();
-    while (engine.stats().aborted() == 0) {
+    while (engine.stats().finished(FinishReason.ABORT) == 0) {
       Thread.sleep(5);
     }
     assertTrue(System.nanoTime() - start >= STALL.toNanos());
@@ -286,7 +305,7 @@ class SharedPrefixTest {
     EngineEvent.Failed failed = (EngineEvent.Failed) last;
     assertEquals(false, failed.closing());
     assertTrue(failed.message().contains("read nothing for 0.2 s"), failed.message());
-    assertEquals(400, idle().freeBlocks());
+    assertEquals(400, idle().blocks().free());
     assertEquals(5, tokens(read(submit(prompt(5, 2), params(1, 5, -1)), 1), 0).length);
   }
 
@@ -308,17 +327,20 @@ class SharedPrefixTest {
     engine =
         new Engine(
             other,
-            new EngineConfig(
-                1600, 1, 64, 100, VOCAB, Set.of(), true, EngineConfig.DEFAULT_STALL_TIMEOUT));
+            EngineConfig.builder(1600, VOCAB)
+                .maxNumSeqs(1)
+                .maxNumBatchedTokens(64)
+                .maxWaiting(100)
+                .build());
     Generation stalled = submit(prompt(5, 1), params(1, 500, -1));
-    while (engine.stats().generationTokens() < QueuedGeneration.CAPACITY) {
+    while (engine.stats().work().generationTokens() < QueuedGeneration.CAPACITY) {
       Thread.sleep(1);
     }
     Generation next = submit(prompt(5, 2), params(1, 100, -1));
     assertArrayEquals(expected(prompt(5, 2), 100, 0), tokens(read(next, 1), 0));
     assertArrayEquals(expected(prompt(5, 1), 500, 0), tokens(read(stalled, 1), 0));
-    assertEquals(1, idle().preemptions());
-    assertTrue(idle().prefixRecovered() > 200);
+    assertEquals(1, idle().work().preemptions());
+    assertTrue(idle().prefix().recovered() > 200);
   }
 
   @Test
@@ -326,7 +348,12 @@ class SharedPrefixTest {
     engine.close();
     engine =
         new Engine(
-            new FakeBackend(10, 4, VOCAB), new EngineConfig(1600, 8, 64, 100, VOCAB, Set.of()));
+            new FakeBackend(10, 4, VOCAB),
+            EngineConfig.builder(1600, VOCAB)
+                .maxNumSeqs(8)
+                .maxNumBatchedTokens(64)
+                .maxWaiting(100)
+                .build());
     assertEquals(40, engine.maxModelLen());
     assertThrows(InvalidRequestException.class, () -> submit(prompt(40, 1), params(1, 1, -1)));
   }

@@ -1,10 +1,10 @@
 package io.tercel.trainer.eval;
 
+import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.RunningServer;
 import io.tercel.server.cli.ServerChoice;
 import io.tercel.server.cli.Tty;
-import io.tercel.server.cli.UserException;
 import io.tercel.server.client.ChatClient;
 import io.tercel.server.client.ChatException;
 import java.io.BufferedWriter;
@@ -155,7 +155,7 @@ public final class EvalCommand implements Command {
     if (seeds.isEmpty() || new HashSet<>(seeds).size() < seeds.size()) {
       throw new UserException("--seeds: different whole numbers, such as 42,43,44");
     }
-    List<Problem> problems = Benchmark.read(data);
+    List<BenchmarkProblem> problems = Benchmark.read(data);
     boolean sure = greedy || temperature == 0;
     return new EvalPlan(
         n == null ? problems : problems.subList(0, Math.min(n, problems.size())),

@@ -1,6 +1,6 @@
 package io.tercel.trainer.eval;
 
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,8 +1,8 @@
 package io.tercel.trainer.problems;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
-import io.tercel.server.cli.UserException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -3,7 +3,7 @@ package io.tercel.trainer.ptq;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.server.text.jinja.TemplateException;
@@ -169,15 +169,12 @@ final class CalibrationReader {
     try {
       ChatTemplate parsed = template;
       if (parsed == null) {
-        String source =
-            tokenizer
-                .config()
-                .chatTemplate(false)
+        parsed =
+            ChatTemplate.of(tokenizer.config())
                 .orElseThrow(
                     () ->
                         new UserException(
                             where + ": messages need a chat template, which the model lacks"));
-        parsed = ChatTemplate.parse(source, tokenizer.config().specialTokens());
         template = parsed;
       }
       return parsed.render(messages, List.of(), prompts, Map.of());

@@ -7,7 +7,7 @@ import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.LayerSource;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.Tensor;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.DirectoryStream;

@@ -11,7 +11,7 @@ import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.PreparedInput;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;

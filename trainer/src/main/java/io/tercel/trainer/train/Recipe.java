@@ -1,7 +1,7 @@
 package io.tercel.trainer.train;
 
 import io.tercel.kernels.format.DType;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.StringReader;

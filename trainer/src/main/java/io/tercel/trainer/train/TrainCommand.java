@@ -1,7 +1,7 @@
 package io.tercel.trainer.train;
 
+import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
-import io.tercel.server.cli.UserException;
 import io.tercel.trainer.qat.AtomicFile;
 import java.io.IOException;
 import java.nio.file.Files;

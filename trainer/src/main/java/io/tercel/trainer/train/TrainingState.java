@@ -3,7 +3,7 @@ package io.tercel.trainer.train;
 import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.SafetensorsFile;
 import io.tercel.kernels.format.Tensor;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import io.tercel.trainer.qat.AdamW;
 import io.tercel.trainer.qat.Parameter;
 import io.tercel.trainer.qat.SafetensorsWriter;

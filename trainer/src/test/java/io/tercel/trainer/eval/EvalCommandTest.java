@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
-import io.tercel.server.cli.UserException;
 import io.tercel.server.client.ChatClient;
 import java.io.IOException;
 import java.io.PrintWriter;

@@ -22,7 +22,7 @@ import io.tercel.kernels.testing.RawSafetensors;
 import io.tercel.kernels.testing.RawTensor;
 import io.tercel.kernels.testing.TinyCheckpoint;
 import io.tercel.kernels.vector.VectorOps;
-import io.tercel.server.cli.UserException;
+import io.tercel.server.UserException;
 import io.tercel.trainer.ptq.QuantizeOptions.CheckpointFormat;
 import io.tercel.trainer.ptq.QuantizeOptions.Method;
 import java.io.IOException;

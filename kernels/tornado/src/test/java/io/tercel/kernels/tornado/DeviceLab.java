@@ -90,8 +90,13 @@ final class DeviceLab implements AutoCloseable {
 
   /** What generates: temperature 0 is greedy. */
   static SamplingRow sample(int row, int position, float temperature, float topP, int topK) {
-    return new SamplingRow(
-        row, -1, temperature, topP, topK, 0, 17, 0, position, null, null, null, null, 0);
+    return SamplingRow.sample(row)
+        .temperature(temperature)
+        .topP(topP)
+        .topK(topK)
+        .seed(17)
+        .position(position)
+        .build();
   }
 
   /** All prompts at once, greedy, until each has ended or is as long as allowed. */

@@ -125,7 +125,15 @@ class TornadoBackendTest {
     }
     for (float minP : new float[] {0.05f, 0.5f}) {
       batch.addToken(sequence.tokens().get(row), row);
-      plan.add(new SamplingRow(row, -1, 1, 0.9f, 0, minP, 3, 1, row, null, null, null, null, 0));
+      plan.add(
+          SamplingRow.sample(row)
+              .temperature(1)
+              .topP(0.9f)
+              .minP(minP)
+              .seed(3)
+              .choice(1)
+              .position(row)
+              .build());
       row++;
     }
     long before = lab.tornado.fetchedLogits();
@@ -135,7 +143,7 @@ class TornadoBackendTest {
     assertTrue(expected.stream().map(TokenResult::tokenId).distinct().count() > 5);
 
     plan.clear();
-    plan.add(new SamplingRow(3, -1, 0, 1, 0, 0, 0, 0, 3, null, null, Set.of(5), null, 4));
+    plan.add(SamplingRow.sample(3).position(3).forbidden(Set.of(5)).numLogprobs(4).build());
     plan.add(SamplingRow.score(7, 11, 0));
     assertEquals(lab.vector.step(batch, plan), lab.tornado.step(batch, plan));
     assertEquals(before + 1, lab.tornado.fetchedLogits(), "a row that asks for more");

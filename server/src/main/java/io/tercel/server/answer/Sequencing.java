@@ -1,0 +1,54 @@
+package io.tercel.server.answer;
+
+import io.tercel.server.call.Caller;
+import io.tercel.server.engine.Generation;
+import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.metrics.ServerMetrics;
+import io.tercel.server.model.ServedModel;
+import io.tercel.server.text.OutputText;
+import io.tercel.server.text.StopMatcher;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/** Submits prompts to the engine and reads what comes back; both completion routes use it. */
+public final class Sequencing {
+  private final ServedModel model;
+  private final ServerMetrics metrics;
+
+  public Sequencing(ServedModel model, ServerMetrics metrics) {
+    this.model = model;
+    this.metrics = metrics;
+  }
+
+  /**
+   * Submits a request; from then on the client's leaving cancels it.
+   *
+   * @param form what the outputs are taken apart into
+   * @param arrived when the request came, by {@link System#nanoTime}
+   */
+  public GenerationReader submit(
+      Caller caller, GenerationRequest request, TextRules text, AnswerForm form, long arrived) {
+    SamplingParams params = request.params();
+    Generation generation = model.engine().submit(request);
+    caller.whenGone(generation::cancel);
+    metrics.prompt(request.promptTokens().length, params);
+    ChoiceReader.EndTokens endTokens =
+        new ChoiceReader.EndTokens(
+            params.ending().ignoreEos() ? Set.of() : model.eosTokenIds(),
+            params.ending().stopTokenIds(),
+            text.includeStop());
+    List<ChoiceReader> choices = new ArrayList<>(params.n());
+    for (int i = 0; i < params.n(); i++) {
+      OutputText output =
+          new OutputText(
+              model.tokenizer().detokenizer(text.skipSpecialTokens()),
+              form.reasoning(),
+              new StopMatcher(text.stops(), text.includeStop()),
+              params.ending().minTokens());
+      choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
+    }
+    return new GenerationReader(generation, choices, metrics, caller, arrived);
+  }
+}

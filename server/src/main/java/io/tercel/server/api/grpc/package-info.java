@@ -1,8 +1,0 @@
-/**
- * The gRPC endpoint {@code tercel.v1}: messages to the requests of {@code server.api} and back.
- * What a request means is decided there.
- */
-@NullMarked
-package io.tercel.server.api.grpc;
-
-import org.jspecify.annotations.NullMarked;

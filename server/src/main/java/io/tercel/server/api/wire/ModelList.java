@@ -1,6 +1,0 @@
-package io.tercel.server.api.wire;
-
-import java.util.List;
-
-/** All served models. */
-public record ModelList(String object, List<ModelCard> data) {}

@@ -1,5 +1,0 @@
-/** What goes over the wire as JSON, one record a shape. */
-@NullMarked
-package io.tercel.server.api.wire;
-
-import org.jspecify.annotations.NullMarked;

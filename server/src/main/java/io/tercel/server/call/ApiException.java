@@ -1,0 +1,167 @@
+package io.tercel.server.call;
+
+import io.tercel.server.engine.InvalidRequestException;
+import io.tercel.server.engine.OverloadedException;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An answer that is an error: a status and what explains it, which each wire writes in its own
+ * form. Carries no stack trace.
+ */
+public final class ApiException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  /** Long enough for a few requests to finish, short enough for a client to wait. */
+  private static final int RETRY_AFTER_SECONDS = 2;
+
+  private final int status;
+  private final @Nullable String param;
+  private final @Nullable String code;
+  private final @Nullable String allow;
+
+  private ApiException(
+      int status,
+      String message,
+      @Nullable String param,
+      @Nullable String code,
+      @Nullable String allow) {
+    super(message, null, false, false);
+    this.status = status;
+    this.param = param;
+    this.code = code;
+    this.allow = allow;
+  }
+
+  /** A field with a wrong type or a value out of range. */
+  public static ApiException invalid(String param, String message) {
+    return new ApiException(400, message, param, "invalid_value", null);
+  }
+
+  /** A field that is known, with a value that this server can't honour. */
+  public static ApiException unsupported(String param, String message) {
+    return new ApiException(400, message, param, "unsupported_value", null);
+  }
+
+  public static ApiException missing(String param) {
+    return new ApiException(400, param + " is required", param, "missing_required_parameter", null);
+  }
+
+  public static ApiException contextLength(String param, String message) {
+    return new ApiException(400, message, param, "context_length_exceeded", null);
+  }
+
+  /** A request that isn't HTTP or JSON as it should be. */
+  public static ApiException malformed(String message) {
+    return new ApiException(400, message, null, "invalid_request", null);
+  }
+
+  public static ApiException unauthorized(boolean given) {
+    String message =
+        given
+            ? "Incorrect API key provided."
+            : "No API key provided: send it as 'Authorization: Bearer KEY'.";
+    return new ApiException(401, message, null, "invalid_api_key", null);
+  }
+
+  public static ApiException modelNotFound(String model) {
+    String message = "The model `" + model + "` does not exist.";
+    return new ApiException(404, message, "model", "model_not_found", null);
+  }
+
+  public static ApiException unknownRoute(String method, String path) {
+    String message = "Unknown route: " + method + " " + path;
+    return new ApiException(404, message, null, "unknown_url", null);
+  }
+
+  public static ApiException methodNotAllowed(String method, String path, String allow) {
+    String message = method + " is not allowed on " + path + ": use " + allow;
+    return new ApiException(405, message, null, "method_not_allowed", allow);
+  }
+
+  public static ApiException timeout(String message) {
+    return new ApiException(408, message, null, "request_timeout", null);
+  }
+
+  public static ApiException tooLarge(long limit) {
+    String message = "The request body is larger than the limit of " + limit + " bytes.";
+    return new ApiException(413, message, null, "request_too_large", null);
+  }
+
+  public static ApiException mediaType(String message) {
+    return new ApiException(415, message, null, "unsupported_media_type", null);
+  }
+
+  /** A head that breaks a limit or a rule of HTTP. */
+  public static ApiException badHead(int status, String message) {
+    return new ApiException(status, message, null, "invalid_request", null);
+  }
+
+  public static ApiException tooManyRequests(String message) {
+    return new ApiException(429, message, null, "rate_limit_exceeded", null);
+  }
+
+  public static ApiException unavailable(String message) {
+    return new ApiException(503, message, null, "service_unavailable", null);
+  }
+
+  /** What went wrong inside is for the log, not for the client. */
+  public static ApiException internal() {
+    return failed("The server had an error while processing the request.");
+  }
+
+  /** A fault of ours that has a message for the client. */
+  public static ApiException failed(String message) {
+    return new ApiException(500, message, null, "internal_error", null);
+  }
+
+  /** The engine's refusals and our own faults as the client shall see them. */
+  public static ApiException of(Throwable failure) {
+    return switch (failure) {
+      case ApiException e -> e;
+      case InvalidRequestException e -> new ApiException(400, text(e), e.param(), e.code(), null);
+      case OverloadedException e -> e.closing() ? unavailable(text(e)) : tooManyRequests(text(e));
+      default -> internal();
+    };
+  }
+
+  private static String text(Throwable failure) {
+    String message = failure.getMessage();
+    return message == null ? "The request can't be run." : message;
+  }
+
+  /** The same with its field by another name, in the message too. */
+  public ApiException renamed(UnaryOperator<String> names) {
+    if (param == null) {
+      return this;
+    }
+    String other = names.apply(param);
+    String message = String.valueOf(getMessage()).replace(param, other);
+    return new ApiException(status, message, other, code, allow);
+  }
+
+  /** Of HTTP. */
+  public int status() {
+    return status;
+  }
+
+  /** The request's field that is to blame, where one is. */
+  public @Nullable String param() {
+    return param;
+  }
+
+  /** A word for programs, such as {@code context_length_exceeded}. */
+  public @Nullable String code() {
+    return code;
+  }
+
+  /** Value of the Allow header, where there is to be one. */
+  public @Nullable String allow() {
+    return allow;
+  }
+
+  /** Seconds after which trying again makes sense, or 0. */
+  public int retryAfterSeconds() {
+    return status == 429 || status == 503 ? RETRY_AFTER_SECONDS : 0;
+  }
+}

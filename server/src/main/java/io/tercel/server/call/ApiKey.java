@@ -1,0 +1,39 @@
+package io.tercel.server.call;
+
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import org.jspecify.annotations.Nullable;
+
+/** The server's key. Compares digests, so that timing tells neither its bytes nor its length. */
+public final class ApiKey {
+  private final byte[] digest;
+
+  public ApiKey(String key) {
+    this.digest = sha256(key);
+  }
+
+  /**
+   * Checks an Authorization header.
+   *
+   * @throws ApiException 401, if it doesn't carry the key
+   */
+  public void check(@Nullable String authorization) {
+    if (authorization == null) {
+      throw ApiException.unauthorized(false);
+    }
+    boolean bearer = authorization.regionMatches(true, 0, "Bearer ", 0, 7);
+    String given = bearer ? authorization.substring(7).strip() : "";
+    if (!MessageDigest.isEqual(digest, sha256(given))) {
+      throw ApiException.unauthorized(true);
+    }
+  }
+
+  private static byte[] sha256(String text) {
+    try {
+      return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
+  }
+}

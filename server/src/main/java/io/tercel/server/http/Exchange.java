@@ -1,0 +1,360 @@
+package io.tercel.server.http;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.DefaultHttpContent;
+import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.EmptyHttpHeaders;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaderValues;
+import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpResponse;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.codec.http.QueryStringDecoder;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.call.Call;
+import io.tercel.server.call.ClientGoneException;
+import io.tercel.server.call.JsonIntake;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One request and the way to answer it.
+ *
+ * <p>A handler uses it from the request's virtual thread. Writing waits while the client doesn't
+ * read, so that a slow client holds up itself only; one that doesn't read for the write timeout, or
+ * has closed, is gone: its callbacks run (on the event loop, so they must not block) and writing
+ * throws {@link ClientGoneException}.
+ */
+public final class Exchange implements Call {
+  private static final Logger log = LoggerFactory.getLogger(Exchange.class);
+
+  private final Channel channel;
+  private final RequestHead head;
+  private final RequestBody body;
+  private final HttpLimits limits;
+  private final ErrorFormat errors;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition changed = lock.newCondition();
+  private final List<Runnable> goneCallbacks = new ArrayList<>();
+  private volatile boolean gone;
+  private volatile boolean begun;
+  private volatile boolean ended;
+  private volatile boolean keepAlive;
+
+  Exchange(
+      Channel channel, RequestHead head, RequestBody body, HttpLimits limits, ErrorFormat errors) {
+    this.channel = channel;
+    this.head = head;
+    this.body = body;
+    this.limits = limits;
+    this.errors = errors;
+    this.keepAlive = head.keepAlive();
+  }
+
+  RequestHead head() {
+    return head;
+  }
+
+  /**
+   * What the path has below a prefix, percent-decoded.
+   *
+   * @throws ApiException if it isn't encoded as it should be
+   */
+  public String pathBelow(String prefix) {
+    try {
+      return QueryStringDecoder.decodeComponent(
+          head.path().substring(prefix.length()).replace("+", "%2B"));
+    } catch (IllegalArgumentException e) {
+      throw ApiException.malformed("The path is not percent-encoded as it should be.");
+    }
+  }
+
+  ErrorFormat errors() {
+    return errors;
+  }
+
+  HttpLimits limits() {
+    return limits;
+  }
+
+  Channel channel() {
+    return channel;
+  }
+
+  /**
+   * Makes a request of the body, once; its bytes are forgotten then.
+   *
+   * @throws ApiException if it isn't one JSON object, or by the reader
+   */
+  public <T> T read(JsonIntake intake, Function<ObjectNode, T> reader) throws InterruptedException {
+    try {
+      return intake.read(body.take(), reader);
+    } finally {
+      body.release();
+    }
+  }
+
+  @Override
+  public void json(int status, Object value) {
+    ByteBuf buffer = JsonBuffer.of(alloc(), value);
+    answer(response(status, buffer, "application/json"), buffer);
+  }
+
+  /** Answers with a text of the given type. */
+  public void text(int status, String contentType, String text) {
+    ByteBuf buffer = Unpooled.copiedBuffer(text, StandardCharsets.UTF_8);
+    answer(response(status, buffer, contentType), buffer);
+  }
+
+  /** Answers a preflight, or any OPTIONS. */
+  void options(Router.Route route) {
+    HttpResponse response = response(204, Unpooled.EMPTY_BUFFER, null);
+    response.headers().set(HttpHeaderNames.ALLOW, route.allow());
+    response.headers().remove(HttpHeaderNames.CONTENT_LENGTH);
+    Cors.applyPreflight(
+        response.headers(),
+        route.allow(),
+        head.headers().get(HttpHeaderNames.ACCESS_CONTROL_REQUEST_HEADERS));
+    answer(response, Unpooled.EMPTY_BUFFER);
+  }
+
+  void fail(ApiException e) {
+    ByteBuf buffer = JsonBuffer.of(alloc(), errors.body(e));
+    HttpResponse response = response(e.status(), buffer, "application/json");
+    HttpHeaders headers = response.headers();
+    if (e.allow() != null) {
+      headers.set(HttpHeaderNames.ALLOW, e.allow());
+    }
+    if (e.retryAfterSeconds() > 0) {
+      headers.set(HttpHeaderNames.RETRY_AFTER, e.retryAfterSeconds());
+    }
+    if (e.status() == 401) {
+      headers.set(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer");
+    }
+    answer(response, buffer);
+  }
+
+  /** Begins an answer of server-sent events. */
+  @Override
+  public SseWriter stream() {
+    HttpResponse response =
+        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(200));
+    commonHeaders(response, "text/event-stream; charset=utf-8");
+    response.headers().set("x-accel-buffering", "no");
+    if (head.chunkable()) {
+      HttpUtil.setTransferEncodingChunked(response, true);
+    } else {
+      closeAfterwards(); // the end of the connection is the end of the answer
+    }
+    connectionHeader(response);
+    begun = true;
+    channel.writeAndFlush(response);
+    return new SseWriter(this);
+  }
+
+  /** Writes a part of a stream, which it releases; waits while the client doesn't read. */
+  void write(ByteBuf part) {
+    try {
+      awaitWritable();
+    } catch (RuntimeException e) {
+      part.release();
+      throw e;
+    }
+    channel.writeAndFlush(new DefaultHttpContent(part));
+  }
+
+  /** Ends a stream with its last part. */
+  void end(ByteBuf part) {
+    write(part);
+    ended = true;
+    channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+  }
+
+  @Override
+  public void whenGone(Runnable callback) {
+    lock.lock();
+    try {
+      if (!gone) {
+        goneCallbacks.add(callback);
+        return;
+      }
+    } finally {
+      lock.unlock();
+    }
+    callback.run();
+  }
+
+  @Override
+  public boolean gone() {
+    return gone;
+  }
+
+  /** Whether the connection can be used again after the answer. */
+  boolean keepAlive() {
+    return keepAlive;
+  }
+
+  /** The connection shall not be used again; to be said before answering. */
+  void closeAfterwards() {
+    keepAlive = false;
+  }
+
+  /** Runs the handler and sees to it that there is an answer; never throws. */
+  void run(Handler handler) {
+    try {
+      handler.handle(this);
+      if (!begun) {
+        throw new IllegalStateException("no answer to " + head.method() + " " + head.path());
+      }
+    } catch (ClientGoneException e) {
+      log.debug("request {}: {}", head.id(), e.getMessage());
+    } catch (Throwable e) { // a virtual thread has nobody above it
+      failed(e);
+    } finally {
+      body.release();
+      if (!ended) {
+        channel.close(); // a half-written answer can't be told from a whole one otherwise
+      }
+    }
+  }
+
+  private void failed(Throwable e) {
+    ApiException answer = ApiException.of(e);
+    if (!(e instanceof ApiException) && answer.status() == 500) {
+      log.error("request {} failed", head.id(), e);
+    }
+    if (!begun && !gone) {
+      try {
+        fail(answer);
+      } catch (RuntimeException again) {
+        log.debug("request {}: no answer possible", head.id(), again);
+      }
+    }
+  }
+
+  /** The connection's channel closed. On the event loop. */
+  void disconnected() {
+    List<Runnable> callbacks;
+    lock.lock();
+    try {
+      gone = true;
+      callbacks = List.copyOf(goneCallbacks);
+      goneCallbacks.clear();
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+    for (Runnable callback : callbacks) {
+      callback.run();
+    }
+  }
+
+  /** The channel's writability changed. On the event loop. */
+  void writabilityChanged() {
+    lock.lock();
+    try {
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void awaitWritable() {
+    if (!gone && channel.isWritable()) {
+      return;
+    }
+    long left = limits.writeTimeout().toNanos();
+    lock.lock();
+    try {
+      while (!gone && !channel.isWritable() && left > 0) {
+        left = changed.awaitNanos(left);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new ClientGoneException("interrupted");
+    } finally {
+      lock.unlock();
+    }
+    if (gone) {
+      throw new ClientGoneException("the client closed");
+    }
+    if (!channel.isWritable()) {
+      channel.close();
+      throw new ClientGoneException("the client did not read for " + limits.writeTimeout());
+    }
+  }
+
+  private void answer(HttpResponse response, ByteBuf content) {
+    if (begun) {
+      content.release();
+      throw new IllegalStateException("a second answer");
+    }
+    begun = true;
+    connectionHeader(response);
+    ended = true;
+    if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
+      content.release();
+      channel.write(response);
+      channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+    } else {
+      channel.writeAndFlush(
+          new DefaultFullHttpResponse(
+              response.protocolVersion(),
+              response.status(),
+              content,
+              response.headers(),
+              EmptyHttpHeaders.INSTANCE));
+    }
+  }
+
+  private HttpResponse response(int status, ByteBuf content, @Nullable String contentType) {
+    HttpResponse response =
+        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(status));
+    commonHeaders(response, contentType);
+    HttpUtil.setContentLength(response, content.readableBytes());
+    return response;
+  }
+
+  private void commonHeaders(HttpResponse response, @Nullable String contentType) {
+    HttpHeaders headers = response.headers();
+    if (contentType != null) {
+      headers.set(HttpHeaderNames.CONTENT_TYPE, contentType);
+    }
+    headers.set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_CACHE);
+    headers.set("x-request-id", head.id());
+    Cors.apply(headers);
+  }
+
+  private void connectionHeader(HttpResponse response) {
+    if (!keepAlive) {
+      response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+    } else if (!head.chunkable()) { // HTTP/1.0 closes unless told otherwise
+      response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.KEEP_ALIVE);
+    }
+  }
+
+  ByteBufAllocator alloc() {
+    return channel.alloc();
+  }
+
+  /** Nanoseconds of silence after which a stream gets a comment. */
+  long keepAliveNanos() {
+    return TimeUnit.NANOSECONDS.convert(limits.keepAlive());
+  }
+}

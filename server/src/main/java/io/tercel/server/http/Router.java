@@ -1,0 +1,81 @@
+package io.tercel.server.http;
+
+import io.tercel.server.call.ApiException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Which handler answers which path. A GET route answers HEAD too, every route OPTIONS. */
+public final class Router {
+
+  /**
+   * A path and who answers there.
+   *
+   * @param method GET or POST
+   * @param open needs no key
+   */
+  record Route(String method, Handler handler, boolean open) {
+    String allow() {
+      return method.equals("GET") ? "GET, HEAD, OPTIONS" : method + ", OPTIONS";
+    }
+
+    boolean takesJson() {
+      return method.equals("POST");
+    }
+  }
+
+  private final Map<String, Route> exact = new LinkedHashMap<>();
+  private final Map<String, Route> prefixes = new LinkedHashMap<>();
+
+  public Router get(String path, Handler handler) {
+    exact.put(path, new Route("GET", handler, false));
+    return this;
+  }
+
+  /** A route that needs no key. */
+  public Router openGet(String path, Handler handler) {
+    exact.put(path, new Route("GET", handler, true));
+    return this;
+  }
+
+  /** A route for everything below a path that ends in a slash. */
+  public Router getBelow(String prefix, Handler handler) {
+    prefixes.put(prefix, new Route("GET", handler, false));
+    return this;
+  }
+
+  public Router post(String path, Handler handler) {
+    exact.put(path, new Route("POST", handler, false));
+    return this;
+  }
+
+  @Nullable Route find(String path) {
+    Route route = exact.get(path);
+    if (route != null) {
+      return route;
+    }
+    for (var entry : prefixes.entrySet()) {
+      if (path.length() > entry.getKey().length() && path.startsWith(entry.getKey())) {
+        return entry.getValue();
+      }
+    }
+    return null;
+  }
+
+  /**
+   * The route for a method and a path.
+   *
+   * @throws ApiException 404 or 405
+   */
+  Route require(String method, String path) {
+    Route route = find(path);
+    if (route == null) {
+      throw ApiException.unknownRoute(method, path);
+    }
+    boolean head = method.equals("HEAD") && route.method().equals("GET");
+    if (!head && !method.equals("OPTIONS") && !method.equals(route.method())) {
+      throw ApiException.methodNotAllowed(method, path, route.allow());
+    }
+    return route;
+  }
+}

@@ -1,0 +1,49 @@
+package io.tercel.server.http;
+
+import io.tercel.server.call.RunningCalls;
+
+/** What all connections of a server share: limits, and how many requests run. */
+final class ServerContext {
+  private final RequestGate gate;
+  private final HttpLimits limits;
+  private final ErrorFormat errors;
+  private final BodyBudget budget;
+  private final RunningCalls requests = new RunningCalls(); // connections are limited
+  private volatile boolean draining;
+
+  ServerContext(RequestGate gate, HttpLimits limits, ErrorFormat errors) {
+    this.gate = gate;
+    this.limits = limits;
+    this.errors = errors;
+    this.budget = new BodyBudget(limits.maxBufferedBytes());
+  }
+
+  RequestGate gate() {
+    return gate;
+  }
+
+  HttpLimits limits() {
+    return limits;
+  }
+
+  ErrorFormat errors() {
+    return errors;
+  }
+
+  BodyBudget budget() {
+    return budget;
+  }
+
+  boolean draining() {
+    return draining;
+  }
+
+  void drain() {
+    draining = true;
+  }
+
+  /** Those that have a thread. */
+  RunningCalls requests() {
+    return requests;
+  }
+}

@@ -1,0 +1,111 @@
+package io.tercel.server.http;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.handler.codec.http.DefaultHttpContent;
+import io.netty.util.concurrent.ScheduledFuture;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.call.EventStream;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A stream of server-sent events: {@code data: {json}}, an empty line, and {@code data: [DONE]} at
+ * the end. Silence is broken by comments, from the event loop, so that proxies and clients know the
+ * request still waits. Several threads may write.
+ */
+public final class SseWriter implements EventStream {
+  private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] END = "\n\n".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] COMMENT = ": keep-alive\n\n".getBytes(StandardCharsets.US_ASCII);
+
+  private final Exchange exchange;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final ScheduledFuture<?> timer;
+  private volatile boolean ended;
+  private volatile long lastWrite = System.nanoTime();
+
+  SseWriter(Exchange exchange) {
+    this.exchange = exchange;
+    long period = Math.max(1, exchange.keepAliveNanos() / 4);
+    this.timer =
+        exchange
+            .channel()
+            .eventLoop()
+            .scheduleWithFixedDelay(this::breakSilence, period, period, TimeUnit.NANOSECONDS);
+    exchange.whenGone(this::stopTimer);
+  }
+
+  @Override
+  public void event(Object json) {
+    write(encode(DATA, json));
+  }
+
+  private void write(ByteBuf event) {
+    lock.lock();
+    try {
+      if (ended) {
+        event.release();
+        return;
+      }
+      exchange.write(event);
+      lastWrite = System.nanoTime();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Sends one event that has a name besides, as OpenAI's Responses have. */
+  public void event(String name, Object json) {
+    write(encode(("event: " + name + "\ndata: ").getBytes(StandardCharsets.US_ASCII), json));
+  }
+
+  /** Ends the stream without a word. */
+  public void end() {
+    end(Unpooled.EMPTY_BUFFER);
+  }
+
+  @Override
+  public void done() {
+    end(Unpooled.wrappedBuffer(DONE));
+  }
+
+  @Override
+  public void fail(ApiException e) {
+    end(encode(DATA, exchange.errors().body(e)));
+  }
+
+  private void end(ByteBuf last) {
+    lock.lock();
+    try {
+      if (ended) {
+        last.release();
+        return;
+      }
+      ended = true;
+      stopTimer();
+      exchange.end(last);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void stopTimer() {
+    timer.cancel(false);
+  }
+
+  /** On the event loop, where it can't fall between the end and what follows it. */
+  private void breakSilence() {
+    boolean silent = System.nanoTime() - lastWrite >= exchange.keepAliveNanos();
+    if (!ended && silent && exchange.channel().isWritable()) {
+      lastWrite = System.nanoTime();
+      exchange.channel().writeAndFlush(new DefaultHttpContent(Unpooled.wrappedBuffer(COMMENT)));
+    }
+  }
+
+  private ByteBuf encode(byte[] prefix, Object json) {
+    return JsonBuffer.of(exchange.alloc(), prefix, json, END);
+  }
+}

@@ -1,0 +1,110 @@
+package io.tercel.server.model;
+
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.model.CpuBackend;
+import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.BackendProvider;
+import io.tercel.kernels.ops.BackendUnavailableException;
+import io.tercel.kernels.ops.ComputeDevice;
+import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.scalar.ScalarOps;
+import io.tercel.kernels.vector.VectorOps;
+import io.tercel.server.UserException;
+import java.util.List;
+import java.util.Optional;
+import java.util.ServiceLoader;
+
+/** Makes the backend that was asked for: the CPU's are built in, others are found as services. */
+public final class Backends {
+  /** Names that need nothing. */
+  private static final List<String> BUILT_IN = List.of("auto", "vector", "scalar");
+
+  /** The GPU's, whether it is there or not. */
+  public static final String TORNADO = "tornado";
+
+  /** The store's weights, the backend's copy, and the device's, where that is a CPU. */
+  private static final int COPIES = 3;
+
+  private Backends() {}
+
+  static boolean isKnown(String name) {
+    return BUILT_IN.contains(name) || name.equals(TORNADO);
+  }
+
+  /**
+   * A backend with a KV pool of the plan's size; the caller closes it, before the weights.
+   *
+   * @throws UserException if it can't be had
+   */
+  public static Backend open(WeightStore weights, ServingPlan plan, ServingOptions options) {
+    if (BUILT_IN.contains(options.backend())) {
+      Ops ops =
+          options.backend().equals("scalar") ? new ScalarOps() : new VectorOps(options.threads());
+      return new CpuBackend(weights, ops, plan.kv(), plan.numBlocks());
+    }
+    try {
+      return provider(options.backend())
+          .open(weights, plan.kv(), plan.numBlocks(), options.device());
+    } catch (BackendUnavailableException e) {
+      throw new UserException("--backend " + options.backend() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Bytes that weights and KV cache may take: of the machine, and of the device as well if there is
+   * one.
+   *
+   * @throws UserException if there is no such device
+   */
+  public static long available(ServingOptions options) {
+    long machine = MachineMemory.available();
+    if (!options.backend().equals(TORNADO)) {
+      return machine;
+    }
+    List<ComputeDevice> devices = devices(options.backend());
+    if (options.device() < 0 || options.device() >= devices.size()) {
+      throw new UserException(
+          "--device: %d, but there are %d; see tercel devices"
+              .formatted(options.device(), devices.size()));
+    }
+    return Math.min(machine / COPIES, devices.get(options.device()).memoryBytes());
+  }
+
+  /** Bytes a second that the backend's memory is read with. */
+  public static double readBandwidth(ServingOptions options) {
+    if (BUILT_IN.contains(options.backend())) {
+      return ReadBandwidth.measure(options.threads());
+    }
+    try {
+      return provider(options.backend()).readBandwidth(options.device());
+    } catch (BackendUnavailableException e) {
+      throw new UserException("--backend " + options.backend() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * The devices of a backend that is found as a service.
+   *
+   * @throws UserException if it can't be had
+   */
+  public static List<ComputeDevice> devices(String name) {
+    try {
+      return provider(name).devices();
+    } catch (BackendUnavailableException e) {
+      throw new UserException("--backend " + name + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static BackendProvider provider(String name) {
+    Optional<BackendProvider> found =
+        ServiceLoader.load(BackendProvider.class).stream()
+            .map(ServiceLoader.Provider::get)
+            .filter(provider -> provider.name().equals(name))
+            .findFirst();
+    return found.orElseThrow(
+        () ->
+            new BackendUnavailableException(
+                "not here; it needs a TornadoVM SDK in TORNADOVM_HOME or /opt/tornadovm when"
+                    + " ./tercel builds and starts, see docs/gpu.md"));
+  }
+}

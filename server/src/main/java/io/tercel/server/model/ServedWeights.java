@@ -1,0 +1,88 @@
+package io.tercel.server.model;
+
+import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.CheckpointException;
+import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.WeightChecksum;
+import io.tercel.kernels.memory.WeightLoader;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.StaleKv;
+import java.nio.file.Path;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The weights of a served model and the directory that they came from. Thread-safe. */
+public final class ServedWeights {
+  private static final Logger log = LoggerFactory.getLogger(ServedWeights.class);
+
+  private final Path directory;
+  private final WeightStore weights;
+  private final Engine engine;
+  private final LongSupplier availableBytes;
+  private final ReentrantLock reloading = new ReentrantLock();
+
+  /**
+   * Neither store nor engine is closed by this.
+   *
+   * @param availableBytes memory that is free now
+   */
+  public ServedWeights(
+      Path directory, WeightStore weights, Engine engine, LongSupplier availableBytes) {
+    this.directory = directory;
+    this.weights = weights;
+    this.engine = engine;
+    this.availableBytes = availableBytes;
+  }
+
+  /** Of the weights that the next step computes with. */
+  public long version() {
+    return weights.version();
+  }
+
+  /**
+   * Reads the directory's checkpoint again and puts its weights in place between two steps. It is
+   * read beside the present weights first, so they need their memory twice for a while, and a bad
+   * one changes nothing. Tokenizer, template and defaults stay.
+   *
+   * @return the new version
+   * @throws CheckpointException if it can't be read, doesn't fit into memory beside the present
+   *     weights, or has other shapes; the message says what
+   * @throws IllegalStateException if another reload is under way, or the engine has stopped
+   */
+  public long reload(StaleKv stale) {
+    if (!reloading.tryLock()) {
+      throw new IllegalStateException("another reload is under way");
+    }
+    try (Checkpoint checkpoint = Checkpoint.open(directory);
+        WeightStore fresh =
+            WeightLoader.load(checkpoint, availableBytes.getAsLong(), LoadProgress.SILENT)) {
+      // whatever happens to this thread: the fresh weights must stay until they are copied
+      long version = engine.betweenSteps(stale, () -> replace(fresh)).join();
+      log.info("weights of {} read again: version {}", directory, version);
+      return version;
+    } catch (CompletionException e) {
+      throw switch (e.getCause()) {
+        case IllegalArgumentException other ->
+            new CheckpointException(directory + ": " + other.getMessage());
+        case RuntimeException other -> other;
+        case null, default -> new IllegalStateException(e);
+      };
+    } finally {
+      reloading.unlock();
+    }
+  }
+
+  private long replace(WeightStore fresh) {
+    weights.replaceWith(fresh);
+    return weights.version();
+  }
+
+  /** Hashes all weights on the calling thread, see {@link WeightChecksum#of}. */
+  public WeightChecksum checksum() {
+    return WeightChecksum.of(weights);
+  }
+}

@@ -1,0 +1,201 @@
+package io.tercel.server.model;
+
+import io.tercel.kernels.memory.KvType;
+import io.tercel.server.UserException;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a model is to be run. Every value has a default; set what shall differ before the model is
+ * opened. Messages name the options of {@code tercel serve}.
+ */
+public final class ServingOptions {
+  private String backend = "auto";
+  private int device;
+  private int threads = Runtime.getRuntime().availableProcessors();
+  private @Nullable Integer maxModelLen;
+  private int maxNumSeqs = 32;
+  private int maxNumBatchedTokens = 512;
+  private int maxWaiting = 1024;
+  private String kvCacheDtype = "auto";
+  private @Nullable Long kvCacheMemory;
+  private boolean prefixCaching = true;
+  private Duration stallTimeout = Duration.ofSeconds(60);
+  private ReasoningDefaults reasoning = new ReasoningDefaults(-1, true);
+
+  /** {@code auto}, {@code vector}, {@code scalar} or {@code tornado}. */
+  public ServingOptions backend(String name) {
+    backend = name;
+    return this;
+  }
+
+  /** Which device of the tornado backend. */
+  public ServingOptions device(int index) {
+    device = index;
+    return this;
+  }
+
+  /** Compute threads; one a core by default. */
+  public ServingOptions threads(int count) {
+    threads = count;
+    return this;
+  }
+
+  /** Prompt and output tokens of one sequence; null for what the model was made for. */
+  public ServingOptions maxModelLen(@Nullable Integer tokens) {
+    maxModelLen = tokens;
+    return this;
+  }
+
+  /** Sequences computed at a time. */
+  public ServingOptions maxNumSeqs(int sequences) {
+    maxNumSeqs = sequences;
+    return this;
+  }
+
+  /** Tokens computed in one step. */
+  public ServingOptions maxNumBatchedTokens(int tokens) {
+    maxNumBatchedTokens = tokens;
+    return this;
+  }
+
+  /** Requests that may wait. */
+  public ServingOptions maxWaiting(int requests) {
+    maxWaiting = requests;
+    return this;
+  }
+
+  /** {@code auto}, or a label of {@link KvType}. */
+  public ServingOptions kvCacheDtype(String label) {
+    kvCacheDtype = label;
+    return this;
+  }
+
+  /** Bytes of the KV pool; null for what the sequences can use and memory holds. */
+  public ServingOptions kvCacheMemory(@Nullable Long bytes) {
+    kvCacheMemory = bytes;
+    return this;
+  }
+
+  /** Whether a prompt's beginning is taken from those before it. */
+  public ServingOptions prefixCaching(boolean on) {
+    prefixCaching = on;
+    return this;
+  }
+
+  /** How long a client may leave a full queue unread. */
+  public ServingOptions stallTimeout(Duration timeout) {
+    stallTimeout = timeout;
+    return this;
+  }
+
+  /** Bounds of a thought where the request has none. */
+  public ServingOptions reasoning(ReasoningDefaults defaults) {
+    reasoning = defaults;
+    return this;
+  }
+
+  public String backend() {
+    return backend;
+  }
+
+  public int device() {
+    return device;
+  }
+
+  public int threads() {
+    return threads;
+  }
+
+  public @Nullable Integer maxModelLen() {
+    return maxModelLen;
+  }
+
+  public int maxNumSeqs() {
+    return maxNumSeqs;
+  }
+
+  public int maxNumBatchedTokens() {
+    return maxNumBatchedTokens;
+  }
+
+  public int maxWaiting() {
+    return maxWaiting;
+  }
+
+  public @Nullable Long kvCacheMemory() {
+    return kvCacheMemory;
+  }
+
+  public boolean prefixCaching() {
+    return prefixCaching;
+  }
+
+  public Duration stallTimeout() {
+    return stallTimeout;
+  }
+
+  public ReasoningDefaults reasoning() {
+    return reasoning;
+  }
+
+  /**
+   * The chosen KV type; null is auto.
+   *
+   * @throws UserException if it is none
+   */
+  public @Nullable KvType kvType() {
+    if (kvCacheDtype.equals("auto")) {
+      return null;
+    }
+    for (KvType type : KvType.values()) {
+      if (type.label().equals(kvCacheDtype)) {
+        return type;
+      }
+    }
+    String known =
+        Arrays.stream(KvType.values()).map(KvType::label).collect(Collectors.joining(", "));
+    throw new UserException(
+        "--kv-cache-dtype: %s isn't available; choose auto, %s".formatted(kvCacheDtype, known));
+  }
+
+  /**
+   * Checks what does not depend on the model.
+   *
+   * @throws UserException naming the option
+   */
+  public void check() {
+    atLeast("--threads", threads, 1);
+    atLeast("--max-num-seqs", maxNumSeqs, 1);
+    atLeast("--max-waiting", maxWaiting, 0);
+    if (maxNumBatchedTokens < maxNumSeqs) {
+      throw new UserException(
+          "--max-num-batched-tokens: %d is below --max-num-seqs %d; every running sequence needs one token a step"
+              .formatted(maxNumBatchedTokens, maxNumSeqs));
+    }
+    if (maxModelLen != null) {
+      atLeast("--max-model-len", maxModelLen, 2);
+    }
+    if (!Backends.isKnown(backend)) {
+      throw new UserException(
+          "--backend: %s isn't available; choose one of auto, vector, scalar, tornado"
+              .formatted(backend));
+    }
+    if (device != 0 && !backend.equals(Backends.TORNADO)) {
+      throw new UserException("--device: the %s backend has none".formatted(backend));
+    }
+    kvType();
+    if (stallTimeout.compareTo(Duration.ofMillis(1)) < 0) {
+      throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
+    }
+    atLeast("--reasoning-budget", reasoning.budget(), -1);
+  }
+
+  private static void atLeast(String option, int value, int min) {
+    if (value < min) {
+      throw new UserException("%s: %d is too small; at least %d".formatted(option, value, min));
+    }
+  }
+}

@@ -1,0 +1,33 @@
+package io.tercel.server.openai;
+
+import java.util.List;
+import java.util.function.Supplier;
+
+/**
+ * What the API calls its model and itself, on any wire.
+ *
+ * @param modelNames names that clients may ask for; the first is the one that answers carry
+ * @param version of Tercel, for /version
+ * @param systemFingerprint names the weights' version and the kernels; asked for each answer
+ * @param maxChoices sequences that one request may ask for: n times its prompts
+ */
+public record ApiConfig(
+    List<String> modelNames, String version, Supplier<String> systemFingerprint, int maxChoices) {
+  /** As many as OpenAI allows. */
+  public static final int MAX_CHOICES = 128;
+
+  public ApiConfig {
+    modelNames = List.copyOf(modelNames);
+    if (modelNames.isEmpty()) {
+      throw new IllegalArgumentException("a model needs a name");
+    }
+    if (maxChoices < 1) {
+      throw new IllegalArgumentException("maxChoices must be positive, not " + maxChoices);
+    }
+  }
+
+  /** With {@link #MAX_CHOICES}. */
+  public ApiConfig(List<String> modelNames, String version, Supplier<String> systemFingerprint) {
+    this(modelNames, version, systemFingerprint, MAX_CHOICES);
+  }
+}

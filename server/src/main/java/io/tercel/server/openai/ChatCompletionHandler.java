@@ -1,0 +1,147 @@
+package io.tercel.server.openai;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.server.answer.ChoiceDelta;
+import io.tercel.server.answer.GenerationReader;
+import io.tercel.server.answer.Sequencing;
+import io.tercel.server.call.Call;
+import io.tercel.server.call.JsonIntake;
+import io.tercel.server.engine.EngineEvent.PromptScored;
+import io.tercel.server.http.Exchange;
+import io.tercel.server.http.Handler;
+import io.tercel.server.metrics.ServerMetrics;
+import io.tercel.server.model.ServedModel;
+import io.tercel.server.openai.wire.ChatCompletion;
+import io.tercel.server.openai.wire.ChatMessage;
+import io.tercel.server.openai.wire.ToolCall;
+import io.tercel.server.openai.wire.Usage;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** {@code POST /v1/chat/completions}. */
+final class ChatCompletionHandler implements Handler {
+  private final ApiConfig config;
+  private final ServedModel model;
+  private final JsonIntake intake;
+  private final Sequencing sequencing;
+  private final Logprobs logprobs;
+
+  ChatCompletionHandler(
+      ApiConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
+    this.config = config;
+    this.model = model;
+    this.intake = intake;
+    this.sequencing = new Sequencing(model, metrics);
+    this.logprobs = new Logprobs(model.tokenizer());
+  }
+
+  @Override
+  public void handle(Exchange exchange) throws InterruptedException {
+    long arrived = System.nanoTime();
+    answer(exchange, exchange.read(intake, this::read), arrived);
+  }
+
+  /** Answers on any wire. */
+  void answer(Call call, byte[] json) throws InterruptedException {
+    long arrived = System.nanoTime();
+    answer(call, intake.read(json, this::read), arrived);
+  }
+
+  private ChatRequest read(ObjectNode body) {
+    return ChatRequest.read(new RequestFields(body), config, model);
+  }
+
+  private void answer(Call call, ChatRequest request, long arrived) throws InterruptedException {
+    CompletionId id = CompletionId.next("chatcmpl-", request.common().model(), config);
+    GenerationReader reader =
+        sequencing.submit(
+            call,
+            request.common().generation(id.id(), request.prompt(), request.params()),
+            request.common().text(),
+            request.form(),
+            arrived);
+    if (request.common().stream()) {
+      new ChatChunks(request, id, logprobs, call).send(reader);
+    } else {
+      Whole whole = new Whole(request);
+      reader.readAll(whole);
+      call.json(200, whole.completion(id, usage(request, reader)));
+    }
+  }
+
+  static Usage usage(ChatRequest request, GenerationReader reader) {
+    return Usage.of(
+        request.prompt().length,
+        reader.numTokens(),
+        reader.cachedTokens(),
+        reader.reasoningTokens());
+  }
+
+  static @Nullable List<Integer> promptIds(ChatRequest request) {
+    return request.common().returnTokenIds()
+        ? Arrays.stream(request.prompt()).boxed().toList()
+        : null;
+  }
+
+  /** Gathers an answer that isn't streamed. */
+  private final class Whole implements GenerationReader.Sink {
+    private final ChatRequest request;
+    private final List<GatheredChoice> choices = new ArrayList<>();
+    private @Nullable PromptScored scores;
+
+    Whole(ChatRequest request) {
+      this.request = request;
+      for (int i = 0; i < request.params().n(); i++) {
+        choices.add(new GatheredChoice());
+      }
+    }
+
+    @Override
+    public void promptScored(PromptScored scored) {
+      scores = scored;
+    }
+
+    @Override
+    public void delta(ChoiceDelta delta) {
+      choices.get(delta.choice()).add(delta);
+    }
+
+    ChatCompletion completion(CompletionId id, Usage usage) {
+      List<ChatCompletion.Choice> all = new ArrayList<>();
+      for (int i = 0; i < choices.size(); i++) {
+        all.add(choice(i, choices.get(i)));
+      }
+      return new ChatCompletion(
+          id.id(),
+          "chat.completion",
+          id.created(),
+          id.model(),
+          all,
+          usage,
+          id.fingerprint(),
+          scores == null ? null : logprobs.prompt(scores.tokens()),
+          promptIds(request));
+    }
+
+    private ChatCompletion.Choice choice(int index, GatheredChoice choice) {
+      String thought = choice.reasoning();
+      String text = choice.text();
+      List<ToolCall> calls = choice.toolCalls();
+      int top = request.topLogprobs();
+      return new ChatCompletion.Choice(
+          index,
+          ChatMessage.assistant(
+              // null says that calls or the thought took all the tokens; "" that there was nothing
+              // to say
+              text.isEmpty() && !(thought.isEmpty() && calls.isEmpty()) ? null : text,
+              thought.isEmpty() ? null : thought,
+              calls),
+          top < 0 ? null : logprobs.chat(choice.tokens(), top),
+          choice.end().finishReason(),
+          choice.end().stopReason(),
+          request.common().returnTokenIds() ? Logprobs.ids(choice.tokens()) : null);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+package io.tercel.server.openai;
+
+import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.model.ServedModel;
+import io.tercel.server.text.ReasoningParser.Markers;
+import java.util.List;
+
+/**
+ * A request of /v1/chat/completions, ready to be submitted.
+ *
+ * @param form what the answer is taken apart into
+ * @param topLogprobs likeliest tokens to report, or -1 for no log-probs at all
+ */
+@SuppressWarnings("ArrayRecordComponent") // never compared
+record ChatRequest(
+    CommonFields common, int[] prompt, AnswerForm form, int topLogprobs, SamplingParams params) {
+  private static final List<String> LIMITS = List.of("max_completion_tokens", "max_tokens");
+
+  /**
+   * Reads and checks all fields, renders and tokenizes.
+   *
+   * @throws ApiException if it can't be run as it is
+   */
+  static ChatRequest read(RequestFields fields, ApiConfig config, ServedModel model) {
+    CommonFields common = CommonFields.read(fields, config);
+    if (fields.bool("echo", false)) {
+      throw ApiException.unsupported("echo", "echo is for /v1/completions");
+    }
+    int topLogprobs = topLogprobs(fields);
+    CommonFields.MaxTokens max = CommonFields.maxTokensField(fields, LIMITS, 1);
+    // read once before rendering, so that a bad value costs no tokenizing
+    SamplingReader sampling = new SamplingReader(fields, model.defaults());
+    int widest = max.value() < 0 ? model.maxModelLen() : max.value();
+    sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
+    ThinkingReader thinking = new ThinkingReader(fields, model);
+    ConstraintReader constraint = new ConstraintReader(fields, model);
+
+    String text = ChatPrompt.render(fields, model.chatTemplate());
+    CommonFields.checkBytes("messages", text, model);
+    int[] prompt = model.tokenizer().encode(text, fields.bool("add_special_tokens", false));
+    if (prompt.length == 0) {
+      throw ApiException.invalid("messages", "the chat template made an empty prompt of these");
+    }
+    if (prompt.length >= model.maxModelLen()) {
+      throw CommonFields.promptTooLong("messages", prompt.length, model.maxModelLen());
+    }
+    int maxTokens =
+        CommonFields.maxTokens(max, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
+    Markers markers = model.markers();
+    boolean startsThinking = markers != null && markers.openAtEndOf(text);
+    SamplingParams params =
+        sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
+    SamplingParams watched = thinking.addTo(params, startsThinking);
+    return new ChatRequest(
+        common,
+        prompt,
+        new AnswerForm(markers, startsThinking, maxToolCalls(fields)),
+        topLogprobs,
+        constraint.addTo(watched, text, startsThinking));
+  }
+
+  /** How many tool calls there may be: none without tools, one where they may not be parallel. */
+  private static int maxToolCalls(RequestFields fields) {
+    boolean parallel = fields.bool("parallel_tool_calls", true);
+    return MessageReader.offersTools(fields) ? parallel ? Integer.MAX_VALUE : 1 : 0;
+  }
+
+  private static int topLogprobs(RequestFields fields) {
+    boolean wanted = fields.bool("logprobs", false);
+    int top = fields.integer("top_logprobs", 0, 0, SamplingReader.MAX_LOGPROBS);
+    if (top > 0 && !wanted) {
+      throw ApiException.invalid("top_logprobs", "top_logprobs needs logprobs to be true");
+    }
+    return wanted ? top : -1;
+  }
+}

@@ -1,0 +1,183 @@
+package io.tercel.server.openai;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.answer.ChoiceDelta;
+import io.tercel.server.answer.GenerationReader;
+import io.tercel.server.answer.Sequencing;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.call.Call;
+import io.tercel.server.call.Caller;
+import io.tercel.server.call.Json;
+import io.tercel.server.call.JsonIntake;
+import io.tercel.server.engine.EngineEvent.PromptScored;
+import io.tercel.server.engine.EngineEvent.Token;
+import io.tercel.server.metrics.ServerMetrics;
+import io.tercel.server.model.ServedModel;
+import io.tercel.server.openai.wire.Usage;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What can be asked of a served model, whatever wire carries it: HTTP and gRPC share one, and with
+ * it the figures and the readiness. Its methods may be called from any thread and wait for what
+ * they answer.
+ */
+public final class InferenceApi {
+  /** Stands between the id of a request of several prompts and the number of each. */
+  static final String PART = "#";
+
+  private final ApiConfig config;
+  private final ServedModel model;
+  private final ServerMetrics metrics;
+  private final JsonIntake intake = new JsonIntake();
+  private final ChatCompletionHandler chat;
+  private final Sequencing sequencing;
+
+  public InferenceApi(ApiConfig config, ServedModel model) {
+    this.config = config;
+    this.model = model;
+    this.metrics = new ServerMetrics(config.modelNames().getFirst(), model);
+    this.chat = new ChatCompletionHandler(config, model, metrics, intake);
+    this.sequencing = new Sequencing(model, metrics);
+  }
+
+  public ApiConfig config() {
+    return config;
+  }
+
+  public ServedModel model() {
+    return model;
+  }
+
+  ServerMetrics metrics() {
+    return metrics;
+  }
+
+  JsonIntake intake() {
+    return intake;
+  }
+
+  /** Whether requests for tokens are admitted. */
+  public boolean ready() {
+    return model.engine().ready();
+  }
+
+  /** Stops admissions on every wire, for good; what runs and waits goes on. */
+  public void drain() {
+    model.engine().drain();
+  }
+
+  /**
+   * Answers a chat completion.
+   *
+   * @param json the body, as of HTTP
+   * @throws ApiException if it can't be run as it is, or fails before its stream has begun
+   */
+  public void chat(Call call, byte[] json) throws InterruptedException {
+    requireReady();
+    chat.answer(call, json);
+  }
+
+  /**
+   * Continues one prompt to its end.
+   *
+   * @param id names the request; null has one made
+   * @param length of the request as it came, in bytes
+   * @param fields makes those of {@link TokenRequest}, under their names in /v1/completions
+   * @throws ApiException if it can't be run as it is, or fails
+   */
+  public void generate(
+      Caller caller, @Nullable String id, int length, Supplier<ObjectNode> fields, TokenStream out)
+      throws InterruptedException {
+    long arrived = System.nanoTime();
+    requireReady();
+    TokenRequest request =
+        intake.read(
+            length, fields, tree -> TokenRequest.read(new RequestFields(tree), config, model));
+    String name = request.common().model();
+    CompletionId named =
+        id == null ? CompletionId.next("gen-", name, config) : CompletionId.of(id, name, config);
+    GenerationReader reader =
+        sequencing.submit(
+            caller,
+            request.common().generation(named.id(), request.prompt(), request.params()),
+            request.common().text(),
+            new AnswerForm(model.markers(), request.startsThinking(), 0),
+            arrived);
+    try {
+      out.started(named, request.prompt().length);
+    } catch (RuntimeException e) {
+      reader.cancel();
+      throw e;
+    }
+    reader.readAll(new Forwarding(out));
+    out.usage(
+        Usage.of(
+            request.prompt().length,
+            reader.numTokens(),
+            reader.cachedTokens(),
+            reader.reasoningTokens()));
+  }
+
+  /**
+   * Ends a request with what it has got so far.
+   *
+   * @param id as its answers carry it
+   * @return whether there was one
+   */
+  public boolean abort(String id) throws InterruptedException {
+    Predicate<String> named = other -> other.equals(id) || other.startsWith(id + PART);
+    try {
+      return model.engine().abort(named).get() > 0;
+    } catch (ExecutionException e) {
+      throw ApiException.unavailable("The server is shutting down.");
+    }
+  }
+
+  /** An object for {@link #generate}'s fields. */
+  public static ObjectNode newFields() {
+    return Json.MAPPER.createObjectNode();
+  }
+
+  /**
+   * A field's value that came as JSON.
+   *
+   * @param name of the field, for the refusal
+   * @throws ApiException if it isn't one JSON object
+   */
+  public static ObjectNode parseField(String name, String json) {
+    try {
+      return Json.parseObject(json.getBytes(StandardCharsets.UTF_8));
+    } catch (ApiException e) {
+      throw ApiException.invalid(name, name + " must be a JSON object: " + e.getMessage());
+    }
+  }
+
+  private void requireReady() {
+    if (!ready()) {
+      throw ApiException.unavailable("The server is not ready, or shutting down.");
+    }
+  }
+
+  /** From the reader's terms into the stream's. */
+  private record Forwarding(TokenStream out) implements GenerationReader.Sink {
+    @Override
+    public void promptScored(PromptScored scores) {
+      out.promptScored(scores.tokens());
+    }
+
+    @Override
+    public void token(Token token, boolean thinking) {
+      out.token(token, thinking);
+    }
+
+    @Override
+    public void delta(ChoiceDelta delta) {
+      out.delta(delta);
+    }
+  }
+}

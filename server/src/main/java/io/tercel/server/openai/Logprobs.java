@@ -1,0 +1,98 @@
+package io.tercel.server.openai;
+
+import io.tercel.kernels.ops.TokenResult;
+import io.tercel.kernels.ops.TokenResult.TokenLogprob;
+import io.tercel.server.openai.wire.ChatLogprobs;
+import io.tercel.server.openai.wire.PromptLogprob;
+import io.tercel.server.text.Tokenizer;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Log-probs as clients get them: with the tokens' texts, and no infinities, which JSON lacks. */
+final class Logprobs {
+  private static final float LOWEST = -9999;
+
+  private final Tokenizer tokenizer;
+
+  Logprobs(Tokenizer tokenizer) {
+    this.tokenizer = tokenizer;
+  }
+
+  static float finite(float logprob) {
+    return logprob >= LOWEST ? logprob : LOWEST; // NaN too
+  }
+
+  /**
+   * Of a chat's tokens.
+   *
+   * @param top how many of the likeliest to list
+   */
+  ChatLogprobs chat(List<TokenResult> tokens, int top) {
+    List<ChatLogprobs.Entry> content = new ArrayList<>(tokens.size());
+    for (TokenResult token : tokens) {
+      List<ChatLogprobs.Top> likeliest = new ArrayList<>(top);
+      for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
+        likeliest.add(
+            new ChatLogprobs.Top(text(t.tokenId()), finite(t.logprob()), bytes(t.tokenId())));
+      }
+      content.add(
+          new ChatLogprobs.Entry(
+              text(token.tokenId()), finite(token.logprob()), bytes(token.tokenId()), likeliest));
+    }
+    return new ChatLogprobs(content);
+  }
+
+  /** The likeliest by their texts; the token itself too, even if it isn't among them. */
+  Map<String, Float> likeliest(TokenResult token, int top) {
+    Map<String, Float> likeliest = new LinkedHashMap<>();
+    likeliest.put(text(token.tokenId()), finite(token.logprob()));
+    for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
+      likeliest.putIfAbsent(text(t.tokenId()), finite(t.logprob()));
+    }
+    return likeliest;
+  }
+
+  /**
+   * Of a prompt, by token ids as vLLM has it; null for the first token, which nothing precedes.
+   *
+   * @param scores one a token from the second on
+   */
+  List<@Nullable Map<String, PromptLogprob>> prompt(List<TokenResult> scores) {
+    List<@Nullable Map<String, PromptLogprob>> all = new ArrayList<>(scores.size() + 1);
+    all.add(null);
+    for (TokenResult score : scores) {
+      Map<String, PromptLogprob> entry = new LinkedHashMap<>();
+      put(entry, score.tokenId(), score.logprob(), score.rank());
+      int rank = 1;
+      for (TokenLogprob t : score.top()) {
+        put(entry, t.tokenId(), t.logprob(), rank++);
+      }
+      all.add(entry);
+    }
+    return all;
+  }
+
+  private void put(Map<String, PromptLogprob> entry, int id, float logprob, int rank) {
+    entry.putIfAbsent(Integer.toString(id), new PromptLogprob(finite(logprob), rank, text(id)));
+  }
+
+  String text(int id) {
+    return tokenizer.tokenText(id);
+  }
+
+  private List<Integer> bytes(int id) {
+    byte[] bytes = tokenizer.tokenBytes(id);
+    List<Integer> unsigned = new ArrayList<>(bytes.length);
+    for (byte b : bytes) {
+      unsigned.add(b & 0xff);
+    }
+    return unsigned;
+  }
+
+  static List<Integer> ids(List<TokenResult> tokens) {
+    return tokens.stream().map(TokenResult::tokenId).toList();
+  }
+}

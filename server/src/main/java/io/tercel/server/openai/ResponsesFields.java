@@ -1,0 +1,272 @@
+package io.tercel.server.openai;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.call.Json;
+import io.tercel.server.model.ServedModel;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A request of /v1/responses put into the fields of /v1/chat/completions, whose semantics it shares
+ * this way. Errors found there are told by the names that the client knows.
+ */
+final class ResponsesFields {
+  private static final List<String> STATEFUL =
+      List.of("previous_response_id", "conversation", "prompt");
+
+  /** Fields that are spelled differently over there. */
+  private static final Map<String, String> RENAMED =
+      Map.of("max_output_tokens", "max_completion_tokens");
+
+  /** Not passed on under their own names: fields of this route, and those only the other knows. */
+  private static final Set<String> NOT_SHARED =
+      Set.of(
+          "echo",
+          "include",
+          "input",
+          "instructions",
+          "logprobs",
+          "max_completion_tokens",
+          "max_tokens",
+          "messages",
+          "n",
+          "prompt_logprobs",
+          "reasoning",
+          "reasoning_effort",
+          "response_format",
+          "stream_options",
+          "text",
+          "tool_choice",
+          "tools");
+
+  private static final Pattern MESSAGE = Pattern.compile("messages\\[(\\d+)]");
+
+  private final RequestFields fields;
+  private final ObjectNode chat = Json.MAPPER.createObjectNode();
+  private final ArrayNode messages = chat.putArray("messages");
+
+  /** The index in {@code input} that each message came from, -1 for the instructions. */
+  private final List<Integer> sources = new ArrayList<>();
+
+  private @Nullable String thought;
+
+  private ResponsesFields(RequestFields fields) {
+    this.fields = fields;
+  }
+
+  /**
+   * Reads the request, fields and all that follows from them.
+   *
+   * @throws ApiException that names the field as this route has it
+   */
+  static ChatRequest read(RequestFields fields, ApiConfig config, ServedModel model) {
+    ResponsesFields responses = new ResponsesFields(fields);
+    responses.translate();
+    try {
+      return ChatRequest.read(new RequestFields(responses.chat), config, model);
+    } catch (ApiException e) {
+      throw e.renamed(responses::original);
+    }
+  }
+
+  private void translate() {
+    refuseState();
+    for (var field : fields.object().properties()) {
+      if (!NOT_SHARED.contains(field.getKey())) {
+        chat.set(RENAMED.getOrDefault(field.getKey(), field.getKey()), field.getValue());
+      }
+    }
+    String instructions = fields.string("instructions");
+    if (instructions != null) {
+      message("system", -1).put("content", instructions);
+    }
+    input();
+    tools();
+    JsonNode choice = fields.get("tool_choice");
+    if (choice != null) {
+      chat.set("tool_choice", toolChoice(choice));
+    }
+    RequestFields text = fields.fields("text");
+    RequestFields format = text == null ? null : text.fields("format");
+    if (format != null) {
+      chat.set("response_format", responseFormat(format));
+    }
+    RequestFields reasoning = fields.fields("reasoning");
+    if (reasoning != null && reasoning.string("effort") != null) {
+      chat.put("reasoning_effort", reasoning.string("effort"));
+    }
+    logprobs();
+  }
+
+  private void refuseState() {
+    for (String name : STATEFUL) {
+      if (fields.has(name)) {
+        throw ApiException.unsupported(
+            name, name + " is not supported: nothing is stored here; send the whole input");
+      }
+    }
+    if (fields.bool("background", false)) {
+      throw ApiException.unsupported(
+          "background", "background is not supported: nothing is stored");
+    }
+    String truncation = fields.string("truncation");
+    if (truncation != null && !truncation.equals("disabled")) {
+      throw ApiException.unsupported(
+          "truncation", "truncation must be 'disabled': an input that is too long is refused");
+    }
+  }
+
+  private void input() {
+    JsonNode input = fields.require("input");
+    if (input.isTextual()) {
+      message("user", -1).put("content", input.textValue());
+      return;
+    }
+    if (!input.isArray()) {
+      throw RequestFields.wrongType("input", "a string or an array of items", input);
+    }
+    if (input.isEmpty()) {
+      throw ApiException.invalid("input", "input must have at least one item");
+    }
+    for (int i = 0; i < input.size(); i++) {
+      item(RequestFields.of(input.get(i), "input[" + i + "]"), i);
+    }
+  }
+
+  private void item(RequestFields item, int index) {
+    String type = item.string("type");
+    switch (type == null ? "message" : type) {
+      case "message" -> {
+        ObjectNode message =
+            message(RequestFields.string(item.require("role"), item.path("role")), index);
+        message.set("content", item.require("content"));
+      }
+      case "reasoning" -> thought = thought(item);
+      case "function_call" -> {
+        ObjectNode call = assistant(index).withArray("tool_calls").addObject();
+        call.put("id", RequestFields.string(item.require("call_id"), item.path("call_id")));
+        call.put("type", "function");
+        call.putObject("function")
+            .put("name", RequestFields.string(item.require("name"), item.path("name")))
+            .set("arguments", item.require("arguments"));
+      }
+      case "function_call_output" -> {
+        ObjectNode message = message("tool", index);
+        message.put(
+            "tool_call_id", RequestFields.string(item.require("call_id"), item.path("call_id")));
+        message.set("content", item.require("output"));
+      }
+      default ->
+          throw ApiException.unsupported(
+              item.path("type"),
+              "%s must be message, reasoning, function_call or function_call_output, not '%s'"
+                  .formatted(item.path("type"), type));
+    }
+  }
+
+  private ObjectNode message(String role, int index) {
+    ObjectNode message = messages.addObject().put("role", role);
+    sources.add(index);
+    if (role.equals("assistant") && thought != null) {
+      message.put("reasoning_content", thought);
+    }
+    thought = null; // it led to nothing if somebody else spoke
+    return message;
+  }
+
+  /** The message that a call belongs to: the assistant's last, if nobody has spoken since. */
+  private ObjectNode assistant(int index) {
+    JsonNode last = messages.isEmpty() ? null : messages.get(messages.size() - 1);
+    return last instanceof ObjectNode object
+            && object.path("role").asText().equals("assistant")
+            && thought == null
+        ? object
+        : message("assistant", index);
+  }
+
+  private static @Nullable String thought(RequestFields item) {
+    StringBuilder text = new StringBuilder();
+    for (String name : List.of("content", "summary")) {
+      ArrayNode parts = item.array(name);
+      for (int i = 0; parts != null && i < parts.size(); i++) {
+        String path = item.path(name) + "[" + i + "]";
+        RequestFields part = RequestFields.of(parts.get(i), path);
+        text.append(RequestFields.string(part.require("text"), part.path("text")));
+      }
+      if (!text.isEmpty()) {
+        return text.toString(); // a summary is of use only where the thought itself is missing
+      }
+    }
+    return null;
+  }
+
+  private void tools() {
+    ArrayNode tools = fields.array("tools");
+    if (tools == null) {
+      return;
+    }
+    ArrayNode all = chat.putArray("tools");
+    for (int i = 0; i < tools.size(); i++) {
+      RequestFields tool = RequestFields.of(tools.get(i), "tools[" + i + "]");
+      ObjectNode function = tool.object().deepCopy();
+      JsonNode type = tool.require("type");
+      function.remove("type");
+      ObjectNode wrapped = all.addObject();
+      wrapped.set("type", type);
+      wrapped.set("function", function);
+    }
+  }
+
+  private static JsonNode toolChoice(JsonNode choice) {
+    if (!(choice instanceof ObjectNode object)
+        || !object.path("type").asText().equals("function")) {
+      return choice;
+    }
+    ObjectNode wrapped = Json.MAPPER.createObjectNode().put("type", "function");
+    wrapped.putObject("function").set("name", object.get("name"));
+    return wrapped;
+  }
+
+  private static JsonNode responseFormat(RequestFields format) {
+    ObjectNode flat = format.object();
+    if (!flat.path("type").asText().equals("json_schema")) {
+      return flat;
+    }
+    ObjectNode schema = flat.deepCopy();
+    schema.remove("type");
+    ObjectNode wrapped = Json.MAPPER.createObjectNode().put("type", "json_schema");
+    wrapped.set("json_schema", schema);
+    return wrapped;
+  }
+
+  private void logprobs() {
+    int top = fields.integer("top_logprobs", 0, 0, SamplingReader.MAX_LOGPROBS);
+    boolean included = fields.strings("include", 16).contains("message.output_text.logprobs");
+    if (included || top > 0) {
+      chat.put("logprobs", true).put("top_logprobs", top);
+    }
+  }
+
+  /** What a field of the chat route is called here. */
+  private String original(String chatField) {
+    String name = chatField;
+    var message = MESSAGE.matcher(name);
+    if (message.lookingAt()) {
+      int source = sources.get(Integer.parseInt(message.group(1)));
+      name = (source < 0 ? "input" : "input[" + source + "]") + name.substring(message.end());
+    }
+    return name.replaceFirst("^messages", "input")
+        .replaceFirst("^max_completion_tokens", "max_output_tokens")
+        .replaceFirst("^reasoning_effort", "reasoning.effort")
+        .replaceFirst("^response_format\\.json_schema", "text.format")
+        .replaceFirst("^response_format", "text.format")
+        .replaceFirst("^(tools\\[\\d+]|tool_choice)\\.function", "$1");
+  }
+}

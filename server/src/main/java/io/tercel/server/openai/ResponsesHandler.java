@@ -1,0 +1,210 @@
+package io.tercel.server.openai;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.server.answer.ChoiceDelta;
+import io.tercel.server.answer.GenerationReader;
+import io.tercel.server.answer.Sequencing;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.call.JsonIntake;
+import io.tercel.server.http.Exchange;
+import io.tercel.server.http.Handler;
+import io.tercel.server.http.SseWriter;
+import io.tercel.server.metrics.ServerMetrics;
+import io.tercel.server.model.ServedModel;
+import io.tercel.server.openai.wire.ErrorBody;
+import io.tercel.server.openai.wire.ResponseItem;
+import io.tercel.server.openai.wire.ResponseObject;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code POST /v1/responses}, without a memory: nothing is stored, so each request brings its whole
+ * input.
+ */
+final class ResponsesHandler implements Handler {
+  /** Of a response that whoever runs the server has ended. */
+  private static final String CANCELLED = "cancelled";
+
+  private final ApiConfig config;
+  private final ServedModel model;
+  private final JsonIntake intake;
+  private final Sequencing sequencing;
+  private final Logprobs logprobs;
+
+  ResponsesHandler(ApiConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
+    this.config = config;
+    this.model = model;
+    this.intake = intake;
+    this.sequencing = new Sequencing(model, metrics);
+    this.logprobs = new Logprobs(model.tokenizer());
+  }
+
+  @Override
+  public void handle(Exchange exchange) throws InterruptedException {
+    long arrived = System.nanoTime();
+    Asked asked = exchange.read(intake, this::read);
+    ChatRequest request = asked.request();
+    CompletionId id = CompletionId.next("resp_", request.common().model(), config);
+    GenerationReader reader =
+        sequencing.submit(
+            exchange,
+            request.common().generation(id.id(), request.prompt(), request.params()),
+            request.common().text(),
+            request.form(),
+            arrived);
+    Answer answer = new Answer(asked.settings(), request, id);
+    if (request.common().stream()) {
+      stream(answer, reader, exchange.stream());
+    } else {
+      ResponseOutput output = new ResponseOutput(logprobs, request, (type, event) -> {});
+      Ended end = readAll(reader, output);
+      exchange.json(200, answer.ended(end, output, reader));
+    }
+  }
+
+  /** A request, and its settings as the answer repeats them. */
+  private record Asked(ChatRequest request, ResponseSettings settings) {}
+
+  private Asked read(ObjectNode body) {
+    RequestFields fields = new RequestFields(body);
+    return new Asked(ResponsesFields.read(fields, config, model), ResponseSettings.of(fields));
+  }
+
+  private void stream(Answer answer, GenerationReader reader, SseWriter sse)
+      throws InterruptedException {
+    ResponseEvents events = new ResponseEvents(sse);
+    ResponseOutput output = new ResponseOutput(logprobs, answer.request, events::send);
+    try {
+      events.send("response.created", Map.of("response", answer.begun()));
+      events.send("response.in_progress", Map.of("response", answer.begun()));
+      Ended end = readAll(reader, output);
+      ResponseObject whole = answer.ended(end, output, reader);
+      boolean completed = whole.status().equals(ResponseItem.COMPLETED);
+      // OpenAI has no event for what was cancelled, and clients wait for one that they know
+      events.send(
+          completed ? "response.completed" : "response.incomplete", Map.of("response", whole));
+      sse.end();
+    } catch (ApiException e) {
+      events.fail(e);
+      sse.end();
+    }
+  }
+
+  /** The choice's end, once there is one. */
+  private static final class Ended implements GenerationReader.Sink {
+    private final ResponseOutput output;
+    private String status = ResponseItem.IN_PROGRESS;
+
+    Ended(ResponseOutput output) {
+      this.output = output;
+    }
+
+    @Override
+    public void delta(ChoiceDelta delta) {
+      output.add(delta);
+      if (delta.end() != null) {
+        status =
+            switch (delta.end().finishReason()) {
+              case "length" -> ResponseItem.INCOMPLETE;
+              case "abort" -> CANCELLED;
+              default -> ResponseItem.COMPLETED;
+            };
+      }
+    }
+  }
+
+  private static Ended readAll(GenerationReader reader, ResponseOutput output)
+      throws InterruptedException {
+    Ended end = new Ended(output);
+    reader.readAll(end);
+    return end;
+  }
+
+  /** Numbers and names the events. */
+  private static final class ResponseEvents {
+    private final SseWriter sse;
+    private int number;
+
+    ResponseEvents(SseWriter sse) {
+      this.sse = sse;
+    }
+
+    void send(String type, Map<String, Object> fields) {
+      Map<String, Object> event = new LinkedHashMap<>();
+      event.put("type", type);
+      event.put("sequence_number", number++);
+      event.putAll(fields);
+      sse.event(type, event);
+    }
+
+    void fail(ApiException e) {
+      Map<String, Object> fields = new LinkedHashMap<>();
+      ErrorBody.Detail detail = ErrorBody.of(e).error();
+      fields.put("code", detail.code());
+      fields.put("message", detail.message());
+      fields.put("param", detail.param());
+      fields.put("error", detail);
+      send("error", fields);
+    }
+  }
+
+  /** The response object of one request at its various times. */
+  private static final class Answer {
+    private final ResponseSettings settings;
+    private final ChatRequest request;
+    private final CompletionId id;
+
+    Answer(ResponseSettings settings, ChatRequest request, CompletionId id) {
+      this.settings = settings;
+      this.request = request;
+      this.id = id;
+    }
+
+    ResponseObject begun() {
+      return object(ResponseItem.IN_PROGRESS, List.of(), null);
+    }
+
+    ResponseObject ended(Ended end, ResponseOutput output, GenerationReader reader) {
+      ResponseObject.Usage usage =
+          ResponseObject.Usage.of(
+              request.prompt().length,
+              reader.numTokens(),
+              reader.cachedTokens(),
+              reader.reasoningTokens());
+      return object(end.status, output.items(), usage);
+    }
+
+    private ResponseObject object(
+        String status, List<ResponseItem> output, ResponseObject.@Nullable Usage usage) {
+      return new ResponseObject(
+          id.id(),
+          "response",
+          id.created(),
+          status,
+          false,
+          null,
+          status.equals(ResponseItem.INCOMPLETE)
+              ? new ResponseObject.IncompleteDetails("max_output_tokens")
+              : null,
+          settings.instructions(),
+          settings.maxOutputTokens(),
+          settings.metadata(),
+          id.model(),
+          output,
+          settings.parallelToolCalls(),
+          null,
+          settings.reasoning(),
+          false,
+          id.fingerprint(),
+          request.params().draw().temperature(),
+          settings.text(),
+          settings.toolChoice(),
+          settings.tools(),
+          request.params().draw().topP(),
+          "disabled",
+          usage);
+    }
+  }
+}

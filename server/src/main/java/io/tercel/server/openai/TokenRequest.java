@@ -1,0 +1,63 @@
+package io.tercel.server.openai;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.model.ServedModel;
+import io.tercel.server.text.ReasoningParser.Markers;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * A request to continue one prompt, a text or token ids, whose answer is read token by token: the
+ * fields of /v1/completions that say how tokens are drawn and what form the answer has, and those
+ * of chat that keep a thought within bounds.
+ *
+ * @param startsThinking whether the prompt leaves the thought open
+ */
+@SuppressWarnings("ArrayRecordComponent") // never compared
+record TokenRequest(
+    CommonFields common, int[] prompt, boolean startsThinking, SamplingParams params) {
+  private static final List<String> LIMITS = List.of("max_tokens");
+  private static final int DEFAULT_MAX_TOKENS = 16;
+
+  /** A marker and blanks behind it have at most so many tokens. */
+  private static final int TAIL = 16;
+
+  /**
+   * Reads and checks all fields and tokenizes.
+   *
+   * @throws ApiException if it can't be run as it is
+   */
+  static TokenRequest read(RequestFields fields, ApiConfig config, ServedModel model) {
+    CommonFields common = CommonFields.read(fields, config);
+    int logprobs = fields.integer("logprobs", -1, 0, SamplingReader.MAX_LOGPROBS);
+    CommonFields.MaxTokens max = CommonFields.maxTokensField(fields, LIMITS, 1);
+    // read once before tokenizing, so that a bad value costs no work
+    SamplingReader sampling = new SamplingReader(fields, model.defaults());
+    int widest = max.value() < 0 ? model.maxModelLen() : max.value();
+    sampling.read(common.n(), widest, Math.max(0, logprobs), common.promptLogprobs());
+    ThinkingReader thinking = new ThinkingReader(fields, model);
+    ConstraintReader constraint = new ConstraintReader(fields, model);
+
+    JsonNode node = fields.require("prompt");
+    int[] prompt = new CompletionRequest.PromptReader(fields, model).ids(node, 0);
+    if (prompt.length >= model.maxModelLen()) {
+      throw CommonFields.promptTooLong("prompt", prompt.length, model.maxModelLen());
+    }
+    int maxTokens =
+        CommonFields.maxTokens(max, DEFAULT_MAX_TOKENS, prompt.length, model.maxModelLen());
+    String tail = tail(prompt, model);
+    Markers markers = model.markers();
+    boolean startsThinking = markers != null && markers.openAtEndOf(tail);
+    SamplingParams params =
+        sampling.read(common.n(), maxTokens, Math.max(0, logprobs), common.promptLogprobs());
+    SamplingParams watched = thinking.addTo(params, startsThinking);
+    return new TokenRequest(
+        common, prompt, startsThinking, constraint.addTo(watched, tail, startsThinking));
+  }
+
+  private static String tail(int[] prompt, ServedModel model) {
+    int[] tail = Arrays.copyOfRange(prompt, Math.max(0, prompt.length - TAIL), prompt.length);
+    return model.tokenizer().decode(tail, false);
+  }
+}

@@ -1,0 +1,5 @@
+/** OpenAI's API: fields, handlers, what goes over the wire. */
+@NullMarked
+package io.tercel.server.openai;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+package io.tercel.server.openai.wire;
+
+/** An answer of /detokenize. */
+public record Detokenized(String prompt) {}

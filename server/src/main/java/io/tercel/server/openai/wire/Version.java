@@ -1,0 +1,4 @@
+package io.tercel.server.openai.wire;
+
+/** The server's version. */
+public record Version(String version) {}
