@@ -1,5 +1,6 @@
 package io.tercel.kernels.memory;
 
+import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
@@ -69,7 +70,7 @@ public final class RandomWeights {
     PackedMatrix embedding = matrix("model.embed_tokens", vocab, hidden, head);
     List<LayerWeights> layers = new ArrayList<>(config.numLayers());
     for (int i = 0; i < config.numLayers(); i++) {
-      layers.add(layer("model.layers." + i + "."));
+      layers.add(layer(i));
     }
     PackedMatrix last =
         config.tieWordEmbeddings() ? embedding : matrix("lm_head", vocab, hidden, head);
@@ -77,22 +78,11 @@ public final class RandomWeights {
         config, memory.arena(), embedding, layers, ones(hidden), new Linear(last, null));
   }
 
-  private LayerWeights layer(String prefix) {
-    int hidden = config.hiddenSize();
-    int ffn = config.intermediateSize();
-    boolean qwen2 = config.architecture() == ModelConfig.Architecture.QWEN2;
+  private LayerWeights layer(int index) {
     return new LayerWeights(
-        ones(hidden),
-        linear(prefix + "self_attn.q_proj", config.queryDim(), hidden, qwen2),
-        linear(prefix + "self_attn.k_proj", config.kvDim(), hidden, qwen2),
-        linear(prefix + "self_attn.v_proj", config.kvDim(), hidden, qwen2),
-        qwen2 ? null : ones(config.headDim()),
-        qwen2 ? null : ones(config.headDim()),
-        linear(prefix + "self_attn.o_proj", hidden, config.queryDim(), false),
-        ones(hidden),
-        linear(prefix + "mlp.gate_proj", ffn, hidden, false),
-        linear(prefix + "mlp.up_proj", ffn, hidden, false),
-        linear(prefix + "mlp.down_proj", hidden, ffn, false));
+        LayerTensors.matrices(
+            m -> linear(m.name(index), m.rows(config), m.cols(config), m.biased(config))),
+        LayerTensors.norms(config, n -> ones(n.size(config))));
   }
 
   private static float[] ones(int size) {

@@ -81,18 +81,7 @@ public final class WeightLoader {
   }
 
   private LayerWeights layer(LayerSource layer) {
-    return new LayerWeights(
-        layer.inputNorm().toFloats(),
-        linear(layer.q()),
-        linear(layer.k()),
-        linear(layer.v()),
-        floats(layer.qNorm()),
-        floats(layer.kNorm()),
-        linear(layer.o()),
-        layer.postAttentionNorm().toFloats(),
-        linear(layer.gate()),
-        linear(layer.up()),
-        linear(layer.down()));
+    return new LayerWeights(layer.mapMatrices(this::linear), layer.mapNorms(Tensor::toFloats));
   }
 
   private static float @Nullable [] floats(@Nullable Tensor tensor) {

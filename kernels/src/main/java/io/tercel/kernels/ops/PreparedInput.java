@@ -46,6 +46,18 @@ public final class PreparedInput {
   private MemorySegment meta = MemorySegment.NULL;
 
   /**
+   * Bytes of all buffers once inputs of up to this size have been prepared.
+   *
+   * @param integers or else plain
+   */
+  public static long bytes(int tokens, int cols, boolean integers) {
+    long groups = Math.ceilDiv(cols, GroupedInts.GROUP);
+    return integers
+        ? tokens * groups * (CODE_BYTES + META_BYTES + GroupedInts.GROUP * Float.BYTES)
+        : 2L * tokens * cols * Float.BYTES;
+  }
+
+  /**
    * Becomes a plain input.
    *
    * @param x [tokens][cols], not copied: to be left alone until the linears have read it
