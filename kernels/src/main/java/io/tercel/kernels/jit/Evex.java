@@ -238,7 +238,7 @@ final class Evex {
     count++;
     rexIfNeeded(from.high(), to.base().high());
     put(0x89);
-    address(from.ordinal(), to, 1);
+    address(from.number(), to, 1);
   }
 
   /** 32 bits; the upper half becomes 0. */
@@ -246,7 +246,7 @@ final class Evex {
     count++;
     rexIfNeeded(to.high(), from.base().high());
     put(0x8B);
-    address(to.ordinal(), from, 1);
+    address(to.number(), from, 1);
   }
 
   /** 32 bits; the upper half becomes 0. */
@@ -421,7 +421,7 @@ final class Evex {
     count++;
     put(0x48 | reg.high() << 2 | rm.base().high());
     put(opcode);
-    address(reg.ordinal(), rm, 1);
+    address(reg.number(), rm, 1);
   }
 
   private void immediate(int operation, Gpr to, int value) {

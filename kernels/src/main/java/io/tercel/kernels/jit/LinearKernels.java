@@ -21,7 +21,7 @@ final class LinearKernels implements AutoCloseable {
   private static final int ALIGNMENT = 64;
 
   /** Code that is not yet anywhere. */
-  private record Piece(byte[] code, int streams, int tokens) {}
+  private record Piece(Evex code, int streams, int tokens) {}
 
   private final ExecutableMemory memory;
   private final Kernel[] w3 = new Kernel[2 * TOKENS];
@@ -47,10 +47,10 @@ final class LinearKernels implements AutoCloseable {
         pieces.add(dense(format, 1, tokens));
       }
     }
-    pieces.add(new Piece(RoundingCode.assemble().bytes(), 1, 1));
+    pieces.add(new Piece(RoundingCode.assemble(), 1, 1));
     long size = 0;
     for (Piece piece : pieces) {
-      size += aligned(piece.code.length);
+      size += aligned(piece.code);
     }
     memory = ExecutableMemory.map(size);
     try {
@@ -72,16 +72,15 @@ final class LinearKernels implements AutoCloseable {
   }
 
   private static Piece gemv(int streams, int tokens, boolean inPlace) {
-    return new Piece(
-        GemvCode.assemble(Codes.W3, streams, tokens, inPlace).bytes(), streams, tokens);
+    return new Piece(GemvCode.assemble(Codes.W3, streams, tokens, inPlace), streams, tokens);
   }
 
   private static Piece dense(Dense format, int streams, int tokens) {
-    return new Piece(DenseCode.assemble(format, streams, tokens).bytes(), streams, tokens);
+    return new Piece(DenseCode.assemble(format, streams, tokens), streams, tokens);
   }
 
-  private static long aligned(int bytes) {
-    return Math.ceilDiv(bytes, ALIGNMENT) * (long) ALIGNMENT;
+  private static long aligned(Evex code) {
+    return Math.ceilDiv(code.bytes().length, ALIGNMENT) * (long) ALIGNMENT;
   }
 
   private void place(List<Piece> pieces) {
@@ -89,8 +88,8 @@ final class LinearKernels implements AutoCloseable {
     long at = 0;
     for (int i = 0; i < offsets.length; i++) {
       offsets[i] = at;
-      memory.write(at, pieces.get(i).code);
-      at += aligned(pieces.get(i).code.length);
+      memory.write(at, pieces.get(i).code.bytes());
+      at += aligned(pieces.get(i).code);
     }
     memory.seal();
     int next = 0;

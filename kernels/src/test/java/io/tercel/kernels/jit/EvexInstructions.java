@@ -117,7 +117,7 @@ final class EvexInstructions {
         add("mov " + x + "," + name(b), e -> e.mov(a, b));
         add("mov " + half(a) + "," + half(b), e -> e.movd(a, b));
         add("add " + x + "," + name(b), e -> e.add(a, b));
-        Mem m = at(b, DISPLACEMENTS[(a.ordinal() + 3 * b.ordinal()) % DISPLACEMENTS.length]);
+        Mem m = at(b, DISPLACEMENTS[(a.number() + 3 * b.number()) % DISPLACEMENTS.length]);
         add("mov %s,qword ptr %s".formatted(x, name(m)), e -> e.mov(a, m));
         add("add %s,qword ptr %s".formatted(x, name(m)), e -> e.add(a, m));
         add("prefetcht0 byte ptr " + name(m), e -> e.prefetcht0(m));
@@ -153,7 +153,7 @@ final class EvexInstructions {
 
   private void oneMemory(String format, OneAndMemory call) {
     for (Gpr base : Gpr.values()) {
-      int a = ZMMS[base.ordinal() % ZMMS.length];
+      int a = ZMMS[base.number() % ZMMS.length];
       for (int displacement : new int[] {0, 256}) {
         Mem mem = at(base, displacement);
         add(format.formatted(a, name(mem)), e -> call.write(e, a, mem));
@@ -184,7 +184,7 @@ final class EvexInstructions {
   }
 
   private static String half(Gpr r) {
-    return r.ordinal() < 8 ? "e" + name(r).substring(1) : name(r) + "d";
+    return r.number() < 8 ? "e" + name(r).substring(1) : name(r) + "d";
   }
 
   private static String name(Mem m) {
