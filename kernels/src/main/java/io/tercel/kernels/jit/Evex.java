@@ -1,54 +1,13 @@
 package io.tercel.kernels.jit;
 
-import java.util.Arrays;
-
 /**
  * Writes x86-64 machine code: the few 512-bit vector instructions (EVEX) and general ones that the
  * kernels need, each method one instruction under its Intel name, operands in Intel's order. A zmm
- * register is its number, 0 to 31. The encodings are the shortest ones, as the GNU assembler
- * chooses them.
- *
- * <pre>
- * EVEX   62  R X B R' 0 m m m   W v v v v 1 p p   z L' L b V' a a a   opcode  ModRM  [disp]  [imm8]
- *            (R X B R' v V' inverted)
- * </pre>
- *
- * <p>L'L = 2 (512 bits), W = 0 and no masking (z = aaa = 0) throughout; b broadcasts a 32-bit
- * memory operand to all lanes. A displacement of one byte counts in operand sizes.
+ * register is its number, 0 to 31.
  */
-final class Evex {
+final class Evex extends Encoding {
   static Mem at(Gpr base, int displacement) {
     return new Mem(base, displacement);
-  }
-
-  // the pp field: a mandatory prefix of the older encodings
-  private static final int NP = 0;
-  private static final int P66 = 1;
-  private static final int PF3 = 2;
-
-  // the mmm field: the opcode's map
-  private static final int MAP_0F = 1;
-  private static final int MAP_0F38 = 2;
-  private static final int MAP_0F3A = 3;
-
-  // bytes of a memory operand
-  private static final int ZMM = 64;
-  private static final int YMM = 32;
-  private static final int XMM = 16;
-  private static final int DWORD = 4;
-
-  private byte[] code = new byte[1 << 12];
-  private int size;
-  private int count;
-
-  /** What was written. */
-  byte[] bytes() {
-    return Arrays.copyOf(code, size);
-  }
-
-  /** How many instructions were written. */
-  int count() {
-    return count;
   }
 
   // ---- integers of 32 bits in lanes
@@ -223,7 +182,7 @@ final class Evex {
 
   /** The upper half becomes 0. */
   void mov(Gpr to, int value) {
-    count++;
+    begin();
     rexIfNeeded(0, to.high());
     put(0xB8 | to.low());
     put4(value);
@@ -235,7 +194,7 @@ final class Evex {
 
   /** 32 bits. */
   void movd(Mem to, Gpr from) {
-    count++;
+    begin();
     rexIfNeeded(from.high(), to.base().high());
     put(0x89);
     address(from.number(), to, 1);
@@ -243,7 +202,7 @@ final class Evex {
 
   /** 32 bits; the upper half becomes 0. */
   void movd(Gpr to, Mem from) {
-    count++;
+    begin();
     rexIfNeeded(to.high(), from.base().high());
     put(0x8B);
     address(to.number(), from, 1);
@@ -251,7 +210,7 @@ final class Evex {
 
   /** 32 bits; the upper half becomes 0. */
   void movd(Gpr to, Gpr from) {
-    count++;
+    begin();
     rexIfNeeded(from.high(), to.high());
     put(0x89);
     put(0xC0 | from.low() << 3 | to.low());
@@ -281,7 +240,7 @@ final class Evex {
 
   /** Asks for a cache line; never faults. */
   void prefetcht0(Mem line) {
-    count++;
+    begin();
     rexIfNeeded(0, line.base().high());
     put(0x0F);
     put(0x18);
@@ -289,40 +248,40 @@ final class Evex {
   }
 
   void push(Gpr register) {
-    count++;
+    begin();
     rexIfNeeded(0, register.high());
     put(0x50 | register.low());
   }
 
   void pop(Gpr register) {
-    count++;
+    begin();
     rexIfNeeded(0, register.high());
     put(0x58 | register.low());
   }
 
   /** Clears the upper halves of the vector registers, as a caller's narrower code wants them. */
   void vzeroupper() {
-    count++;
+    begin();
     put(0xC5);
     put(0xF8);
     put(0x77);
   }
 
   void ret() {
-    count++;
+    begin();
     put(0xC3);
   }
 
   /** rax, rbx, rcx, rdx = what the processor says of leaf eax, subleaf ecx. */
   void cpuid() {
-    count++;
+    begin();
     put(0x0F);
     put(0xA2);
   }
 
   /** rdx:rax = extended control register ecx. */
   void xgetbv() {
-    count++;
+    begin();
     put(0x0F);
     put(0x01);
     put(0xD0);
@@ -332,131 +291,33 @@ final class Evex {
 
   /** A place to jump back to. */
   int here() {
-    return size;
+    return position();
   }
 
   /** Back to {@code target} unless the last result was zero. */
   void jnz(int target) {
     jump(0x85);
-    put4(target - size - 4);
+    put4(target - position() - 4);
   }
 
-  /** Forward, if what was compared is below, to where the result is given to {@link #land}. */
+  /** Forward, if what was compared is below, to where the result is given to {@code land}. */
   int jb() {
     jump(0x82);
     put4(0);
-    return size;
+    return position();
   }
 
   /** Forward, always. */
   int jmp() {
-    count++;
+    begin();
     put(0xE9);
     put4(0);
-    return size;
-  }
-
-  /** Makes this the place that a forward jump goes to. */
-  void land(int jump) {
-    int distance = size - jump;
-    for (int i = 0; i < 4; i++) {
-      code[jump - 4 + i] = (byte) (distance >> 8 * i);
-    }
+    return position();
   }
 
   private void jump(int condition) {
-    count++;
+    begin();
     put(0x0F);
     put(condition);
-  }
-
-  // ---- encodings
-
-  private void registers(int map, int pp, int opcode, int reg, int vvvv, int rm) {
-    prefix(map, pp, reg, vvvv, rm >> 4, rm >> 3 & 1, false);
-    put(opcode);
-    put(0xC0 | (reg & 7) << 3 | rm & 7);
-  }
-
-  private void memory(
-      int map, int pp, int opcode, int reg, int vvvv, Mem rm, int bytes, boolean broadcast) {
-    prefix(map, pp, reg, vvvv, 0, rm.base().high(), broadcast);
-    put(opcode);
-    address(reg, rm, bytes);
-  }
-
-  private void prefix(int map, int pp, int reg, int vvvv, int x, int b, boolean broadcast) {
-    count++;
-    put(0x62);
-    put((~reg >> 3 & 1) << 7 | (~x & 1) << 6 | (~b & 1) << 5 | (~reg >> 4 & 1) << 4 | map);
-    put((~vvvv & 15) << 3 | 4 | pp);
-    put(2 << 5 | (broadcast ? 1 << 4 : 0) | (~vvvv >> 4 & 1) << 3);
-  }
-
-  /** ModRM, SIB where rsp and r12 need it, and the displacement, in units of {@code bytes}. */
-  private void address(int reg, Mem mem, int bytes) {
-    int disp = mem.displacement();
-    int base = mem.base().low();
-    boolean none = disp == 0 && base != 5; // rbp and r13 without one mean something else
-    boolean small = disp % bytes == 0 && (byte) (disp / bytes) == disp / bytes;
-    put((none ? 0 : small ? 0x40 : 0x80) | (reg & 7) << 3 | base);
-    if (base == 4) {
-      put(0x24);
-    }
-    if (!none && small) {
-      put(disp / bytes);
-    } else if (!none) {
-      put4(disp);
-    }
-  }
-
-  private void general(int opcode, Gpr reg, Gpr rm) {
-    count++;
-    put(0x48 | reg.high() << 2 | rm.high());
-    put(opcode);
-    put(0xC0 | reg.low() << 3 | rm.low());
-  }
-
-  private void general(int opcode, Gpr reg, Mem rm) {
-    count++;
-    put(0x48 | reg.high() << 2 | rm.base().high());
-    put(opcode);
-    address(reg.number(), rm, 1);
-  }
-
-  private void immediate(int operation, Gpr to, int value) {
-    count++;
-    put(0x48 | to.high());
-    boolean small = (byte) value == value;
-    if (!small && to == Gpr.RAX) {
-      put(operation << 3 | 5);
-    } else {
-      put(small ? 0x83 : 0x81);
-      put(0xC0 | operation << 3 | to.low());
-    }
-    if (small) {
-      put(value);
-    } else {
-      put4(value);
-    }
-  }
-
-  private void rexIfNeeded(int reg, int rm) {
-    if ((reg | rm) != 0) {
-      put(0x40 | reg << 2 | rm);
-    }
-  }
-
-  private void put4(int value) {
-    for (int i = 0; i < 4; i++) {
-      put(value >> 8 * i);
-    }
-  }
-
-  private void put(int value) {
-    if (size == code.length) {
-      code = Arrays.copyOf(code, 2 * size);
-    }
-    code[size++] = (byte) value;
   }
 }
