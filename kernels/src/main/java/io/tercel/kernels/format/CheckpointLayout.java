@@ -57,10 +57,16 @@ final class CheckpointLayout {
   }
 
   private LayerSource layer(int index) {
+    // first of all, so that a missing layer is named by its first tensor
+    Tensor inputNorm = norm(LayerTensors.Norm.INPUT, index);
     return new LayerSource(
         LayerTensors.matrices(
             m -> linear(m.name(index), m.rows(config), m.cols(config), m.biased(config))),
-        LayerTensors.norms(config, n -> vector(n.name(index) + ".weight", n.size(config))));
+        LayerTensors.norms(config, n -> n == LayerTensors.Norm.INPUT ? inputNorm : norm(n, index)));
+  }
+
+  private Tensor norm(LayerTensors.Norm norm, int layer) {
+    return vector(norm.name(layer) + ".weight", norm.size(config));
   }
 
   private Tensor vector(String name, int size) {

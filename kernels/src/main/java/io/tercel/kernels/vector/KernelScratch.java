@@ -50,6 +50,17 @@ public final class KernelScratch {
     return rows;
   }
 
+  /** Sums of two tiles for every group: [group][tile][16]. */
+  private int[] sums = new int[0];
+
+  /** Sums for so many groups. */
+  int[] sums(int groups) {
+    if (sums.length < groups * 2 * Lanes.VIRTUAL) {
+      sums = new int[groups * 2 * Lanes.VIRTUAL];
+    }
+    return sums;
+  }
+
   /** A row of inputs on its way from a norm to its integers. */
   private float[] input = new float[0];
 

@@ -33,6 +33,9 @@ final class W3Gemm {
 
   private static final long COLUMN_BYTES = COLUMN * (long) Float.BYTES;
 
+  // From an array: a vector constant that C2 can fold is broadcast anew at each use.
+  private static final int[] CODE = {7};
+
   private W3Gemm() {}
 
   /**
@@ -133,12 +136,53 @@ final class W3Gemm {
 
   /** Lanes [part, part + COUNT) of one block into their place: code - zero of each column. */
   private static void expand(long block, int part, KernelScratch scratch, int at) {
-    final long lane = block + part * (long) Integer.BYTES;
     final long out = scratch.expanded + at * (long) Float.BYTES;
+    words(block, part, out);
+    sixes(block, part, out);
+    W3Meta.scales(block, part).intoArray(scratch.scales, at);
+  }
+
+  /** The columns that the twelve words hold whole, eight a word. */
+  private static void words(long block, int part, long out) {
+    final IntVector seven = IntVector.broadcast(Lanes.INT, CODE[0]);
     final IntVector zeros = W3Meta.zeros(block, part);
+    final long lane = block + part * (long) Integer.BYTES;
+    for (int n = 0; n < W3Block.WORDS; n++) {
+      // after those in the top bits of the triples before
+      final long column = out + (8 * n + n / 3 * 8) * COLUMN_BYTES;
+      IntVector w =
+          IntVector.fromMemorySegment(
+              Lanes.INT,
+              OffHeap.ALL,
+              lane + n * (long) W3Block.WORD_BYTES,
+              ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 8).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 16).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 24).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 3).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 11).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 5 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 19).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 6 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 27).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 7 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+    }
+  }
+
+  /** The columns in the top bits of the words' bytes, eight a triple. */
+  private static void sixes(long block, int part, long out) {
+    final IntVector seven = IntVector.broadcast(Lanes.INT, CODE[0]);
+    final IntVector zeros = W3Meta.zeros(block, part);
+    final long lane = block + part * (long) Integer.BYTES;
     for (int t = 0; t < W3Block.TRIPLES; t++) {
+      final long column = out + (t * W3Block.TRIPLE_COLUMNS + 24) * COLUMN_BYTES;
       final long word = lane + t * 3L * W3Block.WORD_BYTES;
-      final long column = out + t * W3Block.TRIPLE_COLUMNS * COLUMN_BYTES;
       IntVector a =
           IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, word, ByteOrder.LITTLE_ENDIAN);
       IntVector b =
@@ -147,25 +191,27 @@ final class W3Gemm {
       IntVector c =
           IntVector.fromMemorySegment(
               Lanes.INT, OffHeap.ALL, word + 2L * W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
-      eight(a, zeros, column);
-      eight(b, zeros, column + 8 * COLUMN_BYTES);
-      eight(c, zeros, column + 16 * COLUMN_BYTES);
       IntVector six =
           a.lanewise(LSHR, 2)
               .and(0x3030_3030)
               .or(b.lanewise(LSHR, 4).and(0x0c0c_0c0c))
               .or(c.lanewise(LSHR, 6).and(0x0303_0303));
-      eight(six, zeros, column + 24 * COLUMN_BYTES);
-    }
-    W3Meta.scales(block, part).intoArray(scratch.scales, at);
-  }
-
-  /** The eight columns of a word. */
-  private static void eight(IntVector w, IntVector zeros, long column) {
-    for (int k = 0; k < 8; k++) {
-      IntVector code = w.lanewise(LSHR, k % 4 * 8 + k / 4 * 3).and(7);
-      ((FloatVector) code.sub(zeros).convert(I2F, 0))
-          .intoMemorySegment(OffHeap.ALL, column + k * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 8).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 16).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 24).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 3).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 11).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 5 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 19).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 6 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 27).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 7 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
     }
   }
 

@@ -27,9 +27,10 @@ import org.jspecify.annotations.Nullable;
  * would take four or five, and floats another one without {@code vpternlogd}.
  *
  * <p>The loop over words is rolled: C2 schedules a straight-line body breadth-first and spills what
- * does not fit. Two tiles run side by side and share the inputs. They lie half the range apart:
- * each is a stream that the hardware's prefetcher follows from tile to tile, where neighbours end
- * every few kilobytes.
+ * does not fit. The odd columns have a method of their own, since C2 boxes vectors in bodies past
+ * its inlining budget (2.5 times the time, seen). Two tiles run side by side and share the inputs.
+ * They lie half the range apart: each is a stream that the hardware's prefetcher follows from tile
+ * to tile, where neighbours end every few kilobytes.
  */
 final class W3Gemv {
   // From an array: a vector constant that C2 can fold is broadcast anew at each use.
@@ -63,6 +64,7 @@ final class W3Gemv {
     long meta = OffHeap.address(x.meta(), 0, (long) groups * PreparedInput.META_BYTES);
     int[] pairs = x.arrangedInts(groups * W3Block.GROUP);
     float[] lanes = scratch.lanes;
+    int[] sums = scratch.sums(groups);
     int apart = Math.ceilDiv(tileTo - tileFrom, 2);
     for (int tile = tileFrom; tile < tileFrom + apart; tile++) {
       long first = base + W3Block.blockOffset(tile, 0, groups);
@@ -70,7 +72,10 @@ final class W3Gemv {
       boolean two = tile + apart < tileTo;
       long second = two ? first + W3Block.blockOffset(apart, 0, groups) : first;
       for (int part = 0; part < Lanes.VIRTUAL; part += Lanes.COUNT) {
-        twoTiles(first, second, part, groups, pairs, meta, lanes);
+        words(first, second, part, groups, pairs, sums);
+        sixes(first, second, part, groups, pairs, sums);
+        finish(first, part, groups, meta, sums, part, lanes);
+        finish(second, part, groups, meta, sums, Lanes.VIRTUAL + part, lanes);
       }
       store(lanes, 0, tile, rows, bias, y);
       if (two) {
@@ -91,19 +96,17 @@ final class W3Gemv {
     }
   }
 
-  /** Lanes [part, part + COUNT) of two rows of blocks; results to out[part], out[part + 16]. */
-  private static void twoTiles(
-      long first, long second, int part, int groups, int[] pairs, long meta, float[] out) {
+  /**
+   * Lanes [part, part + COUNT) of two rows of blocks: what the twelve words hold whole, 96 of 128
+   * columns. Sums of each group to sums[group][tile][16].
+   */
+  private static void words(
+      long first, long second, int part, int groups, int[] pairs, int[] sums) {
     final IntVector mask = IntVector.broadcast(Lanes.INT, BITS[0]);
-    final IntVector top = IntVector.broadcast(Lanes.INT, BITS[1]);
-    final IntVector middle = IntVector.broadcast(Lanes.INT, BITS[2]);
-    final IntVector bottom = IntVector.broadcast(Lanes.INT, BITS[3]);
     final long lane = part * (long) Integer.BYTES;
-    FloatVector y0 = FloatVector.zero(Lanes.FLOAT);
-    FloatVector y1 = FloatVector.zero(Lanes.FLOAT);
     for (int g = 0; g < groups; g++) {
-      final long block0 = first + g * (long) W3Block.BLOCK_BYTES;
-      final long block1 = second + g * (long) W3Block.BLOCK_BYTES;
+      final long block0 = first + lane + g * (long) W3Block.BLOCK_BYTES;
+      final long block1 = second + lane + g * (long) W3Block.BLOCK_BYTES;
       IntVector sum0 = IntVector.zero(Lanes.INT);
       IntVector sum1 = IntVector.zero(Lanes.INT);
       for (int half = 0; half < W3Block.WORDS; half += HALF) {
@@ -112,7 +115,7 @@ final class W3Gemv {
         ShortVector high0 = ShortVector.zero(Lanes.SHORT);
         ShortVector high1 = ShortVector.zero(Lanes.SHORT);
         for (int n = half; n < half + HALF; n++) {
-          final long word = lane + n * (long) W3Block.WORD_BYTES;
+          final long word = n * (long) W3Block.WORD_BYTES;
           // eight columns a word, after those in the top bits of the triples before
           final int k = g * W3Block.GROUP + 8 * n + n / 3 * 8;
           IntVector w0 =
@@ -154,82 +157,180 @@ final class W3Gemv {
           low1 = low1.add(d11.mul(l11));
           high1 = high1.add(d11.mul(h11));
         }
-        for (int n = half; n < half + HALF; n += 3) {
-          final long word = lane + n * (long) W3Block.WORD_BYTES;
-          final int k = g * W3Block.GROUP + n / 3 * W3Block.TRIPLE_COLUMNS + 24;
-          IntVector six0 = six(block0 + word, top, middle, bottom);
-          IntVector six1 = six(block1 + word, top, middle, bottom);
-          ShortVector l00 = IntVector.broadcast(Lanes.INT, pairs[k + 0]).reinterpretAsShorts();
-          ShortVector h00 = IntVector.broadcast(Lanes.INT, pairs[k + 2]).reinterpretAsShorts();
-          ShortVector c00 = six0.and(mask).reinterpretAsShorts();
-          ShortVector d00 = six1.and(mask).reinterpretAsShorts();
-          low0 = low0.add(c00.mul(l00));
-          high0 = high0.add(c00.mul(h00));
-          low1 = low1.add(d00.mul(l00));
-          high1 = high1.add(d00.mul(h00));
-          ShortVector l01 = IntVector.broadcast(Lanes.INT, pairs[k + 1]).reinterpretAsShorts();
-          ShortVector h01 = IntVector.broadcast(Lanes.INT, pairs[k + 3]).reinterpretAsShorts();
-          ShortVector c01 = six0.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
-          ShortVector d01 = six1.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
-          low0 = low0.add(c01.mul(l01));
-          high0 = high0.add(c01.mul(h01));
-          low1 = low1.add(d01.mul(l01));
-          high1 = high1.add(d01.mul(h01));
-          ShortVector l10 = IntVector.broadcast(Lanes.INT, pairs[k + 4]).reinterpretAsShorts();
-          ShortVector h10 = IntVector.broadcast(Lanes.INT, pairs[k + 6]).reinterpretAsShorts();
-          ShortVector c10 = six0.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
-          ShortVector d10 = six1.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
-          low0 = low0.add(c10.mul(l10));
-          high0 = high0.add(c10.mul(h10));
-          low1 = low1.add(d10.mul(l10));
-          high1 = high1.add(d10.mul(h10));
-          ShortVector l11 = IntVector.broadcast(Lanes.INT, pairs[k + 5]).reinterpretAsShorts();
-          ShortVector h11 = IntVector.broadcast(Lanes.INT, pairs[k + 7]).reinterpretAsShorts();
-          ShortVector c11 = six0.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
-          ShortVector d11 = six1.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
-          low0 = low0.add(c11.mul(l11));
-          high0 = high0.add(c11.mul(h11));
-          low1 = low1.add(d11.mul(l11));
-          high1 = high1.add(d11.mul(h11));
-        }
-        sum0 = sum0.add(widened(low0)).add(widened(high0).lanewise(LSHL, 8));
-        sum1 = sum1.add(widened(low1)).add(widened(high1).lanewise(LSHL, 8));
+        sum0 =
+            sum0.add(
+                low0.reinterpretAsInts()
+                    .lanewise(LSHL, 16)
+                    .lanewise(ASHR, 16)
+                    .add(low0.reinterpretAsInts().lanewise(ASHR, 16)));
+        sum1 =
+            sum1.add(
+                low1.reinterpretAsInts()
+                    .lanewise(LSHL, 16)
+                    .lanewise(ASHR, 16)
+                    .add(low1.reinterpretAsInts().lanewise(ASHR, 16)));
+        sum0 =
+            sum0.add(
+                (high0
+                        .reinterpretAsInts()
+                        .lanewise(LSHL, 16)
+                        .lanewise(ASHR, 16)
+                        .add(high0.reinterpretAsInts().lanewise(ASHR, 16)))
+                    .lanewise(LSHL, 8));
+        sum1 =
+            sum1.add(
+                (high1
+                        .reinterpretAsInts()
+                        .lanewise(LSHL, 16)
+                        .lanewise(ASHR, 16)
+                        .add(high1.reinterpretAsInts().lanewise(ASHR, 16)))
+                    .lanewise(LSHL, 8));
       }
-      final float scale = OffHeap.ALL.get(OffHeap.FLOAT, meta + 8L * g);
-      final int codes = OffHeap.ALL.get(OffHeap.INT, meta + 8L * g + 4);
-      y0 = finish(sum0, block0, part, scale, codes, y0);
-      y1 = finish(sum1, block1, part, scale, codes, y1);
+      sum0.intoArray(sums, g * 2 * Lanes.VIRTUAL + part);
+      sum1.intoArray(sums, g * 2 * Lanes.VIRTUAL + Lanes.VIRTUAL + part);
     }
-    y0.intoArray(out, part);
-    y1.intoArray(out, part + Lanes.VIRTUAL);
   }
 
-  /** Fields 6 and 7 of the triple whose first word is at {@code word}. */
-  private static IntVector six(long word, IntVector top, IntVector middle, IntVector bottom) {
-    IntVector a =
-        IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, word, ByteOrder.LITTLE_ENDIAN);
-    IntVector b =
-        IntVector.fromMemorySegment(
-            Lanes.INT, OffHeap.ALL, word + W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
-    IntVector c =
-        IntVector.fromMemorySegment(
-            Lanes.INT, OffHeap.ALL, word + 2L * W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
-    return a.lanewise(LSHR, 2)
-        .and(top)
-        .or(b.lanewise(LSHR, 4).and(middle))
-        .or(c.lanewise(LSHR, 6).and(bottom));
+  /**
+   * Adds the other 32 columns, whose codes lie in the top bits of the words' bytes; those are in
+   * the cache by now.
+   */
+  private static void sixes(
+      long first, long second, int part, int groups, int[] pairs, int[] sums) {
+    final IntVector mask = IntVector.broadcast(Lanes.INT, BITS[0]);
+    final IntVector top = IntVector.broadcast(Lanes.INT, BITS[1]);
+    final IntVector middle = IntVector.broadcast(Lanes.INT, BITS[2]);
+    final IntVector bottom = IntVector.broadcast(Lanes.INT, BITS[3]);
+    final long lane = part * (long) Integer.BYTES;
+    for (int g = 0; g < groups; g++) {
+      final long block0 = first + g * (long) W3Block.BLOCK_BYTES;
+      final long block1 = second + g * (long) W3Block.BLOCK_BYTES;
+      ShortVector low0 = ShortVector.zero(Lanes.SHORT);
+      ShortVector low1 = ShortVector.zero(Lanes.SHORT);
+      ShortVector high0 = ShortVector.zero(Lanes.SHORT);
+      ShortVector high1 = ShortVector.zero(Lanes.SHORT);
+      for (int t = 0; t < W3Block.TRIPLES; t++) {
+        final long a = lane + t * 3L * W3Block.WORD_BYTES;
+        final int k = g * W3Block.GROUP + t * W3Block.TRIPLE_COLUMNS + 24;
+        IntVector six0 =
+            IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, block0 + a, ByteOrder.LITTLE_ENDIAN)
+                .lanewise(LSHR, 2)
+                .and(top)
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block0 + a + W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 4)
+                        .and(middle))
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block0 + a + 2L * W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 6)
+                        .and(bottom));
+        IntVector six1 =
+            IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, block1 + a, ByteOrder.LITTLE_ENDIAN)
+                .lanewise(LSHR, 2)
+                .and(top)
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block1 + a + W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 4)
+                        .and(middle))
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block1 + a + 2L * W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 6)
+                        .and(bottom));
+        ShortVector l00 = IntVector.broadcast(Lanes.INT, pairs[k + 0]).reinterpretAsShorts();
+        ShortVector h00 = IntVector.broadcast(Lanes.INT, pairs[k + 2]).reinterpretAsShorts();
+        ShortVector c00 = six0.and(mask).reinterpretAsShorts();
+        ShortVector d00 = six1.and(mask).reinterpretAsShorts();
+        low0 = low0.add(c00.mul(l00));
+        high0 = high0.add(c00.mul(h00));
+        low1 = low1.add(d00.mul(l00));
+        high1 = high1.add(d00.mul(h00));
+        ShortVector l01 = IntVector.broadcast(Lanes.INT, pairs[k + 1]).reinterpretAsShorts();
+        ShortVector h01 = IntVector.broadcast(Lanes.INT, pairs[k + 3]).reinterpretAsShorts();
+        ShortVector c01 = six0.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
+        ShortVector d01 = six1.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
+        low0 = low0.add(c01.mul(l01));
+        high0 = high0.add(c01.mul(h01));
+        low1 = low1.add(d01.mul(l01));
+        high1 = high1.add(d01.mul(h01));
+        ShortVector l10 = IntVector.broadcast(Lanes.INT, pairs[k + 4]).reinterpretAsShorts();
+        ShortVector h10 = IntVector.broadcast(Lanes.INT, pairs[k + 6]).reinterpretAsShorts();
+        ShortVector c10 = six0.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
+        ShortVector d10 = six1.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
+        low0 = low0.add(c10.mul(l10));
+        high0 = high0.add(c10.mul(h10));
+        low1 = low1.add(d10.mul(l10));
+        high1 = high1.add(d10.mul(h10));
+        ShortVector l11 = IntVector.broadcast(Lanes.INT, pairs[k + 5]).reinterpretAsShorts();
+        ShortVector h11 = IntVector.broadcast(Lanes.INT, pairs[k + 7]).reinterpretAsShorts();
+        ShortVector c11 = six0.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
+        ShortVector d11 = six1.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
+        low0 = low0.add(c11.mul(l11));
+        high0 = high0.add(c11.mul(h11));
+        low1 = low1.add(d11.mul(l11));
+        high1 = high1.add(d11.mul(h11));
+      }
+      final int at = g * 2 * Lanes.VIRTUAL + part;
+      IntVector.fromArray(Lanes.INT, sums, at)
+          .add(
+              low0.reinterpretAsInts()
+                  .lanewise(LSHL, 16)
+                  .lanewise(ASHR, 16)
+                  .add(low0.reinterpretAsInts().lanewise(ASHR, 16)))
+          .add(
+              (high0
+                      .reinterpretAsInts()
+                      .lanewise(LSHL, 16)
+                      .lanewise(ASHR, 16)
+                      .add(high0.reinterpretAsInts().lanewise(ASHR, 16)))
+                  .lanewise(LSHL, 8))
+          .intoArray(sums, at);
+      IntVector.fromArray(Lanes.INT, sums, at + Lanes.VIRTUAL)
+          .add(
+              low1.reinterpretAsInts()
+                  .lanewise(LSHL, 16)
+                  .lanewise(ASHR, 16)
+                  .add(low1.reinterpretAsInts().lanewise(ASHR, 16)))
+          .add(
+              (high1
+                      .reinterpretAsInts()
+                      .lanewise(LSHL, 16)
+                      .lanewise(ASHR, 16)
+                      .add(high1.reinterpretAsInts().lanewise(ASHR, 16)))
+                  .lanewise(LSHL, 8))
+          .intoArray(sums, at + Lanes.VIRTUAL);
+    }
   }
 
-  /** The sum of both halves of each lane. */
-  private static IntVector widened(ShortVector halves) {
-    IntVector both = halves.reinterpretAsInts();
-    return both.lanewise(LSHL, 16).lanewise(ASHR, 16).add(both.lanewise(ASHR, 16));
-  }
-
-  private static FloatVector finish(
-      IntVector sum, long block, int part, float scale, int codes, FloatVector y) {
-    IntVector zeros = W3Meta.zeros(block, part).mul(codes);
-    FloatVector exact = (FloatVector) sum.sub(zeros).convert(I2F, 0);
-    return exact.fma(W3Meta.scales(block, part).mul(scale), y);
+  /** One tile's sums in sums[group][..][at..] with scales and zero points; to out[part]. */
+  private static void finish(
+      long tile, int part, int groups, long meta, int[] sums, int at, float[] out) {
+    FloatVector y = FloatVector.zero(Lanes.FLOAT);
+    for (int g = 0; g < groups; g++) {
+      final long block = tile + g * (long) W3Block.BLOCK_BYTES;
+      final long group = meta + (long) g * PreparedInput.META_BYTES;
+      final float scale = OffHeap.ALL.get(OffHeap.FLOAT, group);
+      final int codes = OffHeap.ALL.get(OffHeap.INT, group + Float.BYTES);
+      IntVector sum =
+          IntVector.fromArray(Lanes.INT, sums, g * 2 * Lanes.VIRTUAL + at)
+              .sub(W3Meta.zeros(block, part).mul(codes));
+      y = ((FloatVector) sum.convert(I2F, 0)).fma(W3Meta.scales(block, part).mul(scale), y);
+    }
+    y.intoArray(out, at);
   }
 }

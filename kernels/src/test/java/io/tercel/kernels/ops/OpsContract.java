@@ -238,6 +238,40 @@ public abstract class OpsContract {
     }
   }
 
+  /**
+   * The largest sums that there are, and of low bytes alone: no partial sum overflows or rounds.
+   */
+  @Test
+  void linear_w3_largestSums() {
+    int cols = 256;
+    for (int code : new int[] {0, 7}) {
+      MemorySegment s = allocate(Grouped.W3G128, 16, cols);
+      byte[] codes = new byte[W3Block.ROWS * W3Block.GROUP];
+      byte[] zeros = new byte[W3Block.ROWS];
+      short[] scales = new short[W3Block.ROWS];
+      Arrays.fill(codes, (byte) code);
+      Arrays.fill(zeros, (byte) (7 - code));
+      Arrays.fill(scales, Float.floatToFloat16(1));
+      W3Block.pack(codes, scales, zeros, s, 0);
+      W3Block.pack(codes, scales, zeros, s, W3Block.BLOCK_BYTES);
+      PackedMatrix weight = new PackedMatrix("test", s, 16, cols, Grouped.W3G128, null);
+      Projection projection = Projection.of(new Linear(weight, null));
+      for (float value : new float[] {32639, -32639, 128, -129, 255, -256}) {
+        for (int n : BATCHES) {
+          float[] x = new float[n * cols];
+          Arrays.fill(x, value);
+          for (int at = 0; at < x.length; at += GroupedInts.GROUP) {
+            x[at] = 32639; // so that every code is its input
+          }
+          int sum = (code - (7 - code)) * (127 * (int) value + 32639);
+          for (float y : checkProjection(projection, x, n)[0]) {
+            assertEquals((float) sum + (float) sum, y, value + ", " + n + " tokens");
+          }
+        }
+      }
+    }
+  }
+
   /** Fused with what makes the rows, for every kind of input: the same bits as one by one. */
   @ParameterizedTest
   @ValueSource(ints = {1, 31, 96, 207, 1024})

@@ -62,7 +62,9 @@ final class ActivationRoundingTest {
       NDArray x = manager.create(inputs(), new Shape(ROWS, COLS));
       x.setRequiresGradient(true);
       float[] weights = new float[ROWS * COLS];
-      Arrays.setAll(weights, i -> i);
+      for (int i = 0; i < weights.length; i++) {
+        weights[i] = i;
+      }
       NDArray factors = manager.create(weights, new Shape(ROWS, COLS));
       collector.backward(ActivationRounding.of(x, manager).mul(factors).sum());
       assertArrayEquals(weights, x.getGradient().toFloatArray());
