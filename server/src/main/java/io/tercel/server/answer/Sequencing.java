@@ -25,11 +25,11 @@ public final class Sequencing {
   /**
    * Submits a request; from then on the client's leaving cancels it.
    *
-   * @param form what the outputs are taken apart into
+   * @param parts what the outputs are taken apart into
    * @param arrived when the request came, by {@link System#nanoTime}
    */
   public GenerationReader submit(
-      Caller caller, GenerationRequest request, TextRules text, AnswerForm form, long arrived) {
+      Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
     SamplingParams params = request.params();
     Generation generation = model.engine().submit(request);
     caller.whenGone(generation::cancel);
@@ -44,10 +44,10 @@ public final class Sequencing {
       OutputText output =
           new OutputText(
               model.tokenizer().detokenizer(text.skipSpecialTokens()),
-              form.reasoning(),
+              parts.reasoning(),
               new StopMatcher(text.stops(), text.includeStop()),
               params.ending().minTokens());
-      choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
+      choices.add(new ChoiceReader(i, output, parts.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);
   }

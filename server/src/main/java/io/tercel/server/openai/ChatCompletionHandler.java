@@ -60,7 +60,7 @@ final class ChatCompletionHandler implements Handler {
             call,
             request.common().generation(id.id(), request.prompt(), request.params()),
             request.common().text(),
-            request.form(),
+            request.parts(),
             arrived);
     if (request.common().stream()) {
       new ChatChunks(request, id, logprobs, call).send(reader);

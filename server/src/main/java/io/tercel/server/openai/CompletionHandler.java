@@ -1,6 +1,6 @@
 package io.tercel.server.openai;
 
-import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationGroup;
 import io.tercel.server.answer.GenerationReader;
@@ -64,7 +64,7 @@ final class CompletionHandler implements Handler {
                 exchange,
                 request.common().generation(part, prompt.ids(), prompt.params()),
                 request.common().text(),
-                AnswerForm.PLAIN,
+                AnswerParts.PLAIN,
                 arrived));
       }
     } catch (RuntimeException e) {

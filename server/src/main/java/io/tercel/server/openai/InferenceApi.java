@@ -1,7 +1,7 @@
 package io.tercel.server.openai;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.answer.Sequencing;
@@ -106,7 +106,7 @@ public final class InferenceApi {
             caller,
             request.common().generation(named.id(), request.prompt(), request.params()),
             request.common().text(),
-            new AnswerForm(model.markers(), request.startsThinking(), 0),
+            new AnswerParts(model.markers(), request.startsThinking(), 0),
             arrived);
     try {
       out.started(named, request.prompt().length);

@@ -1,6 +1,6 @@
 package io.tercel.server.openai;
 
-import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.openai.wire.ChatLogprobs;
 import io.tercel.server.openai.wire.ResponseItem;
@@ -40,7 +40,7 @@ final class ResponseOutput {
 
   private final Logprobs logprobs;
   private final int topLogprobs;
-  private final AnswerForm form;
+  private final AnswerParts parts;
   private final Listener listener;
   private final List<ResponseItem> items = new ArrayList<>();
   private @Nullable Kind open;
@@ -58,7 +58,7 @@ final class ResponseOutput {
   ResponseOutput(Logprobs logprobs, ChatRequest request, Listener listener) {
     this.logprobs = logprobs;
     this.topLogprobs = request.topLogprobs();
-    this.form = request.form();
+    this.parts = request.parts();
     this.listener = listener;
   }
 
@@ -97,7 +97,7 @@ final class ResponseOutput {
       return List.of();
     }
     // the marker before a message comes with its first text
-    var tokens = delta.tokens().stream().filter(token -> !form.isMarker(token.tokenId())).toList();
+    var tokens = delta.tokens().stream().filter(token -> !parts.isMarker(token.tokenId())).toList();
     return logprobs.chat(tokens, topLogprobs).content();
   }
 

@@ -52,7 +52,7 @@ final class ResponsesHandler implements Handler {
             exchange,
             request.common().generation(id.id(), request.prompt(), request.params()),
             request.common().text(),
-            request.form(),
+            request.parts(),
             arrived);
     Answer answer = new Answer(asked.settings(), request, id);
     if (request.common().stream()) {
