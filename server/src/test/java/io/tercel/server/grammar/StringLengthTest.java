@@ -84,10 +84,12 @@ class StringLengthTest {
   /** A least length beside texts that can't all be made longer: no dead end. */
   @Test
   void least_isNoDeadEnd() throws Exception {
-    TokenAutomaton odd = automaton("{\"pattern\":\"^(aa)*b?$\",\"minLength\":4,\"maxLength\":4}");
-    assertTrue(TinyVocabularies.accepts(odd, "\"aaaa\""));
-    assertFalse(TinyVocabularies.accepts(odd, "\"aab\""));
-    TokenAutomaton.Position position = odd.start();
+    TokenAutomaton even =
+        automaton("{\"pattern\":\"^(aa)*(bcd)?$\",\"minLength\":6,\"maxLength\":7}");
+    assertTrue(TinyVocabularies.accepts(even, "\"aaaaaa\""));
+    assertTrue(TinyVocabularies.accepts(even, "\"aaaabcd\""));
+    assertFalse(TinyVocabularies.accepts(even, "\"aabcd\""));
+    TokenAutomaton.Position position = even.start();
     for (char c : "\"aa".toCharArray()) {
       position.accept(c);
     }
