@@ -37,6 +37,9 @@ public final class Sampler {
     int best = ops.argMax(logits, at, vocab);
     float max = logits[at + best];
     double logSum = StrictMath.log(ops.sumExp(logits, at, vocab, max)) + max;
+    if (Double.isNaN(logSum)) { // a NaN or an infinite one among the logits
+      return TokenResult.broken(row);
+    }
     int token = row.samples() ? draw(logits, at, best, row) : row.target();
     float logprob = (float) (logits[at + token] - logSum);
     boolean detailed = row.numLogprobs() > 0 || !row.samples();
@@ -58,6 +61,9 @@ public final class Sampler {
     System.arraycopy(logits, at, adjusted, 0, vocab);
     adjust(row);
     int likeliest = ops.argMax(adjusted, 0, vocab);
+    if (adjusted[likeliest] == Float.NEGATIVE_INFINITY) {
+      throw new IllegalStateException("no id of the vocabulary may be drawn");
+    }
     return row.temperature() == 0 ? likeliest : drawFrom(adjusted, 0, likeliest, row);
   }
 
@@ -82,9 +88,17 @@ public final class Sampler {
 
   /** Leaves the allowed ids alone; none of these is impossible, however unlikely the model says. */
   private void keep(long[] allowed) {
-    for (int id = 0; id < vocab; id++) {
-      boolean kept = id >> 6 < allowed.length && (allowed[id >> 6] >>> id & 1) != 0;
-      adjusted[id] = kept ? Math.max(adjusted[id], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
+    for (int from = 0; from < vocab; from += 64) {
+      long bits = from >> 6 < allowed.length ? allowed[from >> 6] : 0;
+      int end = Math.min(vocab, from + 64);
+      if (bits == 0) { // of most masks most words are empty
+        Arrays.fill(adjusted, from, end, Float.NEGATIVE_INFINITY);
+        continue;
+      }
+      for (int id = from; id < end; id++) {
+        boolean kept = (bits >>> id & 1) != 0;
+        adjusted[id] = kept ? Math.max(adjusted[id], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
+      }
     }
   }
 
@@ -106,7 +120,12 @@ public final class Sampler {
 
   private void repeat(int id, float penalty) {
     float logit = adjusted[id];
-    adjusted[id] = logit > 0 ? logit / penalty : logit * penalty;
+    float moved = logit > 0 ? logit / penalty : logit * penalty;
+    // an infinite one would make NaN of all weights
+    adjusted[id] =
+        logit == Float.NEGATIVE_INFINITY
+            ? logit
+            : Math.clamp(moved, -Float.MAX_VALUE, Float.MAX_VALUE);
   }
 
   private int drawFrom(float[] logits, int at, int best, SamplingRow row) {
