@@ -78,7 +78,10 @@ class ArchitectureTest {
     slices().matching("io.tercel.kernels.(*)..").should().beFreeOfCycles().check(KERNELS);
   }
 
-  /** The contract knows no implementation; implementations don't know each other. */
+  /**
+   * The contract knows no implementation; implementations don't know each other, but {@code jit},
+   * which is {@code vector} with other linears and tries them against {@code scalar}.
+   */
   @Test
   void packages_pointOneWay() {
     noClasses()
@@ -91,6 +94,7 @@ class ArchitectureTest {
             "io.tercel.kernels.ops",
             "io.tercel.kernels.scalar",
             "io.tercel.kernels.vector",
+            "io.tercel.kernels.jit",
             "io.tercel.kernels.model")
         .check(KERNELS);
     noClasses()
@@ -99,7 +103,10 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(
-            "io.tercel.kernels.scalar", "io.tercel.kernels.vector", "io.tercel.kernels.model")
+            "io.tercel.kernels.scalar",
+            "io.tercel.kernels.vector",
+            "io.tercel.kernels.jit",
+            "io.tercel.kernels.model")
         .check(KERNELS);
     noClasses()
         .that()
@@ -114,6 +121,25 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAPackage("io.tercel.kernels.scalar")
+        .check(KERNELS);
+  }
+
+  /** Only who chooses a backend knows it, and that isn't here. */
+  @Test
+  void jit_isNobodysButItsOwn() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("io.tercel.kernels.jit")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.tercel.kernels.jit")
+        .check(KERNELS);
+    noClasses()
+        .that()
+        .resideInAPackage("io.tercel.kernels.jit")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.tercel.kernels.model")
         .check(KERNELS);
   }
 

@@ -1,6 +1,5 @@
 package io.tercel.kernels.format;
 
-import io.tercel.kernels.format.ModelConfig.Architecture;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -61,7 +60,7 @@ final class CheckpointLayout {
   List<LayerSource> layers() {
     List<LayerSource> layers = new ArrayList<>(config.numLayers());
     for (int i = 0; i < config.numLayers(); i++) {
-      layers.add(layer("model.layers." + i + "."));
+      layers.add(layer(i));
     }
     if (reordered != null && withoutOrder != null) {
       throw new CheckpointException(
@@ -71,25 +70,17 @@ final class CheckpointLayout {
     return layers;
   }
 
-  private LayerSource layer(String prefix) {
-    int hidden = config.hiddenSize();
-    int ffn = config.intermediateSize();
-    boolean headNorms = config.architecture() == Architecture.QWEN3;
-    boolean biases = config.architecture() == Architecture.QWEN2;
-    String attention = prefix + "self_attn.";
-    String mlp = prefix + "mlp.";
+  private LayerSource layer(int index) {
+    // first of all, so that a missing layer is named by its first tensor
+    Tensor inputNorm = norm(LayerTensors.Norm.INPUT, index);
     return new LayerSource(
-        vector(prefix + "input_layernorm.weight", hidden),
-        linear(attention + "q_proj", config.queryDim(), hidden, biases),
-        linear(attention + "k_proj", config.kvDim(), hidden, biases),
-        linear(attention + "v_proj", config.kvDim(), hidden, biases),
-        headNorms ? vector(attention + "q_norm.weight", config.headDim()) : null,
-        headNorms ? vector(attention + "k_norm.weight", config.headDim()) : null,
-        linear(attention + "o_proj", hidden, config.queryDim(), false),
-        vector(prefix + "post_attention_layernorm.weight", hidden),
-        linear(mlp + "gate_proj", ffn, hidden, false),
-        linear(mlp + "up_proj", ffn, hidden, false),
-        linear(mlp + "down_proj", hidden, ffn, false));
+        LayerTensors.matrices(
+            m -> linear(m.name(index), m.rows(config), m.cols(config), m.biased(config))),
+        LayerTensors.norms(config, n -> n == LayerTensors.Norm.INPUT ? inputNorm : norm(n, index)));
+  }
+
+  private Tensor norm(LayerTensors.Norm norm, int layer) {
+    return vector(norm.name(layer) + ".weight", norm.size(config));
   }
 
   private Tensor vector(String name, int size) {

@@ -66,6 +66,19 @@ public final class PackedMatrix {
     return format;
   }
 
+  /**
+   * The format of a matrix that must not be quantized.
+   *
+   * @throws IllegalArgumentException if it is
+   */
+  public QuantFormat.Dense dense() {
+    if (format instanceof QuantFormat.Dense dense) {
+      return dense;
+    }
+    throw new IllegalArgumentException(
+        "%s is %s where 16- or 32-bit floats are needed".formatted(name, format.label()));
+  }
+
   /** The gather that act-order needs, or null for the natural order; not to be changed. */
   public int @Nullable [] inputOrder() {
     return inputOrder;

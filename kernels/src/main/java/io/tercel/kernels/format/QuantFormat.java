@@ -1,5 +1,9 @@
 package io.tercel.kernels.format;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
 /** What the bits of a {@link PackedMatrix} mean. */
 public sealed interface QuantFormat permits QuantFormat.Dense, QuantFormat.Grouped {
 
@@ -11,9 +15,39 @@ public sealed interface QuantFormat permits QuantFormat.Dense, QuantFormat.Group
 
   /** Row-major little-endian floats, laid out exactly as safetensors stores them. */
   enum Dense implements QuantFormat {
-    FP32("fp32", 4),
-    FP16("fp16", 2),
-    BF16("bf16", 2);
+    FP32("fp32", 4) {
+      @Override
+      public float element(MemorySegment matrix, long index) {
+        return matrix.get(Layouts.FLOAT, 4 * index);
+      }
+
+      @Override
+      public void store(MemorySegment matrix, long index, float value) {
+        matrix.set(Layouts.FLOAT, 4 * index, value);
+      }
+    },
+    FP16("fp16", 2) {
+      @Override
+      public float element(MemorySegment matrix, long index) {
+        return Float.float16ToFloat(matrix.get(Layouts.SHORT, 2 * index));
+      }
+
+      @Override
+      public void store(MemorySegment matrix, long index, float value) {
+        matrix.set(Layouts.SHORT, 2 * index, Float.floatToFloat16(value));
+      }
+    },
+    BF16("bf16", 2) {
+      @Override
+      public float element(MemorySegment matrix, long index) {
+        return Float.intBitsToFloat(matrix.get(Layouts.SHORT, 2 * index) << 16);
+      }
+
+      @Override
+      public void store(MemorySegment matrix, long index, float value) {
+        matrix.set(Layouts.SHORT, 2 * index, (short) (Float.floatToRawIntBits(value) >>> 16));
+      }
+    };
 
     private final String label;
     private final int elementBytes;
@@ -35,6 +69,20 @@ public sealed interface QuantFormat permits QuantFormat.Dense, QuantFormat.Group
     @Override
     public long bytes(int rows, int cols) {
       return (long) rows * cols * elementBytes;
+    }
+
+    /** Element {@code index} of the row-major matrix, widened exactly. */
+    public abstract float element(MemorySegment matrix, long index);
+
+    /** Writes element {@code index}: to the nearest half, or a bf16 that is cut off. */
+    public abstract void store(MemorySegment matrix, long index, float value);
+
+    /** Little-endian, at any address. */
+    private static final class Layouts {
+      static final ValueLayout.OfShort SHORT =
+          ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+      static final ValueLayout.OfFloat FLOAT =
+          ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     }
   }
 

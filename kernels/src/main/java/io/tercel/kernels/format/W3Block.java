@@ -5,25 +5,32 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * The unit of 3-bit weights in memory: 16 output rows by one group of 128 inputs, 832 bytes. Twelve
- * vectors of 16 ints hold the codes, one more the fp16 scale (low half) and the zero point (high
- * half) of each row. Lane r of every vector belongs to row r.
- *
- * <p>A row's 128 codes of a group are twelve ints, its words. Word n holds columns 10n..10n+9 as
- * ten 3-bit fields and two spare bits below them; columns 120..127 live in the spare bits of three
- * words each pair:
+ * The unit of 3-bit weights in memory: 16 output rows by one group of 128 inputs, 832 bytes.
  *
  * <pre>
- * word n            31..29 28..26        ...          7..5   4..2   1..0
- *                   10n+9  10n+8         ...         10n+1   10n    spare
- *
- * spare bits of words 3p, 3p+1, 3p+2:   a1 a0 | b1 b0 | c1 c0
- *   column 120+2p = a1 a0 b1      column 121+2p = b0 c1 c0
+ * bytes    0..767   twelve words of 16 little-endian ints: the codes
+ *        768..799   16 fp16 scales, one a row
+ *        800..815   16 zero points 0..7, a byte a row
+ *        816..831   zero
  * </pre>
  *
- * <p>The fields start at bit 2, not 0, so that field 6 already lies in the top three bits of a
- * float's mantissa: a kernel turns a field into the float 1 + code/8 with at most one shift and one
- * three-input logic operation. No field straddles two words.
+ * Lane r of every word, int r of its 64 bytes, belongs to row r. Three words, a triple, hold 32
+ * columns of all rows; triple t is words a = 3t, b = 3t + 1 and c = 3t + 2. Each of the four bytes
+ * of a lane holds the codes of columns that are equal modulo 4: in byte j
+ *
+ * <pre>
+ *            bits 0..2          bits 3..5          bits 6..7
+ * word a     column 32t + j     column 32t + 4 + j     s5 s4
+ * word b     column 32t + 8 + j     column 32t + 12 + j     s3 s2
+ * word c     column 32t + 16 + j    column 32t + 20 + j     s1 s0
+ *
+ * s2 s1 s0 = column 32t + 24 + j      s5 s4 s3 = column 32t + 28 + j
+ * </pre>
+ *
+ * so that field f = 0..7 of triple t, byte j, is column 32t + 4f + j. The bytes of a field are four
+ * neighbouring columns: an instruction that multiplies four unsigned bytes by four signed ones and
+ * adds them to an int ({@code vpdpbusd}, {@code dp4a}) takes a field as it lies, masked by {@code
+ * 0x07070707} or, eight times too large, by {@code 0x38383838}.
  *
  * <p>A matrix is a sequence of blocks, the group index running fastest, then the tile of 16 rows.
  * Rows are padded to whole tiles with scale 0, columns to whole groups; activations are zero there.
@@ -35,29 +42,40 @@ public final class W3Block {
   /** Inputs of a block: one quantization group. */
   public static final int GROUP = 128;
 
-  /** Code vectors of a block: ints that a row's group takes. */
+  /** Code words of a block: ints that a row's group takes. */
   public static final int WORDS = 12;
 
-  /** Bytes of one vector of 16 ints. */
-  public static final int VECTOR_BYTES = ROWS * Integer.BYTES;
+  /** Bytes of one word of 16 lanes. */
+  public static final int WORD_BYTES = ROWS * Integer.BYTES;
 
-  /** Offset of the vector with scales and zero points. */
-  public static final int SCALES_OFFSET = WORDS * VECTOR_BYTES;
+  /** Columns that three words hold. */
+  public static final int TRIPLE_COLUMNS = 32;
+
+  /** Triples of a block. */
+  public static final int TRIPLES = GROUP / TRIPLE_COLUMNS;
+
+  /** Fields of a triple: four columns each. */
+  public static final int FIELDS = 8;
+
+  /** Offset of the fp16 scales. */
+  public static final int SCALES_OFFSET = WORDS * WORD_BYTES;
+
+  /** Offset of the zero points. */
+  public static final int ZEROS_OFFSET = SCALES_OFFSET + ROWS * Short.BYTES;
 
   /** Bytes of a block. */
-  public static final int BLOCK_BYTES = SCALES_OFFSET + VECTOR_BYTES;
+  public static final int BLOCK_BYTES = SCALES_OFFSET + WORD_BYTES;
 
-  /** Whole fields of a word. */
-  public static final int FIELDS = 10;
+  /** Selects the code of a field's lowest bits in each byte. */
+  private static final int CODES = 0x0707_0707;
 
-  /** Columns that whole fields hold; the others live in spare bits. */
-  public static final int FIELD_COLUMNS = WORDS * FIELDS;
-
-  /** Lowest bit of field 0. */
-  public static final int FIRST_BIT = 2;
+  /** Selects two bits of each byte. */
+  private static final int PAIRS = 0x0303_0303;
 
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private W3Block() {}
 
@@ -83,35 +101,48 @@ public final class W3Block {
 
   /** The code 0..7 of column {@code k} (0..127) in the twelve words of one row. */
   public static int code(int[] words, int k) {
-    if (k < FIELD_COLUMNS) {
-      return field(words[k / FIELDS], k % FIELDS);
-    }
-    int first = (k - FIELD_COLUMNS) / 2 * 3;
-    int six = spare(words[first], words[first + 1], words[first + 2]);
-    return k % 2 == 0 ? six >>> 3 : six & 7;
+    int a = words[k / TRIPLE_COLUMNS * 3];
+    int b = words[k / TRIPLE_COLUMNS * 3 + 1];
+    int c = words[k / TRIPLE_COLUMNS * 3 + 2];
+    int field = k % TRIPLE_COLUMNS / 4;
+    int word =
+        switch (field / 2) {
+          case 0 -> a;
+          case 1 -> b;
+          case 2 -> c;
+          default -> six(a, b, c);
+        };
+    return word >>> 8 * (k % 4) + 3 * (field % 2) & 7;
   }
 
-  /** Field {@code f} (0..9) of a word. */
-  public static int field(int word, int f) {
-    return word >>> (FIRST_BIT + 3 * f) & 7;
+  /**
+   * Fields 6 and 7 of a triple, which lie in the top bits of its bytes, where others have theirs.
+   */
+  private static int six(int a, int b, int c) {
+    return (a >>> 6 & PAIRS) << 4 | (b >>> 6 & PAIRS) << 2 | c >>> 6 & PAIRS;
   }
 
-  /** The six spare bits of three words: the even column's code above the odd column's. */
-  public static int spare(int a, int b, int c) {
-    return (a & 3) << 4 | (b & 3) << 2 | (c & 3);
+  /**
+   * Packs a triple of one row.
+   *
+   * @param low columns 0..20 of its 32 and the lowest bit of column 21: column k at bit 3k
+   * @param high the other 32 bits of those 96
+   * @param lane where the row's lane of the triple's first word lies
+   */
+  private static void packTriple(long low, int high, MemorySegment block, long lane) {
+    int middle = (int) (low >>> 60) | high << 4;
+    int six = pair(middle >>> 12, high >>> 20);
+    int a = pair((int) low, (int) (low >>> 12)) | (six >>> 4 & PAIRS) << 6;
+    int b = pair((int) (low >>> 24), (int) (low >>> 36)) | (six >>> 2 & PAIRS) << 6;
+    int c = pair((int) (low >>> 48), middle) | (six & PAIRS) << 6;
+    block.set(INT, lane, a);
+    block.set(INT, lane + WORD_BYTES, b);
+    block.set(INT, lane + 2L * WORD_BYTES, c);
   }
 
-  /** Packs one row's 128 codes, from {@code codes[from]} on, into twelve words. */
-  public static void packRow(byte[] codes, int from, int[] words) {
-    for (int n = 0; n < WORDS; n++) {
-      int pair = from + FIELD_COLUMNS + n / 3 * 2;
-      int six = codes[pair] << 3 | codes[pair + 1];
-      int word = six >>> (4 - n % 3 * 2) & 3;
-      for (int f = 0; f < FIELDS; f++) {
-        word |= codes[from + n * FIELDS + f] << (FIRST_BIT + 3 * f);
-      }
-      words[n] = word;
-    }
+  /** The four codes in the lowest twelve bits of each, a byte a column, the second's above. */
+  private static int pair(int first, int second) {
+    return Integer.expand(first, CODES) | Integer.expand(second, CODES) << 3;
   }
 
   /**
@@ -124,21 +155,37 @@ public final class W3Block {
    */
   public static void pack(
       byte[] codes, short[] scales, byte[] zeros, MemorySegment block, long offset) {
-    int[] words = new int[WORDS];
     for (int r = 0; r < ROWS; r++) {
-      packRow(codes, r * GROUP, words);
-      long lane = offset + (long) r * Integer.BYTES;
-      for (int n = 0; n < WORDS; n++) {
-        block.set(INT, lane + (long) n * VECTOR_BYTES, words[n]);
+      for (int t = 0; t < TRIPLES; t++) {
+        int at = r * GROUP + t * TRIPLE_COLUMNS;
+        long low = 0;
+        for (int k = 0; k < 21; k++) {
+          low |= (long) codes[at + k] << 3 * k;
+        }
+        low |= (long) codes[at + 21] << 63;
+        int high = codes[at + 21] >>> 1;
+        for (int k = 22; k < TRIPLE_COLUMNS; k++) {
+          high |= codes[at + k] << 3 * k - 64;
+        }
+        packTriple(low, high, block, lane(offset, r, t));
       }
-      block.set(INT, lane + SCALES_OFFSET, scaleAndZero(scales[r], zeros[r]));
     }
+    packScales(scales, zeros, block, offset);
+  }
+
+  private static long lane(long offset, int row, int triple) {
+    return offset + 3L * triple * WORD_BYTES + (long) row * Integer.BYTES;
+  }
+
+  private static void packScales(short[] scales, byte[] zeros, MemorySegment block, long offset) {
+    MemorySegment.copy(scales, 0, block, SHORT, offset + SCALES_OFFSET, ROWS);
+    MemorySegment.copy(zeros, 0, block, ValueLayout.JAVA_BYTE, offset + ZEROS_OFFSET, ROWS);
+    block.asSlice(offset + ZEROS_OFFSET + ROWS, ROWS).fill((byte) 0);
   }
 
   /**
    * Writes a whole block from dense streams of 3-bit codes, column k of a row at bits [3k, 3k+3) of
-   * its 384, as GPTQ stores them. Ten codes of a stream are thirty bits in a row, just as a word's
-   * fields are, so nothing is taken apart but the last eight columns.
+   * its 384, as GPTQ stores them.
    *
    * @param streams [12][16]: int w of row r's stream at w * 16 + r
    * @param scales [16] fp16 bits
@@ -147,28 +194,14 @@ public final class W3Block {
    */
   public static void packStreams(
       int[] streams, short[] scales, byte[] zeros, MemorySegment block, long offset) {
-    int lastWord = (WORDS - 1) * ROWS;
-    int[] words = new int[WORDS * ROWS];
-    for (int n = 0; n < WORDS; n++) {
-      int bit = 3 * FIELDS * n;
-      int low = bit / 32 * ROWS;
-      int shift = bit % 32;
-      int high = Math.min(low + ROWS, lastWord);
-      int tailShift = 3 * FIELD_COLUMNS % 32 + n / 3 * 6;
-      int spareShift = 4 - n % 3 * 2;
+    for (int t = 0; t < TRIPLES; t++) {
       for (int r = 0; r < ROWS; r++) {
-        // a shift of 0 only happens where the low int holds all thirty bits
-        int above = shift == 0 ? 0 : streams[high + r] << 32 - shift;
-        int fields = streams[low + r] >>> shift | above;
-        int tail = streams[lastWord + r] >>> tailShift;
-        int six = (tail & 7) << 3 | tail >>> 3 & 7;
-        words[n * ROWS + r] = fields << FIRST_BIT | six >>> spareShift & 3;
+        int at = 3 * t * ROWS + r;
+        long low = streams[at] & 0xffff_ffffL | (long) streams[at + ROWS] << 32;
+        packTriple(low, streams[at + 2 * ROWS], block, lane(offset, r, t));
       }
     }
-    MemorySegment.copy(words, 0, block, INT, offset, words.length);
-    for (int r = 0; r < ROWS; r++) {
-      block.set(INT, offset + SCALES_OFFSET + 4L * r, scaleAndZero(scales[r], zeros[r]));
-    }
+    packScales(scales, zeros, block, offset);
   }
 
   /** The inverse of {@link #pack}. */
@@ -176,21 +209,35 @@ public final class W3Block {
       MemorySegment block, long offset, byte[] codes, short[] scales, byte[] zeros) {
     int[] words = new int[WORDS];
     for (int r = 0; r < ROWS; r++) {
-      long lane = offset + (long) r * Integer.BYTES;
-      for (int n = 0; n < WORDS; n++) {
-        words[n] = block.get(INT, lane + (long) n * VECTOR_BYTES);
-      }
+      readRow(block, offset, r, words);
       for (int k = 0; k < GROUP; k++) {
         codes[r * GROUP + k] = (byte) code(words, k);
       }
-      int meta = block.get(INT, lane + SCALES_OFFSET);
-      scales[r] = (short) meta;
-      zeros[r] = (byte) (meta >>> 16);
+      scales[r] = scale(block, offset, r);
+      zeros[r] = zero(block, offset, r);
     }
   }
 
-  /** A lane of the last vector: fp16 bits below, the zero point above. */
-  public static int scaleAndZero(short scale, int zero) {
-    return zero << 16 | (scale & 0xffff);
+  /** The twelve words of one row of the block at {@code offset}. */
+  public static void readRow(MemorySegment block, long offset, int row, int[] words) {
+    for (int n = 0; n < WORDS; n++) {
+      words[n] = block.get(INT, offset + (long) n * WORD_BYTES + (long) row * Integer.BYTES);
+    }
+  }
+
+  /** fp16 bits of a row's scale. */
+  public static short scale(MemorySegment block, long offset, int row) {
+    return block.get(SHORT, offset + SCALES_OFFSET + (long) row * Short.BYTES);
+  }
+
+  /** A row's zero point. */
+  public static byte zero(MemorySegment block, long offset, int row) {
+    return block.get(ValueLayout.JAVA_BYTE, offset + ZEROS_OFFSET + row);
+  }
+
+  /** Sets a row's scale, as fp16 bits, and its zero point. */
+  public static void setScale(MemorySegment block, long offset, int row, short scale, byte zero) {
+    block.set(SHORT, offset + SCALES_OFFSET + (long) row * Short.BYTES, scale);
+    block.set(ValueLayout.JAVA_BYTE, offset + ZEROS_OFFSET + row, zero);
   }
 }

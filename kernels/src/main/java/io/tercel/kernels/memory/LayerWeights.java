@@ -1,33 +1,20 @@
 package io.tercel.kernels.memory;
 
-import org.jspecify.annotations.Nullable;
+import io.tercel.kernels.format.LayerTensors;
+import java.util.EnumMap;
+import java.util.Map;
 
-/**
- * The weights of one decoder layer. H = hidden, Q = heads x headDim, K = kvHeads x headDim, F =
- * ffn.
- *
- * @param inputNorm [H]
- * @param q [Q, H]
- * @param k [K, H]
- * @param v [K, H]
- * @param qNorm [headDim], or null where the model has no head norms
- * @param kNorm [headDim], or null likewise
- * @param o [H, Q]
- * @param postAttentionNorm [H]
- * @param gate [F, H]
- * @param up [F, H]
- * @param down [H, F]
- */
-@SuppressWarnings("ArrayRecordComponent") // identity is all that is ever asked of one
-public record LayerWeights(
-    float[] inputNorm,
-    Linear q,
-    Linear k,
-    Linear v,
-    float @Nullable [] qNorm,
-    float @Nullable [] kNorm,
-    Linear o,
-    float[] postAttentionNorm,
-    Linear gate,
-    Linear up,
-    Linear down) {}
+/** The weights of one decoder layer as they are computed with. */
+public final class LayerWeights extends LayerTensors<Linear, float[]> {
+  public LayerWeights(Map<Matrix, Linear> matrices, Map<Norm, float[]> norms) {
+    super(matrices, norms);
+  }
+
+  /** These weights and one linear more, or another in its place. */
+  public LayerWeights with(Matrix which, Linear linear) {
+    Map<Matrix, Linear> more = new EnumMap<>(Matrix.class);
+    more.putAll(mapMatrices(m -> m));
+    more.put(which, linear);
+    return new LayerWeights(more, mapNorms(v -> v));
+  }
+}

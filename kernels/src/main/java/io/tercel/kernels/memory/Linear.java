@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 public final class Linear {
   private final PackedMatrix weight;
   private final float @Nullable [] bias;
+  private final InputSpec input;
 
   public Linear(PackedMatrix weight, float @Nullable [] bias) {
     if (bias != null && bias.length != weight.rows()) {
@@ -15,6 +16,7 @@ public final class Linear {
     }
     this.weight = weight;
     this.bias = bias;
+    this.input = InputSpec.of(weight);
   }
 
   public PackedMatrix weight() {
@@ -23,5 +25,10 @@ public final class Linear {
 
   public float @Nullable [] bias() {
     return bias;
+  }
+
+  /** How it wants its input. */
+  public InputSpec input() {
+    return input;
   }
 }

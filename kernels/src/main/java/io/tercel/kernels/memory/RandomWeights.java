@@ -1,5 +1,6 @@
 package io.tercel.kernels.memory;
 
+import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
@@ -7,7 +8,6 @@ import io.tercel.kernels.format.W3Block;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,11 +19,6 @@ import java.util.SplittableRandom;
  * depend on shape, formats and seed only.
  */
 public final class RandomWeights {
-  private static final ValueLayout.OfInt LE_INT =
-      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfShort LE_SHORT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
   /** Deviation of uniform codes 0..7 about a zero point of 3 or 4. */
   private static final double CODE_DEVIATION = Math.sqrt(5.5);
 
@@ -75,7 +70,7 @@ public final class RandomWeights {
     PackedMatrix embedding = matrix("model.embed_tokens", vocab, hidden, head);
     List<LayerWeights> layers = new ArrayList<>(config.numLayers());
     for (int i = 0; i < config.numLayers(); i++) {
-      layers.add(layer("model.layers." + i + "."));
+      layers.add(layer(i));
     }
     PackedMatrix last =
         config.tieWordEmbeddings() ? embedding : matrix("lm_head", vocab, hidden, head);
@@ -83,22 +78,11 @@ public final class RandomWeights {
         config, memory.arena(), embedding, layers, ones(hidden), new Linear(last, null));
   }
 
-  private LayerWeights layer(String prefix) {
-    int hidden = config.hiddenSize();
-    int ffn = config.intermediateSize();
-    boolean qwen2 = config.architecture() == ModelConfig.Architecture.QWEN2;
+  private LayerWeights layer(int index) {
     return new LayerWeights(
-        ones(hidden),
-        linear(prefix + "self_attn.q_proj", config.queryDim(), hidden, qwen2),
-        linear(prefix + "self_attn.k_proj", config.kvDim(), hidden, qwen2),
-        linear(prefix + "self_attn.v_proj", config.kvDim(), hidden, qwen2),
-        qwen2 ? null : ones(config.headDim()),
-        qwen2 ? null : ones(config.headDim()),
-        linear(prefix + "self_attn.o_proj", hidden, config.queryDim(), false),
-        ones(hidden),
-        linear(prefix + "mlp.gate_proj", ffn, hidden, false),
-        linear(prefix + "mlp.up_proj", ffn, hidden, false),
-        linear(prefix + "mlp.down_proj", hidden, ffn, false));
+        LayerTensors.matrices(
+            m -> linear(m.name(index), m.rows(config), m.cols(config), m.biased(config))),
+        LayerTensors.norms(config, n -> ones(n.size(config))));
   }
 
   private static float[] ones(int size) {
@@ -162,12 +146,7 @@ public final class RandomWeights {
     for (int i = 0; i < count; i++) {
       bits = i % 4 == 0 ? random.nextLong() : bits >>> 16;
       float value = (short) bits * step;
-      long at = (first + i) * format.elementBytes();
-      switch (format) {
-        case FP32 -> segment.set(LE_INT, at, Float.floatToRawIntBits(value));
-        case FP16 -> segment.set(LE_SHORT, at, Float.floatToFloat16(value));
-        case BF16 -> segment.set(LE_SHORT, at, (short) (Float.floatToRawIntBits(value) >>> 16));
-      }
+      format.store(segment, first + i, value);
     }
   }
 
@@ -190,15 +169,14 @@ public final class RandomWeights {
 
   private static void fillBlock(
       MemorySegment segment, long offset, int rows, double scale, SplittableRandom random) {
-    long at = offset;
-    for (int i = 0; i < 6 * W3Block.ROWS; i++, at += Long.BYTES) {
-      segment.set(ValueLayout.JAVA_LONG_UNALIGNED, at, random.nextLong());
+    for (int i = 0; i < W3Block.SCALES_OFFSET; i += Long.BYTES) {
+      segment.set(ValueLayout.JAVA_LONG_UNALIGNED, offset + i, random.nextLong());
     }
-    for (int r = 0; r < rows; r++, at += Integer.BYTES) {
+    for (int r = 0; r < rows; r++) {
       float jittered = (float) (scale * (0.75 + 0.5 * random.nextDouble()));
       // a zero point of 3 or 4 at even odds: the mean of the codes is 3.5
-      int zero = 3 + random.nextInt(2);
-      segment.set(LE_INT, at, W3Block.scaleAndZero(Float.floatToFloat16(jittered), zero));
+      byte zero = (byte) (3 + random.nextInt(2));
+      W3Block.setScale(segment, offset, r, Float.floatToFloat16(jittered), zero);
     }
   }
 }

@@ -83,18 +83,7 @@ public final class WeightLoader {
   }
 
   private LayerWeights layer(LayerSource layer) {
-    return new LayerWeights(
-        FiniteWeights.floats(layer.inputNorm()),
-        linear(layer.q()),
-        linear(layer.k()),
-        linear(layer.v()),
-        floats(layer.qNorm()),
-        floats(layer.kNorm()),
-        linear(layer.o()),
-        FiniteWeights.floats(layer.postAttentionNorm()),
-        linear(layer.gate()),
-        linear(layer.up()),
-        linear(layer.down()));
+    return new LayerWeights(layer.mapMatrices(this::linear), layer.mapNorms(FiniteWeights::floats));
   }
 
   private static float @Nullable [] floats(@Nullable Tensor tensor) {

@@ -2,6 +2,7 @@ package io.tercel.kernels.memory;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.QuantFormat;
@@ -40,21 +41,8 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
     Tally tally = new Tally();
     tally.add(checkpoint.embedding());
     for (LayerSource layer : checkpoint.layers()) {
-      tally.add(layer.inputNorm());
-      tally.add(layer.q());
-      tally.add(layer.k());
-      tally.add(layer.v());
-      if (layer.qNorm() != null) {
-        tally.add(layer.qNorm());
-      }
-      if (layer.kNorm() != null) {
-        tally.add(layer.kNorm());
-      }
-      tally.add(layer.o());
-      tally.add(layer.postAttentionNorm());
-      tally.add(layer.gate());
-      tally.add(layer.up());
-      tally.add(layer.down());
+      layer.matrices().forEach(tally::add);
+      layer.norms().forEach(tally::add);
     }
     tally.add(checkpoint.finalNorm());
     LinearSource head = checkpoint.head();
@@ -70,23 +58,17 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
    * @param head of the embedding too
    */
   public static WeightPlan of(ModelConfig config, QuantFormat linears, QuantFormat.Dense head) {
-    boolean biases = config.architecture() == ModelConfig.Architecture.QWEN2;
     int hidden = config.hiddenSize();
-    int ffn = config.intermediateSize();
     Tally tally = new Tally();
     tally.add("model.embed_tokens", config.vocabSize(), hidden, head);
     for (int i = 0; i < config.numLayers(); i++) {
-      String attention = "model.layers." + i + ".self_attn.";
-      String mlp = "model.layers." + i + ".mlp.";
-      tally.add(attention + "q_proj", config.queryDim(), hidden, linears);
-      tally.add(attention + "k_proj", config.kvDim(), hidden, linears);
-      tally.add(attention + "v_proj", config.kvDim(), hidden, linears);
-      tally.add(attention + "o_proj", hidden, config.queryDim(), linears);
-      tally.add(mlp + "gate_proj", ffn, hidden, linears);
-      tally.add(mlp + "up_proj", ffn, hidden, linears);
-      tally.add(mlp + "down_proj", hidden, ffn, linears);
-      tally.floats += 2L * hidden;
-      tally.floats += biases ? config.queryDim() + 2L * config.kvDim() : 2L * config.headDim();
+      for (LayerTensors.Matrix m : LayerTensors.Matrix.values()) {
+        tally.add(m.name(i), m.rows(config), m.cols(config), linears);
+        tally.floats += m.biased(config) ? m.rows(config) : 0;
+      }
+      for (LayerTensors.Norm n : LayerTensors.Norm.values()) {
+        tally.floats += n.present(config) ? n.size(config) : 0;
+      }
     }
     tally.floats += hidden;
     if (!config.tieWordEmbeddings()) {

@@ -116,9 +116,7 @@ public final class WeightStore implements AutoCloseable {
     List<PackedMatrix> all = new ArrayList<>();
     all.add(embedding);
     for (LayerWeights l : layers) {
-      for (Linear m : List.of(l.q(), l.k(), l.v(), l.o(), l.gate(), l.up(), l.down())) {
-        all.add(m.weight());
-      }
+      l.matrices().forEach(m -> all.add(m.weight()));
     }
     all.add(head.weight());
     return all.stream().filter(seen::add).toList();
@@ -129,9 +127,7 @@ public final class WeightStore implements AutoCloseable {
     List<float[]> all = new ArrayList<>();
     for (LayerWeights l : layers) {
       all.add(l.inputNorm());
-      for (Linear m : List.of(l.q(), l.k(), l.v(), l.o(), l.gate(), l.up(), l.down())) {
-        all.add(orEmpty(m.bias()));
-      }
+      l.matrices().forEach(m -> all.add(orEmpty(m.bias())));
       all.add(orEmpty(l.qNorm()));
       all.add(orEmpty(l.kNorm()));
       all.add(l.postAttentionNorm());

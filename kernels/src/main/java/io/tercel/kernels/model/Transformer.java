@@ -2,17 +2,16 @@ package io.tercel.kernels.model;
 
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvPool;
-import io.tercel.kernels.memory.LayerWeights;
-import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Ops;
-import io.tercel.kernels.ops.RopeTable;
+import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.StepBatch;
-import java.util.List;
 
 /**
- * The forward pass of Qwen2 and Qwen3 decoders over one step's batch, on any {@link Ops}.
- * Activations are [rows][width] floats that grow with the largest batch seen and are reused.
+ * The forward pass of Qwen2 and Qwen3 decoders over one step's batch, on any {@link Ops}:
+ * embedding, {@link DecoderLayer}s, head. Hidden states are [rows][hidden] floats that grow with
+ * the largest batch seen and are reused.
  */
 public final class Transformer {
   /** Most rows that one call of {@link #logits} takes. */
@@ -22,31 +21,32 @@ public final class Transformer {
   private final ModelConfig config;
   private final Ops ops;
   private final KvPool kv;
-  private final RopeTable rope;
-
-  private int capacity;
+  private final DecoderLayer layer;
+  private final PreparedInput input = new PreparedInput();
+  private final float[] last;
   private float[] hidden = new float[0];
-  private float[] normed = new float[0];
-  private float[] q = new float[0];
-  private float[] k = new float[0];
-  private float[] v = new float[0];
-  private float[] attended = new float[0];
-  private float[] gate = new float[0];
-  private float[] up = new float[0];
-  private float[] projected = new float[0];
 
   public Transformer(WeightStore weights, Ops ops, KvPool kv) {
     this.weights = weights;
     this.config = weights.config();
     this.ops = ops;
     this.kv = kv;
-    this.rope = new RopeTable(config.headDim(), config.ropeTheta());
+    this.layer = new DecoderLayer(config, ops);
+    this.last = new float[MAX_LOGIT_ROWS * config.hiddenSize()];
   }
 
-  /** Floats of activations that a batch of so many rows takes. */
-  public static long activationFloats(ModelConfig c, int rows) {
-    return (long) rows
-        * (3L * c.hiddenSize() + 2L * c.queryDim() + 2L * c.kvDim() + 2L * c.intermediateSize());
+  /**
+   * Bytes of activations that batches of up to so many rows take, on the heap and off.
+   *
+   * @param integers whether the layers' linears read integers
+   */
+  public static long activationBytes(ModelConfig c, int rows, boolean integers) {
+    long floats = DecoderLayer.activationFloats(c, rows) + (long) rows * c.hiddenSize();
+    int widest = Math.max(c.hiddenSize(), Math.max(c.queryDim(), c.intermediateSize()));
+    long head = (long) MAX_LOGIT_ROWS * c.hiddenSize();
+    return Float.BYTES * (floats + head)
+        + PreparedInput.bytes(rows, widest, integers)
+        + PreparedInput.bytes(MAX_LOGIT_ROWS, c.hiddenSize(), false);
   }
 
   /**
@@ -54,42 +54,15 @@ public final class Transformer {
    * here.
    */
   public void forward(StepBatch batch) {
-    int n = batch.numTokens();
-    reserve(Math.max(n, MAX_LOGIT_ROWS));
-    rope.fill(batch);
+    int size = batch.numTokens() * config.hiddenSize();
+    if (hidden.length < size) {
+      hidden = new float[size];
+    }
+    layer.begin(batch);
     ops.embed(weights.embedding(), batch, hidden);
-    for (int layer = 0; layer < config.numLayers(); layer++) {
-      LayerWeights w = weights.layers().get(layer);
-      attend(w, layer, batch, n);
-      feedForward(w, n);
+    for (int i = 0; i < config.numLayers(); i++) {
+      layer.forward(weights.layers().get(i), kv, i, batch, hidden);
     }
-  }
-
-  private void attend(LayerWeights w, int layer, StepBatch batch, int n) {
-    ops.rmsNorm(hidden, w.inputNorm(), config.rmsNormEps(), n, normed);
-    ops.linear(List.of(w.q(), w.k(), w.v()), normed, n, new float[][] {q, k, v});
-    float[] qNorm = w.qNorm();
-    if (qNorm != null) {
-      ops.rmsNorm(q, qNorm, config.rmsNormEps(), n * config.numHeads(), q);
-    }
-    float[] kNorm = w.kNorm();
-    if (kNorm != null) {
-      ops.rmsNorm(k, kNorm, config.rmsNormEps(), n * config.numKvHeads(), k);
-    }
-    ops.rope(q, config.numHeads(), config.headDim(), rope, n);
-    ops.rope(k, config.numKvHeads(), config.headDim(), rope, n);
-    ops.appendKv(kv, layer, batch, k, v);
-    ops.attention(kv, layer, batch, q, config.numHeads(), attended);
-    ops.linear(List.of(w.o()), attended, n, new float[][] {projected});
-    ops.add(hidden, projected, n * config.hiddenSize());
-  }
-
-  private void feedForward(LayerWeights w, int n) {
-    ops.rmsNorm(hidden, w.postAttentionNorm(), config.rmsNormEps(), n, normed);
-    ops.linear(List.of(w.gate(), w.up()), normed, n, new float[][] {gate, up});
-    ops.swiglu(gate, up, n * config.intermediateSize());
-    ops.linear(List.of(w.down()), gate, n, new float[][] {projected});
-    ops.add(hidden, projected, n * config.hiddenSize());
   }
 
   /**
@@ -102,26 +75,10 @@ public final class Transformer {
   public void logits(int[] rows, int from, int count, float[] logits) {
     int width = config.hiddenSize();
     for (int i = 0; i < count; i++) {
-      System.arraycopy(hidden, rows[from + i] * width, projected, i * width, width);
+      System.arraycopy(hidden, rows[from + i] * width, last, i * width, width);
     }
-    Linear head = weights.head();
-    ops.rmsNorm(projected, weights.finalNorm(), config.rmsNormEps(), count, projected);
-    ops.linear(List.of(head), projected, count, new float[][] {logits});
-  }
-
-  private void reserve(int n) {
-    if (n <= capacity) {
-      return;
-    }
-    hidden = new float[n * config.hiddenSize()];
-    normed = new float[n * config.hiddenSize()];
-    projected = new float[n * config.hiddenSize()];
-    q = new float[n * config.queryDim()];
-    attended = new float[n * config.queryDim()];
-    k = new float[n * config.kvDim()];
-    v = new float[n * config.kvDim()];
-    gate = new float[n * config.intermediateSize()];
-    up = new float[n * config.intermediateSize()];
-    capacity = n;
+    Projection head = Projection.of(weights.head());
+    ops.normPrepare(head, last, weights.finalNorm(), config.rmsNormEps(), count, input);
+    ops.linear(head, input, new float[][] {logits});
   }
 }

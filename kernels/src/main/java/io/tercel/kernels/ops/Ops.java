@@ -2,8 +2,7 @@ package io.tercel.kernels.ops;
 
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.memory.KvPool;
-import io.tercel.kernels.memory.Linear;
-import java.util.List;
+import io.tercel.kernels.memory.Projection;
 
 /**
  * The operations of a forward pass on the CPU. Activations are row-major floats, one row a token; n
@@ -33,19 +32,40 @@ public interface Ops extends AutoCloseable {
   void rmsNorm(float[] x, float[] weight, float eps, int n, float[] out);
 
   /**
-   * outs[i][row] = group[i].weight x[row] + group[i].bias, for layers that read the same input.
+   * Prepares n rows for the linears of a projection: aliases them where the spec is plain, else
+   * gathers them in the weights' order and rounds them to integers as {@link GroupedInts} says.
+   *
+   * @param x [n][projection's inputs]; to be left alone until the linears have read it
+   */
+  void prepare(Projection projection, float[] x, int n, PreparedInput input);
+
+  /** {@link #rmsNorm}, then {@link #prepare}: the same bits, without the rows in between. */
+  void normPrepare(
+      Projection projection, float[] x, float[] weight, float eps, int n, PreparedInput input);
+
+  /**
+   * {@link #swiglu}, then {@link #prepare}: the same bits. What gate holds afterwards is not said,
+   * and it is to be left alone until the linears have read it.
+   */
+  void gatePrepare(Projection projection, float[] gate, float[] up, int n, PreparedInput input);
+
+  /**
+   * outs[i][row] = linears[i].weight input[row] + linears[i].bias, for every row that was prepared.
    *
    * <pre>
-   * W3G128  v = 1 + code / 8; in each group even = fma(v(k), x(k), even) over k = 0, 2, ..., odd likewise over
-   *         k = 1, 3, ...; y = fma(8 s, fma(-(1 + z / 8), sum x, even + odd), y), groups ascending, y from 0
+   * W3G128  in each group of 128, with the input's codes q and scale sx: S = sum (code - z) q, exact;
+   *         y = fma(s * sx, (float) S, y), groups ascending, y from 0
    * 16-bit  16 partial sums: blocks of 32 columns ascending, lane i takes column 2i, then 2i + 1
    * FP32    16 partial sums: blocks of 16 columns ascending, lane i takes column i
    *         columns after the last whole block: the i-th of them goes to lane i % 16; then {@link LaneSum#tree}
    * </pre>
    *
-   * The bias is added last. A group's sum x is {@link EightSum}.
+   * The bias is added last. |S| is at most 29,244,544 and fits an int whatever the order; (float)
+   * rounds it once.
+   *
+   * @param input prepared for this projection, or one of an equal spec
    */
-  void linear(List<Linear> group, float[] x, int n, float[][] outs);
+  void linear(Projection projection, PreparedInput input, float[][] outs);
 
   /** Rotates each of the heads of every row in place. */
   void rope(float[] x, int heads, int headDim, RopeTable table, int n);

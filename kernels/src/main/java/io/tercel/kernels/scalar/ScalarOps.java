@@ -1,16 +1,21 @@
 package io.tercel.kernels.scalar;
 
 import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Exp;
+import io.tercel.kernels.ops.GroupedInts;
 import io.tercel.kernels.ops.KvAppend;
 import io.tercel.kernels.ops.LaneSum;
 import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.RopeTable;
 import io.tercel.kernels.ops.StepBatch;
-import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The definition of every operation: one thread, one element at a time, in the order the contract
@@ -26,9 +31,11 @@ public final class ScalarOps implements Ops {
   @Override
   public void embed(PackedMatrix table, StepBatch batch, float[] out) {
     int width = table.cols();
+    Dense format = table.dense();
     for (int row = 0; row < batch.numTokens(); row++) {
       for (int j = 0; j < width; j++) {
-        out[row * width + j] = ScalarLinear.element(table, batch.tokenId(row), j);
+        out[row * width + j] =
+            format.element(table.segment(), (long) batch.tokenId(row) * width + j);
       }
     }
   }
@@ -53,15 +60,56 @@ public final class ScalarOps implements Ops {
   }
 
   @Override
-  public void linear(List<Linear> group, float[] x, int n, float[][] outs) {
-    for (int i = 0; i < group.size(); i++) {
-      Linear layer = group.get(i);
+  public void prepare(Projection projection, float[] x, int n, PreparedInput input) {
+    int cols = projection.cols();
+    switch (projection.input()) {
+      case InputSpec.Plain _ -> input.plain(x, n, cols);
+      case InputSpec.Int16PerGroup spec -> {
+        input.grouped(n, cols);
+        for (int token = 0; token < n; token++) {
+          round(x, token, spec.inputOrder(), input);
+        }
+      }
+    }
+  }
+
+  private static void round(float[] x, int token, int @Nullable [] order, PreparedInput input) {
+    int cols = input.cols();
+    float[] group = new float[GroupedInts.GROUP];
+    for (int g = 0; g < input.groups(); g++) {
+      for (int k = 0; k < GroupedInts.GROUP; k++) {
+        int c = g * GroupedInts.GROUP + k;
+        group[k] = c >= cols ? 0f : x[token * cols + (order == null ? c : order[c])];
+      }
+      input.round(token, g, group, 0);
+    }
+  }
+
+  @Override
+  public void normPrepare(
+      Projection projection, float[] x, float[] weight, float eps, int n, PreparedInput input) {
+    float[] normed = new float[n * projection.cols()];
+    rmsNorm(x, weight, eps, n, normed);
+    prepare(projection, normed, n, input);
+  }
+
+  @Override
+  public void gatePrepare(
+      Projection projection, float[] gate, float[] up, int n, PreparedInput input) {
+    swiglu(gate, up, n * projection.cols());
+    prepare(projection, gate, n, input);
+  }
+
+  @Override
+  public void linear(Projection projection, PreparedInput input, float[][] outs) {
+    for (int i = 0; i < projection.linears().size(); i++) {
+      Linear layer = projection.linears().get(i);
       PackedMatrix weight = layer.weight();
       float[] bias = layer.bias();
-      for (int row = 0; row < n; row++) {
+      for (int token = 0; token < input.tokens(); token++) {
         for (int r = 0; r < weight.rows(); r++) {
-          float y = ScalarLinear.dot(weight, r, x, row * weight.cols());
-          outs[i][row * weight.rows() + r] = bias == null ? y : y + bias[r];
+          float y = ScalarLinear.dot(weight, r, input, token);
+          outs[i][token * weight.rows() + r] = bias == null ? y : y + bias[r];
         }
       }
     }

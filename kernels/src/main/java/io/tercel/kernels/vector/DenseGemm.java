@@ -2,6 +2,7 @@ package io.tercel.kernels.vector;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.ops.LaneSum;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import jdk.incubator.vector.FloatVector;
@@ -11,55 +12,40 @@ import org.jspecify.annotations.Nullable;
  * Many tokens through a dense layer, to the same bits as {@link DenseGemv}: four rows are expanded
  * to floats once, then every four tokens pass over them with 16 accumulators.
  */
-public final class DenseGemm {
+final class DenseGemm {
   private static final int SIDE = KernelScratch.SIDE;
   private static final int VIRTUAL = Lanes.VIRTUAL;
 
   private DenseGemm() {}
 
-  /** Prepares the inputs as both dense kernels want them for {@code format}. */
-  public static void prepare(
-      Dense format, Activations into, float[] x, int xOffset, int xStride, int tokens, int cols) {
-    if (format == Dense.FP32) {
-      into.prepareNatural(x, xOffset, xStride, tokens, cols);
-    } else {
-      into.preparePaired(x, xOffset, xStride, tokens, cols);
-    }
-  }
-
   /**
-   * Rows [rowFrom, rowTo) of y = W x + bias for tokens [tokenFrom, tokenFrom + tokens).
+   * Rows [rowFrom, rowTo) of y = W x + bias for all tokens.
    *
    * @param weights row-major [rows, cols] from {@code offset} on, cols as prepared in {@code x}
+   * @param x prepared as {@link DenseInput} does for this format
    * @param bias [rows] or null
-   * @param y token t's row r goes to {@code y[yOffset + (t - tokenFrom) * yStride + r]}
+   * @param y token t's row r goes to {@code y[yOffset + t * yStride + r]}
    */
-  public static void multiply(
+  static void multiply(
       Dense format,
       MemorySegment weights,
       long offset,
       int rowFrom,
       int rowTo,
-      Activations x,
-      int tokenFrom,
-      int tokens,
+      PreparedInput x,
       float @Nullable [] bias,
       float[] y,
       int yOffset,
       int yStride,
       KernelScratch scratch) {
-    if (tokens == 1) {
-      DenseGemv.multiply(
-          format, weights, offset, rowFrom, rowTo, x, tokenFrom, bias, y, yOffset, scratch);
-      return;
-    }
+    int tokens = x.tokens();
     int cols = x.cols();
     int whole = cols - cols % DenseRow.blockColumns(format);
     long rowBytes = (long) cols * format.elementBytes();
     float[] expanded = scratch.rows(whole);
     float[] lanes = scratch.lanes;
     long base = OffHeap.address(weights, offset, format.bytes(rowTo, cols));
-    int s = x.stride();
+    float[] values = DenseInput.values(format, x);
     for (int row = rowFrom; row < rowTo; row += SIDE) {
       int rows = Math.min(SIDE, rowTo - row);
       for (int i = 0; i < rows; i++) {
@@ -67,29 +53,21 @@ public final class DenseGemm {
       }
       for (int t = 0; t < tokens; t += SIDE) {
         int last = Math.min(t + SIDE, tokens) - 1; // stands in for tokens past the end
-        int t0 = (tokenFrom + t) * s;
-        int t1 = (tokenFrom + Math.min(t + 1, last)) * s;
-        int t2 = (tokenFrom + Math.min(t + 2, last)) * s;
-        int t3 = (tokenFrom + last) * s;
+        int t0 = t * cols;
+        int t1 = Math.min(t + 1, last) * cols;
+        int t2 = Math.min(t + 2, last) * cols;
+        int t3 = last * cols;
         for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
           dots(
-              expanded,
-              whole,
-              x.values(),
-              t0 + part,
-              t1 + part,
-              t2 + part,
-              t3 + part,
-              part,
-              lanes,
+              expanded, whole, values, t0 + part, t1 + part, t2 + part, t3 + part, part, lanes,
               part);
         }
         for (int i = t; i <= last; i++) {
           for (int r = 0; r < rows; r++) {
             int at = ((i - t) * SIDE + r) * VIRTUAL;
             long from = base + (row + r) * rowBytes;
-            int in = (tokenFrom + i) * s;
-            DenseRow.tail(format, from, whole, cols, x.values(), in, lanes, at);
+            int in = i * cols;
+            DenseRow.tail(format, from, whole, cols, values, in, lanes, at);
             float sum = LaneSum.tree(lanes, at);
             int out = yOffset + i * yStride + row + r;
             y[out] = bias == null ? sum : sum + bias[row + r];

@@ -4,6 +4,7 @@ import static jdk.incubator.vector.VectorOperators.LSHL;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.ops.LaneSum;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.ByteOrder;
@@ -27,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * range apart, so that each is a stream of memory that goes on from row to row: of neighbours the
  * hardware's prefetcher would lose each one after a row.
  */
-public final class DenseGemv {
+final class DenseGemv {
   private static final int VIRTUAL = Lanes.VIRTUAL;
   private static final int ROWS = 8;
 
@@ -37,18 +38,17 @@ public final class DenseGemv {
    * Rows [rowFrom, rowTo) of y = W x + bias for one token.
    *
    * @param weights row-major [rows, cols] from {@code offset} on, cols as prepared in {@code x}
-   * @param x prepared as {@link DenseGemm#prepare} does for this format
+   * @param x one token, prepared as {@link DenseInput} does for this format
    * @param bias [rows] or null
    * @param y row r goes to {@code y[yOffset + r]}
    */
-  public static void multiply(
+  static void multiply(
       Dense format,
       MemorySegment weights,
       long offset,
       int rowFrom,
       int rowTo,
-      Activations x,
-      int token,
+      PreparedInput x,
       float @Nullable [] bias,
       float[] y,
       int yOffset,
@@ -58,7 +58,7 @@ public final class DenseGemv {
     int cols = x.cols();
     int whole = cols - cols % DenseRow.blockColumns(format);
     long rowBytes = (long) cols * format.elementBytes();
-    int xOffset = token * x.stride();
+    float[] values = DenseInput.values(format, x);
     int apart = Math.ceilDiv(rowTo - rowFrom, ROWS);
     for (int row = rowFrom; row < rowFrom + apart; row++) {
       int extra = (rowTo - 1 - row) / apart; // the last stream stands in for those past the end
@@ -66,17 +66,16 @@ public final class DenseGemv {
       long stride = apart * rowBytes;
       for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
         long b = first + part * (long) Integer.BYTES;
-        int in = xOffset + part;
         switch (format) {
-          case BF16 -> bf16(b, stride, extra, whole, x.values(), in, lanes, part);
-          case FP16 -> fp16(b, stride, extra, whole, x.values(), in, lanes, part);
-          case FP32 -> fp32(b, stride, extra, whole, x.values(), in, lanes, part);
+          case BF16 -> bf16(b, stride, extra, whole, values, part, lanes, part);
+          case FP16 -> fp16(b, stride, extra, whole, values, part, lanes, part);
+          case FP32 -> fp32(b, stride, extra, whole, values, part, lanes, part);
         }
       }
       for (int i = 0; i <= extra; i++) {
         int r = row + i * apart;
         int at = i * VIRTUAL;
-        DenseRow.tail(format, base + r * rowBytes, whole, cols, x.values(), xOffset, lanes, at);
+        DenseRow.tail(format, base + r * rowBytes, whole, cols, values, 0, lanes, at);
         float sum = LaneSum.tree(lanes, at);
         y[yOffset + r] = bias == null ? sum : sum + bias[r];
       }
@@ -103,7 +102,7 @@ public final class DenseGemv {
     FloatVector a5 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a6 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a7 = FloatVector.zero(Lanes.FLOAT);
-    for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
+    for (int k = 0; k < whole; k += DenseInput.PAIRED_BLOCK) {
       final long b = 2L * k;
       FloatVector even = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k);
       FloatVector odd = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k + VIRTUAL);
@@ -169,7 +168,7 @@ public final class DenseGemv {
     FloatVector a5 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a6 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a7 = FloatVector.zero(Lanes.FLOAT);
-    for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
+    for (int k = 0; k < whole; k += DenseInput.PAIRED_BLOCK) {
       final long b = 2L * k;
       FloatVector even = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k);
       FloatVector odd = FloatVector.fromArray(Lanes.FLOAT, x, xOffset + k + VIRTUAL);

@@ -5,7 +5,6 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -17,33 +16,25 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class DenseRow {
   private static final int VIRTUAL = Lanes.VIRTUAL;
-  private static final ValueLayout.OfShort SHORT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private DenseRow() {}
 
   /** Columns of the unit that lanes split: see {@link DenseGemv}. */
   static int blockColumns(Dense format) {
-    return format == Dense.FP32 ? VIRTUAL : Activations.PAIRED_BLOCK;
-  }
-
-  /** Column {@code k} of the row at {@code row}, exactly. */
-  static float element(Dense format, long row, int k) {
-    return switch (format) {
-      case BF16 -> Float.intBitsToFloat(OffHeap.ALL.get(SHORT, row + 2L * k) << 16);
-      case FP16 -> Float.float16ToFloat(OffHeap.ALL.get(SHORT, row + 2L * k));
-      case FP32 -> OffHeap.ALL.get(FLOAT, row + 4L * k);
-    };
+    return format == Dense.FP32 ? VIRTUAL : DenseInput.PAIRED_BLOCK;
   }
 
   /** Adds the columns [whole, cols) to the 16 partial sums at {@code at}. */
   static void tail(
       Dense format, long row, int whole, int cols, float[] x, int xOffset, float[] lanes, int at) {
+    if (whole == cols) {
+      return;
+    }
+    MemorySegment weights = OffHeap.ALL.asSlice(row);
     for (int k = whole; k < cols; k++) {
       int lane = at + (k - whole) % VIRTUAL;
-      lanes[lane] = Math.fma(element(format, row, k), x[xOffset + k], lanes[lane]);
+      float weight = format.element(weights, k);
+      lanes[lane] = Math.fma(weight, x[xOffset + k], lanes[lane]);
     }
   }
 
@@ -52,7 +43,7 @@ final class DenseRow {
     switch (format) {
       case BF16 -> expandBf16(row, whole, out, at);
       case FP16 -> expandFp16(row, whole, out, at);
-      case FP32 -> MemorySegment.copy(OffHeap.ALL, FLOAT, row, out, at, whole);
+      case FP32 -> MemorySegment.copy(OffHeap.ALL, OffHeap.FLOAT, row, out, at, whole);
     }
   }
 
@@ -60,7 +51,7 @@ final class DenseRow {
     for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
       final long from = row + part * (long) Integer.BYTES;
       final int to = at + part;
-      for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
+      for (int k = 0; k < whole; k += DenseInput.PAIRED_BLOCK) {
         IntVector w =
             IntVector.fromMemorySegment(
                 Lanes.INT, OffHeap.ALL, from + 2L * k, ByteOrder.LITTLE_ENDIAN);
@@ -74,7 +65,7 @@ final class DenseRow {
     for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
       final long from = row + part * (long) Integer.BYTES;
       final int to = at + part;
-      for (int k = 0; k < whole; k += Activations.PAIRED_BLOCK) {
+      for (int k = 0; k < whole; k += DenseInput.PAIRED_BLOCK) {
         IntVector w =
             IntVector.fromMemorySegment(
                 Lanes.INT, OffHeap.ALL, from + 2L * k, ByteOrder.LITTLE_ENDIAN);

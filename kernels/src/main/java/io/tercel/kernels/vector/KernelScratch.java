@@ -12,15 +12,20 @@ public final class KernelScratch {
   /** Lane results on their way to y: [tile or row][token][16]. */
   final float[] lanes = new float[SIDE * SIDE * Lanes.VIRTUAL];
 
-  /** Address of one group of four tiles as floats: [even, odd][64 columns][tile][16]. */
+  /** Address of one group of four tiles as floats: [128 columns][tile][16]. */
   final long expanded;
 
   private final MemorySegment expandedSegment; // freed with this object
 
-  /** 8 x scale of four tiles, then -(1 + zero / 8): [2][tile][16]. */
-  final float[] scales = new float[2 * SIDE * Lanes.VIRTUAL];
+  /** Scales of four tiles: [tile][16]. */
+  final float[] scales = new float[SIDE * Lanes.VIRTUAL];
 
-  /** Chain sums of one micro-kernel: [even, odd][token][tile][16]. */
+  /** One group of inputs in the weights' order, and its codes. */
+  final float[] group = new float[W3Block.GROUP];
+
+  final int[] codes = new int[W3Block.GROUP];
+
+  /** Chain sums of one micro-kernel: [half][token][tile][16]. */
   final float[] chains = new float[2 * SIDE * SIDE * Lanes.VIRTUAL];
 
   /** Running outputs of four tiles for all tokens: [token][tile][16]. */
@@ -28,7 +33,9 @@ public final class KernelScratch {
 
   public KernelScratch() {
     expandedSegment =
-        Arena.ofAuto().allocate(128L * SIDE * Lanes.VIRTUAL * Float.BYTES, W3Block.VECTOR_BYTES);
+        Arena.ofAuto()
+            .allocate(
+                (long) W3Block.GROUP * SIDE * Lanes.VIRTUAL * Float.BYTES, W3Block.WORD_BYTES);
     expanded = expandedSegment.address();
   }
 
@@ -41,6 +48,28 @@ public final class KernelScratch {
       rows = new float[SIDE * cols];
     }
     return rows;
+  }
+
+  /** Sums of two tiles for every group: [group][tile][16]. */
+  private int[] sums = new int[0];
+
+  /** Sums for so many groups. */
+  int[] sums(int groups) {
+    if (sums.length < groups * 2 * Lanes.VIRTUAL) {
+      sums = new int[groups * 2 * Lanes.VIRTUAL];
+    }
+    return sums;
+  }
+
+  /** A row of inputs on its way from a norm to its integers. */
+  private float[] input = new float[0];
+
+  /** At least {@code cols} floats. */
+  float[] input(int cols) {
+    if (input.length < cols) {
+      input = new float[cols];
+    }
+    return input;
   }
 
   /** Grows {@link #outputs} for a larger batch. */

@@ -3,6 +3,7 @@ package io.tercel.kernels.vector;
 import io.tercel.kernels.ops.LaneSum;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -22,6 +23,12 @@ final class Lanes {
       FLOAT.length() == VIRTUAL
           ? IntVector.SPECIES_512
           : FLOAT.length() == 8 ? IntVector.SPECIES_256 : IntVector.SPECIES_128;
+
+  /** As wide: two a lane. */
+  static final VectorSpecies<Short> SHORT =
+      FLOAT.length() == VIRTUAL
+          ? ShortVector.SPECIES_512
+          : FLOAT.length() == 8 ? ShortVector.SPECIES_256 : ShortVector.SPECIES_128;
 
   /** Hardware lanes: 16, 8 or 4. */
   static final int COUNT = FLOAT.length();

@@ -1,6 +1,8 @@
 package io.tercel.kernels.vector;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 
 /**
  * Off-heap memory by absolute address, for inner loops. C2 folds every check on one constant
@@ -10,6 +12,11 @@ import java.lang.foreign.MemorySegment;
 final class OffHeap {
   /** All memory; index it with addresses from {@link #address}. */
   static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+  static final ValueLayout.OfInt INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private OffHeap() {}
 

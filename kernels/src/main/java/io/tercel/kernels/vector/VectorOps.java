@@ -4,16 +4,14 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
-import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.KvAppend;
 import io.tercel.kernels.ops.LaneSum;
 import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.RopeTable;
 import io.tercel.kernels.ops.StepBatch;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
-import java.util.List;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -24,12 +22,8 @@ public final class VectorOps implements Ops {
   /** Elements of an element-wise job that are worth a claim. */
   private static final int CLAIM = 16 * 1024;
 
-  private static final ValueLayout.OfShort SHORT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
   private final WorkerPool pool;
+  private final InputLoop inputs;
   private final LinearLoop linear;
   private final PagedAttention attention;
 
@@ -37,9 +31,34 @@ public final class VectorOps implements Ops {
    * @param threads that compute, the caller's included
    */
   public VectorOps(int threads) {
-    this.pool = new WorkerPool(threads);
-    this.linear = new LinearLoop(pool);
+    this(new WorkerPool(threads), scratch(threads));
+  }
+
+  private VectorOps(WorkerPool pool, KernelScratch[] scratch) {
+    this(pool, scratch, new ArrangedRounding(scratch));
+  }
+
+  private VectorOps(WorkerPool pool, KernelScratch[] scratch, RowRounding rounding) {
+    this.pool = pool;
+    this.inputs = new InputLoop(pool, scratch, rounding);
+    this.linear = new LinearLoop(pool, scratch);
     this.attention = new PagedAttention(pool);
+  }
+
+  private static KernelScratch[] scratch(int threads) {
+    KernelScratch[] scratch = new KernelScratch[threads];
+    Arrays.setAll(scratch, i -> new KernelScratch());
+    return scratch;
+  }
+
+  /**
+   * For operations whose linears of {@code InputSpec.Int16PerGroup} are their own; these here have
+   * no arrangement to read.
+   *
+   * @param pool closed with what this returns
+   */
+  public static VectorOps withRounding(WorkerPool pool, RowRounding rounding) {
+    return new VectorOps(pool, scratch(pool.size()), rounding);
   }
 
   @Override
@@ -50,26 +69,12 @@ public final class VectorOps implements Ops {
   @Override
   public void embed(PackedMatrix table, StepBatch batch, float[] out) {
     int width = table.cols();
+    Dense format = table.dense();
     for (int row = 0; row < batch.numTokens(); row++) {
-      widen(table, (long) batch.tokenId(row) * width, width, out, row * width);
-    }
-  }
-
-  private static void widen(PackedMatrix table, long element, int count, float[] out, int at) {
-    MemorySegment s = table.segment();
-    switch (table.format()) {
-      case Dense.FP32 -> MemorySegment.copy(s, FLOAT, 4 * element, out, at, count);
-      case Dense.FP16 -> {
-        for (int j = 0; j < count; j++) {
-          out[at + j] = Float.float16ToFloat(s.get(SHORT, 2 * (element + j)));
-        }
+      long first = (long) batch.tokenId(row) * width;
+      for (int j = 0; j < width; j++) {
+        out[row * width + j] = format.element(table.segment(), first + j);
       }
-      case Dense.BF16 -> {
-        for (int j = 0; j < count; j++) {
-          out[at + j] = Float.intBitsToFloat(s.get(SHORT, 2 * (element + j)) << 16);
-        }
-      }
-      default -> throw new IllegalArgumentException(table.name() + ": a quantized embedding");
     }
   }
 
@@ -88,8 +93,25 @@ public final class VectorOps implements Ops {
   }
 
   @Override
-  public void linear(List<Linear> group, float[] x, int n, float[][] outs) {
-    linear.multiply(group, x, n, outs);
+  public void prepare(Projection projection, float[] x, int n, PreparedInput input) {
+    inputs.prepare(projection, x, n, input);
+  }
+
+  @Override
+  public void normPrepare(
+      Projection projection, float[] x, float[] weight, float eps, int n, PreparedInput input) {
+    inputs.normPrepare(projection, x, weight, eps, n, input);
+  }
+
+  @Override
+  public void gatePrepare(
+      Projection projection, float[] gate, float[] up, int n, PreparedInput input) {
+    inputs.gatePrepare(projection, gate, up, n, input);
+  }
+
+  @Override
+  public void linear(Projection projection, PreparedInput input, float[][] outs) {
+    linear.multiply(projection, input, outs);
   }
 
   @Override

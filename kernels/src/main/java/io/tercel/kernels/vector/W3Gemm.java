@@ -1,9 +1,10 @@
 package io.tercel.kernels.vector;
 
-import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.ByteOrder;
@@ -14,58 +15,53 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Many tokens through a 3-bit layer, to the same bits as {@link W3Gemv}. A group of four tiles is
- * expanded once into v = 1 + code / 8 (32 KiB of aligned off-heap scratch, which stays in the
+ * expanded once into floats code - zero (32 KiB of aligned off-heap scratch, which stays in the
  * first-level cache; a float[] lies where the collector puts it), then every four tokens pass over
- * it in a micro-kernel of 16 accumulators: the even chain first, then the odd one. Scales are never
- * multiplied in.
+ * it in a micro-kernel of 16 accumulators. Floats are the fast integers here: within half a group
+ * sums of products stay below 64 * 7 * 32,639 &lt; 2^24, so every fma is exact, and so the sum of
+ * both halves is rounded once, as the contract says.
  */
-public final class W3Gemm {
+final class W3Gemm {
   private static final int SIDE = KernelScratch.SIDE;
   private static final int VIRTUAL = Lanes.VIRTUAL;
+
+  /** Columns whose sum is exact in a float. */
+  private static final int HALF = W3Block.GROUP / 2;
 
   /** Floats of one expanded column of four tiles. */
   private static final int COLUMN = SIDE * VIRTUAL;
 
-  /** Floats of one parity's columns. */
-  private static final int CHAIN = W3Block.GROUP / 2 * COLUMN;
-
   private static final long COLUMN_BYTES = COLUMN * (long) Float.BYTES;
-  private static final long CHAIN_BYTES = CHAIN * (long) Float.BYTES;
 
-  private static final int[] BITS = {0x0070_0000, 0x3f80_0000};
-  private static final float SCALE = 0x1p115f;
+  // From an array: a vector constant that C2 can fold is broadcast anew at each use.
+  private static final int[] CODE = {7};
 
   private W3Gemm() {}
 
   /**
-   * Rows [16 tileFrom, min(rows, 16 tileTo)) of y = W x + bias for tokens [tokenFrom, tokenFrom +
-   * tokens).
+   * Rows [16 tileFrom, min(rows, 16 tileTo)) of y = W x + bias for all tokens.
    *
    * @param weights W3 blocks of a [rows, cols] matrix from {@code offset} on
+   * @param x several tokens, arranged by {@link Rounding#floats}
    * @param bias [rows] or null
-   * @param y token t's row r goes to {@code y[yOffset + (t - tokenFrom) * yStride + r]}
+   * @param y token t's row r goes to {@code y[t * rows + r]}
    */
-  public static void multiply(
+  static void multiply(
       MemorySegment weights,
       long offset,
       int rows,
       int tileFrom,
       int tileTo,
-      Activations x,
-      int tokenFrom,
-      int tokens,
+      PreparedInput x,
       float @Nullable [] bias,
       float[] y,
-      int yOffset,
-      int yStride,
       KernelScratch scratch) {
-    if (tokens == 1) { // a third of the time: nothing is expanded for one reader
-      W3Gemv.multiply(
-          weights, offset, rows, tileFrom, tileTo, x, tokenFrom, bias, y, yOffset, scratch);
-      return;
-    }
     int groups = x.groups();
+    int tokens = x.tokens();
     long base = OffHeap.address(weights, offset, W3Block.matrixBytes(rows, x.cols()));
+    long metaBytes = (long) groups * tokens * PreparedInput.META_BYTES;
+    long meta = OffHeap.address(x.meta(), 0, metaBytes);
+    float[] codes = x.arranged(tokens * groups * W3Block.GROUP);
     float[] outputs = scratch.outputs(tokens);
     for (int tile = tileFrom; tile < tileTo; tile += SIDE) {
       int tiles = Math.min(SIDE, tileTo - tile);
@@ -74,159 +70,154 @@ public final class W3Gemm {
         for (int i = 0; i < tiles; i++) {
           long block = base + W3Block.blockOffset(tile + i, g, groups);
           for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
-            expand(block + part * (long) Integer.BYTES, scratch, i * VIRTUAL + part);
+            expand(block, part, scratch, i * VIRTUAL + part);
           }
         }
-        for (int t = 0; t < tokens; t += SIDE) {
-          int last = Math.min(t + SIDE, tokens) - 1; // stands in for tokens past the end
-          int t0 = tokenFrom + t;
-          int t1 = tokenFrom + Math.min(t + 1, last);
-          int t2 = tokenFrom + Math.min(t + 2, last);
-          int t3 = tokenFrom + last;
-          int k = g * W3Block.GROUP;
-          int s = x.stride();
-          for (int chain = 0; chain < 2; chain++) {
-            for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
-              chain(
-                  scratch.expanded + (chain * CHAIN + part) * (long) Float.BYTES,
-                  x.values(),
-                  t0 * s + k + chain,
-                  t1 * s + k + chain,
-                  t2 * s + k + chain,
-                  t3 * s + k + chain,
-                  scratch.chains,
-                  chain * SIDE * COLUMN + part);
-            }
-          }
-          for (int i = t; i <= last; i++) {
-            finish(scratch, (i - t) * COLUMN, x.sums()[(tokenFrom + i) * groups + g], i * COLUMN);
-          }
-        }
+        group(scratch, codes, g, groups, tokens, meta);
       }
-      int from = tile * W3Block.ROWS;
-      int to = Math.min((tile + tiles) * W3Block.ROWS, rows);
-      for (int t = 0; t < tokens; t++) {
-        int out = yOffset + t * yStride;
-        int in = t * COLUMN - from;
-        for (int r = from; r < to; r++) {
-          y[out + r] = bias == null ? outputs[in + r] : outputs[in + r] + bias[r];
-        }
-      }
+      store(outputs, tile, tiles, rows, tokens, bias, y);
     }
     Reference.reachabilityFence(weights);
+    Reference.reachabilityFence(x);
     Reference.reachabilityFence(scratch);
   }
 
-  /** One block into its tile's place: v of column k, 8 s and -(1 + z / 8). */
-  private static void expand(long block, KernelScratch scratch, int at) {
-    final IntVector mask = IntVector.broadcast(Lanes.INT, BITS[0]);
-    final IntVector one = IntVector.broadcast(Lanes.INT, BITS[1]);
+  /** One expanded group by all tokens. */
+  private static void group(
+      KernelScratch scratch, float[] codes, int g, int groups, int tokens, long meta) {
+    int stride = groups * W3Block.GROUP;
+    int k = g * W3Block.GROUP;
+    for (int t = 0; t < tokens; t += SIDE) {
+      int last = Math.min(t + SIDE, tokens) - 1; // stands in for tokens past the end
+      int t0 = t * stride + k;
+      int t1 = Math.min(t + 1, last) * stride + k;
+      int t2 = Math.min(t + 2, last) * stride + k;
+      int t3 = last * stride + k;
+      for (int half = 0; half < 2; half++) {
+        long v = scratch.expanded + half * HALF * COLUMN_BYTES;
+        int in = half * HALF;
+        int out = half * SIDE * COLUMN;
+        for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
+          chain(
+              v + part * (long) Float.BYTES,
+              codes,
+              t0 + in,
+              t1 + in,
+              t2 + in,
+              t3 + in,
+              scratch.chains,
+              out + part);
+        }
+      }
+      for (int i = t; i <= last; i++) {
+        long at = meta + ((long) g * tokens + i) * PreparedInput.META_BYTES;
+        finish(scratch, (i - t) * COLUMN, OffHeap.ALL.get(OffHeap.FLOAT, at), i * COLUMN);
+      }
+    }
+  }
+
+  private static void store(
+      float[] outputs,
+      int tile,
+      int tiles,
+      int rows,
+      int tokens,
+      float @Nullable [] bias,
+      float[] y) {
+    int from = tile * W3Block.ROWS;
+    int to = Math.min((tile + tiles) * W3Block.ROWS, rows);
+    for (int t = 0; t < tokens; t++) {
+      int in = t * COLUMN - from;
+      for (int r = from; r < to; r++) {
+        y[t * rows + r] = bias == null ? outputs[in + r] : outputs[in + r] + bias[r];
+      }
+    }
+  }
+
+  /** Lanes [part, part + COUNT) of one block into their place: code - zero of each column. */
+  private static void expand(long block, int part, KernelScratch scratch, int at) {
     final long out = scratch.expanded + at * (long) Float.BYTES;
+    words(block, part, out);
+    sixes(block, part, out);
+    W3Meta.scales(block, part).intoArray(scratch.scales, at);
+  }
+
+  /** The columns that the twelve words hold whole, eight a word. */
+  private static void words(long block, int part, long out) {
+    final IntVector seven = IntVector.broadcast(Lanes.INT, CODE[0]);
+    final IntVector zeros = W3Meta.zeros(block, part);
+    final long lane = block + part * (long) Integer.BYTES;
     for (int n = 0; n < W3Block.WORDS; n++) {
-      final long even = out + n * (W3Block.FIELDS / 2L * COLUMN_BYTES);
-      final long odd = even + CHAIN_BYTES;
+      // after those in the top bits of the triples before
+      final long column = out + (8 * n + n / 3 * 8) * COLUMN_BYTES;
       IntVector w =
           IntVector.fromMemorySegment(
               Lanes.INT,
               OffHeap.ALL,
-              block + n * (long) W3Block.VECTOR_BYTES,
+              lane + n * (long) W3Block.WORD_BYTES,
               ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHL, 18)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, even, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHL, 15)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, odd, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHL, 12)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, even + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHL, 9)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, odd + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHL, 6)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, even + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHL, 3)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, odd + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, even + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHR, 3)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, odd + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHR, 6)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, even + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
-      w.lanewise(LSHR, 9)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, odd + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 8).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 16).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 24).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 3).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 11).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 5 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 19).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 6 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) w.lanewise(LSHR, 27).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 7 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
     }
-    for (int p = 0; p < W3Block.WORDS / 3; p++) {
-      final long words = block + p * 3L * W3Block.VECTOR_BYTES;
-      final long even = out + (W3Block.FIELD_COLUMNS / 2 + p) * COLUMN_BYTES;
+  }
+
+  /** The columns in the top bits of the words' bytes, eight a triple. */
+  private static void sixes(long block, int part, long out) {
+    final IntVector seven = IntVector.broadcast(Lanes.INT, CODE[0]);
+    final IntVector zeros = W3Meta.zeros(block, part);
+    final long lane = block + part * (long) Integer.BYTES;
+    for (int t = 0; t < W3Block.TRIPLES; t++) {
+      final long column = out + (t * W3Block.TRIPLE_COLUMNS + 24) * COLUMN_BYTES;
+      final long word = lane + t * 3L * W3Block.WORD_BYTES;
       IntVector a =
-          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, words, ByteOrder.LITTLE_ENDIAN);
+          IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, word, ByteOrder.LITTLE_ENDIAN);
       IntVector b =
           IntVector.fromMemorySegment(
-              Lanes.INT, OffHeap.ALL, words + W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+              Lanes.INT, OffHeap.ALL, word + W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
       IntVector c =
           IntVector.fromMemorySegment(
-              Lanes.INT, OffHeap.ALL, words + 2L * W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+              Lanes.INT, OffHeap.ALL, word + 2L * W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
       IntVector six =
-          a.lanewise(LSHL, 21)
-              .and(0x0060_0000)
-              .or(b.lanewise(LSHL, 19).and(0x0018_0000))
-              .or(c.lanewise(LSHL, 17).and(0x0006_0000));
-      six.and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, even, ByteOrder.LITTLE_ENDIAN);
-      six.lanewise(LSHL, 3)
-          .and(mask)
-          .or(one)
-          .reinterpretAsFloats()
-          .intoMemorySegment(OffHeap.ALL, even + CHAIN_BYTES, ByteOrder.LITTLE_ENDIAN);
+          a.lanewise(LSHR, 2)
+              .and(0x3030_3030)
+              .or(b.lanewise(LSHR, 4).and(0x0c0c_0c0c))
+              .or(c.lanewise(LSHR, 6).and(0x0303_0303));
+      ((FloatVector) six.and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 8).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 16).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 2 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 24).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 3 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 3).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 4 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 11).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 5 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 19).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 6 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
+      ((FloatVector) six.lanewise(LSHR, 27).and(seven).sub(zeros).convert(I2F, 0))
+          .intoMemorySegment(OffHeap.ALL, column + 7 * COLUMN_BYTES, ByteOrder.LITTLE_ENDIAN);
     }
-    IntVector meta =
-        IntVector.fromMemorySegment(
-            Lanes.INT, OffHeap.ALL, block + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
-    meta.lanewise(LSHL, 13)
-        .and(0x0fff_e000)
-        .or(meta.lanewise(LSHL, 16).and(0x8000_0000))
-        .reinterpretAsFloats()
-        .mul(SCALE)
-        .intoArray(scratch.scales, at);
-    meta.lanewise(LSHL, 4)
-        .and(mask)
-        .or(one)
-        .reinterpretAsFloats()
-        .neg()
-        .intoArray(scratch.scales, COLUMN + at);
   }
 
   /**
-   * 64 columns of one parity: the four tiles at address v by the four tokens whose inputs begin at
-   * x0 .. x3.
+   * Half a group: 64 columns of the four tiles at address v by the four tokens whose inputs begin
+   * at x0 .. x3.
    */
   private static void chain(
       long v, float[] x, int x0, int x1, int x2, int x3, float[] out, int at) {
@@ -246,41 +237,35 @@ public final class W3Gemm {
     FloatVector a31 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a32 = FloatVector.zero(Lanes.FLOAT);
     FloatVector a33 = FloatVector.zero(Lanes.FLOAT);
-    for (int k = 0; k < W3Block.GROUP / 2; k++) {
+    for (int k = 0; k < HALF; k++) {
       final long column = v + k * COLUMN_BYTES;
       FloatVector v0 =
           FloatVector.fromMemorySegment(Lanes.FLOAT, OffHeap.ALL, column, ByteOrder.LITTLE_ENDIAN);
       FloatVector v1 =
           FloatVector.fromMemorySegment(
-              Lanes.FLOAT, OffHeap.ALL, column + W3Block.VECTOR_BYTES, ByteOrder.LITTLE_ENDIAN);
+              Lanes.FLOAT, OffHeap.ALL, column + W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
       FloatVector v2 =
           FloatVector.fromMemorySegment(
-              Lanes.FLOAT,
-              OffHeap.ALL,
-              column + 2L * W3Block.VECTOR_BYTES,
-              ByteOrder.LITTLE_ENDIAN);
+              Lanes.FLOAT, OffHeap.ALL, column + 2L * W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
       FloatVector v3 =
           FloatVector.fromMemorySegment(
-              Lanes.FLOAT,
-              OffHeap.ALL,
-              column + 3L * W3Block.VECTOR_BYTES,
-              ByteOrder.LITTLE_ENDIAN);
-      FloatVector b0 = FloatVector.broadcast(Lanes.FLOAT, x[x0 + 2 * k]);
+              Lanes.FLOAT, OffHeap.ALL, column + 3L * W3Block.WORD_BYTES, ByteOrder.LITTLE_ENDIAN);
+      FloatVector b0 = FloatVector.broadcast(Lanes.FLOAT, x[x0 + k]);
       a00 = v0.fma(b0, a00);
       a01 = v1.fma(b0, a01);
       a02 = v2.fma(b0, a02);
       a03 = v3.fma(b0, a03);
-      FloatVector b1 = FloatVector.broadcast(Lanes.FLOAT, x[x1 + 2 * k]);
+      FloatVector b1 = FloatVector.broadcast(Lanes.FLOAT, x[x1 + k]);
       a10 = v0.fma(b1, a10);
       a11 = v1.fma(b1, a11);
       a12 = v2.fma(b1, a12);
       a13 = v3.fma(b1, a13);
-      FloatVector b2 = FloatVector.broadcast(Lanes.FLOAT, x[x2 + 2 * k]);
+      FloatVector b2 = FloatVector.broadcast(Lanes.FLOAT, x[x2 + k]);
       a20 = v0.fma(b2, a20);
       a21 = v1.fma(b2, a21);
       a22 = v2.fma(b2, a22);
       a23 = v3.fma(b2, a23);
-      FloatVector b3 = FloatVector.broadcast(Lanes.FLOAT, x[x3 + 2 * k]);
+      FloatVector b3 = FloatVector.broadcast(Lanes.FLOAT, x[x3 + k]);
       a30 = v0.fma(b3, a30);
       a31 = v1.fma(b3, a31);
       a32 = v2.fma(b3, a32);
@@ -304,19 +289,17 @@ public final class W3Gemm {
     a33.intoArray(out, at + 15 * VIRTUAL);
   }
 
-  /** One group of one token: the chains at {@code from} into the outputs at {@code to}. */
-  private static void finish(KernelScratch scratch, int from, float sum, int to) {
+  /** One group of one token: both halves, at {@code from}, into the outputs at {@code to}. */
+  private static void finish(KernelScratch scratch, int from, float inputScale, int to) {
     final float[] chains = scratch.chains;
     final float[] scales = scratch.scales;
     final float[] outputs = scratch.outputs;
-    FloatVector sums = FloatVector.broadcast(Lanes.FLOAT, sum);
     for (int i = 0; i < COLUMN; i += Lanes.COUNT) {
-      FloatVector even = FloatVector.fromArray(Lanes.FLOAT, chains, from + i);
-      FloatVector odd = FloatVector.fromArray(Lanes.FLOAT, chains, SIDE * COLUMN + from + i);
-      FloatVector scale = FloatVector.fromArray(Lanes.FLOAT, scales, i);
-      FloatVector zero = FloatVector.fromArray(Lanes.FLOAT, scales, COLUMN + i);
+      FloatVector first = FloatVector.fromArray(Lanes.FLOAT, chains, from + i);
+      FloatVector second = FloatVector.fromArray(Lanes.FLOAT, chains, SIDE * COLUMN + from + i);
+      FloatVector scale = FloatVector.fromArray(Lanes.FLOAT, scales, i).mul(inputScale);
       FloatVector y = FloatVector.fromArray(Lanes.FLOAT, outputs, to + i);
-      scale.fma(zero.fma(sums, even.add(odd)), y).intoArray(outputs, to + i);
+      first.add(second).fma(scale, y).intoArray(outputs, to + i);
     }
   }
 }

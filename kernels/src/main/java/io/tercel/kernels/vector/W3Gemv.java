@@ -1,47 +1,43 @@
 package io.tercel.kernels.vector;
 
+import static jdk.incubator.vector.VectorOperators.ASHR;
+import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.tercel.kernels.format.W3Block;
-import io.tercel.kernels.ops.EightSum;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One token through a 3-bit layer, and the definition of the arithmetic of such layers. Lanes are
- * output rows. For each group of 128 inputs, with v(k) = 1 + code(k) / 8, exactly:
+ * One token through a 3-bit layer. Lanes are output rows. The sums are integers, so their order is
+ * free; {@code Ops.linear} says what is done with them.
  *
- * <pre>
- * even = fma(v(k), x(k), even)   k = 0, 2, .. 126     from 0
- * odd  = fma(v(k), x(k), odd)    k = 1, 3, .. 127     from 0
- * y    = fma(8 s, fma(-(1 + z / 8), sum x, even + odd), y)
- * </pre>
+ * <p>Products are made two columns at a time in 16-bit halves of the lanes: masked by {@code
+ * 0x00070007} a word gives the codes of columns k and k + 2, and one {@code int} broadcast the low
+ * bytes of their inputs, another the high ones. A half takes 32 products of at most 7 * 128 before
+ * it would overflow, which is half a group; then the halves are widened and added. With shift and
+ * mask that is three operations for 16 weights, in vectors of any width, where products of ints
+ * would take four or five, and floats another one without {@code vpternlogd}.
  *
- * groups ascending, y from 0, the bias added last, sum x by {@link EightSum}. No other order
- * exists: {@link W3Gemm} gives the same bits.
- *
- * <p>Speed. A field becomes v by a shift to the mantissa's top and {@code (field & mask) | 1.0f},
- * one vpternlogd; with the FMA that is three operations for 16 weights, and two tiles by two chains
- * hide the FMA's latency. The loop over words is the point: C2 schedules a straight-line body
- * breadth-first, all decoding before any FMA, and spills what does not fit. Twenty fields fit in 32
- * registers, and a loop's end is a wall that no decoding crosses. A straight-line prototype of 32
- * columns took 1.6 times as long from cache. The two tiles lie half the range apart: each is a
- * stream that the hardware's prefetcher follows from tile to tile, where neighbours end every few
- * kilobytes.
+ * <p>The loop over words is rolled: C2 schedules a straight-line body breadth-first and spills what
+ * does not fit. The odd columns have a method of their own, since C2 boxes vectors in bodies past
+ * its inlining budget (2.5 times the time, seen). Two tiles run side by side and share the inputs.
+ * They lie half the range apart: each is a stream that the hardware's prefetcher follows from tile
+ * to tile, where neighbours end every few kilobytes.
  */
-public final class W3Gemv {
+final class W3Gemv {
   // From an array: a vector constant that C2 can fold is broadcast anew at each use.
-  private static final int[] BITS = {
-    0x0070_0000, 0x3f80_0000, 0x0060_0000, 0x0018_0000, 0x0006_0000
-  };
+  private static final int[] BITS = {0x0007_0007, 0x3030_3030, 0x0c0c_0c0c, 0x0303_0303};
 
-  /** fp16 bits moved up by 13 are a float too small by 2^112; the other 2^3 is the 8 of 8 s. */
-  private static final float SCALE = 0x1p115f;
+  /** Words of half a group. */
+  private static final int HALF = W3Block.WORDS / 2;
 
   private W3Gemv() {}
 
@@ -49,25 +45,26 @@ public final class W3Gemv {
    * Rows [16 tileFrom, min(rows, 16 tileTo)) of y = W x + bias for one token.
    *
    * @param weights W3 blocks of a [rows, cols] matrix from {@code offset} on
-   * @param token which of the prepared tokens
+   * @param x one token, arranged by {@link Rounding#pairs}
    * @param bias [rows] or null
-   * @param y row r goes to {@code y[yOffset + r]}
+   * @param y row r goes to {@code y[r]}
    */
-  public static void multiply(
+  static void multiply(
       MemorySegment weights,
       long offset,
       int rows,
       int tileFrom,
       int tileTo,
-      Activations x,
-      int token,
+      PreparedInput x,
       float @Nullable [] bias,
       float[] y,
-      int yOffset,
       KernelScratch scratch) {
     int groups = x.groups();
     long base = OffHeap.address(weights, offset, W3Block.matrixBytes(rows, x.cols()));
+    long meta = OffHeap.address(x.meta(), 0, (long) groups * PreparedInput.META_BYTES);
+    int[] pairs = x.arrangedInts(groups * W3Block.GROUP);
     float[] lanes = scratch.lanes;
+    int[] sums = scratch.sums(groups);
     int apart = Math.ceilDiv(tileTo - tileFrom, 2);
     for (int tile = tileFrom; tile < tileFrom + apart; tile++) {
       long first = base + W3Block.blockOffset(tile, 0, groups);
@@ -75,181 +72,265 @@ public final class W3Gemv {
       boolean two = tile + apart < tileTo;
       long second = two ? first + W3Block.blockOffset(apart, 0, groups) : first;
       for (int part = 0; part < Lanes.VIRTUAL; part += Lanes.COUNT) {
-        long bytes = (long) part * Integer.BYTES;
-        twoTiles(
-            first + bytes,
-            second + bytes,
-            groups,
-            x.values(),
-            token * x.stride(),
-            x.sums(),
-            token * groups,
-            lanes,
-            part);
+        words(first, second, part, groups, pairs, sums);
+        sixes(first, second, part, groups, pairs, sums);
+        finish(first, part, groups, meta, sums, part, lanes);
+        finish(second, part, groups, meta, sums, Lanes.VIRTUAL + part, lanes);
       }
-      store(lanes, 0, tile, rows, bias, y, yOffset);
+      store(lanes, 0, tile, rows, bias, y);
       if (two) {
-        store(lanes, Lanes.VIRTUAL, tile + apart, rows, bias, y, yOffset);
+        store(lanes, Lanes.VIRTUAL, tile + apart, rows, bias, y);
       }
     }
     Reference.reachabilityFence(weights);
+    Reference.reachabilityFence(x);
   }
 
   private static void store(
-      float[] lanes, int at, int tile, int rows, float @Nullable [] bias, float[] y, int yOffset) {
+      float[] lanes, int at, int tile, int rows, float @Nullable [] bias, float[] y) {
     int from = tile * W3Block.ROWS;
     int to = Math.min(from + W3Block.ROWS, rows);
     for (int r = from; r < to; r++) {
       float sum = lanes[at + r - from];
-      y[yOffset + r] = bias == null ? sum : sum + bias[r];
+      y[r] = bias == null ? sum : sum + bias[r];
     }
   }
 
   /**
-   * One row of tiles at {@code first}, another at {@code second}; results to out[at], out[at + 16].
+   * Lanes [part, part + COUNT) of two rows of blocks: what the twelve words hold whole, 96 of 128
+   * columns. Sums of each group to sums[group][tile][16].
    */
-  private static void twoTiles(
-      long first,
-      long second,
-      int groups,
-      float[] x,
-      int xOffset,
-      float[] sums,
-      int sumOffset,
-      float[] out,
-      int at) {
+  private static void words(
+      long first, long second, int part, int groups, int[] pairs, int[] sums) {
     final IntVector mask = IntVector.broadcast(Lanes.INT, BITS[0]);
-    final IntVector one = IntVector.broadcast(Lanes.INT, BITS[1]);
-    final IntVector high = IntVector.broadcast(Lanes.INT, BITS[2]);
-    final IntVector middle = IntVector.broadcast(Lanes.INT, BITS[3]);
-    final IntVector low = IntVector.broadcast(Lanes.INT, BITS[4]);
-    FloatVector y0 = FloatVector.zero(Lanes.FLOAT);
-    FloatVector y1 = FloatVector.zero(Lanes.FLOAT);
+    final long lane = part * (long) Integer.BYTES;
+    for (int g = 0; g < groups; g++) {
+      final long block0 = first + lane + g * (long) W3Block.BLOCK_BYTES;
+      final long block1 = second + lane + g * (long) W3Block.BLOCK_BYTES;
+      IntVector sum0 = IntVector.zero(Lanes.INT);
+      IntVector sum1 = IntVector.zero(Lanes.INT);
+      for (int half = 0; half < W3Block.WORDS; half += HALF) {
+        ShortVector low0 = ShortVector.zero(Lanes.SHORT);
+        ShortVector low1 = ShortVector.zero(Lanes.SHORT);
+        ShortVector high0 = ShortVector.zero(Lanes.SHORT);
+        ShortVector high1 = ShortVector.zero(Lanes.SHORT);
+        for (int n = half; n < half + HALF; n++) {
+          final long word = n * (long) W3Block.WORD_BYTES;
+          // eight columns a word, after those in the top bits of the triples before
+          final int k = g * W3Block.GROUP + 8 * n + n / 3 * 8;
+          IntVector w0 =
+              IntVector.fromMemorySegment(
+                  Lanes.INT, OffHeap.ALL, block0 + word, ByteOrder.LITTLE_ENDIAN);
+          IntVector w1 =
+              IntVector.fromMemorySegment(
+                  Lanes.INT, OffHeap.ALL, block1 + word, ByteOrder.LITTLE_ENDIAN);
+          ShortVector l00 = IntVector.broadcast(Lanes.INT, pairs[k + 0]).reinterpretAsShorts();
+          ShortVector h00 = IntVector.broadcast(Lanes.INT, pairs[k + 2]).reinterpretAsShorts();
+          ShortVector c00 = w0.and(mask).reinterpretAsShorts();
+          ShortVector d00 = w1.and(mask).reinterpretAsShorts();
+          low0 = low0.add(c00.mul(l00));
+          high0 = high0.add(c00.mul(h00));
+          low1 = low1.add(d00.mul(l00));
+          high1 = high1.add(d00.mul(h00));
+          ShortVector l01 = IntVector.broadcast(Lanes.INT, pairs[k + 1]).reinterpretAsShorts();
+          ShortVector h01 = IntVector.broadcast(Lanes.INT, pairs[k + 3]).reinterpretAsShorts();
+          ShortVector c01 = w0.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
+          ShortVector d01 = w1.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
+          low0 = low0.add(c01.mul(l01));
+          high0 = high0.add(c01.mul(h01));
+          low1 = low1.add(d01.mul(l01));
+          high1 = high1.add(d01.mul(h01));
+          ShortVector l10 = IntVector.broadcast(Lanes.INT, pairs[k + 4]).reinterpretAsShorts();
+          ShortVector h10 = IntVector.broadcast(Lanes.INT, pairs[k + 6]).reinterpretAsShorts();
+          ShortVector c10 = w0.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
+          ShortVector d10 = w1.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
+          low0 = low0.add(c10.mul(l10));
+          high0 = high0.add(c10.mul(h10));
+          low1 = low1.add(d10.mul(l10));
+          high1 = high1.add(d10.mul(h10));
+          ShortVector l11 = IntVector.broadcast(Lanes.INT, pairs[k + 5]).reinterpretAsShorts();
+          ShortVector h11 = IntVector.broadcast(Lanes.INT, pairs[k + 7]).reinterpretAsShorts();
+          ShortVector c11 = w0.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
+          ShortVector d11 = w1.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
+          low0 = low0.add(c11.mul(l11));
+          high0 = high0.add(c11.mul(h11));
+          low1 = low1.add(d11.mul(l11));
+          high1 = high1.add(d11.mul(h11));
+        }
+        sum0 =
+            sum0.add(
+                low0.reinterpretAsInts()
+                    .lanewise(LSHL, 16)
+                    .lanewise(ASHR, 16)
+                    .add(low0.reinterpretAsInts().lanewise(ASHR, 16)));
+        sum1 =
+            sum1.add(
+                low1.reinterpretAsInts()
+                    .lanewise(LSHL, 16)
+                    .lanewise(ASHR, 16)
+                    .add(low1.reinterpretAsInts().lanewise(ASHR, 16)));
+        sum0 =
+            sum0.add(
+                (high0
+                        .reinterpretAsInts()
+                        .lanewise(LSHL, 16)
+                        .lanewise(ASHR, 16)
+                        .add(high0.reinterpretAsInts().lanewise(ASHR, 16)))
+                    .lanewise(LSHL, 8));
+        sum1 =
+            sum1.add(
+                (high1
+                        .reinterpretAsInts()
+                        .lanewise(LSHL, 16)
+                        .lanewise(ASHR, 16)
+                        .add(high1.reinterpretAsInts().lanewise(ASHR, 16)))
+                    .lanewise(LSHL, 8));
+      }
+      sum0.intoArray(sums, g * 2 * Lanes.VIRTUAL + part);
+      sum1.intoArray(sums, g * 2 * Lanes.VIRTUAL + Lanes.VIRTUAL + part);
+    }
+  }
+
+  /**
+   * Adds the other 32 columns, whose codes lie in the top bits of the words' bytes; those are in
+   * the cache by now.
+   */
+  private static void sixes(
+      long first, long second, int part, int groups, int[] pairs, int[] sums) {
+    final IntVector mask = IntVector.broadcast(Lanes.INT, BITS[0]);
+    final IntVector top = IntVector.broadcast(Lanes.INT, BITS[1]);
+    final IntVector middle = IntVector.broadcast(Lanes.INT, BITS[2]);
+    final IntVector bottom = IntVector.broadcast(Lanes.INT, BITS[3]);
+    final long lane = part * (long) Integer.BYTES;
     for (int g = 0; g < groups; g++) {
       final long block0 = first + g * (long) W3Block.BLOCK_BYTES;
       final long block1 = second + g * (long) W3Block.BLOCK_BYTES;
-      final int group = xOffset + g * W3Block.GROUP;
-      FloatVector even0 = FloatVector.zero(Lanes.FLOAT);
-      FloatVector even1 = FloatVector.zero(Lanes.FLOAT);
-      FloatVector odd0 = FloatVector.zero(Lanes.FLOAT);
-      FloatVector odd1 = FloatVector.zero(Lanes.FLOAT);
-      for (int n = 0; n < W3Block.WORDS; n++) {
-        final long word = n * (long) W3Block.VECTOR_BYTES;
-        final int k = group + n * W3Block.FIELDS;
-        IntVector w0 =
-            IntVector.fromMemorySegment(
-                Lanes.INT, OffHeap.ALL, block0 + word, ByteOrder.LITTLE_ENDIAN);
-        IntVector w1 =
-            IntVector.fromMemorySegment(
-                Lanes.INT, OffHeap.ALL, block1 + word, ByteOrder.LITTLE_ENDIAN);
-        FloatVector x0 = FloatVector.broadcast(Lanes.FLOAT, x[k]);
-        even0 = w0.lanewise(LSHL, 18).and(mask).or(one).reinterpretAsFloats().fma(x0, even0);
-        even1 = w1.lanewise(LSHL, 18).and(mask).or(one).reinterpretAsFloats().fma(x0, even1);
-        FloatVector x1 = FloatVector.broadcast(Lanes.FLOAT, x[k + 1]);
-        odd0 = w0.lanewise(LSHL, 15).and(mask).or(one).reinterpretAsFloats().fma(x1, odd0);
-        odd1 = w1.lanewise(LSHL, 15).and(mask).or(one).reinterpretAsFloats().fma(x1, odd1);
-        FloatVector x2 = FloatVector.broadcast(Lanes.FLOAT, x[k + 2]);
-        even0 = w0.lanewise(LSHL, 12).and(mask).or(one).reinterpretAsFloats().fma(x2, even0);
-        even1 = w1.lanewise(LSHL, 12).and(mask).or(one).reinterpretAsFloats().fma(x2, even1);
-        FloatVector x3 = FloatVector.broadcast(Lanes.FLOAT, x[k + 3]);
-        odd0 = w0.lanewise(LSHL, 9).and(mask).or(one).reinterpretAsFloats().fma(x3, odd0);
-        odd1 = w1.lanewise(LSHL, 9).and(mask).or(one).reinterpretAsFloats().fma(x3, odd1);
-        FloatVector x4 = FloatVector.broadcast(Lanes.FLOAT, x[k + 4]);
-        even0 = w0.lanewise(LSHL, 6).and(mask).or(one).reinterpretAsFloats().fma(x4, even0);
-        even1 = w1.lanewise(LSHL, 6).and(mask).or(one).reinterpretAsFloats().fma(x4, even1);
-        FloatVector x5 = FloatVector.broadcast(Lanes.FLOAT, x[k + 5]);
-        odd0 = w0.lanewise(LSHL, 3).and(mask).or(one).reinterpretAsFloats().fma(x5, odd0);
-        odd1 = w1.lanewise(LSHL, 3).and(mask).or(one).reinterpretAsFloats().fma(x5, odd1);
-        FloatVector x6 = FloatVector.broadcast(Lanes.FLOAT, x[k + 6]);
-        even0 = w0.and(mask).or(one).reinterpretAsFloats().fma(x6, even0);
-        even1 = w1.and(mask).or(one).reinterpretAsFloats().fma(x6, even1);
-        FloatVector x7 = FloatVector.broadcast(Lanes.FLOAT, x[k + 7]);
-        odd0 = w0.lanewise(LSHR, 3).and(mask).or(one).reinterpretAsFloats().fma(x7, odd0);
-        odd1 = w1.lanewise(LSHR, 3).and(mask).or(one).reinterpretAsFloats().fma(x7, odd1);
-        FloatVector x8 = FloatVector.broadcast(Lanes.FLOAT, x[k + 8]);
-        even0 = w0.lanewise(LSHR, 6).and(mask).or(one).reinterpretAsFloats().fma(x8, even0);
-        even1 = w1.lanewise(LSHR, 6).and(mask).or(one).reinterpretAsFloats().fma(x8, even1);
-        FloatVector x9 = FloatVector.broadcast(Lanes.FLOAT, x[k + 9]);
-        odd0 = w0.lanewise(LSHR, 9).and(mask).or(one).reinterpretAsFloats().fma(x9, odd0);
-        odd1 = w1.lanewise(LSHR, 9).and(mask).or(one).reinterpretAsFloats().fma(x9, odd1);
-      }
-      for (int p = 0; p < W3Block.WORDS / 3; p++) {
-        final long words = p * 3L * W3Block.VECTOR_BYTES;
-        final int k = group + W3Block.FIELD_COLUMNS + 2 * p;
-        IntVector a0 =
-            IntVector.fromMemorySegment(
-                Lanes.INT, OffHeap.ALL, block0 + words, ByteOrder.LITTLE_ENDIAN);
-        IntVector b0 =
-            IntVector.fromMemorySegment(
-                Lanes.INT,
-                OffHeap.ALL,
-                block0 + words + W3Block.VECTOR_BYTES,
-                ByteOrder.LITTLE_ENDIAN);
-        IntVector c0 =
-            IntVector.fromMemorySegment(
-                Lanes.INT,
-                OffHeap.ALL,
-                block0 + words + 2L * W3Block.VECTOR_BYTES,
-                ByteOrder.LITTLE_ENDIAN);
+      ShortVector low0 = ShortVector.zero(Lanes.SHORT);
+      ShortVector low1 = ShortVector.zero(Lanes.SHORT);
+      ShortVector high0 = ShortVector.zero(Lanes.SHORT);
+      ShortVector high1 = ShortVector.zero(Lanes.SHORT);
+      for (int t = 0; t < W3Block.TRIPLES; t++) {
+        final long a = lane + t * 3L * W3Block.WORD_BYTES;
+        final int k = g * W3Block.GROUP + t * W3Block.TRIPLE_COLUMNS + 24;
         IntVector six0 =
-            a0.lanewise(LSHL, 21)
-                .and(high)
-                .or(b0.lanewise(LSHL, 19).and(middle))
-                .or(c0.lanewise(LSHL, 17).and(low));
-        IntVector a1 =
-            IntVector.fromMemorySegment(
-                Lanes.INT, OffHeap.ALL, block1 + words, ByteOrder.LITTLE_ENDIAN);
-        IntVector b1 =
-            IntVector.fromMemorySegment(
-                Lanes.INT,
-                OffHeap.ALL,
-                block1 + words + W3Block.VECTOR_BYTES,
-                ByteOrder.LITTLE_ENDIAN);
-        IntVector c1 =
-            IntVector.fromMemorySegment(
-                Lanes.INT,
-                OffHeap.ALL,
-                block1 + words + 2L * W3Block.VECTOR_BYTES,
-                ByteOrder.LITTLE_ENDIAN);
+            IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, block0 + a, ByteOrder.LITTLE_ENDIAN)
+                .lanewise(LSHR, 2)
+                .and(top)
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block0 + a + W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 4)
+                        .and(middle))
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block0 + a + 2L * W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 6)
+                        .and(bottom));
         IntVector six1 =
-            a1.lanewise(LSHL, 21)
-                .and(high)
-                .or(b1.lanewise(LSHL, 19).and(middle))
-                .or(c1.lanewise(LSHL, 17).and(low));
-        FloatVector x0 = FloatVector.broadcast(Lanes.FLOAT, x[k]);
-        even0 = six0.and(mask).or(one).reinterpretAsFloats().fma(x0, even0);
-        even1 = six1.and(mask).or(one).reinterpretAsFloats().fma(x0, even1);
-        FloatVector x1 = FloatVector.broadcast(Lanes.FLOAT, x[k + 1]);
-        odd0 = six0.lanewise(LSHL, 3).and(mask).or(one).reinterpretAsFloats().fma(x1, odd0);
-        odd1 = six1.lanewise(LSHL, 3).and(mask).or(one).reinterpretAsFloats().fma(x1, odd1);
+            IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, block1 + a, ByteOrder.LITTLE_ENDIAN)
+                .lanewise(LSHR, 2)
+                .and(top)
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block1 + a + W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 4)
+                        .and(middle))
+                .or(
+                    IntVector.fromMemorySegment(
+                            Lanes.INT,
+                            OffHeap.ALL,
+                            block1 + a + 2L * W3Block.WORD_BYTES,
+                            ByteOrder.LITTLE_ENDIAN)
+                        .lanewise(LSHR, 6)
+                        .and(bottom));
+        ShortVector l00 = IntVector.broadcast(Lanes.INT, pairs[k + 0]).reinterpretAsShorts();
+        ShortVector h00 = IntVector.broadcast(Lanes.INT, pairs[k + 2]).reinterpretAsShorts();
+        ShortVector c00 = six0.and(mask).reinterpretAsShorts();
+        ShortVector d00 = six1.and(mask).reinterpretAsShorts();
+        low0 = low0.add(c00.mul(l00));
+        high0 = high0.add(c00.mul(h00));
+        low1 = low1.add(d00.mul(l00));
+        high1 = high1.add(d00.mul(h00));
+        ShortVector l01 = IntVector.broadcast(Lanes.INT, pairs[k + 1]).reinterpretAsShorts();
+        ShortVector h01 = IntVector.broadcast(Lanes.INT, pairs[k + 3]).reinterpretAsShorts();
+        ShortVector c01 = six0.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
+        ShortVector d01 = six1.lanewise(LSHR, 8).and(mask).reinterpretAsShorts();
+        low0 = low0.add(c01.mul(l01));
+        high0 = high0.add(c01.mul(h01));
+        low1 = low1.add(d01.mul(l01));
+        high1 = high1.add(d01.mul(h01));
+        ShortVector l10 = IntVector.broadcast(Lanes.INT, pairs[k + 4]).reinterpretAsShorts();
+        ShortVector h10 = IntVector.broadcast(Lanes.INT, pairs[k + 6]).reinterpretAsShorts();
+        ShortVector c10 = six0.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
+        ShortVector d10 = six1.lanewise(LSHR, 3).and(mask).reinterpretAsShorts();
+        low0 = low0.add(c10.mul(l10));
+        high0 = high0.add(c10.mul(h10));
+        low1 = low1.add(d10.mul(l10));
+        high1 = high1.add(d10.mul(h10));
+        ShortVector l11 = IntVector.broadcast(Lanes.INT, pairs[k + 5]).reinterpretAsShorts();
+        ShortVector h11 = IntVector.broadcast(Lanes.INT, pairs[k + 7]).reinterpretAsShorts();
+        ShortVector c11 = six0.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
+        ShortVector d11 = six1.lanewise(LSHR, 11).and(mask).reinterpretAsShorts();
+        low0 = low0.add(c11.mul(l11));
+        high0 = high0.add(c11.mul(h11));
+        low1 = low1.add(d11.mul(l11));
+        high1 = high1.add(d11.mul(h11));
       }
-      FloatVector sum = FloatVector.broadcast(Lanes.FLOAT, sums[sumOffset + g]);
-      IntVector meta0 =
-          IntVector.fromMemorySegment(
-              Lanes.INT, OffHeap.ALL, block0 + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
-      FloatVector scale0 =
-          meta0
-              .lanewise(LSHL, 13)
-              .and(0x0fff_e000)
-              .or(meta0.lanewise(LSHL, 16).and(0x8000_0000))
-              .reinterpretAsFloats()
-              .mul(SCALE);
-      FloatVector zero0 = meta0.lanewise(LSHL, 4).and(mask).or(one).reinterpretAsFloats().neg();
-      y0 = scale0.fma(zero0.fma(sum, even0.add(odd0)), y0);
-      IntVector meta1 =
-          IntVector.fromMemorySegment(
-              Lanes.INT, OffHeap.ALL, block1 + W3Block.SCALES_OFFSET, ByteOrder.LITTLE_ENDIAN);
-      FloatVector scale1 =
-          meta1
-              .lanewise(LSHL, 13)
-              .and(0x0fff_e000)
-              .or(meta1.lanewise(LSHL, 16).and(0x8000_0000))
-              .reinterpretAsFloats()
-              .mul(SCALE);
-      FloatVector zero1 = meta1.lanewise(LSHL, 4).and(mask).or(one).reinterpretAsFloats().neg();
-      y1 = scale1.fma(zero1.fma(sum, even1.add(odd1)), y1);
+      final int at = g * 2 * Lanes.VIRTUAL + part;
+      IntVector.fromArray(Lanes.INT, sums, at)
+          .add(
+              low0.reinterpretAsInts()
+                  .lanewise(LSHL, 16)
+                  .lanewise(ASHR, 16)
+                  .add(low0.reinterpretAsInts().lanewise(ASHR, 16)))
+          .add(
+              (high0
+                      .reinterpretAsInts()
+                      .lanewise(LSHL, 16)
+                      .lanewise(ASHR, 16)
+                      .add(high0.reinterpretAsInts().lanewise(ASHR, 16)))
+                  .lanewise(LSHL, 8))
+          .intoArray(sums, at);
+      IntVector.fromArray(Lanes.INT, sums, at + Lanes.VIRTUAL)
+          .add(
+              low1.reinterpretAsInts()
+                  .lanewise(LSHL, 16)
+                  .lanewise(ASHR, 16)
+                  .add(low1.reinterpretAsInts().lanewise(ASHR, 16)))
+          .add(
+              (high1
+                      .reinterpretAsInts()
+                      .lanewise(LSHL, 16)
+                      .lanewise(ASHR, 16)
+                      .add(high1.reinterpretAsInts().lanewise(ASHR, 16)))
+                  .lanewise(LSHL, 8))
+          .intoArray(sums, at + Lanes.VIRTUAL);
     }
-    y0.intoArray(out, at);
-    y1.intoArray(out, at + Lanes.VIRTUAL);
+  }
+
+  /** One tile's sums in sums[group][..][at..] with scales and zero points; to out[part]. */
+  private static void finish(
+      long tile, int part, int groups, long meta, int[] sums, int at, float[] out) {
+    FloatVector y = FloatVector.zero(Lanes.FLOAT);
+    for (int g = 0; g < groups; g++) {
+      final long block = tile + g * (long) W3Block.BLOCK_BYTES;
+      final long group = meta + (long) g * PreparedInput.META_BYTES;
+      final float scale = OffHeap.ALL.get(OffHeap.FLOAT, group);
+      final int codes = OffHeap.ALL.get(OffHeap.INT, group + Float.BYTES);
+      IntVector sum =
+          IntVector.fromArray(Lanes.INT, sums, g * 2 * Lanes.VIRTUAL + at)
+              .sub(W3Meta.zeros(block, part).mul(codes));
+      y = ((FloatVector) sum.convert(I2F, 0)).fma(W3Meta.scales(block, part).mul(scale), y);
+    }
+    y.intoArray(out, at);
   }
 }

@@ -17,7 +17,7 @@ class NumericsLintTest {
 
   /** Where arithmetic is: no exceptions are needed, so there is no list of them. */
   @ParameterizedTest
-  @ValueSource(strings = {"vector", "scalar", "ops", "model"})
+  @ValueSource(strings = {"vector", "jit", "scalar", "ops", "model"})
   void kernels_areClean(String name) throws Exception {
     assertTrue(Files.isDirectory(KERNELS.resolve(name)), "not run in the module's directory");
     assertEquals(List.of(), NumericsLint.check(KERNELS.resolve(name)));

@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.LayerWeights;
+import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.model.Lab.Piece;
 import io.tercel.kernels.model.Lab.Sequence;
@@ -11,9 +14,13 @@ import io.tercel.kernels.ops.SamplingPlan;
 import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.scalar.ScalarOps;
+import io.tercel.kernels.testing.GptqVariant;
+import io.tercel.kernels.testing.RawTensor;
 import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.kernels.vector.VectorOps;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -49,6 +56,42 @@ class CpuBackendTest {
       float[][] last = lab.step(List.of(new Piece(good, 19, 20)));
       Lab.assertSame(new float[][] {before[19]}, last, "after all the refusals");
       assertEquals(2, lab.steps());
+    }
+  }
+
+  /**
+   * q, k and v that shared one order of columns, and so one prepared input, have their own after a
+   * reload.
+   */
+  @Test
+  void step_afterColumnOrdersDiffer_isAsIfLoadedSo() {
+    TinyCheckpoint apart = TinyCheckpoint.qwen3().hidden(160).gptq(GptqVariant.ASYM_ACT_ORDER_V2);
+    TinyCheckpoint shared =
+        TinyCheckpoint.qwen3()
+            .hidden(160)
+            .gptq(GptqVariant.ASYM_ACT_ORDER_V2)
+            .editTensors(CpuBackendTest::shareOrders);
+    try (WeightStore weights = Lab.load(shared.write(temp.resolve("shared")));
+        WeightStore others = Lab.load(apart.write(temp.resolve("apart")));
+        Lab lab = new Lab(weights, new VectorOps(1), KvType.FP32);
+        Lab fresh = new Lab(others, new VectorOps(1), KvType.FP32)) {
+      LayerWeights layer = weights.layers().getFirst();
+      List<Linear> qkv = List.of(layer.q(), layer.k(), layer.v());
+      assertEquals(1, Projection.split(qkv).size());
+      Sequence sequence = lab.sequence(1, 20, 0, 1);
+      lab.alone(sequence, 20);
+      weights.replaceWith(others);
+      assertEquals(3, Projection.split(qkv).size());
+      Lab.assertSame(fresh.alone(sequence, 20), lab.alone(sequence, 20), "after the reload");
+    }
+  }
+
+  private static void shareOrders(Map<String, RawTensor> tensors) {
+    for (String name : List.copyOf(tensors.keySet())) {
+      if (name.endsWith(".g_idx")) {
+        RawTensor order = tensors.get(name.replaceAll("[kv]_proj", "q_proj"));
+        tensors.put(name, order);
+      }
     }
   }
 

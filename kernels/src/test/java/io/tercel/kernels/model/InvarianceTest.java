@@ -4,11 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.kernels.jit.JitOps;
+import io.tercel.kernels.jit.Processor;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.model.Lab.Piece;
 import io.tercel.kernels.model.Lab.Sequence;
 import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.scalar.ScalarOps;
 import io.tercel.kernels.testing.GptqVariant;
 import io.tercel.kernels.testing.TinyCheckpoint;
@@ -22,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -69,15 +73,30 @@ class InvarianceTest {
   void logits_areTheSame_howeverTheyAreComputed(Model model) {
     try (WeightStore weights = Lab.load(model.checkpoint().write(temp))) {
       for (KvType type : KvType.values()) {
-        check(weights, type);
+        check(weights, type, VectorOps::new);
       }
     }
   }
 
-  private static void check(WeightStore weights, KvType type) {
+  /** All but the linears is the vector backend's: one cache type will do. */
+  @ParameterizedTest
+  @EnumSource(Model.class)
+  void logits_areTheSame_inMachineCode(Model model) {
+    Processor.assumeSupported();
+    try (WeightStore weights = Lab.load(model.checkpoint().write(temp))) {
+      check(weights, KvType.FP32, JitOps::open);
+      try (Lab jit = new Lab(weights, JitOps.open(2), KvType.FP32);
+          Lab vector = new Lab(weights, new VectorOps(2), KvType.FP32)) {
+        Sequence sequence = jit.sequence(1, LENGTH, 7, 3);
+        Lab.assertSame(vector.alone(sequence, 512), jit.alone(sequence, 512), "vector");
+      }
+    }
+  }
+
+  private static void check(WeightStore weights, KvType type, IntFunction<Ops> backend) {
     assertTrue(Attention.splits(LENGTH) > 1);
-    try (Lab two = new Lab(weights, new VectorOps(2), type);
-        Lab one = new Lab(weights, new VectorOps(1), type)) {
+    try (Lab two = new Lab(weights, backend.apply(2), type);
+        Lab one = new Lab(weights, backend.apply(1), type)) {
       Sequence sequence = two.sequence(1, LENGTH, 7, 3);
       float[][] expected = two.alone(sequence, 512);
       assertEquals(1, two.steps());
@@ -148,11 +167,15 @@ class InvarianceTest {
   @Test
   void logits_areTheSame_inEveryJvm() throws Exception {
     Map<String, Process> runs = new LinkedHashMap<>();
-    runs.put("vectors of 16 bytes", fork(0, "-XX:MaxVectorSize=16"));
-    runs.put("vectors of 32 bytes", fork(0, "-XX:MaxVectorSize=32"));
-    runs.put("interpreter", fork(0, "-Xint"));
-    runs.put("first and 10,000th call", fork(10_000));
-    String here = LogitsHash.run(0);
+    runs.put("vectors of 16 bytes", fork("vector", 0, "-XX:MaxVectorSize=16"));
+    runs.put("vectors of 32 bytes", fork("vector", 0, "-XX:MaxVectorSize=32"));
+    runs.put("interpreter", fork("vector", 0, "-Xint"));
+    runs.put("first and 10,000th call", fork("vector", 10_000));
+    if (Processor.isSupported()) {
+      runs.put("machine code, interpreter", fork("jit", 0, "-Xint"));
+      runs.put("machine code, first and 10,000th call", fork("jit", 10_000));
+    }
+    String here = LogitsHash.run(0, VectorOps::new);
     Map<String, String> printed = new LinkedHashMap<>();
     for (Map.Entry<String, Process> run : runs.entrySet()) {
       Process process = run.getValue();
@@ -172,7 +195,7 @@ class InvarianceTest {
     assertTrue(Integer.parseInt(lanes.get(1)) <= 8);
   }
 
-  private static Process fork(int calls, String... flags) throws IOException {
+  private static Process fork(String backend, int calls, String... flags) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--add-modules=jdk.incubator.vector", "-Xmx256m"));
@@ -180,7 +203,7 @@ class InvarianceTest {
     command.addAll(List.of(flags));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.add(LogitsHash.class.getName());
-    command.add(Integer.toString(calls));
+    command.addAll(List.of(Integer.toString(calls), backend));
     return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
   }
 }

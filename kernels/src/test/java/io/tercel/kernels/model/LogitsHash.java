@@ -5,15 +5,18 @@ import io.tercel.kernels.format.ModelConfig.Architecture;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.jit.JitOps;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.RandomWeights;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.model.Lab.Piece;
 import io.tercel.kernels.model.Lab.Sequence;
+import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.vector.VectorOps;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntFunction;
 import jdk.incubator.vector.FloatVector;
 
 /** A program that prints how wide its vectors are and a hash of some very small models' logits. */
@@ -27,13 +30,19 @@ final class LogitsHash {
 
   private LogitsHash() {}
 
-  /** The argument: how often a decode step is repeated, its bits compared with the first. */
+  /**
+   * The arguments: how often a decode step is repeated, its bits compared with the first, and the
+   * backend, {@code vector} or {@code jit}.
+   */
   public static void main(String[] args) {
     System.out.println(
-        FloatVector.SPECIES_PREFERRED.length() + " " + run(Integer.parseInt(args[0])));
+        FloatVector.SPECIES_PREFERRED.length()
+            + " "
+            + run(
+                Integer.parseInt(args[0]), args[1].equals("jit") ? JitOps::open : VectorOps::new));
   }
 
-  static String run(int calls) {
+  static String run(int calls, IntFunction<Ops> backend) {
     int hash = 1;
     QuantFormat[] formats = {Dense.BF16, Dense.FP16, Dense.FP32, Grouped.W3G128};
     for (int i = 0; i < formats.length; i++) {
@@ -44,7 +53,7 @@ final class LogitsHash {
       Dense head = formats[i] instanceof Dense dense ? dense : Dense.BF16;
       KvType type = i == 0 ? KvType.FP16 : i == 1 ? KvType.FP32 : KvType.INT4;
       try (WeightStore weights = RandomWeights.create(config, formats[i], head, 9);
-          Lab lab = new Lab(weights, new VectorOps(2), type)) {
+          Lab lab = new Lab(weights, backend.apply(2), type)) {
         hash = 31 * hash + hash(lab, i == 0 ? LENGTH : SHORT, calls / formats.length);
       }
     }

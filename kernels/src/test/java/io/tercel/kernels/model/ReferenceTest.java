@@ -6,15 +6,19 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.kernels.jit.JitOps;
+import io.tercel.kernels.jit.Processor;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.SamplingPlan;
 import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.kernels.testing.DoubleReference;
 import io.tercel.kernels.testing.GptqVariant;
+import io.tercel.kernels.testing.RecordedInputs;
 import io.tercel.kernels.testing.Specimen;
 import io.tercel.kernels.testing.TinyCheckpoint;
 import io.tercel.kernels.testing.WordLevel;
@@ -25,11 +29,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The vector backend against a forward pass that shares no code with it, in double precision. */
 class ReferenceTest {
@@ -63,23 +69,70 @@ class ReferenceTest {
       tiny.gptq((GptqVariant) GptqVariant.class.getField(variant).get(null));
     }
     Path directory = tiny.write(temp);
-    DoubleReference reference = DoubleReference.open(directory);
-    try (WeightStore weights = Lab.load(directory);
-        Lab lab = new Lab(weights, new VectorOps(2), KvType.FP32)) {
-      int[] prompt = new Random(7).ints(PROMPT, 0, lab.vocab).toArray();
-      double worst = worstLogProb(lab, reference, prompt);
-      System.out.printf("%s %s %s: log-probs within %.2g%n", family, dtype, variant, worst);
-      assertTrue(worst < 1e-3, "log-prob differs by " + worst);
+    try (WeightStore weights = Lab.load(directory)) {
+      String what = family + " " + dtype + " " + variant;
+      check(directory, weights, VectorOps::new, variant != null, what + ", vector");
+      if (Processor.isSupported()) {
+        check(directory, weights, JitOps::open, variant != null, what + ", jit");
+      }
+    }
+  }
 
-      List<Integer> expected = reference.greedy(prompt, GENERATED, List.of());
+  private static void check(
+      Path directory, WeightStore weights, IntFunction<Ops> backend, boolean rounds, String what) {
+    RecordedInputs inputs = new RecordedInputs();
+    try (Lab lab = new Lab(weights, backend.apply(2), KvType.FP32);
+        Lab recorded = new Lab(weights, inputs.recording(backend.apply(2)), KvType.FP32)) {
+      int[] prompt = new Random(7).ints(PROMPT, 0, lab.vocab).toArray();
+      Difference fed = logProbs(recorded, DoubleReference.open(directory, inputs), prompt);
+      System.out.printf("%s: log-probs %s%n", what, fed);
+      assertTrue(fed.worst < 1e-4, "log-prob differs by " + fed.worst);
+      assertTrue(inputs.furthest() < 0.6, "a code is off by " + inputs.furthest());
+
+      // from here on a code that falls to the other side of a tie moves all that follows
+      DoubleReference rounding = DoubleReference.openRounding(directory);
+      if (rounds) {
+        Difference alike = logProbs(lab, rounding, prompt);
+        Difference cost = logProbs(lab, DoubleReference.open(directory), prompt);
+        System.out.printf("  free-running %s; without rounding %s%n", alike, cost);
+      }
+      List<Integer> expected = rounding.greedy(prompt, GENERATED, List.of());
       Text text = new Text(prompt, GENERATED, 0);
       generate(lab, List.of(text), -1);
       assertEquals(expected, text.generated);
     }
   }
 
-  private static double worstLogProb(Lab lab, DoubleReference reference, int[] prompt) {
-    double[][] expected = reference.logProbs(prompt);
+  /** How far log-probs are apart. */
+  private static final class Difference {
+    double worst;
+    double sum;
+    long count;
+
+    void add(double difference) {
+      worst = Math.max(worst, Math.abs(difference));
+      sum += Math.abs(difference);
+      count++;
+    }
+
+    double mean() {
+      return sum / count;
+    }
+
+    @Override
+    public String toString() {
+      return "within %.2g, %.2g on the mean".formatted(worst, mean());
+    }
+  }
+
+  private static Difference logProbs(Lab lab, DoubleReference reference, int[] prompt) {
+    Difference difference = new Difference();
+    logProbs(lab, reference, prompt, difference);
+    return difference;
+  }
+
+  private static void logProbs(
+      Lab lab, DoubleReference reference, int[] prompt, Difference difference) {
     StepBatch batch = new StepBatch();
     SamplingPlan plan = new SamplingPlan();
     batch.beginSequence(new int[] {3, 1, 4, 2});
@@ -87,16 +140,15 @@ class ReferenceTest {
       batch.addToken(prompt[p], p);
       plan.add(SamplingRow.score(p, 5, lab.vocab)); // all of them
     }
-    double worst = 0;
     List<TokenResult> results = lab.backend.step(batch, plan);
+    double[][] expected = reference.logProbs(prompt);
     for (int p = 0; p < prompt.length; p++) {
       assertEquals(lab.vocab, results.get(p).top().size());
       for (TokenResult.TokenLogprob top : results.get(p).top()) {
-        worst = Math.max(worst, Math.abs(top.logprob() - expected[p][top.tokenId()]));
+        difference.add(top.logprob() - expected[p][top.tokenId()]);
       }
-      worst = Math.max(worst, Math.abs(results.get(p).logprob() - expected[p][5]));
+      difference.add(results.get(p).logprob() - expected[p][5]);
     }
-    return worst;
   }
 
   /** A sequence that is being generated greedily. */
@@ -149,6 +201,37 @@ class ReferenceTest {
       }
       running.removeIf(text -> !text.runs(stop));
     }
+  }
+
+  /**
+   * A trained model of four layers, rounded to 3 bits, on its own texts: rounding alike and not
+   * rounding at all.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"SYM", "ASYM_ACT_ORDER_V2"})
+  void quantizedSpecimen_logProbs(String name) throws Exception {
+    GptqVariant variant = (GptqVariant) GptqVariant.class.getField(name).get(null);
+    assumeTrue(Specimen.find().isPresent(), "no specimen here");
+    Path specimen = Specimen.find().orElseThrow();
+    Path copy = TinyCheckpoint.quantizedCopy(specimen, temp.resolve("copy"), variant, 3);
+    WordLevel tokenizer = WordLevel.open(specimen);
+    DoubleReference rounding = DoubleReference.openRounding(copy);
+    DoubleReference exact = DoubleReference.open(copy);
+    Difference alike = new Difference();
+    Difference cost = new Difference();
+    try (WeightStore weights = Lab.load(copy);
+        Lab lab = new Lab(weights, new VectorOps(2), KvType.FP32)) {
+      for (String line : Files.readAllLines(specimen.resolve("heldout.jsonl")).subList(0, 20)) {
+        JsonNode problem = new ObjectMapper().readTree(line);
+        String text = problem.get("problem").asText() + problem.get("greedy").asText();
+        int[] tokens = tokenizer.encode(text).stream().mapToInt(Integer::intValue).toArray();
+        int[] start = Arrays.copyOf(tokens, Math.min(tokens.length, 4 * KvLayout.BLOCK_SIZE));
+        logProbs(lab, rounding, start, alike);
+        logProbs(lab, exact, start, cost);
+      }
+    }
+    System.out.printf("specimen, %s: log-probs %s; without rounding %s%n", name, alike, cost);
+    assertTrue(alike.mean() < 2e-4, "log-probs differ by " + alike.mean());
   }
 
   /** Texts made by yet another implementation from a model that was really trained. */

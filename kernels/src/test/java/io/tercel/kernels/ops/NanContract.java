@@ -13,6 +13,7 @@ import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.scalar.ScalarOps;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -91,10 +92,10 @@ public abstract class NanContract {
   private void linear(PackedMatrix matrix, int n, Random random) {
     int rows = matrix.rows();
     int cols = matrix.cols();
-    List<Linear> layer = List.of(new Linear(matrix, gaussians(random, rows)));
+    Projection layer = Projection.of(new Linear(matrix, gaussians(random, rows)));
     float[] clean = gaussians(random, n * cols);
     float[] before = new float[n * rows];
-    ops().linear(layer, clean, n, new float[][] {before});
+    multiply(ops(), layer, clean, n, before);
     for (float bad : NOT_FINITE) {
       for (int at : new int[] {0, 5, cols - 1}) {
         float[] x = clean.clone();
@@ -102,8 +103,8 @@ public abstract class NanContract {
         x[row * cols + at] = bad;
         float[] expected = new float[n * rows];
         float[] actual = new float[n * rows];
-        definition.linear(layer, x, n, new float[][] {expected});
-        ops().linear(layer, x, n, new float[][] {actual});
+        multiply(definition, layer, x, n, expected);
+        multiply(ops(), layer, x, n, actual);
         String what = matrix.format().label() + ", " + n + " tokens, " + bad + " at " + at;
         assertBits(expected, actual, what);
         assertOnlyRow(row, rows, before, actual);
@@ -114,8 +115,14 @@ public abstract class NanContract {
       }
     }
     float[] after = new float[n * rows];
-    ops().linear(layer, clean, n, new float[][] {after});
+    multiply(ops(), layer, clean, n, after);
     assertBits(before, after, "after it");
+  }
+
+  private static void multiply(Ops ops, Projection layer, float[] x, int n, float[] out) {
+    PreparedInput input = new PreparedInput();
+    ops.prepare(layer, x, n, input);
+    ops.linear(layer, input, new float[][] {out});
   }
 
   @ParameterizedTest

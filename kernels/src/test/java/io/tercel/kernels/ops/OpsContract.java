@@ -8,10 +8,12 @@ import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.scalar.ScalarOps;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -134,21 +136,195 @@ public abstract class OpsContract extends NanContract {
     }
   }
 
+  /** What a row of inputs can be that is not like its neighbours. */
+  enum Inputs {
+    GAUSSIAN,
+    /** The largest code at both ends, and halves on their way to even ones. */
+    EXTREME_CODES,
+    /** One outlier a group: nearly all other codes are small. */
+    OUTLIERS,
+    /** Groups of zeros, and on both sides of 2^-100. */
+    TINY,
+    /** The largest floats. */
+    HUGE,
+    NAN,
+    INFINITE;
+
+    float value(Random random, int k) {
+      float usual = (float) random.nextGaussian();
+      int inGroup = k % GroupedInts.GROUP;
+      return switch (this) {
+        case GAUSSIAN -> usual;
+        case EXTREME_CODES ->
+            switch (inGroup % 4) {
+              case 0 -> 32639f;
+              case 1 -> -32639f;
+              default -> inGroup - 64.5f;
+            };
+        case OUTLIERS -> inGroup == 77 ? 1e4f * usual : usual;
+        case TINY ->
+            switch (k / GroupedInts.GROUP % 3) {
+              case 0 -> 0f;
+              case 1 -> Math.nextDown(0x1p-100f) * (inGroup % 3 - 1);
+              default -> 0x1p-100f * (inGroup % 5 - 2) / 2;
+            };
+        case HUGE -> Float.MAX_VALUE * (random.nextFloat() - 0.5f);
+        case NAN -> inGroup == 93 ? Float.NaN : usual;
+        case INFINITE -> inGroup == 5 ? Float.NEGATIVE_INFINITY : usual;
+      };
+    }
+  }
+
+  /** Codes, scales and sums are exact; what is not a number stays none. */
+  @ParameterizedTest
+  @EnumSource(Inputs.class)
+  void prepare_andLinear_w3(Inputs kind) {
+    Random random = new Random(kind.ordinal());
+    for (int cols : new int[] {1, 77, 128, 200, 1024}) {
+      for (boolean actOrder : new boolean[] {false, true}) {
+        PackedMatrix weight = w3(35, cols, Filling.RANDOM, actOrder, random);
+        Projection projection = Projection.of(new Linear(weight, gaussians(random, 35, 1)));
+        for (int n : BATCHES) {
+          float[] x = new float[n * cols];
+          for (int i = 0; i < x.length; i++) {
+            // the row in the middle of a batch is of that kind
+            x[i] = i / cols == n / 2 ? kind.value(random, i % cols) : (float) random.nextGaussian();
+          }
+          float[] out = checkProjection(projection, x, n)[0];
+          boolean sick = kind == Inputs.NAN && cols > 93 || kind == Inputs.INFINITE && cols > 5;
+          for (int i = 0; i < out.length; i++) {
+            assertEquals(sick && i / 35 == n / 2, Float.isNaN(out[i]), kind + ", element " + i);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void prepare_golden() {
+    PreparedInput input = new PreparedInput();
+    float[] x = new float[130];
+    x[0] = 32639;
+    x[1] = -32639;
+    x[2] = 128; // low byte -128, so that the high one is 1
+    x[3] = 127.5f; // a tie: to the even one, 128
+    x[4] = -126.5f;
+    x[5] = 0.49f;
+    x[129] = -2;
+    Random random = new Random(1);
+    Projection projection =
+        Projection.of(new Linear(w3(16, 130, Filling.RANDOM, false, random), null));
+    ops().prepare(projection, x, 1, input);
+    int[] expected = {32639, -32639, 128, 128, -126, 0, 0};
+    for (int k = 0; k < expected.length; k++) {
+      assertEquals(expected[k], input.code(0, k), "column " + k);
+    }
+    assertEquals(1f, input.scale(0, 0));
+    assertEquals(130, input.sum(0, 0));
+    assertEquals(-32639, input.code(0, 129));
+    assertEquals(2 / 32639f, input.scale(0, 1));
+    for (int k = 130; k < 256; k++) {
+      assertEquals(0, input.code(0, k), "padding");
+    }
+    long at = input.codesOffset(0, 0);
+    byte[] low = {127, -127, -128, -128, -126, 0};
+    byte[] high = {127, -127, 1, 1, 0, 0};
+    for (int k = 0; k < low.length; k++) {
+      assertEquals(low[k], input.codes().get(ValueLayout.JAVA_BYTE, at + k));
+      assertEquals(high[k], input.codes().get(ValueLayout.JAVA_BYTE, at + 128 + k));
+    }
+  }
+
+  /**
+   * The largest sums that there are, and of low bytes alone: no partial sum overflows or rounds.
+   */
+  @Test
+  void linear_w3_largestSums() {
+    int cols = 256;
+    for (int code : new int[] {0, 7}) {
+      MemorySegment s = allocate(Grouped.W3G128, 16, cols);
+      byte[] codes = new byte[W3Block.ROWS * W3Block.GROUP];
+      byte[] zeros = new byte[W3Block.ROWS];
+      short[] scales = new short[W3Block.ROWS];
+      Arrays.fill(codes, (byte) code);
+      Arrays.fill(zeros, (byte) (7 - code));
+      Arrays.fill(scales, Float.floatToFloat16(1));
+      W3Block.pack(codes, scales, zeros, s, 0);
+      W3Block.pack(codes, scales, zeros, s, W3Block.BLOCK_BYTES);
+      PackedMatrix weight = new PackedMatrix("test", s, 16, cols, Grouped.W3G128, null);
+      Projection projection = Projection.of(new Linear(weight, null));
+      for (float value : new float[] {32639, -32639, 128, -129, 255, -256}) {
+        for (int n : BATCHES) {
+          float[] x = new float[n * cols];
+          Arrays.fill(x, value);
+          for (int at = 0; at < x.length; at += GroupedInts.GROUP) {
+            x[at] = 32639; // so that every code is its input
+          }
+          int sum = (code - (7 - code)) * (127 * (int) value + 32639);
+          for (float y : checkProjection(projection, x, n)[0]) {
+            assertEquals((float) sum + (float) sum, y, value + ", " + n + " tokens");
+          }
+        }
+      }
+    }
+  }
+
+  /** Fused with what makes the rows, for every kind of input: the same bits as one by one. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 31, 96, 207, 1024})
+  void normPrepare_andGatePrepare(int cols) {
+    Random random = new Random(cols);
+    List<PackedMatrix> weights =
+        List.of(
+            w3(17, cols, Filling.RANDOM, false, random),
+            w3(17, cols, Filling.RANDOM, true, random),
+            dense(Dense.BF16, 17, cols, random),
+            dense(Dense.FP32, 17, cols, random));
+    PreparedInput expected = new PreparedInput();
+    PreparedInput actual = new PreparedInput();
+    for (PackedMatrix weight : weights) {
+      Projection projection = Projection.of(new Linear(weight, null));
+      for (int n : BATCHES) {
+        float[] x = gaussians(random, n * cols, 3);
+        float[] norm = gaussians(random, cols, 1);
+        float[] normed = new float[n * cols];
+        definition.rmsNorm(x, norm, 1e-6f, n, normed);
+        definition.prepare(projection, normed, n, expected);
+        ops().normPrepare(projection, x, norm, 1e-6f, n, actual);
+        checkLinear(projection, expected, actual, n + " normed rows of " + cols);
+
+        float[] gate = gaussians(random, n * cols, 3);
+        float[] gated = gate.clone();
+        definition.swiglu(gated, x, n * cols);
+        definition.prepare(projection, gated, n, expected);
+        ops().gatePrepare(projection, gate, x, n, actual);
+        checkLinear(projection, expected, actual, n + " gated rows of " + cols);
+      }
+    }
+  }
+
   /** Layers of one input that share its preparation, and others in between that must not. */
   @Test
   void linear_severalLayers_ofOneInput() {
     Random random = new Random(5);
     int cols = 130;
     PackedMatrix ordered = w3(33, cols, Filling.RANDOM, true, random);
+    PackedMatrix alike =
+        new PackedMatrix(
+            "alike", ordered.segment(), 33, cols, Grouped.W3G128, ordered.inputOrder());
     List<Linear> group =
         List.of(
             new Linear(w3(13, cols, Filling.RANDOM, false, random), null),
-            new Linear(dense(Dense.BF16, 17, cols, random), gaussians(random, 17, 1)),
-            new Linear(ordered, gaussians(random, 33, 1)),
             new Linear(w3(24, cols, Filling.RANDOM, false, random), gaussians(random, 24, 1)),
+            new Linear(dense(Dense.BF16, 17, cols, random), gaussians(random, 17, 1)),
             new Linear(dense(Dense.FP16, 1, cols, random), null),
             new Linear(dense(Dense.FP32, 31, cols, random), null),
+            new Linear(ordered, gaussians(random, 33, 1)),
+            new Linear(alike, null),
             new Linear(w3(207, cols, Filling.RANDOM, true, random), null));
+    assertEquals(
+        List.of(2, 3, 2, 1),
+        Projection.split(group).stream().map(p -> p.linears().size()).toList());
     checkLinear(group, cols, random);
     checkLinear(group.subList(0, 3), cols, random);
   }
@@ -158,45 +334,88 @@ public abstract class OpsContract extends NanContract {
   void linear_aRowAlone_equalsItselfInABatch() {
     Random random = new Random(6);
     int cols = 207;
+    PreparedInput input = new PreparedInput();
     for (PackedMatrix weight :
         List.of(
             w3(33, cols, Filling.RANDOM, true, random),
             dense(Dense.BF16, 33, cols, random),
             dense(Dense.FP16, 33, cols, random),
             dense(Dense.FP32, 33, cols, random))) {
-      List<Linear> layer = List.of(new Linear(weight, null));
+      Projection layer = Projection.of(new Linear(weight, null));
       float[] x = gaussians(random, 33 * cols, 1);
       float[] together = new float[33 * 33];
-      ops().linear(layer, x, 33, new float[][] {together});
+      ops().prepare(layer, x, 33, input);
+      ops().linear(layer, input, new float[][] {together});
       for (int row = 0; row < 33; row++) {
         float[] alone = new float[33];
-        float[] input = Arrays.copyOfRange(x, row * cols, (row + 1) * cols);
-        ops().linear(layer, input, 1, new float[][] {alone});
+        float[] one = Arrays.copyOfRange(x, row * cols, (row + 1) * cols);
+        ops().prepare(layer, one, 1, input);
+        ops().linear(layer, input, new float[][] {alone});
         assertBits(Arrays.copyOfRange(together, row * 33, (row + 1) * 33), alone, "row " + row);
       }
     }
   }
 
   private void checkLinear(List<Linear> group, int cols, Random random) {
-    for (int n : BATCHES) {
-      float[] x = gaussians(random, n * cols, 1);
-      float[][] expected = outputs(group, n);
-      float[][] actual = outputs(group, n);
-      definition.linear(group, x, n, expected);
-      ops().linear(group, x, n, actual);
-      for (int i = 0; i < group.size(); i++) {
-        PackedMatrix w = group.get(i).weight();
-        String what = w.format().label() + " " + w.rows() + " x " + cols + ", " + n + " tokens";
-        assertSame(expected[i], actual[i], what);
+    for (Projection projection : Projection.split(group)) {
+      for (int n : BATCHES) {
+        checkProjection(projection, gaussians(random, n * cols, 1), n);
       }
     }
   }
 
-  private static float[][] outputs(List<Linear> group, int n) {
-    float[][] outs = new float[group.size()][];
+  /** Prepares and multiplies; answers the outputs. */
+  private float[][] checkProjection(Projection projection, float[] x, int n) {
+    PreparedInput expected = new PreparedInput();
+    PreparedInput actual = new PreparedInput();
+    definition.prepare(projection, x, n, expected);
+    ops().prepare(projection, x, n, actual);
+    return checkLinear(projection, expected, actual, n + " tokens");
+  }
+
+  /** Inputs that must have been prepared to the same, and what they give. */
+  private float[][] checkLinear(
+      Projection projection, PreparedInput expected, PreparedInput actual, String what) {
+    int n = expected.tokens();
+    assertEquals(n, actual.tokens(), what);
+    if (projection.input() instanceof InputSpec.Int16PerGroup) {
+      assertSameCodes(expected, actual, what);
+    } else {
+      int size = n * projection.cols();
+      assertSame(
+          Arrays.copyOf(expected.values(), size), Arrays.copyOf(actual.values(), size), what);
+    }
+    float[][] before = outputs(projection, n);
+    float[][] after = outputs(projection, n);
+    definition.linear(projection, expected, before);
+    ops().linear(projection, actual, after);
+    for (int i = 0; i < before.length; i++) {
+      PackedMatrix w = projection.linears().get(i).weight();
+      String which = w.format().label() + " " + w.rows() + " x " + w.cols() + ", " + what;
+      assertSame(before[i], after[i], which);
+    }
+    return after;
+  }
+
+  private static void assertSameCodes(PreparedInput expected, PreparedInput actual, String what) {
+    assertEquals(expected.groups(), actual.groups(), what);
+    for (int t = 0; t < expected.tokens(); t++) {
+      for (int g = 0; g < expected.groups(); g++) {
+        String where = what + ", token " + t + ", group " + g;
+        assertEquals(expected.scale(t, g), actual.scale(t, g), where);
+        assertEquals(expected.sum(t, g), actual.sum(t, g), where);
+        for (int k = g * GroupedInts.GROUP; k < (g + 1) * GroupedInts.GROUP; k++) {
+          assertEquals(expected.code(t, k), actual.code(t, k), where);
+        }
+      }
+    }
+  }
+
+  private static float[][] outputs(Projection projection, int n) {
+    float[][] outs = new float[projection.linears().size()][];
     for (int i = 0; i < outs.length; i++) {
-      outs[i] = new float[n * group.get(i).weight().rows()];
-      Arrays.fill(outs[i], Float.NaN);
+      outs[i] = new float[n * projection.linears().get(i).weight().rows()];
+      Arrays.fill(outs[i], -77f);
     }
     return outs;
   }
@@ -451,15 +670,7 @@ public abstract class OpsContract extends NanContract {
     for (long i = 0; i < (long) rows * cols; i++) {
       // tiny ones among them: subnormal halves
       float w = (float) (random.nextGaussian() * (random.nextInt(16) == 0 ? 1e-6 : 0.05));
-      switch (format) {
-        case FP32 -> s.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * i, w);
-        case FP16 -> s.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * i, Float.floatToFloat16(w));
-        case BF16 ->
-            s.set(
-                ValueLayout.JAVA_SHORT_UNALIGNED,
-                2 * i,
-                (short) (Float.floatToRawIntBits(w) >>> 16));
-      }
+      format.store(s, i, w);
     }
     return new PackedMatrix("test", s, rows, cols, format, null);
   }

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * The forward pass of Qwen2 and Qwen3 in double precision and plain loops, from the papers and not
@@ -26,7 +27,26 @@ public final class DoubleReference {
   private final double theta;
   private final Map<String, float[]> weights = new HashMap<>();
 
-  private DoubleReference(JsonNode config, Map<String, RawTensor> tensors) {
+  /** The group of each input of the quantized linears. */
+  private final Map<String, int[]> groups = new HashMap<>();
+
+  private final Inputs inputs;
+
+  /** What quantized linears see of their inputs. */
+  @FunctionalInterface
+  public interface Inputs {
+    /**
+     * Asked once for each token, in order.
+     *
+     * @param name of the linear: {@code model.layers.0.mlp.up_proj}
+     * @param x as computed; not to be changed
+     * @param groups of each input
+     */
+    double[] seen(String name, double[] x, int[] groups);
+  }
+
+  private DoubleReference(JsonNode config, Map<String, RawTensor> tensors, Inputs inputs) {
+    this.inputs = inputs;
     hidden = config.get("hidden_size").asInt();
     layers = config.get("num_hidden_layers").asInt();
     heads = config.get("num_attention_heads").asInt();
@@ -45,7 +65,9 @@ public final class DoubleReference {
         (name, tensor) -> {
           if (name.endsWith(".qweight")) {
             String layer = name.substring(0, name.length() - ".qweight".length());
-            weights.put(layer + ".weight", new GptqReader(tensors, layer, v2).dequantize());
+            GptqReader reader = new GptqReader(tensors, layer, v2);
+            weights.put(layer + ".weight", reader.dequantize());
+            groups.put(layer, IntStream.range(0, reader.in()).map(reader::group).toArray());
           } else if (name.endsWith(".weight") || name.endsWith(".bias")) {
             weights.put(name, tensor.toFloats());
           }
@@ -55,10 +77,24 @@ public final class DoubleReference {
     }
   }
 
+  /** With inputs as they are. */
   public static DoubleReference open(Path directory) {
+    return open(directory, (_, x, _) -> x);
+  }
+
+  /**
+   * With the inputs of quantized linears rounded to 16-bit integers per group of 128: s = max|x| /
+   * 32639, x becomes s rint(x / s).
+   */
+  public static DoubleReference openRounding(Path directory) {
+    return open(directory, (_, x, groups) -> rounded(x, groups));
+  }
+
+  /** With other inputs for quantized linears. */
+  public static DoubleReference open(Path directory, Inputs inputs) {
     try {
       JsonNode config = new ObjectMapper().readTree(directory.resolve("config.json").toFile());
-      return new DoubleReference(config, RawSafetensors.readDirectory(directory));
+      return new DoubleReference(config, RawSafetensors.readDirectory(directory), inputs);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -227,7 +263,22 @@ public final class DoubleReference {
     return y;
   }
 
-  private double[] linear(String name, double[] x) {
+  private static double[] rounded(double[] x, int[] groups) {
+    float[] largest = new float[x.length];
+    for (int i = 0; i < x.length; i++) {
+      largest[groups[i]] = Math.max(largest[groups[i]], Math.abs((float) x[i]));
+    }
+    double[] rounded = new double[x.length];
+    for (int i = 0; i < x.length; i++) {
+      double step = largest[groups[i]] / 32639.0;
+      rounded[i] = step == 0 ? 0 : step * Math.rint(x[i] / step);
+    }
+    return rounded;
+  }
+
+  private double[] linear(String name, double[] input) {
+    int[] groupOf = groups.get(name);
+    double[] x = groupOf == null ? input : inputs.seen(name, input, groupOf);
     float[] weight = weights.get(name + ".weight");
     float[] bias = weights.get(name + ".bias");
     double[] y = new double[weight.length / x.length];

@@ -3,6 +3,7 @@ package io.tercel.kernels.vector;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.HugePages;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -42,8 +43,10 @@ public class GemvBenchmark {
   int batch;
 
   private final Arena arena = Arena.ofShared();
-  private final Activations grouped = new Activations();
-  private final Activations paired = new Activations();
+  private final PreparedInput single = new PreparedInput();
+  private final PreparedInput several = new PreparedInput();
+  private final PreparedInput plainSingle = new PreparedInput();
+  private final PreparedInput plainSeveral = new PreparedInput();
   private final KernelScratch scratch = new KernelScratch();
   private final float[] y = new float[32 * COLS];
   private MemorySegment w3 = MemorySegment.NULL;
@@ -56,21 +59,37 @@ public class GemvBenchmark {
     Random random = new Random(1);
     w3Bytes = W3Block.matrixBytes(W3_TILES * W3Block.ROWS, COLS);
     w3 = HugePages.allocate(arena, SLICES * w3Bytes);
-    for (long at = 0; at < w3.byteSize(); at += Integer.BYTES) {
-      boolean meta = at % W3Block.BLOCK_BYTES >= W3Block.SCALES_OFFSET;
-      w3.set(ValueLayout.JAVA_INT, at, meta ? 0x0003_2012 : random.nextInt());
+    for (long at = 0; at < w3.byteSize(); at += W3Block.BLOCK_BYTES) {
+      for (int i = 0; i < W3Block.SCALES_OFFSET; i += Integer.BYTES) {
+        w3.set(ValueLayout.JAVA_INT, at + i, random.nextInt());
+      }
+      for (int r = 0; r < W3Block.ROWS; r++) {
+        W3Block.setScale(w3, at, r, (short) 0x2012, (byte) 3);
+      }
     }
     dense = HugePages.allocate(arena, SLICES * Dense.BF16.bytes(DENSE_ROWS, COLS));
-    for (long at = 0; at < dense.byteSize(); at += Short.BYTES) {
-      int bits = Float.floatToIntBits((float) random.nextGaussian()) >>> 16;
-      dense.set(ValueLayout.JAVA_SHORT, at, (short) bits);
+    for (long i = 0; i < dense.byteSize() / Short.BYTES; i++) {
+      Dense.BF16.store(dense, i, (float) random.nextGaussian());
     }
     float[] x = new float[batch * COLS];
     for (int i = 0; i < x.length; i++) {
       x[i] = (float) random.nextGaussian();
     }
-    grouped.prepareGrouped(x, 0, COLS, batch, COLS, null);
-    DenseGemm.prepare(Dense.BF16, paired, x, 0, COLS, batch, COLS);
+    round(x, 1, single);
+    round(x, batch, several);
+    plainSingle.plain(x, 1, COLS);
+    DenseInput.row(plainSingle, 0);
+    plainSeveral.plain(x, batch, COLS);
+    for (int t = 0; t < batch; t++) {
+      DenseInput.row(plainSeveral, t);
+    }
+  }
+
+  private void round(float[] x, int tokens, PreparedInput input) {
+    input.grouped(tokens, COLS);
+    for (int t = 0; t < tokens; t++) {
+      Rounding.row(x, t * COLS, null, input, t, scratch);
+    }
   }
 
   @TearDown
@@ -91,14 +110,14 @@ public class GemvBenchmark {
   @Benchmark
   public float[] w3Gemv() {
     long at = next() * w3Bytes;
-    W3Gemv.multiply(w3, at, COLS, 0, W3_TILES, grouped, 0, null, y, 0, scratch);
+    W3Gemv.multiply(w3, at, COLS, 0, W3_TILES, single, null, y, scratch);
     return y;
   }
 
   @Benchmark
   public float[] w3Gemm() {
     long at = next() * w3Bytes;
-    W3Gemm.multiply(w3, at, COLS, 0, W3_TILES, grouped, 0, batch, null, y, 0, COLS, scratch);
+    W3Gemm.multiply(w3, at, COLS, 0, W3_TILES, several, null, y, scratch);
     return y;
   }
 
@@ -106,7 +125,7 @@ public class GemvBenchmark {
   public float[] denseGemv() {
     int row = next() * DENSE_ROWS;
     DenseGemv.multiply(
-        Dense.BF16, dense, 0, row, row + DENSE_ROWS, paired, 0, null, y, -row, scratch);
+        Dense.BF16, dense, 0, row, row + DENSE_ROWS, plainSingle, null, y, -row, scratch);
     return y;
   }
 
@@ -114,19 +133,7 @@ public class GemvBenchmark {
   public float[] denseGemm() {
     int row = next() * DENSE_ROWS;
     DenseGemm.multiply(
-        Dense.BF16,
-        dense,
-        0,
-        row,
-        row + DENSE_ROWS,
-        paired,
-        0,
-        batch,
-        null,
-        y,
-        -row,
-        COLS,
-        scratch);
+        Dense.BF16, dense, 0, row, row + DENSE_ROWS, plainSeveral, null, y, -row, COLS, scratch);
     return y;
   }
 

@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.W3Block;
-import io.tercel.kernels.ops.EightSum;
 import io.tercel.kernels.ops.LaneSum;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -45,13 +45,16 @@ final class GemvGemmTest {
     double step(int r, int c);
 
     /** Row r for one token by the written definition, in plain scalar Java. */
-    float defined(Activations x, int token, int r);
+    float defined(PreparedInput x, int token, int r);
 
-    Activations prepare(float[] x, int tokens);
+    /** x is [tokens][cols]. */
+    PreparedInput prepare(float[] x, int tokens);
 
-    void gemv(int unitFrom, int unitTo, Activations x, int token, float[] y, int yOffset);
+    /** Input c of a token as it was prepared: what the sums are to be exact for. */
+    double input(PreparedInput x, int token, int c);
 
-    void gemm(int unitFrom, int unitTo, Activations x, int from, int tokens, float[] y, int stride);
+    /** All prepared tokens, one by the GEMV and more by the GEMM, to y [tokens][rows]. */
+    void multiply(int unitFrom, int unitTo, PreparedInput x, float[] y);
   }
 
   static Stream<Arguments> shapes() {
@@ -123,14 +126,15 @@ final class GemvGemmTest {
         w.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (finite ? i : 0));
       }
       KernelScratch scratch = new KernelScratch();
-      Activations x = new Activations();
+      PreparedInput x = new PreparedInput();
       float[] unit = new float[cols];
       float[] y = new float[rows];
       for (int c = 0; c < cols; c++) {
         Arrays.fill(unit, 0);
         unit[c] = 1;
-        DenseGemm.prepare(Dense.FP16, x, unit, 0, cols, 1, cols);
-        DenseGemv.multiply(Dense.FP16, w, 0, 0, rows, x, 0, null, y, 0, scratch);
+        x.plain(unit, 1, cols);
+        DenseInput.row(x, 0);
+        DenseGemv.multiply(Dense.FP16, w, 0, 0, rows, x, null, y, 0, scratch);
         for (int r = 0; r < rows; r++) {
           short bits = w.getAtIndex(ValueLayout.JAVA_SHORT, r * cols + c);
           assertEquals(Float.float16ToFloat(bits) + 0f, y[r] + 0f);
@@ -156,74 +160,92 @@ final class GemvGemmTest {
   }
 
   @Test
-  void prepareGrouped_smallerAfterLarger_leavesNothingBehind() {
+  void rounding_smallerAfterLarger_leavesNothingBehind() {
     float[] x = new float[1024];
     Arrays.fill(x, 3);
-    Activations a = new Activations();
-    a.prepareGrouped(x, 0, 512, 2, 512, null);
-    a.prepareGrouped(x, 0, 100, 2, 100, null);
-    assertEquals(128, a.stride());
+    PreparedInput a = new PreparedInput();
+    KernelScratch scratch = new KernelScratch();
+    a.grouped(2, 512);
+    Rounding.row(x, 0, null, a, 0, scratch);
+    Rounding.row(x, 512, null, a, 1, scratch);
+    a.grouped(2, 100);
+    Rounding.row(x, 0, null, a, 0, scratch);
+    Rounding.row(x, 100, null, a, 1, scratch);
     for (int t = 0; t < 2; t++) {
-      assertEquals(3, a.values()[t * 128 + 99]);
-      assertEquals(0, a.values()[t * 128 + 100]);
-      assertEquals(300, a.sums()[t]);
+      assertEquals(32639, a.code(t, 99));
+      assertEquals(0, a.code(t, 100));
+      assertEquals(32639, a.arranged(256)[t * 128 + 99]);
+      assertEquals(0, a.arranged(256)[t * 128 + 100]);
+      assertEquals(100 * 32639, a.sum(t, 0));
     }
   }
 
   private static void coldEqualsHot(Layer layer) {
     float[] x = inputs(layer.cols(), 5);
-    Activations prepared = layer.prepare(x, 5);
     int units = Math.ceilDiv(layer.rows(), layer.unitRows());
-    float[] cold = new float[5 * layer.rows()];
-    float[] hot = new float[5 * layer.rows()];
-    layer.gemm(0, units, prepared, 0, 5, cold, layer.rows());
+    int rows = layer.rows();
+    float[] cold = new float[5 * rows];
+    float[] hot = new float[5 * rows];
+    layer.multiply(0, units, layer.prepare(x, 5), cold);
     for (int i = 0; i < 10_000; i++) {
-      layer.gemm(0, units, prepared, 0, 5, hot, layer.rows());
+      layer.multiply(0, units, layer.prepare(x, 5), hot);
     }
     assertBits(cold, hot);
-    Arrays.fill(hot, Float.NaN);
+    float[] one = new float[rows];
     for (int i = 0; i < 10_000; i++) {
-      layer.gemv(0, units, prepared, i % 5, hot, i % 5 * layer.rows());
+      int t = i % 5;
+      layer.multiply(0, units, row(layer, x, t), one);
+      if (i >= 9_995) {
+        assertBits(Arrays.copyOfRange(cold, t * rows, (t + 1) * rows), one);
+      }
     }
-    assertBits(cold, hot);
+  }
+
+  private static PreparedInput row(Layer layer, float[] x, int token) {
+    int cols = layer.cols();
+    return layer.prepare(Arrays.copyOfRange(x, token * cols, (token + 1) * cols), 1);
   }
 
   private static void check(Layer layer, double tolerance) {
     int rows = layer.rows();
+    int cols = layer.cols();
     int units = Math.ceilDiv(rows, layer.unitRows());
-    float[] x = inputs(layer.cols(), TOKENS);
-    Activations prepared = layer.prepare(x, TOKENS);
-
+    float[] x = inputs(cols, TOKENS);
     float[] alone = new float[TOKENS * rows];
     for (int t = 0; t < TOKENS; t++) {
-      layer.gemv(0, units, prepared, t, alone, t * rows);
+      float[] y = new float[rows];
+      layer.multiply(0, units, row(layer, x, t), y);
+      System.arraycopy(y, 0, alone, t * rows, rows);
     }
-    assertNearDouble(layer, x, alone, tolerance);
+    PreparedInput prepared = layer.prepare(x, TOKENS);
+    assertNearDouble(layer, prepared, alone, tolerance);
     for (int r = 0; r < rows; r++) {
       assertEquals(layer.defined(prepared, 2, r), alone[2 * rows + r], "row " + r);
     }
 
     float[] cut = new float[rows];
     for (int u = 0; u < units; u++) {
-      layer.gemv(u, u + 1, prepared, 1, cut, 0);
+      layer.multiply(u, u + 1, row(layer, x, 1), cut);
     }
     assertBits(Arrays.copyOfRange(alone, rows, 2 * rows), cut);
 
     for (int batch : BATCHES) {
       int from = TOKENS - batch;
       float[] together = new float[batch * rows];
-      layer.gemm(0, units, prepared, from, batch, together, rows);
+      float[] some = Arrays.copyOfRange(x, from * cols, TOKENS * cols);
+      layer.multiply(0, units, layer.prepare(some, batch), together);
       assertBits(Arrays.copyOfRange(alone, from * rows, TOKENS * rows), together);
     }
 
     float[] parts = new float[TOKENS * rows];
     int half = units / 3;
-    layer.gemm(half, units, prepared, 0, TOKENS, parts, rows);
-    layer.gemm(0, half, prepared, 0, TOKENS, parts, rows);
+    PreparedInput all = layer.prepare(x, TOKENS);
+    layer.multiply(half, units, all, parts);
+    layer.multiply(0, half, all, parts);
     assertBits(alone, parts);
   }
 
-  private static void assertNearDouble(Layer layer, float[] x, float[] y, double tolerance) {
+  private static void assertNearDouble(Layer layer, PreparedInput x, float[] y, double tolerance) {
     int rows = layer.rows();
     int cols = layer.cols();
     for (int t = 0; t < TOKENS; t += 8) {
@@ -231,9 +253,10 @@ final class GemvGemmTest {
         double sum = 0;
         double magnitude = 1e-6;
         for (int c = 0; c < cols; c++) {
-          double product = layer.weight(r, c) * x[t * cols + c];
+          double input = layer.input(x, t, c);
+          double product = layer.weight(r, c) * input;
           sum += product;
-          magnitude += Math.abs(product) + Math.abs(layer.step(r, c) * x[t * cols + c]);
+          magnitude += Math.abs(product) + Math.abs(layer.step(r, c) * input);
         }
         double error = Math.abs(y[t * rows + r] - bias(r) - sum) / (magnitude + Math.abs(bias(r)));
         assertTrue(error < tolerance, "row " + r + ", token " + t + ": relative error " + error);
@@ -354,28 +377,31 @@ final class GemvGemmTest {
     }
 
     @Override
-    public float defined(Activations x, int token, int r) {
+    public float defined(PreparedInput x, int token, int r) {
       int groups = W3Block.groups(cols);
+      byte[] codes = new byte[16 * 128];
+      byte[] zeros = new byte[16];
+      short[] scales = new short[16];
       float y = 0;
       for (int g = 0; g < groups; g++) {
-        long lane = OFFSET + W3Block.blockOffset(r / 16, g, groups) + r % 16 * 4L;
-        int[] words = new int[W3Block.WORDS];
-        for (int n = 0; n < words.length; n++) {
-          words[n] = segment.get(ValueLayout.JAVA_INT, lane + n * 64L);
+        long block = OFFSET + W3Block.blockOffset(r / 16, g, groups);
+        W3Block.unpack(segment, block, codes, scales, zeros);
+        long sum = 0;
+        for (int k = 0; k < 128; k++) {
+          sum += (long) (codes[r % 16 * 128 + k] - zeros[r % 16]) * x.code(token, g * 128 + k);
         }
-        int meta = segment.get(ValueLayout.JAVA_INT, lane + W3Block.SCALES_OFFSET);
-        int k = token * x.stride() + g * W3Block.GROUP;
-        float[] chain = new float[2];
-        for (int i = 0; i < W3Block.GROUP; i++) {
-          float v = 1 + W3Block.code(words, i) / 8f;
-          chain[i % 2] = Math.fma(v, x.values()[k + i], chain[i % 2]);
-        }
-        float zero = -(1 + (meta >>> 16) / 8f);
-        float centred =
-            Math.fma(zero, EightSum.of(x.values(), k, W3Block.GROUP), chain[0] + chain[1]);
-        y = Math.fma(8 * Float.float16ToFloat((short) meta), centred, y);
+        y = Math.fma(Float.float16ToFloat(scales[r % 16]) * x.scale(token, g), (float) sum, y);
       }
       return y + bias[r];
+    }
+
+    @Override
+    public double input(PreparedInput x, int token, int c) {
+      int packed = c;
+      for (int j = 0; order != null && j < cols; j++) {
+        packed = order[j] == c ? j : packed;
+      }
+      return (double) x.scale(token, packed / 128) * x.code(token, packed);
     }
 
     @Override
@@ -384,22 +410,22 @@ final class GemvGemmTest {
     }
 
     @Override
-    public Activations prepare(float[] x, int tokens) {
-      Activations a = new Activations();
-      a.prepareGrouped(x, 0, cols, tokens, cols, order);
+    public PreparedInput prepare(float[] x, int tokens) {
+      PreparedInput a = new PreparedInput();
+      a.grouped(tokens, cols);
+      for (int t = 0; t < tokens; t++) {
+        Rounding.row(x, t * cols, order, a, t, scratch);
+      }
       return a;
     }
 
     @Override
-    public void gemv(int from, int to, Activations x, int token, float[] y, int yOffset) {
-      W3Gemv.multiply(segment, OFFSET, rows, from, to, x, token, bias, y, yOffset, scratch);
-    }
-
-    @Override
-    public void gemm(
-        int from, int to, Activations x, int first, int tokens, float[] y, int stride) {
-      W3Gemm.multiply(
-          segment, OFFSET, rows, from, to, x, first, tokens, bias, y, 0, stride, scratch);
+    public void multiply(int from, int to, PreparedInput x, float[] y) {
+      if (x.tokens() == 1) {
+        W3Gemv.multiply(segment, OFFSET, rows, from, to, x, bias, y, scratch);
+      } else {
+        W3Gemm.multiply(segment, OFFSET, rows, from, to, x, bias, y, scratch);
+      }
     }
   }
 
@@ -424,15 +450,10 @@ final class GemvGemmTest {
       for (int r = 0; r < rows; r++) {
         for (int c = 0; c < cols; c++) {
           float w = (float) random.nextGaussian() * 0.03f;
-          long at = OFFSET + ((long) r * cols + c) * format.elementBytes();
-          switch (format) {
-            case BF16 ->
-                segment.set(
-                    ValueLayout.JAVA_SHORT_UNALIGNED, at, (short) (Float.floatToIntBits(w) >>> 16));
-            case FP16 -> segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(w));
-            case FP32 -> segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, w);
-          }
-          weights[r][c] = DenseRow.element(format, segment.address() + at, 0);
+          MemorySegment matrix = segment.asSlice(OFFSET);
+          long at = (long) r * cols + c;
+          format.store(matrix, at, w);
+          weights[r][c] = format.element(matrix, at);
         }
       }
     }
@@ -458,27 +479,22 @@ final class GemvGemmTest {
     }
 
     @Override
-    public float defined(Activations x, int token, int r) {
-      long row = segment.address() + OFFSET + (long) r * cols * format.elementBytes();
+    public float defined(PreparedInput x, int token, int r) {
       int block = DenseRow.blockColumns(format);
       int whole = cols / block * block;
       float[] lanes = new float[16];
-      float[] expanded = new float[whole];
-      for (int k = 0; k < whole; k++) {
-        int j = k % block;
-        int place = block == 16 ? j : j % 2 * 16 + j / 2;
-        expanded[k - j + place] = DenseRow.element(format, row, k);
-      }
-      int from = token * x.stride();
-      for (int k = 0; k < whole; k++) {
-        lanes[k % 16] = Math.fma(expanded[k], x.values()[from + k], lanes[k % 16]);
-      }
-      for (int k = whole; k < cols; k++) {
-        int lane = (k - whole) % 16;
-        float w = DenseRow.element(format, row, k);
-        lanes[lane] = Math.fma(w, x.values()[from + k], lanes[lane]);
+      for (int k = 0; k < cols; k++) {
+        int j = k < whole ? k % block : k - whole;
+        int lane = k < whole && block == 32 ? j / 2 : j % 16;
+        float w = (float) weights[r][k];
+        lanes[lane] = Math.fma(w, x.values()[token * cols + k], lanes[lane]);
       }
       return LaneSum.tree(lanes, 0) + bias[r];
+    }
+
+    @Override
+    public double input(PreparedInput x, int token, int c) {
+      return x.values()[token * cols + c];
     }
 
     @Override
@@ -487,22 +503,22 @@ final class GemvGemmTest {
     }
 
     @Override
-    public Activations prepare(float[] x, int tokens) {
-      Activations a = new Activations();
-      DenseGemm.prepare(format, a, x, 0, cols, tokens, cols);
+    public PreparedInput prepare(float[] x, int tokens) {
+      PreparedInput a = new PreparedInput();
+      a.plain(x, tokens, cols);
+      for (int t = 0; t < tokens; t++) {
+        DenseInput.row(a, t);
+      }
       return a;
     }
 
     @Override
-    public void gemv(int from, int to, Activations x, int token, float[] y, int yOffset) {
-      DenseGemv.multiply(format, segment, OFFSET, from, to, x, token, bias, y, yOffset, scratch);
-    }
-
-    @Override
-    public void gemm(
-        int from, int to, Activations x, int first, int tokens, float[] y, int stride) {
-      DenseGemm.multiply(
-          format, segment, OFFSET, from, to, x, first, tokens, bias, y, 0, stride, scratch);
+    public void multiply(int from, int to, PreparedInput x, float[] y) {
+      if (x.tokens() == 1) {
+        DenseGemv.multiply(format, segment, OFFSET, from, to, x, bias, y, 0, scratch);
+      } else {
+        DenseGemm.multiply(format, segment, OFFSET, from, to, x, bias, y, 0, rows, scratch);
+      }
     }
   }
 }

@@ -10,10 +10,13 @@ import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
-/** {@code tercel devices}: what {@code --backend tornado --device i} can run on. */
+/**
+ * {@code tercel devices}: what {@code --backend auto} is on this processor, and what {@code
+ * --backend tornado --device i} can run on.
+ */
 @CommandLine.Command(
     name = "devices",
-    description = "Lists the devices that --backend tornado can run on.",
+    description = "Says which backend this processor gets, and what --backend tornado can run on.",
     mixinStandardHelpOptions = true)
 public final class DevicesCommand implements Command {
   @Spec private @Nullable CommandSpec spec;
@@ -22,6 +25,8 @@ public final class DevicesCommand implements Command {
   public Integer call() {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
+    out.println("cpu  " + Backends.cpu());
+    out.flush();
     for (ComputeDevice device : Backends.devices(Backends.TORNADO)) {
       out.printf(
           Locale.ROOT,

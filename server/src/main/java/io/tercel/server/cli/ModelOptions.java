@@ -60,7 +60,8 @@ final class ModelOptions {
       names = "--backend",
       paramLabel = "NAME",
       description =
-          "auto, vector, scalar or tornado, which is a GPU (default: auto, which is vector)")
+          "auto, jit, vector, scalar or tornado, which is a GPU (default: auto, which is jit where"
+              + " the processor has AVX-512 with VNNI, else vector)")
   String backend = "auto";
 
   @Option(

@@ -1,5 +1,6 @@
 package io.tercel.server.model;
 
+import io.tercel.kernels.jit.JitOps;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.model.CpuBackend;
 import io.tercel.kernels.ops.Backend;
@@ -13,11 +14,15 @@ import io.tercel.server.UserException;
 import java.util.List;
 import java.util.Optional;
 import java.util.ServiceLoader;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Makes the backend that was asked for: the CPU's are built in, others are found as services. */
 public final class Backends {
   /** Names that need nothing. */
-  private static final List<String> BUILT_IN = List.of("auto", "vector", "scalar");
+  private static final List<String> BUILT_IN = List.of("auto", "jit", "vector", "scalar");
+
+  private static final Logger LOG = LoggerFactory.getLogger(Backends.class);
 
   /** The GPU's, whether it is there or not. */
   public static final String TORNADO = "tornado";
@@ -38,15 +43,51 @@ public final class Backends {
    */
   public static Backend open(WeightStore weights, ServingPlan plan, ServingOptions options) {
     if (BUILT_IN.contains(options.backend())) {
-      Ops ops =
-          options.backend().equals("scalar") ? new ScalarOps() : new VectorOps(options.threads());
-      return new CpuBackend(weights, ops, plan.kv(), plan.numBlocks());
+      return new CpuBackend(weights, cpuOps(options), plan.kv(), plan.numBlocks());
     }
     try {
       return provider(options.backend())
           .open(weights, plan.kv(), plan.numBlocks(), options.device());
     } catch (BackendUnavailableException e) {
       throw new UserException("--backend " + options.backend() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * The operations of a built-in backend; {@code auto} is {@code jit} where that can be had.
+   *
+   * @throws UserException if it was asked for and can't be had
+   */
+  static Ops cpuOps(ServingOptions options) {
+    int threads = options.threads();
+    return switch (options.backend()) {
+      case "scalar" -> new ScalarOps();
+      case "vector" -> new VectorOps(threads);
+      case "jit" -> {
+        try {
+          yield JitOps.open(threads);
+        } catch (BackendUnavailableException e) {
+          throw new UserException("--backend jit: " + e.getMessage(), e);
+        }
+      }
+      default -> {
+        try {
+          yield JitOps.open(threads);
+        } catch (BackendUnavailableException e) {
+          LOG.info("backend vector, because jit {}", e.getMessage());
+          yield new VectorOps(threads);
+        }
+      }
+    };
+  }
+
+  /** What {@code auto} is here, and why, in one line. */
+  public static String cpu() {
+    try {
+      JitOps.open(1).close();
+      return "jit: " + String.join(" ", JitOps.requireProcessor()) + ", self-test passed";
+    } catch (BackendUnavailableException e) {
+      return "vector: jit " + e.getMessage();
     }
   }
 

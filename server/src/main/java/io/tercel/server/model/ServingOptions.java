@@ -32,7 +32,7 @@ public final class ServingOptions {
   private Duration stallTimeout = Duration.ofSeconds(60);
   private ReasoningDefaults reasoning = new ReasoningDefaults(-1, true);
 
-  /** {@code auto}, {@code vector}, {@code scalar} or {@code tornado}. */
+  /** {@code auto}, {@code jit}, {@code vector}, {@code scalar} or {@code tornado}. */
   public ServingOptions backend(String name) {
     backend = name;
     return this;
@@ -217,7 +217,7 @@ public final class ServingOptions {
     }
     if (!Backends.isKnown(backend)) {
       throw new UserException(
-          "--backend: %s isn't available; choose one of auto, vector, scalar, tornado"
+          "--backend: %s isn't available; choose one of auto, jit, vector, scalar, tornado"
               .formatted(backend));
     }
     if (device != 0 && !backend.equals(Backends.TORNADO)) {

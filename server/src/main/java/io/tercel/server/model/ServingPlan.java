@@ -2,6 +2,7 @@ package io.tercel.server.model;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
@@ -55,11 +56,10 @@ public record ServingPlan(
     KvLayout kv = kvLayout(config, weights, options);
     long logits = (long) Transformer.MAX_LOGIT_ROWS * config.vocabSize();
     long samplers = 2L * options.threads() * config.vocabSize();
+    boolean integers = weights.matrices().stream().anyMatch(m -> m.format() instanceof Grouped);
     long activations =
-        Float.BYTES
-            * (Transformer.activationFloats(config, options.maxNumBatchedTokens())
-                + logits
-                + samplers);
+        Transformer.activationBytes(config, options.maxNumBatchedTokens(), integers)
+            + Float.BYTES * (logits + samplers);
     int maxLen = maxModelLen(config, options);
     long left = available - weights.offHeapBytes() - weights.heapBytes() - activations;
     long pool = poolBytes(kv, options, maxLen, left);

@@ -4,12 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.jit.JitOps;
+import io.tercel.kernels.jit.Processor;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.model.CpuBackend;
+import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.testing.TinyCheckpoint;
 import io.tercel.kernels.vector.VectorOps;
 import java.nio.file.Path;
@@ -107,8 +110,8 @@ class BackendInvarianceTest {
   }
 
   private static Engine engine(WeightStore weights, KvType type, int blocks, int budget) {
-    CpuBackend backend =
-        new CpuBackend(weights, new VectorOps(2), KvLayout.of(weights.config(), type), blocks);
+    Ops ops = Processor.isSupported() ? JitOps.open(2) : new VectorOps(2); // as --backend auto
+    CpuBackend backend = new CpuBackend(weights, ops, KvLayout.of(weights.config(), type), blocks);
     return new Engine(
         backend,
         EngineConfig.builder(300, weights.config().vocabSize())

@@ -136,7 +136,7 @@ final class GptqExport implements AutoCloseable {
   static List<LinearSource> linears(Checkpoint source) {
     List<LinearSource> linears = new ArrayList<>();
     for (LayerSource l : source.layers()) {
-      linears.addAll(List.of(l.q(), l.k(), l.v(), l.o(), l.gate(), l.up(), l.down()));
+      linears.addAll(l.matrices());
     }
     return linears;
   }
@@ -151,10 +151,7 @@ final class GptqExport implements AutoCloseable {
       addIfPresent(tensors, head.bias());
     }
     for (LayerSource layer : source.layers()) {
-      tensors.add(layer.inputNorm());
-      tensors.add(layer.postAttentionNorm());
-      addIfPresent(tensors, layer.qNorm());
-      addIfPresent(tensors, layer.kNorm());
+      tensors.addAll(layer.norms());
     }
     for (LinearSource linear : linears(source)) {
       addIfPresent(tensors, linear.bias());

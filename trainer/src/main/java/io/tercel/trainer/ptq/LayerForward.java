@@ -1,25 +1,30 @@
 package io.tercel.trainer.ptq;
 
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.LayerWeights;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.model.DecoderLayer;
+import io.tercel.kernels.model.DecoderLayer.Tap;
+import io.tercel.kernels.model.DecoderLayer.Watch;
 import io.tercel.kernels.ops.Ops;
-import io.tercel.kernels.ops.RopeTable;
 import io.tercel.kernels.ops.StepBatch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The calibration sequences on their way through the decoder, one layer at a time, on the engine's
- * own operations with keys and values in full precision. It keeps the hidden states of all
- * sequences and the activations of one batch.
+ * own {@link DecoderLayer} with keys and values in full precision. It keeps the hidden states of
+ * all sequences and the activations of one batch.
  *
  * <p>A layer is walked in four passes, one for each set of linears that share an input; each pass
  * shows that input to its caller, computed with the linears quantized before. What lies between is
@@ -48,29 +53,15 @@ final class LayerForward implements AutoCloseable {
   }
 
   private final ModelConfig config;
-  private final Ops ops;
-  private final RopeTable rope;
+  private final DecoderLayer pass;
   private final KvPool kv;
   private final List<Batch> batches = new ArrayList<>();
-  private final float[] normed;
-  private final float[] q;
-  private final float[] k;
-  private final float[] v;
-  private final float[] attended;
-  private final float[] gate;
-  private final float[] up;
-  private final float[] projected;
-
-  private float[] inputNorm = {};
-  private float[] postAttentionNorm = {};
-  private float @Nullable [] qNorm;
-  private float @Nullable [] kNorm;
+  private LayerWeights weights = new LayerWeights(Map.of(), Map.of());
 
   LayerForward(ModelConfig config, Ops ops, PackedMatrix embedding, Calibration calibration) {
     this.config = config;
-    this.ops = ops;
-    this.rope = new RopeTable(config.headDim(), config.ropeTheta());
-    int most = deal(calibration.sequences());
+    this.pass = new DecoderLayer(config, ops);
+    deal(calibration.sequences());
     int blocks = 0;
     for (Batch batch : batches) {
       int n = batch.steps.numTokens();
@@ -81,19 +72,10 @@ final class LayerForward implements AutoCloseable {
       blocks = Math.max(blocks, table[table.length - 1] + 1);
     }
     kv = new KvPool(new KvLayout(KvType.FP32, 1, config.numKvHeads(), config.headDim()), blocks);
-    normed = new float[most * config.hiddenSize()];
-    projected = new float[most * config.hiddenSize()];
-    q = new float[most * config.queryDim()];
-    attended = new float[most * config.queryDim()];
-    k = new float[most * config.kvDim()];
-    v = new float[most * config.kvDim()];
-    gate = new float[most * config.intermediateSize()];
-    up = new float[most * config.intermediateSize()];
   }
 
-  /** Deals the sequences out to batches; returns the most tokens of one. */
-  private int deal(List<int[]> sequences) {
-    int most = 0;
+  /** Deals the sequences out to batches. */
+  private void deal(List<int[]> sequences) {
     int nextBlock = 0;
     Batch batch = new Batch();
     for (int[] sequence : sequences) {
@@ -111,64 +93,60 @@ final class LayerForward implements AutoCloseable {
       for (int position = 0; position < sequence.length; position++) {
         batch.steps.addToken(sequence[position], position);
       }
-      most = Math.max(most, batch.steps.numTokens());
     }
     batches.add(batch);
-    return most;
   }
 
-  /** Goes on to a layer; the hidden states are its input now. */
+  /** Goes on to a layer, of which nothing is quantized yet; the hidden states are its input now. */
   void enter(LayerSource layer) {
-    inputNorm = layer.inputNorm().toFloats();
-    postAttentionNorm = layer.postAttentionNorm().toFloats();
-    qNorm = floats(layer.qNorm());
-    kNorm = floats(layer.kNorm());
+    weights = new LayerWeights(Map.of(), layer.mapNorms(Tensor::toFloats));
   }
 
-  private static float @Nullable [] floats(@Nullable Tensor tensor) {
-    return tensor == null ? null : tensor.toFloats();
+  /** From now on the layer is computed with this linear. */
+  void put(LayerTensors.Matrix which, Linear linear) {
+    weights = weights.with(which, linear);
   }
 
   /** Shows the inputs of q, k and v. */
   void attentionInputs(Inputs sink) {
-    for (Batch batch : batches) {
-      normalize(batch, inputNorm);
-      show(sink, batch, normed);
-    }
+    batches.forEach(batch -> attention(batch, watch(Tap.ATTENTION, batch, sink)));
   }
 
   /** Shows the inputs of o. */
-  void outputInputs(Linear qProj, Linear kProj, Linear vProj, Inputs sink) {
-    for (Batch batch : batches) {
-      attend(batch, qProj, kProj, vProj);
-      show(sink, batch, attended);
-    }
+  void outputInputs(Inputs sink) {
+    batches.forEach(batch -> attention(batch, watch(Tap.OUTPUT, batch, sink)));
   }
 
   /** Adds the attention to the hidden states and shows the inputs of gate and up. */
-  void mlpInputs(Linear qProj, Linear kProj, Linear vProj, Linear oProj, Inputs sink) {
+  void mlpInputs(Inputs sink) {
     for (Batch batch : batches) {
-      attend(batch, qProj, kProj, vProj);
-      project(batch, oProj, attended);
-      normalize(batch, postAttentionNorm);
-      show(sink, batch, normed);
+      attention(batch, null);
+      feedForward(batch, watch(Tap.MLP, batch, sink));
     }
   }
 
   /** Shows the inputs of down. */
-  void downInputs(Linear gateProj, Linear upProj, Inputs sink) {
-    for (Batch batch : batches) {
-      activate(batch, gateProj, upProj);
-      show(sink, batch, gate);
-    }
+  void downInputs(Inputs sink) {
+    batches.forEach(batch -> feedForward(batch, watch(Tap.DOWN, batch, sink)));
   }
 
   /** Adds the MLP to the hidden states, which ends the layer. */
-  void leave(Linear gateProj, Linear upProj, Linear downProj) {
-    for (Batch batch : batches) {
-      activate(batch, gateProj, upProj);
-      project(batch, downProj, gate);
-    }
+  void leave() {
+    batches.forEach(batch -> feedForward(batch, null));
+  }
+
+  private static Watch watch(Tap tap, Batch batch, Inputs sink) {
+    return new Watch(tap, (x, rows) -> sink.accept(x, rows, batch.steps.numSequences()));
+  }
+
+  private void attention(Batch batch, @Nullable Watch watch) {
+    pass.begin(batch.steps);
+    pass.attention(weights, kv, 0, batch.steps, batch.hidden, watch);
+  }
+
+  private void feedForward(Batch batch, @Nullable Watch watch) {
+    pass.begin(batch.steps);
+    pass.feedForward(weights, batch.steps.numTokens(), batch.hidden, watch);
   }
 
   /** The hidden states of the sequence, [tokens, hidden]. */
@@ -184,44 +162,6 @@ final class LayerForward implements AutoCloseable {
       first += batch.steps.numSequences();
     }
     throw new IndexOutOfBoundsException(sequence);
-  }
-
-  private static void show(Inputs sink, Batch batch, float[] x) {
-    sink.accept(x, batch.steps.numTokens(), batch.steps.numSequences());
-  }
-
-  private void normalize(Batch batch, float[] weight) {
-    ops.rmsNorm(batch.hidden, weight, config.rmsNormEps(), batch.steps.numTokens(), normed);
-  }
-
-  private void attend(Batch batch, Linear qProj, Linear kProj, Linear vProj) {
-    int n = batch.steps.numTokens();
-    normalize(batch, inputNorm);
-    ops.linear(List.of(qProj, kProj, vProj), normed, n, new float[][] {q, k, v});
-    if (qNorm != null) {
-      ops.rmsNorm(q, qNorm, config.rmsNormEps(), n * config.numHeads(), q);
-    }
-    if (kNorm != null) {
-      ops.rmsNorm(k, kNorm, config.rmsNormEps(), n * config.numKvHeads(), k);
-    }
-    rope.fill(batch.steps);
-    ops.rope(q, config.numHeads(), config.headDim(), rope, n);
-    ops.rope(k, config.numKvHeads(), config.headDim(), rope, n);
-    ops.appendKv(kv, 0, batch.steps, k, v);
-    ops.attention(kv, 0, batch.steps, q, config.numHeads(), attended);
-  }
-
-  private void activate(Batch batch, Linear gateProj, Linear upProj) {
-    int n = batch.steps.numTokens();
-    normalize(batch, postAttentionNorm);
-    ops.linear(List.of(gateProj, upProj), normed, n, new float[][] {gate, up});
-    ops.swiglu(gate, up, n * config.intermediateSize());
-  }
-
-  private void project(Batch batch, Linear linear, float[] x) {
-    int n = batch.steps.numTokens();
-    ops.linear(List.of(linear), x, n, new float[][] {projected});
-    ops.add(batch.hidden, projected, n * config.hiddenSize());
   }
 
   @Override

@@ -3,11 +3,14 @@ package io.tercel.trainer.ptq;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.server.UserException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -130,27 +133,36 @@ public final class Quantizer {
     forward.enter(layer);
     Observed inputs = new Observed(layer.q().cols());
     forward.attentionInputs(inputs);
-    InverseFactor factor = inputs.factor(layer.q().name());
-    Linear k = quantize(index, layer.k(), inputs, factor, arena, export);
-    Linear v = quantize(index, layer.v(), inputs, factor, arena, export);
-    Linear q = quantize(index, layer.q(), inputs, factor, arena, export);
+    quantize(index, layer, List.of(Matrix.K, Matrix.V, Matrix.Q), inputs, forward, arena, export);
 
     inputs = new Observed(layer.o().cols());
-    forward.outputInputs(q, k, v, inputs);
-    factor = inputs.factor(layer.o().name());
-    Linear o = quantize(index, layer.o(), inputs, factor, arena, export);
+    forward.outputInputs(inputs);
+    quantize(index, layer, List.of(Matrix.O), inputs, forward, arena, export);
 
     inputs = new Observed(layer.up().cols());
-    forward.mlpInputs(q, k, v, o, inputs);
-    factor = inputs.factor(layer.up().name());
-    Linear up = quantize(index, layer.up(), inputs, factor, arena, export);
-    Linear gate = quantize(index, layer.gate(), inputs, factor, arena, export);
+    forward.mlpInputs(inputs);
+    quantize(index, layer, List.of(Matrix.UP, Matrix.GATE), inputs, forward, arena, export);
 
     inputs = new Observed(layer.down().cols());
-    forward.downInputs(gate, up, inputs);
-    factor = inputs.factor(layer.down().name());
-    Linear down = quantize(index, layer.down(), inputs, factor, arena, export);
-    forward.leave(gate, up, down);
+    forward.downInputs(inputs);
+    quantize(index, layer, List.of(Matrix.DOWN), inputs, forward, arena, export);
+    forward.leave();
+  }
+
+  /** Quantizes linears that share an input, and goes on with them so. */
+  private void quantize(
+      int index,
+      LayerSource layer,
+      List<Matrix> which,
+      Observed inputs,
+      LayerForward forward,
+      Arena arena,
+      GptqExport export)
+      throws IOException {
+    InverseFactor factor = inputs.factor(layer.matrix(which.getFirst()).name());
+    for (Matrix m : which) {
+      forward.put(m, quantize(index, layer.matrix(m), inputs, factor, arena, export));
+    }
   }
 
   /** What is kept of the inputs that some linears share: their Hessian and a sample. */
@@ -199,9 +211,16 @@ public final class Quantizer {
       int rows = before.weight().rows();
       float[] expected = new float[sampled * rows];
       float[] actual = new float[sampled * rows];
-      ops.linear(List.of(before), sample, sampled, new float[][] {expected});
-      ops.linear(List.of(after), sample, sampled, new float[][] {actual});
+      multiply(before, expected);
+      multiply(after, actual);
       return relativeError(actual, expected);
+    }
+
+    private void multiply(Linear linear, float[] out) {
+      Projection projection = Projection.of(linear);
+      PreparedInput input = new PreparedInput();
+      ops.prepare(projection, sample, sampled, input);
+      ops.linear(projection, input, new float[][] {out});
     }
   }
 

@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.ndarray.types.SparseFormat;
 import io.tercel.kernels.format.ModelConfig;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  * differentiate. B sequences of T tokens; N = B * T.
  *
  * <p>Two things differ in form from {@code kernels.model.Transformer}: norm weights are folded into
- * the columns of the linears that follow, and the query heads of one KV head are stacked along T so
- * that K is not repeated.
+ * the columns of the linears that follow, unless those are quantized and their inputs rounded, and
+ * the query heads of one KV head are stacked along T so that K is not repeated.
  *
  * <p>No operation takes a Java number: DJL makes an array of it and frees that at once, but
  * autograd keeps reading it in the backward pass, so a garbage collection in between gave wrong
@@ -24,6 +25,7 @@ import org.jspecify.annotations.Nullable;
 final class Decoder {
   private final ModelConfig config;
   private final Map<String, NDArray> weights;
+  private final Predicate<String> quantized;
   private final NDManager manager;
   private final int sequences;
   private final int length;
@@ -33,9 +35,19 @@ final class Decoder {
   private final NDArray epsilon;
   private final NDArray scale;
 
-  Decoder(ModelConfig config, Map<String, NDArray> weights, NDManager manager, TokenBatch batch) {
+  /**
+   * @param weights by their names in a checkpoint
+   * @param quantized whether the linear of that weight reads integers where it is served
+   */
+  Decoder(
+      ModelConfig config,
+      Map<String, NDArray> weights,
+      Predicate<String> quantized,
+      NDManager manager,
+      TokenBatch batch) {
     this.config = config;
     this.weights = weights;
+    this.quantized = quantized;
     this.manager = manager;
     this.sequences = batch.sequences();
     this.length = batch.length();
@@ -99,7 +111,8 @@ final class Decoder {
                 weight(prefix + "k_proj.weight"),
                 weight(prefix + "v_proj.weight"))
             .stream().reduce((a, b) -> a.concat(b, 0)).orElseThrow();
-    NDArray y = linear(x, joined, layer + "input_layernorm.weight");
+    String norm = layer + "input_layernorm.weight";
+    NDArray y = linear(x, joined, norm, quantized.test(prefix + "q_proj.weight"));
     NDArray bias = optional(prefix + "q_proj.bias");
     if (bias != null) {
       y =
@@ -119,7 +132,7 @@ final class Decoder {
             .reshape(sequences, heads, length, width)
             .transpose(0, 2, 1, 3)
             .reshape((long) sequences * length, (long) heads * width);
-    return flat.matMul(weight(prefix + "o_proj.weight").transpose());
+    return linear(flat, prefix + "o_proj.weight");
   }
 
   /** Normalizes each head of q and k where the model does, and scales q by 1 / sqrt(width). */
@@ -151,15 +164,25 @@ final class Decoder {
   private NDArray mlp(String layer, NDArray x) {
     NDArray joined =
         weight(layer + "mlp.gate_proj.weight").concat(weight(layer + "mlp.up_proj.weight"), 0);
-    NDList parts = linear(x, joined, layer + "post_attention_layernorm.weight").split(2, 1);
+    String norm = layer + "post_attention_layernorm.weight";
+    boolean integers = quantized.test(layer + "mlp.gate_proj.weight");
+    NDList parts = linear(x, joined, norm, integers).split(2, 1);
     NDArray gate = parts.get(0);
     NDArray gated = gate.mul(gate.getNDArrayInternal().sigmoid()).mul(parts.get(1));
-    return gated.matMul(weight(layer + "mlp.down_proj.weight").transpose());
+    return linear(gated, layer + "mlp.down_proj.weight");
   }
 
-  /** W (norm(x) * g) as (W * g) normalized(x). */
-  private NDArray linear(NDArray x, NDArray matrix, String normName) {
+  /** W (norm(x) * g), which without rounding is (W * g) normalized(x). */
+  private NDArray linear(NDArray x, NDArray matrix, String normName, boolean integers) {
+    if (integers) {
+      return ActivationRounding.of(norm(x, normName), manager).matMul(matrix.transpose());
+    }
     return normalized(x).matMul(matrix.mul(weight(normName)).transpose());
+  }
+
+  private NDArray linear(NDArray x, String name) {
+    NDArray input = quantized.test(name) ? ActivationRounding.of(x, manager) : x;
+    return input.matMul(weight(name).transpose());
   }
 
   private NDArray norm(NDArray x, String name) {

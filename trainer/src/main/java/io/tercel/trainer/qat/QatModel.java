@@ -7,6 +7,8 @@ import ai.djl.training.GradientCollector;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors.Matrix;
+import io.tercel.kernels.format.LayerTensors.Norm;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.ModelConfig.Architecture;
@@ -42,7 +44,7 @@ public final class QatModel implements AutoCloseable {
     this.config = config;
     add("model.embed_tokens.weight", config.vocabSize(), config.hiddenSize());
     for (int i = 0; i < config.numLayers(); i++) {
-      addLayer("model.layers." + i + ".", withBiases);
+      addLayer(i, withBiases);
     }
     add("model.norm.weight", config.hiddenSize());
     if (ownHead) {
@@ -51,28 +53,18 @@ public final class QatModel implements AutoCloseable {
     manager = Torch.newManager();
   }
 
-  private void addLayer(String layer, boolean withBiases) {
-    int hidden = config.hiddenSize();
-    int ffn = config.intermediateSize();
-    String attention = layer + "self_attn.";
-    add(layer + "input_layernorm.weight", hidden);
-    add(attention + "q_proj.weight", config.queryDim(), hidden);
-    add(attention + "k_proj.weight", config.kvDim(), hidden);
-    add(attention + "v_proj.weight", config.kvDim(), hidden);
-    if (withBiases) {
-      add(attention + "q_proj.bias", config.queryDim());
-      add(attention + "k_proj.bias", config.kvDim());
-      add(attention + "v_proj.bias", config.kvDim());
+  private void addLayer(int layer, boolean withBiases) {
+    for (Matrix m : Matrix.values()) {
+      add(m.name(layer) + ".weight", m.rows(config), m.cols(config));
+      if (withBiases && (m == Matrix.Q || m == Matrix.K || m == Matrix.V)) {
+        add(m.name(layer) + ".bias", m.rows(config));
+      }
     }
-    if (config.architecture() == Architecture.QWEN3) {
-      add(attention + "q_norm.weight", config.headDim());
-      add(attention + "k_norm.weight", config.headDim());
+    for (Norm n : Norm.values()) {
+      if (n.present(config)) {
+        add(n.name(layer) + ".weight", n.size(config));
+      }
     }
-    add(attention + "o_proj.weight", hidden, config.queryDim());
-    add(layer + "post_attention_layernorm.weight", hidden);
-    add(layer + "mlp.gate_proj.weight", ffn, hidden);
-    add(layer + "mlp.up_proj.weight", ffn, hidden);
-    add(layer + "mlp.down_proj.weight", hidden, ffn);
   }
 
   private void add(String name, long... shape) {
@@ -145,7 +137,9 @@ public final class QatModel implements AutoCloseable {
     try {
       model.fill("model.embed_tokens.weight", checkpoint.embedding().weight());
       for (int i = 0; i < checkpoint.layers().size(); i++) {
-        model.fill("model.layers." + i + ".", checkpoint.layers().get(i), state);
+        LayerSource layer = checkpoint.layers().get(i);
+        layer.matrices().forEach(linear -> model.fill(linear, state));
+        layer.norms().forEach(norm -> model.fill(norm.name(), norm));
       }
       model.fill("model.norm.weight", checkpoint.finalNorm());
       if (head != null) {
@@ -156,24 +150,6 @@ public final class QatModel implements AutoCloseable {
       model.close();
       throw t;
     }
-  }
-
-  private void fill(String layer, LayerSource source, @Nullable PtqState state) {
-    fill(layer + "input_layernorm.weight", source.inputNorm());
-    for (LinearSource linear :
-        List.of(
-            source.q(),
-            source.k(),
-            source.v(),
-            source.o(),
-            source.gate(),
-            source.up(),
-            source.down())) {
-      fill(linear, state);
-    }
-    fill(layer + "self_attn.q_norm.weight", source.qNorm());
-    fill(layer + "self_attn.k_norm.weight", source.kNorm());
-    fill(layer + "post_attention_layernorm.weight", source.postAttentionNorm());
   }
 
   private void fill(LinearSource source, @Nullable PtqState state) {
@@ -237,7 +213,7 @@ public final class QatModel implements AutoCloseable {
         GradientCollector collector = Torch.newGradientCollector()) {
       scope.suppressNotUsedWarning();
       Map<String, NDArray> leaves = leaves(step, true);
-      NDArray logits = new Decoder(config, leaves, step, batch).logits(batch);
+      NDArray logits = new Decoder(config, leaves, this::isQuantized, step, batch).logits(batch);
       NDArray value = loss.apply(logits, batch);
       collector.backward(value);
       leaves.forEach((name, leaf) -> parameter(name).accumulate(leaf));
@@ -254,13 +230,18 @@ public final class QatModel implements AutoCloseable {
     try (NDManager step = manager.newSubManager();
         NDScope scope = new NDScope()) {
       scope.suppressNotUsedWarning();
-      return read.apply(new Decoder(config, leaves(step, false), step, batch).logits(batch));
+      return read.apply(
+          new Decoder(config, leaves(step, false), this::isQuantized, step, batch).logits(batch));
     }
   }
 
   /** Arrays that PyTorch holds for this model between passes. */
   int openArrays() {
     return manager.getManagedArrays().size();
+  }
+
+  private boolean isQuantized(String name) {
+    return parameter(name).quant() != null;
   }
 
   private Map<String, NDArray> leaves(NDManager step, boolean gradient) {

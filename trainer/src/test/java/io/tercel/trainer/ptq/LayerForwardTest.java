@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
@@ -67,17 +68,19 @@ class LayerForwardTest {
   }
 
   private static void walk(LayerSource layer, LayerForward forward, int[] shown) {
-    Linear q = dense(layer.q());
-    Linear k = dense(layer.k());
-    Linear v = dense(layer.v());
-    Linear gate = dense(layer.gate());
-    Linear up = dense(layer.up());
     forward.enter(layer);
     forward.attentionInputs((x, tokens, _) -> shown[0] += tokens);
-    forward.outputInputs(q, k, v, (x, tokens, _) -> shown[1] += tokens);
-    forward.mlpInputs(q, k, v, dense(layer.o()), (x, tokens, _) -> shown[2] += tokens);
-    forward.downInputs(gate, up, (x, tokens, _) -> shown[3] += tokens);
-    forward.leave(gate, up, dense(layer.down()));
+    for (Matrix m : List.of(Matrix.Q, Matrix.K, Matrix.V)) {
+      forward.put(m, dense(layer.matrix(m)));
+    }
+    forward.outputInputs((x, tokens, _) -> shown[1] += tokens);
+    forward.put(Matrix.O, dense(layer.o()));
+    forward.mlpInputs((x, tokens, _) -> shown[2] += tokens);
+    forward.put(Matrix.GATE, dense(layer.gate()));
+    forward.put(Matrix.UP, dense(layer.up()));
+    forward.downInputs((x, tokens, _) -> shown[3] += tokens);
+    forward.put(Matrix.DOWN, dense(layer.down()));
+    forward.leave();
   }
 
   private static void assertLogits(double[][] expected, float[] hidden, Checkpoint source) {

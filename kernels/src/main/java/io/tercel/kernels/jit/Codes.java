@@ -1,0 +1,65 @@
+package io.tercel.kernels.jit;
+
+/**
+ * How a 64-byte vector of weight codes is taken apart, and what it is multiplied with. Every byte
+ * holds two fields, {@code low} and {@code high}, which are masked in place: the high one's
+ * products come out {@code 2^shift} times too large and are shifted back in the sum. Where fields
+ * of 3 bits leave the top two bits of a byte over, those of three vectors make two fields more.
+ *
+ * @param low the mask of the low field of a byte
+ * @param high the mask of the high field
+ * @param shift the high field's lowest bit
+ * @param spare whether three vectors share two more fields in their bits 6 and 7
+ * @param dots signed bytes an activation has: 2 (low and high byte of 16 bits) or 1
+ */
+record Codes(int low, int high, int shift, boolean spare, int dots) {
+  /** Codes of 3 bits by activations of 16. */
+  static final Codes W3 = new Codes(0x07, 0x38, 3, true, 2);
+
+  /** Bytes of a vector. */
+  static final int VECTOR = 64;
+
+  /** Output rows of a block: the lanes. */
+  static final int ROWS = VECTOR / Integer.BYTES;
+
+  /** Inputs of a group. */
+  static final int GROUP = 128;
+
+  /** Fields of a group in a row: each is four columns, one a byte. */
+  static final int FIELDS = GROUP / Integer.BYTES;
+
+  /** Vectors that are taken apart together. */
+  int setVectors() {
+    return spare ? 3 : 1;
+  }
+
+  /** Fields that come out of them. */
+  int setFields() {
+    return 2 * setVectors() + (spare ? 2 : 0);
+  }
+
+  /** Sets of a group. */
+  int sets() {
+    return FIELDS / setFields();
+  }
+
+  /** Where a block's 16 fp16 scales are. */
+  int scalesOffset() {
+    return sets() * setVectors() * VECTOR;
+  }
+
+  /** Where its 16 zero points are, a byte each. */
+  int zerosOffset() {
+    return scalesOffset() + ROWS * Short.BYTES;
+  }
+
+  /** Bytes of a block: 16 rows by a group. */
+  int blockBytes() {
+    return scalesOffset() + VECTOR;
+  }
+
+  /** Bytes of a group's activations of one token: all low bytes, then all high ones. */
+  int inputBytes() {
+    return dots * GROUP;
+  }
+}

@@ -1,0 +1,42 @@
+package io.tercel.kernels.jit;
+
+/** A 64-bit general register. */
+enum Gpr {
+  RAX(0),
+  RCX(1),
+  RDX(2),
+  RBX(3),
+  RSP(4),
+  RBP(5),
+  RSI(6),
+  RDI(7),
+  R8(8),
+  R9(9),
+  R10(10),
+  R11(11),
+  R12(12),
+  R13(13),
+  R14(14),
+  R15(15);
+
+  private final int number;
+
+  Gpr(int number) {
+    this.number = number;
+  }
+
+  /** Its four bits in machine code. */
+  int number() {
+    return number;
+  }
+
+  /** The three bits that fit a ModRM byte. */
+  int low() {
+    return number & 7;
+  }
+
+  /** The fourth bit, which a prefix holds. */
+  int high() {
+    return number >> 3;
+  }
+}

@@ -1,0 +1,129 @@
+package io.tercel.kernels.jit;
+
+import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.ops.BackendUnavailableException;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The functions of a process, assembled into one piece of {@link ExecutableMemory}: for every
+ * number of tokens that a call takes, one that reads several streams and one that reads a single
+ * stream, for what doesn't divide.
+ */
+final class LinearKernels implements AutoCloseable {
+  /** Tokens of one call of a W3 kernel, at most: as many as there are registers for their sums. */
+  static final int TOKENS = 12;
+
+  /** Tokens of one call of a dense kernel, at most. */
+  static final int DENSE_TOKENS = 6;
+
+  private static final int DENSE_STREAMS = 4;
+  private static final int ALIGNMENT = 64;
+
+  /** Code that is not yet anywhere. */
+  private record Piece(Evex code, int streams, int tokens) {}
+
+  private final ExecutableMemory memory;
+  private final Kernel[] w3 = new Kernel[2 * TOKENS];
+  private final Kernel[] bf16 = new Kernel[2 * DENSE_TOKENS];
+  private final Kernel[] fp16 = new Kernel[2 * DENSE_TOKENS];
+  private final Kernel[] rounding = new Kernel[1];
+
+  /**
+   * Assembles them.
+   *
+   * @throws BackendUnavailableException if the system lets nobody make machine code
+   */
+  LinearKernels() {
+    List<Piece> pieces = new ArrayList<>();
+    for (int tokens = 1; tokens <= TOKENS; tokens++) {
+      boolean inPlace = inPlace(tokens);
+      pieces.add(gemv(streams(tokens), tokens, inPlace));
+      pieces.add(gemv(1, tokens, inPlace));
+    }
+    for (Dense format : List.of(Dense.BF16, Dense.FP16)) {
+      for (int tokens = 1; tokens <= DENSE_TOKENS; tokens++) {
+        pieces.add(dense(format, DENSE_STREAMS, tokens));
+        pieces.add(dense(format, 1, tokens));
+      }
+    }
+    pieces.add(new Piece(RoundingCode.assemble(), 1, 1));
+    long size = 0;
+    for (Piece piece : pieces) {
+      size += aligned(piece.code);
+    }
+    memory = ExecutableMemory.map(size);
+    try {
+      place(pieces);
+    } catch (BackendUnavailableException e) {
+      memory.close();
+      throw e;
+    }
+  }
+
+  /** Streams of the kernel of so many tokens, as measured: docs/decisions.md. */
+  static int streams(int tokens) {
+    return tokens == 1 ? 4 : tokens <= 6 ? 2 : 1;
+  }
+
+  /** Whether high fields are multiplied in place: where the registers suffice for two streams. */
+  static boolean inPlace(int tokens) {
+    return tokens <= 3;
+  }
+
+  private static Piece gemv(int streams, int tokens, boolean inPlace) {
+    return new Piece(GemvCode.assemble(Codes.W3, streams, tokens, inPlace), streams, tokens);
+  }
+
+  private static Piece dense(Dense format, int streams, int tokens) {
+    return new Piece(DenseCode.assemble(format, streams, tokens), streams, tokens);
+  }
+
+  private static long aligned(Evex code) {
+    return Math.ceilDiv(code.bytes().length, ALIGNMENT) * (long) ALIGNMENT;
+  }
+
+  private void place(List<Piece> pieces) {
+    long[] offsets = new long[pieces.size()];
+    long at = 0;
+    for (int i = 0; i < offsets.length; i++) {
+      offsets[i] = at;
+      memory.write(at, pieces.get(i).code.bytes());
+      at += aligned(pieces.get(i).code);
+    }
+    memory.seal();
+    int next = 0;
+    for (Kernel[] table : List.of(w3, bf16, fp16, rounding)) {
+      for (int i = 0; i < table.length; i++, next++) {
+        Piece piece = pieces.get(next);
+        table[i] = new Kernel(memory, offsets[next], piece.streams, piece.tokens);
+      }
+    }
+  }
+
+  /** W3G128, several streams (or one). */
+  Kernel w3(int tokens, boolean single) {
+    return w3[2 * (tokens - 1) + (single ? 1 : 0)];
+  }
+
+  /** A 16-bit format, several streams (or one). */
+  Kernel dense(Dense format, int tokens, boolean single) {
+    return (format == Dense.BF16 ? bf16 : fp16)[2 * (tokens - 1) + (single ? 1 : 0)];
+  }
+
+  /** Activations to integers. */
+  Kernel rounding() {
+    return rounding[0];
+  }
+
+  /** For tests that ask the system for its rights. */
+  ExecutableMemory memory() {
+    return memory;
+  }
+
+  /** Frees the code; nothing may be running in it. */
+  @Override
+  public void close() {
+    memory.close();
+  }
+}

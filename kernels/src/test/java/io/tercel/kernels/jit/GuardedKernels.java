@@ -1,0 +1,126 @@
+package io.tercel.kernels.jit;
+
+import io.tercel.kernels.format.QuantFormat.Dense;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Random;
+
+/**
+ * Runs every kernel at odd sizes with every operand between guard pages, in a process of its own: a
+ * read or a write too far ends it with a fault. Weights are any bytes, NaN scales and zeros of 255
+ * included. It prints how many calls it made.
+ */
+final class GuardedKernels {
+  private GuardedKernels() {}
+
+  public static void main(String[] args) throws Throwable {
+    Random random = new Random(Long.parseLong(args[0]));
+    int rounds = Integer.parseInt(args[1]);
+    int calls = 0;
+    try (LinearKernels kernels = new LinearKernels();
+        Arena arena = Arena.ofConfined()) {
+      LinearCall call = new LinearCall(arena);
+      for (int round = 0; round < rounds; round++) {
+        for (boolean single : new boolean[] {false, true}) {
+          for (int tokens = 1; tokens <= LinearKernels.TOKENS; tokens++, calls++) {
+            w3(kernels.w3(tokens, single), call, random);
+          }
+          for (Dense format : new Dense[] {Dense.BF16, Dense.FP16}) {
+            for (int tokens = 1; tokens <= LinearKernels.DENSE_TOKENS; tokens++, calls++) {
+              dense(kernels.dense(format, tokens, single), call, random);
+            }
+          }
+        }
+        rounding(kernels.rounding(), call, random);
+        calls++;
+      }
+    }
+    System.out.println(calls + " calls");
+  }
+
+  private static void w3(Kernel kernel, LinearCall call, Random random) throws Throwable {
+    int steps = 1 + random.nextInt(5);
+    int groups = 1 + random.nextInt(4);
+    int all = kernel.tokens() + random.nextInt(4); // of which the kernel takes some
+    int first = random.nextInt(all - kernel.tokens() + 1);
+    long stream = (long) steps * groups * Codes.W3.blockBytes();
+    long bytes = Codes.W3.inputBytes();
+    long pieces = (groups - 1L) * all + kernel.tokens();
+    boolean end = random.nextBoolean();
+    try (GuardedMemory weights = new GuardedMemory(stream * kernel.streams(), end);
+        GuardedMemory inputs = new GuardedMemory((first + pieces) * bytes, end);
+        GuardedMemory factors = new GuardedMemory((first + pieces) * 8, end)) {
+      fill(weights.segment(), random);
+      fill(inputs.segment(), random);
+      fill(factors.segment(), random);
+      call.point(LinearCall.WEIGHTS, weights.segment(), 0, stream * kernel.streams());
+      call.set(LinearCall.STREAM_STRIDE, stream);
+      call.set(LinearCall.STEPS, steps);
+      call.set(LinearCall.GROUPS, groups);
+      call.point(LinearCall.INPUTS, inputs.segment(), first * bytes, pieces * bytes);
+      call.set(LinearCall.INPUT_STRIDE, all * bytes);
+      call.point(LinearCall.FACTORS, factors.segment(), first * 8L, pieces * 8);
+      call.set(LinearCall.FACTOR_STRIDE, all * 8L);
+      run(kernel, call, steps * Codes.VECTOR, end);
+    }
+  }
+
+  private static void dense(Kernel kernel, LinearCall call, Random random) throws Throwable {
+    int steps = 1 + random.nextInt(9);
+    int blocks = 1 + random.nextInt(5);
+    long stream = (long) steps * blocks * Codes.VECTOR;
+    long row = (long) blocks * DenseCode.COLUMNS * Float.BYTES;
+    boolean end = random.nextBoolean();
+    try (GuardedMemory weights = new GuardedMemory(stream * kernel.streams(), end);
+        GuardedMemory inputs = new GuardedMemory(row * kernel.tokens(), end)) {
+      fill(weights.segment(), random);
+      fill(inputs.segment(), random);
+      call.point(LinearCall.WEIGHTS, weights.segment(), 0, stream * kernel.streams());
+      call.set(LinearCall.STREAM_STRIDE, stream);
+      call.set(LinearCall.STEPS, steps);
+      call.set(LinearCall.GROUPS, blocks);
+      call.point(LinearCall.INPUTS, inputs.segment(), 0, row * kernel.tokens());
+      call.set(LinearCall.INPUT_STRIDE, row);
+      run(kernel, call, steps * Float.BYTES, end);
+    }
+  }
+
+  private static void rounding(Kernel kernel, LinearCall call, Random random) throws Throwable {
+    int groups = 1 + random.nextInt(5);
+    int all = 1 + random.nextInt(4);
+    int first = random.nextInt(all);
+    long pieces = (groups - 1L) * all + 1;
+    long bytes = Codes.W3.inputBytes();
+    boolean end = random.nextBoolean();
+    try (GuardedMemory inputs = new GuardedMemory(groups * Codes.GROUP * 4L, end);
+        GuardedMemory codes = new GuardedMemory((first + pieces) * bytes, end);
+        GuardedMemory factors = new GuardedMemory((first + pieces) * 8, end)) {
+      fill(inputs.segment(), random);
+      call.point(LinearCall.INPUTS, inputs.segment(), 0, groups * Codes.GROUP * 4L);
+      call.set(LinearCall.GROUPS, groups);
+      call.point(LinearCall.OUTPUTS, codes.segment(), first * bytes, pieces * bytes);
+      call.set(LinearCall.OUTPUT_STRIDE, all * bytes);
+      call.point(LinearCall.FACTORS, factors.segment(), first * 8L, pieces * 8);
+      call.set(LinearCall.FACTOR_STRIDE, all * 8L);
+      kernel.run(call);
+    }
+  }
+
+  /** With slots of its own, of which the last ends where its results do. */
+  private static void run(Kernel kernel, LinearCall call, int lastSlot, boolean end)
+      throws Throwable {
+    int slots = kernel.streams() * kernel.tokens();
+    long bytes = (slots - 1L) * LinearCall.SLOT_BYTES + lastSlot;
+    try (GuardedMemory outputs = new GuardedMemory(bytes, end)) {
+      call.point(LinearCall.OUTPUTS, outputs.segment(), 0, bytes);
+      kernel.run(call);
+    }
+  }
+
+  private static void fill(MemorySegment segment, Random random) {
+    byte[] bytes = new byte[(int) segment.byteSize()];
+    random.nextBytes(bytes);
+    MemorySegment.copy(bytes, 0, segment, ValueLayout.JAVA_BYTE, 0, bytes.length);
+  }
+}
