@@ -114,6 +114,7 @@ final class LayerPlan implements AutoCloseable {
 
   private void boot() {
     List<Object> shared = new ArrayList<>(act.arrays());
+    shared.add(act.rounded().codes());
     shared.add(powers);
     TaskGraph graph = chain.graph("boot", List.of());
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, shared.toArray());
@@ -121,6 +122,9 @@ final class LayerPlan implements AutoCloseable {
       graph.task("touch" + i, RowKernels::touch, new KernelContext(), powers, act.arrays().get(i));
       grids.add("boot.touch" + i, Grids.Axis.ROWS, 1, 1, 1);
     }
+    graph.task(
+        "touchCodes", RowKernels::touchInts, new KernelContext(), powers, act.rounded().codes());
+    grids.add("boot.touchCodes", Grids.Axis.ROWS, 1, 1, 1);
     chain.carry(shared);
     chain.end(graph);
   }
@@ -217,13 +221,13 @@ final class LayerPlan implements AutoCloseable {
         act.normed());
     Rows logits = act.logits();
     new LinearTasks(context, s.wants, powers, grids, several)
-        .add(
+        .project(
             graph,
             "head",
-            head,
+            List.of(head),
             ends,
             act.normed(),
-            act.gathered(),
+            act.rounded(),
             logits,
             Grids.Axis.WANTED,
             false);

@@ -47,7 +47,7 @@ final class LayerTasks {
     int vAt = kAt + MatrixStack.padded(config.kvDim());
 
     row.norm(graph, name + "InNorm", p, w.inputNorm(), hidden, eps, act.hidden(), act.normed());
-    stacks(graph, name + "Qkv", w.qkv(), w.image(), act.normed(), act.qkv());
+    linears(graph, name + "Qkv", w.qkv(), w.image(), act.normed(), act.qkv(), false);
     RowTasks.Heads heads =
         new RowTasks.Heads(
             config.numHeads(),
@@ -61,7 +61,7 @@ final class LayerTasks {
     kv.append(graph, name + "Append", cache, act.qkv(), kAt, vAt);
     kv.attend(
         graph, name + "Attend", cache, act.qkv(), act.part(), act.attended(), config.numHeads());
-    add(graph, name + "O", w.o(), w.image(), act.attended(), act.hidden(), true);
+    linears(graph, name + "O", List.of(w.o()), w.image(), act.attended(), act.hidden(), true);
 
     row.norm(
         graph,
@@ -72,31 +72,21 @@ final class LayerTasks {
         eps,
         act.hidden(),
         act.normed());
-    stacks(graph, name + "GateUp", w.gateUp(), w.image(), act.normed(), act.gateUp());
+    linears(graph, name + "GateUp", w.gateUp(), w.image(), act.normed(), act.gateUp(), false);
     int ffn = config.intermediateSize();
     int upAt = MatrixStack.padded(ffn);
     row.swiglu(graph, name + "Swiglu", ffn, upAt, act.gateUp(), act.gated());
-    add(graph, name + "Down", w.down(), w.image(), act.gated(), act.hidden(), true);
+    linears(graph, name + "Down", List.of(w.down()), w.image(), act.gated(), act.hidden(), true);
   }
 
-  private void stacks(
-      TaskGraph graph, String task, List<MatrixStack> stacks, WeightImage image, Rows x, Rows y) {
-    int at = 0;
-    for (int i = 0; i < stacks.size(); i++) {
-      String name = stacks.size() == 1 ? task : task + i;
-      add(graph, name, stacks.get(i), image, x, new Rows(y.array(), at, y.stride()), false);
-      at += stacks.get(i).rows();
-    }
-  }
-
-  private void add(
+  private void linears(
       TaskGraph graph,
       String task,
-      MatrixStack stack,
+      List<MatrixStack> stacks,
       WeightImage image,
       Rows x,
       Rows y,
       boolean add) {
-    linear.add(graph, task, stack, image, x, act.gathered(), y, Grids.Axis.ROWS, add);
+    linear.project(graph, task, stacks, image, x, act.rounded(), y, Grids.Axis.ROWS, add);
   }
 }
