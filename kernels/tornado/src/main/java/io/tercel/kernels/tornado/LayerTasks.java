@@ -10,6 +10,9 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** Adds the tasks of whole decoder layers to task graphs. */
 final class LayerTasks {
+  /** Bytes that TornadoVM has for the tasks of a graph: 15 for each, and 5 for each argument. */
+  static final int GRAPH_BYTES = 8192;
+
   private final ModelConfig config;
   private final Activations act;
   private final FloatArray rope;
@@ -35,6 +38,13 @@ final class LayerTasks {
     this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four);
     this.row = new RowTasks(context, inputs.ints(), powers, grids);
     this.kv = new KvTasks(context, inputs, powers, grids, layout);
+  }
+
+  /** How many of {@link #GRAPH_BYTES} the tasks of a layer take at most. */
+  static int graphBytes(LayerImage w) {
+    int linears = w.qkv().size() + w.gateUp().size() + 2;
+    int others = 2 * 70 + 75 + 85 + 90 + 60 + 60; // norms, heads, append, attend, join, gate
+    return others + (90 + 65) * linears; // and the rounding before each
   }
 
   /** From hidden to hidden. */
