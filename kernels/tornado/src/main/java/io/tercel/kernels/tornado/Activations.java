@@ -1,6 +1,7 @@
 package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.tornado.LinearTasks.Rounded;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.List;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -15,8 +16,7 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * @param attended [rows][heads x headDim]
  * @param gateUp [rows][gate and up]
  * @param gated [rows][F]
- * @param gathered as {@code normed}, {@code attended} and {@code gated}, in an act-order matrix's
- *     input order
+ * @param rounded {@code normed}, {@code attended} or {@code gated} as integers
  * @param part what splits of attention give
  * @param logits [rows][vocab]
  */
@@ -27,7 +27,7 @@ record Activations(
     Rows attended,
     Rows gateUp,
     Rows gated,
-    FloatArray gathered,
+    Rounded rounded,
     FloatArray part,
     Rows logits) {
 
@@ -43,7 +43,7 @@ record Activations(
         rows(rows, q),
         rows(rows, gateUpWidth),
         rows(rows, f),
-        zeros((long) rows * Math.max(h, Math.max(q, f))),
+        Rounded.of(rows, Math.max(h, Math.max(q, f))),
         zeros((long) step.slots() * config.numHeads() * (config.headDim() + 2)),
         rows(rows, MatrixStack.padded(config.vocabSize())));
   }
@@ -58,6 +58,7 @@ record Activations(
     return array;
   }
 
+  /** All but the codes. */
   List<FloatArray> arrays() {
     return List.of(
         hidden.array(),
@@ -66,12 +67,13 @@ record Activations(
         attended.array(),
         gateUp.array(),
         gated.array(),
-        gathered,
+        rounded.scales(),
         part,
         logits.array());
   }
 
   long bytes() {
-    return arrays().stream().mapToLong(FloatArray::getNumBytesOfSegment).sum();
+    long floats = arrays().stream().mapToLong(FloatArray::getNumBytesOfSegment).sum();
+    return floats + rounded.codes().getNumBytesOfSegment();
   }
 }

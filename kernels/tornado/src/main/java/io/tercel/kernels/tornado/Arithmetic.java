@@ -15,11 +15,19 @@ final class Arithmetic {
   /** 1.5 x 2^23: adding and subtracting it rounds a small float to an integer, half to even. */
   private static final float MAGIC = 12582912f;
 
+  /** The half that a cache has for NaN and infinities: {@code KvQuantizer}'s. */
+  static final int NAN = 0x7e00;
+
   private Arithmetic() {}
 
   /** a * b + c, rounded once. */
   static float fma(float a, float b, float c) {
     return a * b + c;
+  }
+
+  /** Neither NaN nor infinite: zero times it is zero. */
+  static boolean isFinite(float x) {
+    return 0f * x == 0f;
   }
 
   /** a + b, even where b is a product: rounded twice then. */
@@ -53,14 +61,14 @@ final class Arithmetic {
     return powers.get(Powers.BF16 + ((bits >> 7) & 511)) * (implicit + (bits & 127));
   }
 
-  /** The float that 16 bits stand for, as fp16; what stands for no number becomes an infinity. */
+  /** The float that 16 bits stand for, as fp16; NaN where they stand for no finite number. */
   static float fp16(int bits, FloatArray powers) {
     int exponent = (bits >> 10) & 31;
     int implicit = exponent == 0 ? 0 : 1024;
     return powers.get(Powers.FP16 + ((bits >> 10) & 63)) * (implicit + (bits & 1023));
   }
 
-  /** The bits of the nearest half, half to even, saturated at 65504. */
+  /** The bits of the nearest half, half to even, saturated at 65504; {@link #NAN} for no number. */
   static int half(float x, FloatArray powers) {
     float size = Math.min(Math.abs(x), 65504f);
     int exponent = -14; // the largest power of two that is not above, from 2^-14 on
@@ -72,12 +80,18 @@ final class Arithmetic {
     int units = (int) rint(size * powers.get(Powers.TWO + 10 - exponent));
     // 1024 or more units carry into the exponent; fewer are a subnormal
     int bits = ((exponent + 14) << 10) + units;
-    return x < 0f || (x == 0f && 1f / x < 0f) ? bits + 32768 : bits;
+    int signed = x < 0f || (x == 0f && 1f / x < 0f) ? bits + 32768 : bits;
+    return isFinite(x) ? signed : NAN;
   }
 
   /** The nearest integer, half to even, for values within 2^22. */
   static float rint(float x) {
     return (x + MAGIC) - MAGIC;
+  }
+
+  /** The nearest integer to a product within 2^22, which is rounded before. */
+  static float rint(float a, float b) {
+    return plus(MAGIC, a * b) - MAGIC;
   }
 
   /** {@code LaneSum.tree}; no array, since a local one must not be handed to another method. */

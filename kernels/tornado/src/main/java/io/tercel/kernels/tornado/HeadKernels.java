@@ -54,27 +54,27 @@ final class HeadKernels {
     }
     c.localBarrier();
     if (l == 0) {
-      double mean =
-          (double)
-                  Arithmetic.tree(
-                      lanes[l],
-                      lanes[l + 1],
-                      lanes[l + 2],
-                      lanes[l + 3],
-                      lanes[l + 4],
-                      lanes[l + 5],
-                      lanes[l + 6],
-                      lanes[l + 7],
-                      lanes[l + 8],
-                      lanes[l + 9],
-                      lanes[l + 10],
-                      lanes[l + 11],
-                      lanes[l + 12],
-                      lanes[l + 13],
-                      lanes[l + 14],
-                      lanes[l + 15])
-              / headDim;
-      scale[0] = (float) (1.0 / TornadoMath.sqrt(mean + eps));
+      float sum =
+          Arithmetic.tree(
+              lanes[l],
+              lanes[l + 1],
+              lanes[l + 2],
+              lanes[l + 3],
+              lanes[l + 4],
+              lanes[l + 5],
+              lanes[l + 6],
+              lanes[l + 7],
+              lanes[l + 8],
+              lanes[l + 9],
+              lanes[l + 10],
+              lanes[l + 11],
+              lanes[l + 12],
+              lanes[l + 13],
+              lanes[l + 14],
+              lanes[l + 15]);
+      double mean = (double) sum / headDim;
+      float root = (float) (1.0 / TornadoMath.sqrt(mean + eps));
+      scale[0] = root + 0f * sum; // NaN where the sum is no number
     }
     c.localBarrier();
     if (token < n) {

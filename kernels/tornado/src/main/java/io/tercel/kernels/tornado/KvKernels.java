@@ -48,7 +48,8 @@ final class KvKernels {
         int element = group < kvHeads ? d * 16 + slot : slot * headDim + d;
         // never kept, but an array that is only written counts as one that need not be there before
         float before = kv.get(at + element);
-        kv.set(at + element, position < 0 ? before : x.get(from + d));
+        float value = x.get(from + d);
+        kv.set(at + element, position < 0 ? before : value + 0f * value); // NaN for an infinity
       }
     }
   }
@@ -121,29 +122,37 @@ final class KvKernels {
     int from = token * xStride + (group < kvHeads ? kAt : vAt) + head * headDim;
     float[] least = c.allocateFloatLocalArray(64);
     float[] most = c.allocateFloatLocalArray(64);
+    float[] flaws = c.allocateFloatLocalArray(64);
     float[] scales = c.allocateFloatLocalArray(1);
     int[] zeros = c.allocateIntLocalArray(2);
     float min = 0f;
     float max = 0f;
+    float flaw = 0f; // NaN as soon as one is no finite number
     for (int d = l; d < headDim; d += LOCAL) {
       float value = x.get(from + d);
+      flaw = 0f * value + flaw;
       min = Math.min(min, value);
       max = Math.max(max, value);
     }
     least[l] = min;
     most[l] = max;
+    flaws[l] = flaw;
     c.localBarrier();
     if (l == 0) {
       for (int i = 1; i < LOCAL; i++) {
         min = Math.min(min, least[i]);
         max = Math.max(max, most[i]);
+        flaw = flaw + flaws[i];
       }
       float range = (max * 0.5f - min * 0.5f) / 7.5f;
       int bits = Arithmetic.half(Math.min(range, 65504f), powers);
       float scale = Arithmetic.fp16(bits, powers);
-      scales[0] = scale;
-      zeros[0] = scale == 0f ? 0 : code(-min / scale, 0);
-      zeros[1] = (zeros[0] << 16) | bits;
+      boolean sound = flaw == 0f;
+      int zero = scale == 0f ? 0 : code(-min / scale, 0);
+      // codes by a scale of 0 are 0
+      scales[0] = sound ? scale : 0f;
+      zeros[0] = sound ? zero : 0;
+      zeros[1] = sound ? (zero << 16) | bits : Arithmetic.NAN;
     }
     c.localBarrier();
     if (c.groupIdy < n) {

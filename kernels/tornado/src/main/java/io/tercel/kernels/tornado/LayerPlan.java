@@ -29,7 +29,7 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * All are graphs of one execution plan and share buffers; {@link GraphChain} sees to that.
  */
 final class LayerPlan implements AutoCloseable {
-  /** Layers of a graph at most: a graph holds about a hundred tasks. */
+  /** Layers of a graph at most; fewer where they have so many tasks that no more fit. */
   private static final int LAYERS = 7;
 
   /** From so many rows on four tokens share a work group. */
@@ -100,7 +100,9 @@ final class LayerPlan implements AutoCloseable {
     boot();
     weightGraph("ends", List.of(ends), List.of());
     this.input = inputGraph();
-    int groups = Math.ceilDiv(config.numLayers(), LAYERS);
+    int bytes = layers.stream().mapToInt(LayerTasks::graphBytes).max().orElseThrow();
+    int most = Math.min(LAYERS, LayerTasks.GRAPH_BYTES / bytes);
+    int groups = Math.ceilDiv(config.numLayers(), most);
     for (int g = 0; g < groups; g++) {
       int from = g * config.numLayers() / groups;
       int to = (g + 1) * config.numLayers() / groups;
@@ -114,6 +116,7 @@ final class LayerPlan implements AutoCloseable {
 
   private void boot() {
     List<Object> shared = new ArrayList<>(act.arrays());
+    shared.add(act.rounded().codes());
     shared.add(powers);
     TaskGraph graph = chain.graph("boot", List.of());
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, shared.toArray());
@@ -121,6 +124,9 @@ final class LayerPlan implements AutoCloseable {
       graph.task("touch" + i, RowKernels::touch, new KernelContext(), powers, act.arrays().get(i));
       grids.add("boot.touch" + i, Grids.Axis.ROWS, 1, 1, 1);
     }
+    graph.task(
+        "touchCodes", RowKernels::touchInts, new KernelContext(), powers, act.rounded().codes());
+    grids.add("boot.touchCodes", Grids.Axis.ROWS, 1, 1, 1);
     chain.carry(shared);
     chain.end(graph);
   }
@@ -217,13 +223,13 @@ final class LayerPlan implements AutoCloseable {
         act.normed());
     Rows logits = act.logits();
     new LinearTasks(context, s.wants, powers, grids, several)
-        .add(
+        .project(
             graph,
             "head",
-            head,
+            List.of(head),
             ends,
             act.normed(),
-            act.gathered(),
+            act.rounded(),
             logits,
             Grids.Axis.WANTED,
             false);

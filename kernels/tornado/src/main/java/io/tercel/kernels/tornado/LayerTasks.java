@@ -10,6 +10,9 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** Adds the tasks of whole decoder layers to task graphs. */
 final class LayerTasks {
+  /** Bytes that TornadoVM has for the tasks of a graph: 15 for each, and 5 for each argument. */
+  static final int GRAPH_BYTES = 8192;
+
   private final ModelConfig config;
   private final Activations act;
   private final FloatArray rope;
@@ -37,6 +40,13 @@ final class LayerTasks {
     this.kv = new KvTasks(context, inputs, powers, grids, layout);
   }
 
+  /** How many of {@link #GRAPH_BYTES} the tasks of a layer take at most. */
+  static int graphBytes(LayerImage w) {
+    int linears = w.qkv().size() + w.gateUp().size() + 2;
+    int others = 2 * 70 + 75 + 85 + 90 + 60 + 60; // norms, heads, append, attend, join, gate
+    return others + (90 + 65) * linears; // and the rounding before each
+  }
+
   /** From hidden to hidden. */
   void add(TaskGraph graph, int layer, LayerImage w, DeviceKv cache) {
     String name = "l" + layer;
@@ -47,7 +57,7 @@ final class LayerTasks {
     int vAt = kAt + MatrixStack.padded(config.kvDim());
 
     row.norm(graph, name + "InNorm", p, w.inputNorm(), hidden, eps, act.hidden(), act.normed());
-    stacks(graph, name + "Qkv", w.qkv(), w.image(), act.normed(), act.qkv());
+    linears(graph, name + "Qkv", w.qkv(), w.image(), act.normed(), act.qkv(), false);
     RowTasks.Heads heads =
         new RowTasks.Heads(
             config.numHeads(),
@@ -61,7 +71,7 @@ final class LayerTasks {
     kv.append(graph, name + "Append", cache, act.qkv(), kAt, vAt);
     kv.attend(
         graph, name + "Attend", cache, act.qkv(), act.part(), act.attended(), config.numHeads());
-    add(graph, name + "O", w.o(), w.image(), act.attended(), act.hidden(), true);
+    linears(graph, name + "O", List.of(w.o()), w.image(), act.attended(), act.hidden(), true);
 
     row.norm(
         graph,
@@ -72,31 +82,21 @@ final class LayerTasks {
         eps,
         act.hidden(),
         act.normed());
-    stacks(graph, name + "GateUp", w.gateUp(), w.image(), act.normed(), act.gateUp());
+    linears(graph, name + "GateUp", w.gateUp(), w.image(), act.normed(), act.gateUp(), false);
     int ffn = config.intermediateSize();
     int upAt = MatrixStack.padded(ffn);
     row.swiglu(graph, name + "Swiglu", ffn, upAt, act.gateUp(), act.gated());
-    add(graph, name + "Down", w.down(), w.image(), act.gated(), act.hidden(), true);
+    linears(graph, name + "Down", List.of(w.down()), w.image(), act.gated(), act.hidden(), true);
   }
 
-  private void stacks(
-      TaskGraph graph, String task, List<MatrixStack> stacks, WeightImage image, Rows x, Rows y) {
-    int at = 0;
-    for (int i = 0; i < stacks.size(); i++) {
-      String name = stacks.size() == 1 ? task : task + i;
-      add(graph, name, stacks.get(i), image, x, new Rows(y.array(), at, y.stride()), false);
-      at += stacks.get(i).rows();
-    }
-  }
-
-  private void add(
+  private void linears(
       TaskGraph graph,
       String task,
-      MatrixStack stack,
+      List<MatrixStack> stacks,
       WeightImage image,
       Rows x,
       Rows y,
       boolean add) {
-    linear.add(graph, task, stack, image, x, act.gathered(), y, Grids.Axis.ROWS, add);
+    linear.project(graph, task, stacks, image, x, act.rounded(), y, Grids.Axis.ROWS, add);
   }
 }

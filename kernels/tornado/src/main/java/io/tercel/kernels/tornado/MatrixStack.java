@@ -4,9 +4,9 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.Linear;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -30,6 +30,11 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
 
   QuantFormat format() {
     return layers.getFirst().weight().format();
+  }
+
+  /** How all of them want their input prepared. */
+  InputSpec input() {
+    return layers.getFirst().input();
   }
 
   int cols() {
@@ -58,7 +63,7 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
     PackedMatrix n = b.weight();
     return m.format() == n.format()
         && m.cols() == n.cols()
-        && Arrays.equals(m.inputOrder(), n.inputOrder())
+        && a.input().equals(b.input())
         && (a.bias() == null) == (b.bias() == null);
   }
 

@@ -30,8 +30,7 @@ final class Powers {
     }
     for (int i = 0; i < 64; i++) {
       int exponent = i & 31;
-      float unit =
-          exponent == 31 ? Float.POSITIVE_INFINITY : Math.scalb(1f, Math.max(exponent, 1) - 25);
+      float unit = exponent == 31 ? Float.NaN : Math.scalb(1f, Math.max(exponent, 1) - 25);
       table.set(FP16 + i, i >= 32 ? -unit : unit);
     }
     for (int n = -127; n <= 127; n++) {

@@ -88,27 +88,27 @@ final class RowKernels {
     }
     c.localBarrier();
     if (l == 0) {
-      double mean =
-          (double)
-                  Arithmetic.tree(
-                      lanes[l],
-                      lanes[l + 1],
-                      lanes[l + 2],
-                      lanes[l + 3],
-                      lanes[l + 4],
-                      lanes[l + 5],
-                      lanes[l + 6],
-                      lanes[l + 7],
-                      lanes[l + 8],
-                      lanes[l + 9],
-                      lanes[l + 10],
-                      lanes[l + 11],
-                      lanes[l + 12],
-                      lanes[l + 13],
-                      lanes[l + 14],
-                      lanes[l + 15])
-              / width;
-      scale[0] = (float) (1.0 / TornadoMath.sqrt(mean + eps));
+      float sum =
+          Arithmetic.tree(
+              lanes[l],
+              lanes[l + 1],
+              lanes[l + 2],
+              lanes[l + 3],
+              lanes[l + 4],
+              lanes[l + 5],
+              lanes[l + 6],
+              lanes[l + 7],
+              lanes[l + 8],
+              lanes[l + 9],
+              lanes[l + 10],
+              lanes[l + 11],
+              lanes[l + 12],
+              lanes[l + 13],
+              lanes[l + 14],
+              lanes[l + 15]);
+      double mean = (double) sum / width;
+      float root = (float) (1.0 / TornadoMath.sqrt(mean + eps));
+      scale[0] = root + 0f * sum; // NaN where the sum is no number
     }
     c.localBarrier();
     if (row < n) {
@@ -119,26 +119,6 @@ final class RowKernels {
       for (int k = width + l; k < yStride; k += LOCAL) {
         y.set(row * yStride + k, 0f);
       }
-    }
-  }
-
-  /** y[token][k] = x[token][order[k]]: the input order of an act-order matrix. */
-  public static void gather(
-      KernelContext c,
-      IntArray step,
-      IntArray w,
-      FloatArray x,
-      FloatArray y,
-      int orderAt,
-      int width,
-      int xStride,
-      int yStride) {
-    int k = c.globalIdx;
-    int token = c.groupIdy;
-    if (k < yStride && token < step.get(StepLayout.N)) {
-      int column = w.get(orderAt + Math.min(k, width - 1));
-      float value = x.get(token * xStride + column);
-      y.set(token * yStride + k, k < width ? value : 0f);
     }
   }
 

@@ -33,7 +33,7 @@ final class SamplingKernels {
 
   private SamplingKernels() {}
 
-  /** tokens[4w + 3] = the first largest. The grid is [1][wanted]. */
+  /** tokens[4w + 3] = the first NaN, else the first largest. The grid is [1][wanted]. */
   public static void argMax(
       KernelContext c, IntArray wants, FloatArray logits, IntArray tokens, int vocab, int stride) {
     int l = c.localIdx;
@@ -42,11 +42,14 @@ final class SamplingKernels {
     int at = Math.max(Math.min(w, n - 1), 0) * stride;
     float[] values = c.allocateFloatLocalArray(256);
     int[] ids = c.allocateIntLocalArray(256);
+    int[] nans = c.allocateIntLocalArray(256);
     int first = Math.min(l, vocab - 1);
     float best = logits.get(at + first);
     int id = first;
+    int nan = isNaN(best) ? first : vocab;
     for (int i = first + LOCAL; i < vocab; i += LOCAL) {
       float x = logits.get(at + i);
+      nan = isNaN(x) ? Math.min(nan, i) : nan;
       if (x > best) {
         best = x;
         id = i;
@@ -54,6 +57,7 @@ final class SamplingKernels {
     }
     values[l] = best;
     ids[l] = id;
+    nans[l] = nan;
     c.localBarrier();
     if (l == 0 && w < n) {
       for (int i = 1; i < LOCAL; i++) {
@@ -62,9 +66,16 @@ final class SamplingKernels {
           best = x;
           id = ids[i];
         }
+        nan = Math.min(nan, nans[i]);
       }
-      tokens.set(4 * w + 3, id);
+      tokens.set(4 * w + 3, nan < vocab ? nan : id);
     }
+  }
+
+  /** Strict comparisons, since of these the device knows that a NaN is neither. */
+  private static boolean isNaN(float x) {
+    boolean number = x > -1f || x < 0f;
+    return !number;
   }
 
   /**
@@ -173,7 +184,8 @@ final class SamplingKernels {
         totals.set(w, raw);
       }
       state[0] = target >= 0 ? target : best;
-      state[1] = target >= 0 || temperature == 0f ? 1 : 0;
+      // where the sum is no number there is nothing to draw from
+      state[1] = target >= 0 || temperature == 0f ? 1 : raw > 0 ? 0 : 1;
       state[2] = 0;
       if (state[1] == 0) {
         double total = 0;

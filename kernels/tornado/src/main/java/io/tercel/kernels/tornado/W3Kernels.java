@@ -6,11 +6,11 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
- * 3-bit linear layers, y = W x + b, in the order of sums that {@code Ops.linear} states. A work
- * group has 256 items: 16 rows of one tile by 16 quantization groups at a time, so that the words
- * of a block are read by neighbours; what the groups give is joined in their order by the items of
- * the first. The grid is [tiles][tokens]; inputs lie in rows that are padded with zeros up to whole
- * groups.
+ * 3-bit linear layers, y = W x + b, as {@code Ops.linear} states: products of integers, and a
+ * written order only for the few floats around them. A work group has 256 items: 16 rows of one
+ * tile by 16 quantization groups at a time, so that the words of a block are read by neighbours;
+ * what the groups give is joined in their order by the items of the first. The grid is
+ * [tiles][tokens]; inputs are what {@link GroupedIntKernels} makes.
  */
 final class W3Kernels {
   /** Work items of a group. */
@@ -20,9 +20,13 @@ final class W3Kernels {
   static final int TOKENS = 4;
 
   private static final int BLOCK = W3Block.BLOCK_BYTES / Integer.BYTES;
-  private static final int META = W3Block.SCALES_OFFSET / Integer.BYTES;
+  private static final int SCALES = W3Block.SCALES_OFFSET / Integer.BYTES;
+  private static final int ZEROS = W3Block.ZEROS_OFFSET / Integer.BYTES;
   private static final int ROWS = W3Block.ROWS;
   private static final int GROUP = W3Block.GROUP;
+
+  /** Two bits of each byte. */
+  private static final int PAIRS = 0x03030303;
 
   private W3Kernels() {}
 
@@ -31,7 +35,8 @@ final class W3Kernels {
    *
    * @param w packed blocks from {@code wAt} on
    * @param p biases of whole tiles from {@code biasAt} on; below 0 there are none
-   * @param x [tokens][xStride]
+   * @param q [tokens] codes, then sums of codes
+   * @param s [tokens][groups] scales
    * @param y [tokens][yStride], from column yAt on
    * @param add 1 to add to y, 0 to store
    */
@@ -41,11 +46,11 @@ final class W3Kernels {
       FloatArray powers,
       IntArray w,
       FloatArray p,
-      FloatArray x,
+      IntArray q,
+      FloatArray s,
       FloatArray y,
       int wAt,
       int groups,
-      int xStride,
       int yAt,
       int yStride,
       int biasAt,
@@ -56,72 +61,54 @@ final class W3Kernels {
     int r = l & 15;
     int slice = l >> 4;
     int n = step.get(StepLayout.N);
-    int xRow = Math.max(Math.min(token, n - 1), 0) * xStride;
-    float[] inner = c.allocateFloatLocalArray(256);
+    int bounded = Math.max(Math.min(token, n - 1), 0);
+    int row = bounded * groups * (GROUP + 1);
+    float[] sums = c.allocateFloatLocalArray(256);
     float[] scales = c.allocateFloatLocalArray(256);
-    float[] zeros = c.allocateFloatLocalArray(256);
-    double[] sums = c.allocateDoubleLocalArray(128);
     float acc = 0f;
     for (int base = 0; base < groups; base += 16) {
       int g = base + slice;
       if (g < groups) {
-        int xAt = xRow + g * GROUP;
-        if (r < 8) {
-          double sum = 0;
-          for (int k = 0; k < GROUP; k += 8) {
-            sum += x.get(xAt + k + r);
+        int block = wAt + (tile * groups + g) * BLOCK;
+        int sum = 0;
+        for (int t = 0; t < W3Block.TRIPLES; t++) {
+          int at = block + 3 * t * ROWS + r;
+          int low = w.get(at);
+          int middle = w.get(at + ROWS);
+          int high = w.get(at + 2 * ROWS);
+          int six = six(low, middle, high);
+          for (int j = 0; j < 4; j++) {
+            int k = row + g * GROUP + t * W3Block.TRIPLE_COLUMNS + j;
+            int by = 8 * j;
+            sum += ((low >> by) & 7) * q.get(k);
+            sum += ((low >> (by + 3)) & 7) * q.get(k + 4);
+            sum += ((middle >> by) & 7) * q.get(k + 8);
+            sum += ((middle >> (by + 3)) & 7) * q.get(k + 12);
+            sum += ((high >> by) & 7) * q.get(k + 16);
+            sum += ((high >> (by + 3)) & 7) * q.get(k + 20);
+            sum += ((six >> by) & 7) * q.get(k + 24);
+            sum += ((six >> (by + 3)) & 7) * q.get(k + 28);
           }
-          sums[slice * 8 + r] = sum;
         }
-        int at = wAt + (tile * groups + g) * BLOCK + r;
-        float even = 0f;
-        float odd = 0f;
-        int spare = 0;
-        for (int word = 0; word < W3Block.WORDS; word++) {
-          int bits = w.get(at + word * ROWS);
-          int k = xAt + word * W3Block.FIELDS;
-          spare = (spare << 2) | (bits & 3);
-          even = value(bits >> 2) * x.get(k) + even;
-          odd = value(bits >> 5) * x.get(k + 1) + odd;
-          even = value(bits >> 8) * x.get(k + 2) + even;
-          odd = value(bits >> 11) * x.get(k + 3) + odd;
-          even = value(bits >> 14) * x.get(k + 4) + even;
-          odd = value(bits >> 17) * x.get(k + 5) + odd;
-          even = value(bits >> 20) * x.get(k + 6) + even;
-          odd = value(bits >> 23) * x.get(k + 7) + odd;
-          even = value(bits >> 26) * x.get(k + 8) + even;
-          odd = value(bits >> 29) * x.get(k + 9) + odd;
-        }
-        for (int pair = 0; pair < 4; pair++) {
-          int six = spare >> (18 - 6 * pair);
-          int k = xAt + W3Block.FIELD_COLUMNS + 2 * pair;
-          even = value(six >> 3) * x.get(k) + even;
-          odd = value(six) * x.get(k + 1) + odd;
-        }
-        int meta = w.get(at + META);
-        inner[l] = even + odd;
-        scales[l] = 8f * Arithmetic.fp16(meta & 65535, powers);
-        zeros[l] = -(8 + ((meta >> 16) & 7)) * 0.125f;
+        int zero = (w.get(block + ZEROS + (r >> 2)) >> (8 * (r & 3))) & 7;
+        sum -= zero * q.get(row + groups * GROUP + g);
+        int scale = w.get(block + SCALES + (r >> 1)) >> (16 * (r & 1));
+        sums[l] = (float) sum;
+        scales[l] = Arithmetic.fp16(scale & 65535, powers) * s.get(bounded * groups + g);
       }
       c.localBarrier();
       if (slice == 0) {
         int many = Math.min(16, groups - base);
         for (int i = 0; i < many; i++) {
-          int s = i * 8;
-          double lower = (sums[s] + sums[s + 1]) + (sums[s + 2] + sums[s + 3]);
-          double upper = (sums[s + 4] + sums[s + 5]) + (sums[s + 6] + sums[s + 7]);
-          float sum = (float) (lower + upper);
-          int at = i * 16 + r;
-          float group = zeros[at] * sum + inner[at];
-          acc = scales[at] * group + acc;
+          acc = scales[i * 16 + r] * sums[i * 16 + r] + acc;
         }
       }
       c.localBarrier();
     }
     if (slice == 0 && token < n) {
-      int row = tile * ROWS + r;
-      float result = biasAt < 0 ? acc : acc + p.get(biasAt + row);
-      int at = token * yStride + yAt + row;
+      int output = tile * ROWS + r;
+      float result = biasAt < 0 ? acc : acc + p.get(biasAt + output);
+      int at = token * yStride + yAt + output;
       y.set(at, add == 0 ? result : y.get(at) + result);
     }
   }
@@ -133,11 +120,11 @@ final class W3Kernels {
       FloatArray powers,
       IntArray w,
       FloatArray p,
-      FloatArray x,
+      IntArray q,
+      FloatArray s,
       FloatArray y,
       int wAt,
       int groups,
-      int xStride,
       int yAt,
       int yStride,
       int biasAt,
@@ -149,111 +136,75 @@ final class W3Kernels {
     int slice = l >> 4;
     int n = step.get(StepLayout.N);
     int last = Math.max(n - 1, 0);
-    int x0 = Math.min(token, last) * xStride;
-    int x1 = Math.min(token + 1, last) * xStride;
-    int x2 = Math.min(token + 2, last) * xStride;
-    int x3 = Math.min(token + 3, last) * xStride;
-    float[] inner = c.allocateFloatLocalArray(1024);
+    int stride = groups * (GROUP + 1);
+    int q0 = Math.min(token, last) * stride;
+    int q1 = Math.min(token + 1, last) * stride;
+    int q2 = Math.min(token + 2, last) * stride;
+    int q3 = Math.min(token + 3, last) * stride;
+    float[] sums = c.allocateFloatLocalArray(1024);
     float[] scales = c.allocateFloatLocalArray(256);
-    float[] zeros = c.allocateFloatLocalArray(256);
-    double[] sums = c.allocateDoubleLocalArray(512);
     // in the second half of a pass each quarter of the items finishes one token
     int mine = slice >> 2;
+    int inputScales = Math.min(token + mine, last) * groups;
     float acc = 0f;
     for (int base = 0; base < groups; base += 16) {
       int g = base + slice;
       if (g < groups) {
-        int column = g * GROUP;
-        if (r < 8) {
-          double s0 = 0;
-          double s1 = 0;
-          double s2 = 0;
-          double s3 = 0;
-          for (int k = column + r; k < column + GROUP; k += 8) {
-            s0 += x.get(x0 + k);
-            s1 += x.get(x1 + k);
-            s2 += x.get(x2 + k);
-            s3 += x.get(x3 + k);
-          }
-          sums[slice * 8 + r] = s0;
-          sums[128 + slice * 8 + r] = s1;
-          sums[256 + slice * 8 + r] = s2;
-          sums[384 + slice * 8 + r] = s3;
-        }
-        int at = wAt + (tile * groups + g) * BLOCK + r;
-        float e0 = 0f;
-        float o0 = 0f;
-        float e1 = 0f;
-        float o1 = 0f;
-        float e2 = 0f;
-        float o2 = 0f;
-        float e3 = 0f;
-        float o3 = 0f;
-        int spare = 0;
-        for (int word = 0; word < W3Block.WORDS; word++) {
-          int bits = w.get(at + word * ROWS);
-          spare = (spare << 2) | (bits & 3);
-          int k = column + word * W3Block.FIELDS;
-          for (int f = 0; f < W3Block.FIELDS; f += 2) {
-            float v = value(bits >> (2 + 3 * f));
-            e0 = v * x.get(x0 + k + f) + e0;
-            e1 = v * x.get(x1 + k + f) + e1;
-            e2 = v * x.get(x2 + k + f) + e2;
-            e3 = v * x.get(x3 + k + f) + e3;
-            float u = value(bits >> (5 + 3 * f));
-            o0 = u * x.get(x0 + k + f + 1) + o0;
-            o1 = u * x.get(x1 + k + f + 1) + o1;
-            o2 = u * x.get(x2 + k + f + 1) + o2;
-            o3 = u * x.get(x3 + k + f + 1) + o3;
+        int block = wAt + (tile * groups + g) * BLOCK;
+        int s0 = 0;
+        int s1 = 0;
+        int s2 = 0;
+        int s3 = 0;
+        for (int t = 0; t < W3Block.TRIPLES; t++) {
+          int at = block + 3 * t * ROWS + r;
+          int low = w.get(at);
+          int middle = w.get(at + ROWS);
+          int high = w.get(at + 2 * ROWS);
+          int six = six(low, middle, high);
+          for (int f = 0; f < W3Block.FIELDS; f++) {
+            int pair = f >> 1;
+            int word = pair == 0 ? low : pair == 1 ? middle : pair == 2 ? high : six;
+            int fields = word >> (3 * (f & 1));
+            for (int j = 0; j < 4; j++) {
+              int k = g * GROUP + t * W3Block.TRIPLE_COLUMNS + 4 * f + j;
+              int code = (fields >> (8 * j)) & 7;
+              s0 += code * q.get(q0 + k);
+              s1 += code * q.get(q1 + k);
+              s2 += code * q.get(q2 + k);
+              s3 += code * q.get(q3 + k);
+            }
           }
         }
-        for (int pair = 0; pair < 4; pair++) {
-          int six = spare >> (18 - 6 * pair);
-          int k = column + W3Block.FIELD_COLUMNS + 2 * pair;
-          float v = value(six >> 3);
-          e0 = v * x.get(x0 + k) + e0;
-          e1 = v * x.get(x1 + k) + e1;
-          e2 = v * x.get(x2 + k) + e2;
-          e3 = v * x.get(x3 + k) + e3;
-          float u = value(six);
-          o0 = u * x.get(x0 + k + 1) + o0;
-          o1 = u * x.get(x1 + k + 1) + o1;
-          o2 = u * x.get(x2 + k + 1) + o2;
-          o3 = u * x.get(x3 + k + 1) + o3;
-        }
-        int meta = w.get(at + META);
-        inner[l] = e0 + o0;
-        inner[256 + l] = e1 + o1;
-        inner[512 + l] = e2 + o2;
-        inner[768 + l] = e3 + o3;
-        scales[l] = 8f * Arithmetic.fp16(meta & 65535, powers);
-        zeros[l] = -(8 + ((meta >> 16) & 7)) * 0.125f;
+        int zero = (w.get(block + ZEROS + (r >> 2)) >> (8 * (r & 3))) & 7;
+        int sum = groups * GROUP + g;
+        sums[l] = (float) (s0 - zero * q.get(q0 + sum));
+        sums[256 + l] = (float) (s1 - zero * q.get(q1 + sum));
+        sums[512 + l] = (float) (s2 - zero * q.get(q2 + sum));
+        sums[768 + l] = (float) (s3 - zero * q.get(q3 + sum));
+        int scale = w.get(block + SCALES + (r >> 1)) >> (16 * (r & 1));
+        scales[l] = Arithmetic.fp16(scale & 65535, powers);
       }
       c.localBarrier();
       if ((slice & 3) == 0) {
         int many = Math.min(16, groups - base);
         for (int i = 0; i < many; i++) {
-          int s = mine * 128 + i * 8;
-          double lower = (sums[s] + sums[s + 1]) + (sums[s + 2] + sums[s + 3]);
-          double upper = (sums[s + 4] + sums[s + 5]) + (sums[s + 6] + sums[s + 7]);
-          float sum = (float) (lower + upper);
           int at = i * 16 + r;
-          float group = zeros[at] * sum + inner[mine * 256 + at];
-          acc = scales[at] * group + acc;
+          float scale = scales[at] * s.get(inputScales + base + i);
+          acc = scale * sums[mine * 256 + at] + acc;
         }
       }
       c.localBarrier();
     }
     if ((slice & 3) == 0 && token + mine < n) {
-      int row = tile * ROWS + r;
-      float result = biasAt < 0 ? acc : acc + p.get(biasAt + row);
-      int at = (token + mine) * yStride + yAt + row;
+      int output = tile * ROWS + r;
+      float result = biasAt < 0 ? acc : acc + p.get(biasAt + output);
+      int at = (token + mine) * yStride + yAt + output;
       y.set(at, add == 0 ? result : y.get(at) + result);
     }
   }
 
-  /** 1 + code / 8 of the lowest three bits, exactly. */
-  private static float value(int bits) {
-    return (8 + (bits & 7)) * 0.125f;
+  /** Fields 6 and 7 of a triple: two bits of each byte of its three words. */
+  private static int six(int low, int middle, int high) {
+    return (((low >> 6) & PAIRS) << 4) | (((middle >> 6) & PAIRS) << 2) | ((high >> 6) & PAIRS);
   }
 }

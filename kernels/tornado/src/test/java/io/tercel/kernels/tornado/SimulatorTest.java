@@ -2,6 +2,7 @@ package io.tercel.kernels.tornado;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Grouped;
@@ -10,13 +11,16 @@ import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Attention;
 import io.tercel.kernels.ops.Exp;
 import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.scalar.ScalarOps;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -37,6 +41,9 @@ class SimulatorTest {
       if (Float.isFinite(expected)) {
         assertEquals(expected, Arithmetic.fp16(bits, POWERS), bits + " as fp16");
         assertEquals(bits, Arithmetic.half(expected, POWERS), expected + " to fp16");
+      } else {
+        assertTrue(Float.isNaN(Arithmetic.fp16(bits, POWERS)), bits + " as fp16");
+        assertEquals(0x7e00, Arithmetic.half(expected, POWERS), expected + " to fp16");
       }
       float bf = Float.intBitsToFloat(bits << 16);
       if (Float.isFinite(bf)) {
@@ -86,35 +93,57 @@ class SimulatorTest {
       image.allocate();
       int n = 6;
       float[] x = new float[n * cols];
-      FloatArray in = new FloatArray(n * 256);
-      in.init(0f);
       for (int i = 0; i < x.length; i++) {
         x[i] = (float) random.nextGaussian();
-        in.set(i / cols * 256 + i % cols, x[i]);
       }
+      Arrays.fill(x, cols, cols + 128, 0x1p-101f); // a group of zeros
+      x[2 * cols + 7] = Float.POSITIVE_INFINITY;
+      Projection projection = Projection.of(layer);
+      PreparedInput prepared = new PreparedInput();
+      definition.prepare(projection, x, n, prepared);
       float[] expected = new float[n * rows];
-      definition.linear(List.of(layer), x, n, new float[][] {expected});
+      definition.linear(projection, prepared, new float[][] {expected});
       IntArray step = new IntArray(StepLayout.HEADER);
       step.init(0);
       step.set(StepLayout.N, n);
-      FloatArray one = new FloatArray(n * 48);
-      FloatArray four = new FloatArray(n * 48);
       IntArray w = image.ints();
       FloatArray p = image.floats();
+      FloatArray in = FloatArray.fromArray(x);
+      LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
+      IntArray q = rounded.codes();
+      FloatArray scales = rounded.scales();
+      Simulator.run(
+          2,
+          n,
+          GroupedIntKernels.LOCAL,
+          c -> GroupedIntKernels.grouped(c, step, w, in, q, scales, -1, cols, 2, cols));
+      for (int token = 0; token < n; token++) {
+        for (int k = 0; k < 256; k++) {
+          assertEquals(prepared.code(token, k), q.get(token * 258 + k), token + ", column " + k);
+        }
+        for (int g = 0; g < 2; g++) {
+          assertEquals(prepared.sum(token, g), q.get(token * 258 + 256 + g), "sum");
+          assertEquals(prepared.scale(token, g), scales.get(token * 2 + g), "scale");
+        }
+      }
+      FloatArray one = new FloatArray(n * 48);
+      FloatArray four = new FloatArray(n * 48);
+      int at = stack.at();
       Simulator.run(
           3,
           n,
           W3Kernels.LOCAL,
-          c -> W3Kernels.one(c, step, POWERS, w, p, in, one, stack.at(), 2, 256, 0, 48, -1, 0));
+          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0));
       Simulator.run(
           3,
           2,
           W3Kernels.LOCAL,
-          c -> W3Kernels.four(c, step, POWERS, w, p, in, four, stack.at(), 2, 256, 0, 48, -1, 0));
+          c -> W3Kernels.four(c, step, POWERS, w, p, q, scales, four, at, 2, 0, 48, -1, 0));
       for (int i = 0; i < expected.length; i++) {
-        int at = i / rows * 48 + i % rows;
-        assertEquals(expected[i], one.get(at), 1e-4, "one, element " + i);
-        assertEquals(one.get(at), four.get(at), "four, element " + i);
+        int from = i / rows * 48 + i % rows;
+        assertEquals(expected[i], one.get(from), 1e-6, "one, element " + i);
+        assertEquals(one.get(from), four.get(from), "four, element " + i);
+        assertEquals(i / rows == 2, Float.isNaN(expected[i]), "element " + i);
       }
     }
   }

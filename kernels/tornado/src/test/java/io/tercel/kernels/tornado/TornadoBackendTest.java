@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Attention;
 import io.tercel.kernels.ops.Backend;
@@ -21,7 +22,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -81,6 +84,21 @@ class TornadoBackendTest {
       amongOthers(lab, sequence, expected);
       draws(lab, sequence);
       refusals(lab, sequence, expected);
+    }
+  }
+
+  /** Every matrix of a layer reads its input in another order: the most tasks that a layer has. */
+  @Test
+  void layersOfUnequalOrders_fitIntoTheirGraphs() {
+    TinyCheckpoint tiny = Model.QWEN2_W3_ACT_ORDER.checkpoint().layers(7);
+    try (WeightStore weights = DeviceLab.load(tiny.write(temp));
+        DeviceLab lab = new DeviceLab(weights, KvType.INT4)) {
+      List<Linear> qkv =
+          weights.layers().stream().flatMap(w -> Stream.of(w.q(), w.k(), w.v())).toList();
+      assertEquals(21, MatrixStack.runs(qkv).size(), "none can be stacked");
+      Sequence sequence = Sequence.random(1, lab.vocab, 9, 7, 3);
+      assertEquals(
+          DeviceLab.alone(lab.vector, sequence, 5), DeviceLab.alone(lab.tornado, sequence, 5));
     }
   }
 

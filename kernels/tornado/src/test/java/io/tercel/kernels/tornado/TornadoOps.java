@@ -1,15 +1,21 @@
 package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.Linear;
+import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.GroupedInts;
 import io.tercel.kernels.ops.Ops;
+import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.RopeTable;
 import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.scalar.ScalarOps;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
@@ -139,34 +145,123 @@ record TornadoOps(boolean four) implements Ops {
   }
 
   @Override
-  public void linear(List<Linear> group, float[] x, int n, float[][] outs) {
+  public void prepare(Projection projection, float[] x, int n, PreparedInput input) {
+    int cols = projection.cols();
+    if (projection.input() instanceof InputSpec.Plain) {
+      input.plain(x, n, cols);
+      return;
+    }
+    WeightImage image = new WeightImage("test");
+    MatrixStack stack = image.stack(projection.linears().subList(0, 1));
+    image.allocate();
+    int stride = cols + 3;
+    FloatArray in = floats(x, n, cols, stride);
+    for (int row = 0; row < n; row++) {
+      in.set(row * stride + cols, Float.NaN); // padding is not read
+    }
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
+    IntArray step = step(n);
+    run(
+        (graph, grids) ->
+            new LinearTasks(new KernelContext(), step, POWERS, grids, four)
+                .round(
+                    graph,
+                    "ints",
+                    stack,
+                    image,
+                    new LinearTasks.Rows(in, stride),
+                    rounded,
+                    Grids.Axis.ROWS),
+        n,
+        1,
+        new Object[] {step, image.ints(), in},
+        rounded.codes(),
+        rounded.scales());
+    input.grouped(n, cols);
+    for (int token = 0; token < n; token++) {
+      for (int g = 0; g < input.groups(); g++) {
+        int from = token * GroupedIntKernels.rowInts(input.groups());
+        long to = input.codesOffset(token, g);
+        for (int k = 0; k < GroupedInts.GROUP; k++) {
+          int code = rounded.codes().get(from + g * GroupedInts.GROUP + k);
+          input.codes().set(ValueLayout.JAVA_BYTE, to + k, GroupedInts.low(code));
+          input
+              .codes()
+              .set(ValueLayout.JAVA_BYTE, to + GroupedInts.GROUP + k, GroupedInts.high(code));
+        }
+        int sum = rounded.codes().get(from + input.groups() * GroupedInts.GROUP + g);
+        input.meta(token, g, rounded.scales().get(token * input.groups() + g), sum);
+      }
+    }
+  }
+
+  /** In a step too they are two kernels. */
+  @Override
+  public void normPrepare(
+      Projection projection, float[] x, float[] weight, float eps, int n, PreparedInput input) {
+    float[] normed = new float[n * weight.length];
+    rmsNorm(x, weight, eps, n, normed);
+    prepare(projection, normed, n, input);
+  }
+
+  @Override
+  public void gatePrepare(
+      Projection projection, float[] gate, float[] up, int n, PreparedInput input) {
+    swiglu(gate, up, n * projection.cols());
+    prepare(projection, gate, n, input);
+  }
+
+  private static LinearTasks.Rounded rounded(PreparedInput input) {
+    int groups = input.groups();
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(input.tokens(), input.cols());
+    for (int token = 0; token < input.tokens(); token++) {
+      int to = token * GroupedIntKernels.rowInts(groups);
+      for (int k = 0; k < groups * GroupedInts.GROUP; k++) {
+        rounded.codes().set(to + k, input.code(token, k));
+      }
+      for (int g = 0; g < groups; g++) {
+        rounded.codes().set(to + groups * GroupedInts.GROUP + g, input.sum(token, g));
+        rounded.scales().set(token * groups + g, input.scale(token, g));
+      }
+    }
+    return rounded;
+  }
+
+  @Override
+  public void linear(Projection projection, PreparedInput input, float[][] outs) {
+    int n = input.tokens();
+    int cols = input.cols();
+    int stride = LinearTasks.stride(cols);
+    boolean plain = projection.input() instanceof InputSpec.Plain;
+    FloatArray in = plain ? floats(input.values(), n, cols, stride) : new FloatArray(1);
+    LinearTasks.Rounded rounded = plain ? LinearTasks.Rounded.of(1, 1) : rounded(input);
     int done = 0;
-    for (List<Linear> run : MatrixStack.runs(group)) {
+    for (List<Linear> run : MatrixStack.runs(projection.linears())) {
       WeightImage image = new WeightImage("test");
       MatrixStack stack = image.stack(run);
       image.allocate();
-      int stride = LinearTasks.stride(stack.cols());
-      FloatArray in = floats(x, n, stack.cols(), stride);
-      FloatArray gathered = new FloatArray(n * stride);
       FloatArray y = new FloatArray(n * stack.rows());
       y.init(Float.NaN);
       IntArray step = step(n);
+      Object[] read = plain ? new Object[] {in} : new Object[] {rounded.codes(), rounded.scales()};
+      List<Object> sent = new ArrayList<>(List.of(step, POWERS, image.ints(), image.floats()));
+      sent.addAll(List.of(read));
       run(
           (graph, grids) ->
               new LinearTasks(new KernelContext(), step, POWERS, grids, four)
-                  .add(
+                  .linear(
                       graph,
                       "linear",
                       stack,
                       image,
                       new LinearTasks.Rows(in, stride),
-                      gathered,
+                      rounded,
                       new LinearTasks.Rows(y, stack.rows()),
                       Grids.Axis.ROWS,
                       false),
           n,
           1,
-          new Object[] {step, POWERS, image.ints(), image.floats(), in, gathered},
+          sent.toArray(),
           y);
       int at = 0;
       for (Linear layer : run) {
