@@ -8,6 +8,7 @@ import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -53,6 +54,7 @@ public final class Engine implements AutoCloseable {
   private volatile EngineStats stats;
 
   private final Map<ServiceClass, Integer> admitted = new EnumMap<>(ServiceClass.class);
+  private final Map<ServiceClass, Integer> waited = new EnumMap<>(ServiceClass.class);
   private long weightVersion;
   private long nextStallCheck = System.nanoTime();
 
@@ -108,7 +110,7 @@ public final class Engine implements AutoCloseable {
       throw new IllegalArgumentException("requests of several classes of service at once");
     }
     int sequences = requests.stream().mapToInt(r -> r.params().n()).sum();
-    waitingRoom.enter(c, sequences, of -> stats.of(of).waiting());
+    waitingRoom.enter(c, sequences);
     List<Generation> generations = new ArrayList<>();
     List<List<Sequence>> all = new ArrayList<>();
     for (GenerationRequest request : requests) {
@@ -231,11 +233,11 @@ public final class Engine implements AutoCloseable {
 
   /** The latest reading; requests that the loop has not seen yet count as waiting. */
   public EngineStats stats() {
-    Map<ServiceClass, Integer> notYetCounted = new EnumMap<>(ServiceClass.class);
+    Map<ServiceClass, Integer> waiting = new EnumMap<>(ServiceClass.class);
     for (ServiceClass c : ServiceClass.values()) {
-      notYetCounted.put(c, waitingRoom.submitted(c)); // before the reading, see WaitingRoom.left
+      waiting.put(c, waitingRoom.waiting(c)); // first: who runs by now may be counted as both
     }
-    return stats.withMoreWaiting(c -> notYetCounted.getOrDefault(c, 0));
+    return stats.withWaiting(waiting);
   }
 
   /** Whether the loop runs and admits requests. */
@@ -393,11 +395,15 @@ public final class Engine implements AutoCloseable {
     backend.close();
   }
 
-  /** The reading counts the newly admitted; only then are they no longer counted as submitted. */
+  /** First the reading, then the waiting room: a reader in between misses nobody who runs now. */
   private void publish() {
     stats = reading();
-    admitted.forEach(waitingRoom::left);
-    admitted.clear();
+    for (ServiceClass c : ServiceClass.values()) {
+      int waits = scheduler.queue(c).numWaiting();
+      int before = Objects.requireNonNullElse(waited.put(c, waits), 0);
+      int entered = Objects.requireNonNullElse(admitted.remove(c), 0);
+      waitingRoom.change(c, waits - before - entered); // those entered are counted since then
+    }
   }
 
   private EngineStats reading() {

@@ -57,7 +57,7 @@ public sealed interface EngineEvent {
    * values older weights had made were computed again by newer ones. What it says afterwards is of
    * another mixture than a trainer would think that recomputes by the tokens' versions.
    *
-   * @param tokens of the choice, from its first on, whose older keys were lost
+   * @param tokens of the choice whose older keys were lost
    * @param weightVersion of the weights that made them again
    * @param generated tokens that the choice had said before
    */

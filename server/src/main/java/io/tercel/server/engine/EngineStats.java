@@ -3,7 +3,6 @@ package io.tercel.server.engine;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.util.EnumMap;
 import java.util.Map;
-import java.util.function.ToIntFunction;
 
 /**
  * A reading of the engine's gauges and counters, for /metrics and tests. Counters run from the
@@ -110,16 +109,19 @@ public record EngineStats(
     return classes.values().stream().mapToInt(OfClass::stalled).sum();
   }
 
-  /** The same reading with so many more waiting. */
-  EngineStats withMoreWaiting(ToIntFunction<ServiceClass> more) {
+  /** The same reading with so many waiting. */
+  EngineStats withWaiting(Map<ServiceClass, Integer> waiting) {
     Map<ServiceClass, OfClass> with = new EnumMap<>(ServiceClass.class);
     for (ServiceClass c : ServiceClass.values()) {
       OfClass is = of(c);
-      int waiting = is.waiting() + more.applyAsInt(c);
       with.put(
           c,
           new OfClass(
-              is.running(), waiting, is.stalled(), is.generationTokens(), is.preemptions()));
+              is.running(),
+              waiting.getOrDefault(c, is.waiting()),
+              is.stalled(),
+              is.generationTokens(),
+              is.preemptions()));
     }
     return new EngineStats(with, blocks, work, prefix, brokenKv, finished, weightVersion);
   }

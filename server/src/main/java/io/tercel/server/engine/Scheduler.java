@@ -371,14 +371,13 @@ final class Scheduler {
     blocks.allocate(s, s.numComputedTokens() + count); // start() has seen that there is room
     queue.admit(s, ++turn);
     s.state(State.RUNNING);
-    noteBrokenKv(s);
+    countBrokenKv(s.noteBrokenKv(weightVersion));
     turns.add(s); // for what is left
     take(queue, s, count);
     return true;
   }
 
-  private void noteBrokenKv(Sequence s) {
-    int lost = s.noteBrokenKv(weightVersion);
+  private void countBrokenKv(int lost) {
     if (lost > 0) {
       brokenKv++;
       brokenKvTokens += lost;
@@ -405,7 +404,7 @@ final class Scheduler {
         }
         s.forgetScores();
       } else if (s.numComputedTokens() > 0) {
-        s.mixWeights();
+        countBrokenKv(s.mixWeights(version));
       }
     }
   }

@@ -343,10 +343,16 @@ final class Sequence {
     return mixesWeights;
   }
 
-  /** What it has computed so far becomes older weights'. */
-  void mixWeights() {
+  /**
+   * What it has computed so far becomes older weights'. If it was catching up after having been set
+   * back, the rest of what it had computed then is newer weights' now, which is noted.
+   *
+   * @return how many tokens' older keys were lost
+   */
+  int mixWeights(long weightVersion) {
     mixesWeights = true;
     numKeptTokens = numComputedTokens;
+    return noteBrokenKv(mostComputedTokens - numComputedTokens, weightVersion);
   }
 
   /**
@@ -362,6 +368,10 @@ final class Sequence {
     }
     lost = false;
     int tokens = weightVersion > lostVersion ? mostComputedTokens : numLostTokens;
+    return noteBrokenKv(tokens, weightVersion);
+  }
+
+  private int noteBrokenKv(int tokens, long weightVersion) {
     if (tokens > 0) {
       brokenKv.add(new EngineEvent.BrokenKv(tokens, weightVersion, numGeneratedTokens()));
     }

@@ -22,6 +22,7 @@ final class KeyLedger {
   private final Map<Sequence, Integer> most = new IdentityHashMap<>();
   private long version;
   int brokenWaiting;
+  int brokenCatchingUp;
   int keptPositions;
   int brokenKv;
 
@@ -34,8 +35,20 @@ final class KeyLedger {
     this.versions = new long[contents.length];
   }
 
-  void weightVersion(long newVersion) {
+  /** New weights: who was catching up makes the rest of what it had with these. */
+  void newWeights(long newVersion, List<Sequence> all) {
     version = newVersion;
+    for (Sequence s : all) {
+      int computed = expected.getOrDefault(s, List.of()).size();
+      int before = most.getOrDefault(s, 0);
+      boolean runs = s.state() == Sequence.State.RUNNING;
+      if (runs && s.staleKv() == StaleKv.KEEP && computed > 0 && computed < before) {
+        brokenKv++;
+        brokenCatchingUp++;
+        lost.merge(s, before - computed, Integer::sum);
+      }
+    }
+    follow(all);
   }
 
   private int slot(Sequence s, int position) {

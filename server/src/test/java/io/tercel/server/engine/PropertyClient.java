@@ -190,14 +190,15 @@ final class PropertyClient {
   }
 
   /** What was computed again is no longer stale, and was before. */
-  private static void checkBroken(List<Said> said, List<EngineEvent.BrokenKv> broken) {
+  private void checkBroken(List<Said> said, List<EngineEvent.BrokenKv> broken) {
     for (EngineEvent.BrokenKv kv : broken) {
       assertTrue(kv.tokens() > 0 && kv.generated() <= said.size(), kv.toString());
       if (kv.generated() < said.size()) {
         Said after = said.get(kv.generated());
         assertTrue(after.version() >= kv.weightVersion(), "made again by weights up to its own");
         if (after.version() == kv.weightVersion()) {
-          assertEquals(0, after.stale(), "stale keys after all was computed again");
+          int rest = prompt.length + kv.generated() - kv.tokens();
+          assertTrue(after.stale() <= rest, "stale keys among those computed again");
         }
       }
     }

@@ -315,6 +315,33 @@ class ServiceClassTest {
   }
 
   @Test
+  void keptKeysLostWhileCatchingUp_areTold() {
+    SchedulerLab small = new SchedulerLab(30, 1, 20);
+    Sequence s =
+        small
+            .add(
+                SchedulerLab.request(small.prompt(50), 1)
+                    .withPriority(5)
+                    .withStaleKv(StaleKv.KEEP))
+            .getFirst();
+    for (int i = 0; i < 4; i++) {
+      small.step();
+    }
+    assertEquals(51, s.numComputedTokens());
+    Sequence large = small.add(CHAT, 110);
+    for (int i = 0; i < 6; i++) {
+      assertEquals(List.of(large), small.step());
+    }
+    small.scheduler.remove(large);
+    assertEquals(List.of(s), small.step());
+    int again = s.numComputedTokens();
+    assertTrue(again < 51, "it is half through what it had");
+    assertEquals(List.of(), s.brokenKv(), "so far by the same weights");
+    small.newWeights();
+    assertEquals(List.of(new EngineEvent.BrokenKv(51 - again, 1, 2)), s.brokenKv());
+  }
+
+  @Test
   void keptKeysLostToAnotherClass_areTold() {
     List<Sequence> rollouts = new ArrayList<>();
     for (int i = 0; i < 11; i++) {
