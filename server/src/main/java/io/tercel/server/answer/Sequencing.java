@@ -1,6 +1,8 @@
 package io.tercel.server.answer;
 
+import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Caller;
+import io.tercel.server.call.Rights;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
@@ -27,9 +29,16 @@ public final class Sequencing {
    *
    * @param form what the outputs are taken apart into
    * @param arrived when the request came, by {@link System#nanoTime}
+   * @throws ApiException if the caller may not go before others, but asks to
    */
   public GenerationReader submit(
       Caller caller, GenerationRequest request, TextRules text, AnswerForm form, long arrived) {
+    if (request.priority() < 0 && caller.rights() != Rights.ADMIN) {
+      throw ApiException.forbidden(
+          "priority",
+          "priority below 0 goes before other clients and needs the server's admin key"
+              + " (--admin-key) in place of the API key; send 0 or more, or that key");
+    }
     SamplingParams params = request.params();
     Generation generation = model.engine().submit(request);
     caller.whenGone(generation::cancel);

@@ -7,4 +7,7 @@ public interface Caller {
   void whenGone(Runnable callback);
 
   boolean gone();
+
+  /** What its key allows. */
+  Rights rights();
 }

@@ -206,6 +206,14 @@ public final class Engine implements AutoCloseable {
     return !draining && !closed && !dead;
   }
 
+  /**
+   * Whether the loop has died of an error: nothing is computed any more, every request has failed,
+   * and only another process can help. Not after {@link #close}.
+   */
+  public boolean failed() {
+    return dead;
+  }
+
   /** Stops admissions; running and waiting requests go on. */
   public void drain() {
     draining = true;

@@ -14,6 +14,7 @@ import io.tercel.proto.v1.TopLogprob;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
 import io.tercel.server.call.Caller;
+import io.tercel.server.call.Rights;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.openai.CompletionId;
 import io.tercel.server.openai.TokenStream;
@@ -131,6 +132,11 @@ final class GenerateStream implements Caller, TokenStream {
   @Override
   public boolean gone() {
     return out.gone();
+  }
+
+  @Override
+  public Rights rights() {
+    return out.rights();
   }
 
   private Pending pending(int choice) {

@@ -2,6 +2,7 @@ package io.tercel.server.grpc;
 
 import io.grpc.stub.ServerCallStreamObserver;
 import io.tercel.server.call.ClientGoneException;
+import io.tercel.server.call.Rights;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,6 +23,7 @@ final class Outbound<T> {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final List<Runnable> goneCallbacks = new ArrayList<>();
+  private final Rights rights = KeyInterceptor.RIGHTS.get();
   private volatile boolean gone;
 
   Outbound(ServerCallStreamObserver<T> observer, Duration writeTimeout) {
@@ -69,6 +71,11 @@ final class Outbound<T> {
 
   boolean gone() {
     return gone;
+  }
+
+  /** What the client's key allows. */
+  Rights rights() {
+    return rights;
   }
 
   private void ready() {

@@ -21,7 +21,9 @@ import io.netty.handler.codec.http.QueryStringDecoder;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
 import io.tercel.server.call.ClientGoneException;
+import io.tercel.server.call.Json;
 import io.tercel.server.call.JsonIntake;
+import io.tercel.server.call.Rights;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,6 +51,7 @@ public final class Exchange implements Call {
   private final RequestBody body;
   private final HttpLimits limits;
   private final ErrorFormat errors;
+  private final Cors cors;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final List<Runnable> goneCallbacks = new ArrayList<>();
@@ -56,14 +59,15 @@ public final class Exchange implements Call {
   private volatile boolean begun;
   private volatile boolean ended;
   private volatile boolean keepAlive;
+  private volatile Rights rights = Rights.CLIENT;
 
-  Exchange(
-      Channel channel, RequestHead head, RequestBody body, HttpLimits limits, ErrorFormat errors) {
+  Exchange(Channel channel, RequestHead head, RequestBody body, ServerContext server) {
     this.channel = channel;
     this.head = head;
     this.body = body;
-    this.limits = limits;
-    this.errors = errors;
+    this.limits = server.limits();
+    this.errors = server.errors();
+    this.cors = server.cors();
     this.keepAlive = head.keepAlive();
   }
 
@@ -82,6 +86,23 @@ public final class Exchange implements Call {
           head.path().substring(prefix.length()).replace("+", "%2B"));
     } catch (IllegalArgumentException e) {
       throw ApiException.malformed("The path is not percent-encoded as it should be.");
+    }
+  }
+
+  /**
+   * A field of the query; null where it hasn't that one.
+   *
+   * @throws ApiException if it isn't encoded as it should be
+   */
+  public @Nullable String query(String name) {
+    try {
+      List<String> values =
+          new QueryStringDecoder(head.query(), StandardCharsets.UTF_8, false)
+              .parameters()
+              .getOrDefault(name, List.of());
+      return values.isEmpty() ? null : values.getFirst();
+    } catch (IllegalArgumentException e) {
+      throw ApiException.malformed("The query is not percent-encoded as it should be.");
     }
   }
 
@@ -110,6 +131,17 @@ public final class Exchange implements Call {
     }
   }
 
+  /**
+   * The body's fields, once, where it is small; none where there is no body.
+   *
+   * @throws ApiException if it is anything but one JSON object
+   */
+  public ObjectNode fields() {
+    byte[] bytes = body.take();
+    body.release();
+    return bytes.length == 0 ? Json.MAPPER.createObjectNode() : Json.parseObject(bytes);
+  }
+
   @Override
   public void json(int status, Object value) {
     ByteBuf buffer = JsonBuffer.of(alloc(), value);
@@ -127,10 +159,7 @@ public final class Exchange implements Call {
     HttpResponse response = response(204, Unpooled.EMPTY_BUFFER, null);
     response.headers().set(HttpHeaderNames.ALLOW, route.allow());
     response.headers().remove(HttpHeaderNames.CONTENT_LENGTH);
-    Cors.applyPreflight(
-        response.headers(),
-        route.allow(),
-        head.headers().get(HttpHeaderNames.ACCESS_CONTROL_REQUEST_HEADERS));
+    cors.applyPreflight(response.headers(), head.headers(), route.allow());
     answer(response, Unpooled.EMPTY_BUFFER);
   }
 
@@ -203,6 +232,16 @@ public final class Exchange implements Call {
   @Override
   public boolean gone() {
     return gone;
+  }
+
+  @Override
+  public Rights rights() {
+    return rights;
+  }
+
+  /** What its key allows, as the gate found. */
+  void grant(Rights found) {
+    rights = found;
   }
 
   /** Whether the connection can be used again after the answer. */
@@ -338,7 +377,7 @@ public final class Exchange implements Call {
     }
     headers.set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_CACHE);
     headers.set("x-request-id", head.id());
-    Cors.apply(headers);
+    cors.apply(headers, head.headers());
   }
 
   private void connectionHeader(HttpResponse response) {

@@ -101,12 +101,14 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private void begin(ChannelHandlerContext ctx, HttpRequest request) {
     RequestHead head = RequestGate.head(request);
     body = new RequestBody(server.budget());
-    Exchange current = new Exchange(ctx.channel(), head, body, server.limits(), server.errors());
+    Exchange current = new Exchange(ctx.channel(), head, body, server);
     exchange = current;
     state = State.BODY;
     boolean expects = HttpUtil.is100ContinueExpected(request);
     try {
-      Router.Route route = server.gate().check(request, head);
+      RequestGate.Passed passed = server.gate().check(request, head);
+      Router.Route route = passed.route();
+      current.grant(passed.rights());
       handler = head.method().equals("OPTIONS") ? e -> e.options(route) : route.handler();
     } catch (ApiException e) {
       if (request.decoderResult().isFailure() || expects || e.status() == 413) {

@@ -8,7 +8,7 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.nio.NioEventLoopGroup;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
-import io.tercel.server.call.ApiKey;
+import io.tercel.server.call.Guard;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
@@ -35,6 +35,7 @@ public final class HttpServer implements AutoCloseable {
 
   private final HttpServerConfig config;
   private final HttpService service;
+  private final boolean open;
   private final ServerContext context;
   private final ConnectionInitializer connections;
   private final EventLoopGroup loops =
@@ -46,9 +47,11 @@ public final class HttpServer implements AutoCloseable {
     this.config = config;
     this.service = service;
     Router router = new Router();
-    ApiKey key = config.apiKey() == null ? null : new ApiKey(config.apiKey());
-    RequestGate gate = new RequestGate(router, key, config.limits().maxBodyBytes());
-    this.context = new ServerContext(gate, config.limits(), service.errors());
+    Guard guard = service.guard(config.keys(), config.loopback());
+    this.open = !guard.asksForKey();
+    PageGuard pages = new PageGuard(config, open || service.tellsStrangers());
+    RequestGate gate = new RequestGate(router, guard, pages, config.limits().maxBodyBytes());
+    this.context = new ServerContext(gate, config, service.errors());
     this.connections = new ConnectionInitializer(context, config.tls());
     service.addTo(router, this);
   }
@@ -75,7 +78,7 @@ public final class HttpServer implements AutoCloseable {
     }
     listener = bind.channel();
     boolean local = ((InetSocketAddress) listener.localAddress()).getAddress().isLoopbackAddress();
-    if (!local && config.apiKey() == null) {
+    if (!local && open) {
       log.warn("anyone who reaches {} may use this server: it has no API key", config.host());
     }
     log.info("listening on {}://{}:{}", config.scheme(), config.host(), port());
@@ -101,6 +104,10 @@ public final class HttpServer implements AutoCloseable {
       throw new IllegalStateException("not started");
     }
     return ((InetSocketAddress) bound.localAddress()).getPort();
+  }
+
+  public HttpServerConfig config() {
+    return config;
   }
 
   /** Whether requests for tokens are admitted. */

@@ -66,6 +66,11 @@ public final class InferenceApi {
     return model.engine().ready();
   }
 
+  /** Whether the engine has died: only another process can help. */
+  public boolean failed() {
+    return model.engine().failed();
+  }
+
   /** Stops admissions on every wire, for good; what runs and waits goes on. */
   public void drain() {
     model.engine().drain();
