@@ -5,10 +5,8 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
-import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpContent;
 import io.netty.handler.codec.http.DefaultHttpResponse;
-import io.netty.handler.codec.http.EmptyHttpHeaders;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpHeaders;
@@ -21,15 +19,16 @@ import io.netty.handler.codec.http.QueryStringDecoder;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
 import io.tercel.server.call.ClientGoneException;
+import io.tercel.server.call.ClientWatch;
 import io.tercel.server.call.Json;
 import io.tercel.server.call.JsonIntake;
 import io.tercel.server.call.Rights;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -39,9 +38,10 @@ import org.slf4j.LoggerFactory;
  * One request and the way to answer it.
  *
  * <p>A handler uses it from the request's virtual thread. Writing waits while the client doesn't
- * read, so that a slow client holds up itself only; one that doesn't read for the write timeout, or
- * has closed, is gone: its callbacks run (on the event loop, so they must not block) and writing
- * throws {@link ClientGoneException}.
+ * read, and the request is over when the socket has taken the last byte; so a slow client holds up
+ * itself only, however large its answer. One that reads nothing for the write timeout, or has
+ * closed, is gone: its callbacks run (on the event loop, so they must not block) and writing throws
+ * {@link ClientGoneException}.
  */
 public final class Exchange implements Call {
   private static final Logger log = LoggerFactory.getLogger(Exchange.class);
@@ -52,10 +52,8 @@ public final class Exchange implements Call {
   private final HttpLimits limits;
   private final ErrorFormat errors;
   private final Cors cors;
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
-  private final List<Runnable> goneCallbacks = new ArrayList<>();
-  private volatile boolean gone;
+  private final ClientWatch client;
+  private final Outgoing outgoing;
   private volatile boolean begun;
   private volatile boolean ended;
   private volatile boolean keepAlive;
@@ -68,6 +66,8 @@ public final class Exchange implements Call {
     this.limits = server.limits();
     this.errors = server.errors();
     this.cors = server.cors();
+    this.client = new ClientWatch(server.limits().writeTimeout());
+    this.outgoing = new Outgoing(channel, client);
     this.keepAlive = head.keepAlive();
   }
 
@@ -142,16 +142,58 @@ public final class Exchange implements Call {
     return bytes.length == 0 ? Json.MAPPER.createObjectNode() : Json.parseObject(bytes);
   }
 
+  /** Answers with one JSON value, which goes out as it is written where it is large. */
   @Override
   public void json(int status, Object value) {
-    ByteBuf buffer = JsonBuffer.of(alloc(), value);
-    answer(response(status, buffer, "application/json"), buffer);
+    whole(status, "application/json", body -> Json.MAPPER.writeValue(body, value));
   }
 
   /** Answers with a text of the given type. */
   public void text(int status, String contentType, String text) {
-    ByteBuf buffer = Unpooled.copiedBuffer(text, StandardCharsets.UTF_8);
-    answer(response(status, buffer, contentType), buffer);
+    whole(status, contentType, body -> body.write(text.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  /** Writes a body. */
+  private interface Writer {
+    void to(OutputStream body) throws IOException;
+  }
+
+  private void whole(int status, String contentType, Writer writer) {
+    requireUnanswered();
+    BodyStream body =
+        new BodyStream(
+            channel.alloc(),
+            part -> {
+              if (!begun) {
+                begin(unbounded(status, contentType));
+              }
+              part(part);
+            });
+    try {
+      writer.to(body);
+    } catch (IOException | RuntimeException e) {
+      body.rest().release();
+      throw e instanceof RuntimeException r ? r : new UncheckedIOException((IOException) e);
+    }
+    if (!body.large()) {
+      answer(response(status, body.rest(), contentType), body.rest());
+      return;
+    }
+    part(body.rest());
+    last();
+  }
+
+  private void part(ByteBuf bytes) {
+    if (head.method().equals("HEAD")) {
+      bytes.release();
+    } else {
+      outgoing.content(bytes);
+    }
+  }
+
+  private void last() {
+    ended = true;
+    outgoing.send(LastHttpContent.EMPTY_LAST_CONTENT, 0);
   }
 
   /** Answers a preflight, or any OPTIONS. */
@@ -182,56 +224,61 @@ public final class Exchange implements Call {
   /** Begins an answer of server-sent events. */
   @Override
   public SseWriter stream() {
-    HttpResponse response =
-        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(200));
-    commonHeaders(response, "text/event-stream; charset=utf-8");
+    requireUnanswered();
+    HttpResponse response = unbounded(200, "text/event-stream; charset=utf-8");
     response.headers().set("x-accel-buffering", "no");
+    begin(response);
+    return new SseWriter(this);
+  }
+
+  /** A head without a length. */
+  private HttpResponse unbounded(int status, String contentType) {
+    HttpResponse response =
+        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(status));
+    commonHeaders(response, contentType);
     if (head.chunkable()) {
       HttpUtil.setTransferEncodingChunked(response, true);
     } else {
       closeAfterwards(); // the end of the connection is the end of the answer
     }
+    return response;
+  }
+
+  private void begin(HttpResponse response) {
     connectionHeader(response);
     begun = true;
-    channel.writeAndFlush(response);
-    return new SseWriter(this);
+    outgoing.send(response, 0);
   }
 
   /** Writes a part of a stream, which it releases; waits while the client doesn't read. */
   void write(ByteBuf part) {
-    try {
-      awaitWritable();
-    } catch (RuntimeException e) {
-      part.release();
-      throw e;
-    }
-    channel.writeAndFlush(new DefaultHttpContent(part));
+    outgoing.content(part);
   }
 
   /** Ends a stream with its last part. */
   void end(ByteBuf part) {
     write(part);
-    ended = true;
-    channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+    last();
+  }
+
+  /** Breaks a stream's silence if nothing is on its way; on the event loop. */
+  boolean comment(ByteBuf comment) {
+    if (!outgoing.idle()) {
+      comment.release();
+      return false;
+    }
+    outgoing.send(new DefaultHttpContent(comment), comment.readableBytes());
+    return true;
   }
 
   @Override
   public void whenGone(Runnable callback) {
-    lock.lock();
-    try {
-      if (!gone) {
-        goneCallbacks.add(callback);
-        return;
-      }
-    } finally {
-      lock.unlock();
-    }
-    callback.run();
+    client.whenGone(callback);
   }
 
   @Override
   public boolean gone() {
-    return gone;
+    return client.gone();
   }
 
   @Override
@@ -261,6 +308,7 @@ public final class Exchange implements Call {
       if (!begun) {
         throw new IllegalStateException("no answer to " + head.method() + " " + head.path());
       }
+      outgoing.flush(); // only then the request is over
     } catch (ClientGoneException e) {
       log.debug("request {}: {}", head.id(), e.getMessage());
     } catch (Throwable e) { // a virtual thread has nobody above it
@@ -278,9 +326,10 @@ public final class Exchange implements Call {
     if (!(e instanceof ApiException) && answer.status() == 500) {
       log.error("request {} failed", head.id(), e);
     }
-    if (!begun && !gone) {
+    if (!begun && !client.gone()) {
       try {
         fail(answer);
+        outgoing.flush();
       } catch (RuntimeException again) {
         log.debug("request {}: no answer possible", head.id(), again);
       }
@@ -289,53 +338,12 @@ public final class Exchange implements Call {
 
   /** The connection's channel closed. On the event loop. */
   void disconnected() {
-    List<Runnable> callbacks;
-    lock.lock();
-    try {
-      gone = true;
-      callbacks = List.copyOf(goneCallbacks);
-      goneCallbacks.clear();
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-    for (Runnable callback : callbacks) {
-      callback.run();
-    }
+    client.left();
   }
 
-  /** The channel's writability changed. On the event loop. */
-  void writabilityChanged() {
-    lock.lock();
-    try {
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void awaitWritable() {
-    if (!gone && channel.isWritable()) {
-      return;
-    }
-    long left = limits.writeTimeout().toNanos();
-    lock.lock();
-    try {
-      while (!gone && !channel.isWritable() && left > 0) {
-        left = changed.awaitNanos(left);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new ClientGoneException("interrupted");
-    } finally {
-      lock.unlock();
-    }
-    if (gone) {
-      throw new ClientGoneException("the client closed");
-    }
-    if (!channel.isWritable()) {
-      channel.close();
-      throw new ClientGoneException("the client did not read for " + limits.writeTimeout());
+  private void requireUnanswered() {
+    if (begun) {
+      throw new IllegalStateException("a second answer");
     }
   }
 
@@ -344,22 +352,13 @@ public final class Exchange implements Call {
       content.release();
       throw new IllegalStateException("a second answer");
     }
-    begun = true;
-    connectionHeader(response);
-    ended = true;
+    begin(response);
     if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
       content.release();
-      channel.write(response);
-      channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
     } else {
-      channel.writeAndFlush(
-          new DefaultFullHttpResponse(
-              response.protocolVersion(),
-              response.status(),
-              content,
-              response.headers(),
-              EmptyHttpHeaders.INSTANCE));
+      outgoing.send(new DefaultHttpContent(content), content.readableBytes());
     }
+    last();
   }
 
   private HttpResponse response(int status, ByteBuf content, @Nullable String contentType) {
