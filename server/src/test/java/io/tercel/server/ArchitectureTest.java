@@ -1,5 +1,8 @@
 package io.tercel.server;
 
+import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.belongToAnyOf;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -7,6 +10,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import io.tercel.kernels.model.CpuBackend;
+import io.tercel.server.engine.Engine;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -129,6 +134,17 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAPackage("io.tercel.server." + other + "..")
+        .check(SERVER);
+  }
+
+  /** The command line, the trainer and the tests find what runs in one place. */
+  @Test
+  void engines_areBuiltInModelAlone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.tercel.server.model..", "io.tercel.server.engine..")
+        .should()
+        .callConstructorWhere(target(owner(belongToAnyOf(Engine.class, CpuBackend.class))))
         .check(SERVER);
   }
 

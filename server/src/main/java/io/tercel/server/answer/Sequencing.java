@@ -27,12 +27,12 @@ public final class Sequencing {
   /**
    * Submits a request; from then on the client's leaving cancels it.
    *
-   * @param form what the outputs are taken apart into
+   * @param parts what the outputs are taken apart into
    * @param arrived when the request came, by {@link System#nanoTime}
    * @throws ApiException if the caller may not go before others, but asks to
    */
   public GenerationReader submit(
-      Caller caller, GenerationRequest request, TextRules text, AnswerForm form, long arrived) {
+      Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
     if (request.priority() < 0 && caller.rights() != Rights.ADMIN) {
       throw ApiException.forbidden(
           "priority",
@@ -53,10 +53,10 @@ public final class Sequencing {
       OutputText output =
           new OutputText(
               model.tokenizer().detokenizer(text.skipSpecialTokens()),
-              form.reasoning(),
+              parts.reasoning(),
               new StopMatcher(text.stops(), text.includeStop()),
               params.ending().minTokens());
-      choices.add(new ChoiceReader(i, output, form.toolCalls(), endTokens));
+      choices.add(new ChoiceReader(i, output, parts.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);
   }

@@ -13,6 +13,10 @@ import org.jspecify.annotations.Nullable;
 
 /** The ports of one served model: HTTP, and gRPC and the admin's where there are such. */
 final class Endpoints implements AutoCloseable {
+  /** What clients have to read that their requests have ended. */
+  private static final Duration LAST_WORDS = Duration.ofSeconds(5);
+
+  private final InferenceApi api;
   private final HttpServerConfig config;
   private final HttpServer http;
   private final @Nullable GrpcServer grpc;
@@ -30,6 +34,7 @@ final class Endpoints implements AutoCloseable {
       HttpServerConfig config,
       @Nullable Integer grpcPort,
       @Nullable HttpServerConfig admin) {
+    this.api = api;
     this.config = config;
     this.http = new HttpServer(config, new Routes(api));
     this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control);
@@ -63,16 +68,37 @@ final class Endpoints implements AutoCloseable {
     return admin;
   }
 
-  /** All stop admitting at once and share the time. */
-  void drain() throws InterruptedException {
-    long deadline = System.nanoTime() + config.drainTimeout().toNanos();
-    if (grpc == null) {
-      http.drain();
-      return;
+  /**
+   * All stop admitting at once, and what runs has the drain timeout to be answered to the last byte.
+   * What is left then is ended with an error that its client is told.
+   *
+   * @return what was done, in one line
+   */
+  String drain() throws InterruptedException {
+    long start = System.nanoTime();
+    if (grpc != null) {
+      grpc.drain();
     }
-    grpc.drain();
-    http.drain();
-    grpc.awaitIdle(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+    if (http.drain() && awaitGrpc(config.drainTimeout().toNanos() - (System.nanoTime() - start))) {
+      return "Drained: every request was answered, after %.1f s."
+          .formatted((System.nanoTime() - start) / 1e9);
+    }
+    int ended = running();
+    api.end();
+    start = System.nanoTime();
+    boolean told =
+        http.awaitIdle(LAST_WORDS)
+            & awaitGrpc(LAST_WORDS.toNanos() - (System.nanoTime() - start)); // both, always
+    return "Drain timeout: %d requests were ended with an error%s."
+        .formatted(ended, told ? "" : ", which %d clients did not read".formatted(running()));
+  }
+
+  private boolean awaitGrpc(long nanos) throws InterruptedException {
+    return grpc == null || grpc.awaitIdle(Duration.ofNanos(Math.max(0, nanos)));
+  }
+
+  private int running() {
+    return http.runningRequests() + (grpc == null ? 0 : grpc.runningCalls());
   }
 
   /** The admin's last: somebody may want to see how it ends. */

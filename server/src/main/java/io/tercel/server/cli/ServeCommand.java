@@ -158,7 +158,7 @@ public final class ServeCommand implements Command {
         stop.await();
         out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
         out.flush();
-        endpoints.drain();
+        out.println(endpoints.drain());
       } catch (IOException e) {
         throw new UserException(String.valueOf(e.getMessage()), e);
       }

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param n choices, each a sequence of its own
  * @param thinking how the model thinks, for a budget and for loops; null when it does not
- * @param constraint the form that the answer must have; null for any
+ * @param form the form that the answer must have; null for any
  */
 public record SamplingParams(
     int n,
@@ -20,7 +20,7 @@ public record SamplingParams(
     Ending ending,
     Reported reported,
     @Nullable Thinking thinking,
-    @Nullable Constraint constraint) {
+    @Nullable AnswerForm form) {
 
   /**
    * How a token is drawn from its logits.
@@ -105,8 +105,8 @@ public record SamplingParams(
   }
 
   /** The same with a form that the answer must have. */
-  public SamplingParams constrained(@Nullable Constraint form) {
-    return toBuilder().constraint(form).build();
+  public SamplingParams withForm(@Nullable AnswerForm form) {
+    return toBuilder().form(form).build();
   }
 
   /** A builder that begins with these. */
@@ -134,7 +134,7 @@ public record SamplingParams(
     private int promptLogprobs = -1;
     private @Nullable Thinking thinking;
     private boolean breakLoops;
-    private @Nullable Constraint constraint;
+    private @Nullable AnswerForm form;
 
     private Builder() {}
 
@@ -157,7 +157,7 @@ public record SamplingParams(
       promptLogprobs = p.reported.promptLogprobs;
       thinking = p.thinking;
       breakLoops = p.ending.breakLoops;
-      constraint = p.constraint;
+      form = p.form;
     }
 
     public Builder n(int value) {
@@ -250,8 +250,8 @@ public record SamplingParams(
       return this;
     }
 
-    public Builder constraint(@Nullable Constraint value) {
-      constraint = value;
+    public Builder form(@Nullable AnswerForm value) {
+      form = value;
       return this;
     }
 
@@ -263,7 +263,7 @@ public record SamplingParams(
           new Ending(maxTokens, minTokens, stopTokenIds, ignoreEos, breakLoops),
           new Reported(numLogprobs, promptLogprobs),
           thinking,
-          constraint);
+          form);
     }
   }
 }

@@ -51,7 +51,7 @@ final class Sequence {
   private boolean promptComputed;
   private State state = State.WAITING;
   private final ThoughtWatch watch;
-  private final @Nullable ConstraintWatch constraint;
+  private final @Nullable FormWatch form;
   private List<Integer> forced = List.of();
   private int numForced;
   private final @Nullable Penalties penalties;
@@ -80,8 +80,8 @@ final class Sequence {
     boolean scored = params.reported().promptLogprobs() >= 0 && choice == 0;
     this.promptScores = scored ? new ArrayList<>(numPromptTokens) : null;
     this.watch = new ThoughtWatch(params);
-    Constraint form = params.constraint();
-    this.constraint = form == null ? null : new ConstraintWatch(form, params.thinking());
+    AnswerForm its = params.form();
+    this.form = its == null ? null : new FormWatch(its, params.thinking());
     follow(watch.start());
   }
 
@@ -220,9 +220,9 @@ final class Sequence {
       penalties.generated().add(token);
     }
     boolean wasForced = forcedToken() >= 0;
-    boolean bound = constraint != null && constraint.isBound();
-    if (constraint != null) {
-      constraint.accept(token, wasForced);
+    boolean bound = form != null && form.isBound();
+    if (form != null) {
+      form.accept(token, wasForced);
     }
     if (wasForced) {
       numForced++;
@@ -233,8 +233,8 @@ final class Sequence {
   }
 
   /** The form that the answer must have, followed so far; null for any. */
-  @Nullable ConstraintWatch constraint() {
-    return constraint;
+  @Nullable FormWatch form() {
+    return form;
   }
 
   private boolean follow(ThoughtWatch.Verdict verdict) {

@@ -134,9 +134,9 @@ final class Stepper {
     }
     boolean tooEarly = s.numGeneratedTokens() < p.ending().minTokens();
     Set<Integer> forbidden = tooEarly ? endTokens(p) : null;
-    ConstraintWatch constraint = s.constraint();
-    boolean bound = constraint != null && constraint.isBound();
-    if (constraint != null && !bound && forbidden == null) {
+    FormWatch form = s.form();
+    boolean bound = form != null && form.isBound();
+    if (form != null && !bound && forbidden == null) {
       forbidden = eosTokenIds; // a thought alone does not have the form
     }
     SamplingParams.Draw draw = p.draw();
@@ -151,7 +151,7 @@ final class Stepper {
         .position(s.numTokens())
         .penalties(s.penalties())
         .forbidden(bound ? null : forbidden) // the mask is without them where it can be
-        .allowed(constraint == null ? null : constraint.allowed(forbidden))
+        .allowed(form == null ? null : form.allowed(forbidden))
         .numLogprobs(p.reported().numLogprobs())
         .build();
   }
@@ -199,9 +199,9 @@ final class Stepper {
     }
     int token = result.tokenId();
     boolean forced = s.forcedToken() >= 0;
-    ConstraintWatch constraint = s.constraint();
+    FormWatch form = s.form();
     boolean repeats = s.append(token);
-    if (constraint != null && constraint.isBroken()) {
+    if (form != null && form.isBroken()) {
       faults.put(s.generation(), "the model gave a token that the asked form does not allow");
       return;
     }

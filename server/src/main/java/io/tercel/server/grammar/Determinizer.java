@@ -3,6 +3,7 @@ package io.tercel.server.grammar;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
@@ -18,6 +19,7 @@ final class Determinizer {
   private final Nfa nfa;
   private final int end;
   private final List<GrammarNode> nodes;
+  private final BitSet betweenCharacters;
   private final Complexity complexity;
   private final Map<Subset, Integer> known = new HashMap<>();
   private final Deque<Subset> open = new ArrayDeque<>();
@@ -26,8 +28,9 @@ final class Determinizer {
 
   private record Subset(List<Integer> members) {}
 
-  private Determinizer(Nfa nfa, int end, List<GrammarNode> nodes) {
+  private Determinizer(Nfa nfa, int end, List<GrammarNode> nodes, BitSet betweenCharacters) {
     this.nfa = nfa;
+    this.betweenCharacters = betweenCharacters;
     this.end = end;
     this.nodes = nodes;
     this.complexity = nfa.complexity();
@@ -38,10 +41,11 @@ final class Determinizer {
    * Adds a rule's nodes.
    *
    * @param nodes of the grammar so far; a node's index is its number
+   * @param betweenCharacters the numbers of those that the rule says it of
    * @return the number of the rule's first node
    */
-  static int add(Nfa nfa, int start, int end, List<GrammarNode> nodes) {
-    Determinizer determinizer = new Determinizer(nfa, end, nodes);
+  static int add(Nfa nfa, int start, int end, List<GrammarNode> nodes, BitSet betweenCharacters) {
+    Determinizer determinizer = new Determinizer(nfa, end, nodes, betweenCharacters);
     int first = determinizer.node(determinizer.closure(new int[] {start}, 1));
     determinizer.run();
     return first;
@@ -64,6 +68,7 @@ final class Determinizer {
       number = nodes.size();
       nodes.add(GrammarNode.DEAD_END); // until its edges are known
       known.put(subset, number);
+      betweenCharacters.set(number, subset.members().stream().anyMatch(nfa::isBetweenCharacters));
       open.add(subset);
     }
     return number;

@@ -83,7 +83,7 @@ public sealed interface Form {
       SchemaRules rules = new SchemaRules(builder, json, unions, schema, path);
       Nfa nfa = builder.nfa();
       int start = nfa.node();
-      int end = rules.write(nfa, json.leadingSpace(nfa, start), schema, path);
+      int end = rules.write(nfa, json.leadingSpace(nfa, start));
       rules.finish();
       json.finish();
       return root(builder, nfa, start, end, path);
@@ -169,7 +169,7 @@ public sealed interface Form {
         return json.anyObject(nfa, from);
       }
       SchemaRules rules = new SchemaRules(builder, json, unions, parameters, path);
-      int end = rules.writeObjects(nfa, from, parameters, path);
+      int end = rules.writeObjects(nfa, from);
       rules.finish();
       return end;
     }
@@ -177,14 +177,16 @@ public sealed interface Form {
 
   /** Unions are written out where that fits, else put together of what their members share. */
   private static Grammar smallEnough(Function<SchemaRules.Unions, Grammar> compiler) {
-    try {
-      return compiler.apply(SchemaRules.Unions.INLINE);
-    } catch (GrammarException e) {
-      if (!e.isTooComplex()) {
-        throw e;
+    for (SchemaRules.Unions unions : SchemaRules.Unions.values()) {
+      try {
+        return compiler.apply(unions);
+      } catch (GrammarException e) {
+        if (!e.mayBeSimpler() || unions == SchemaRules.Unions.OVERLAPPING) {
+          throw e;
+        }
       }
-      return compiler.apply(SchemaRules.Unions.SHARED);
     }
+    throw new IllegalStateException();
   }
 
   private static Grammar root(Grammar.Builder builder, Nfa nfa, int start, int end, String path) {

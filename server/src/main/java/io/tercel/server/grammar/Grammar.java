@@ -5,7 +5,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The texts of a form, as rules over bytes that may call one another: a recursive transition
@@ -15,9 +18,21 @@ public final class Grammar {
   private final List<GrammarNode> nodes;
   private final int[] starts;
   private final int root;
+  private final @Nullable Length[] lengths;
+  private final BitSet betweenCharacters;
   private final BitSet live;
 
-  private Grammar(List<GrammarNode> nodes, int[] starts, int root) {
+  /** How many characters a rule's texts have: they are counted beside the automaton. */
+  record Length(int min, int max) {}
+
+  private Grammar(
+      List<GrammarNode> nodes,
+      int[] starts,
+      int root,
+      @Nullable Length[] lengths,
+      BitSet betweenCharacters) {
+    this.lengths = lengths;
+    this.betweenCharacters = betweenCharacters;
     this.nodes = nodes;
     this.starts = starts;
     this.root = root;
@@ -40,12 +55,26 @@ public final class Grammar {
     return starts[rule];
   }
 
+  int numRules() {
+    return starts.length;
+  }
+
   /** Where a text begins. */
   int start() {
     return starts[root];
   }
 
-  /** The nodes from which their rules' ends can be reached. */
+  /** How many characters the texts of a node's rule have; null where they aren't counted. */
+  @Nullable Length length(int node) {
+    return lengths[node];
+  }
+
+  /** Whether each byte read there begins a character. */
+  boolean isBetweenCharacters(int node) {
+    return betweenCharacters.get(node);
+  }
+
+  /** The nodes from which their rules' ends can be reached, lengths aside. */
   BitSet live() {
     return live;
   }
@@ -104,6 +133,8 @@ public final class Grammar {
     private final List<GrammarNode> nodes = new ArrayList<>();
     private int[] starts = new int[16];
     private int numRules;
+    private final BitSet betweenCharacters = new BitSet();
+    private final Map<Integer, Length> lengths = new HashMap<>(); // by node
 
     /**
      * @param path of the form, for refusals
@@ -136,7 +167,19 @@ public final class Grammar {
 
     /** Writes a declared rule. */
     void define(int rule, Nfa nfa, int start, int end) {
-      starts[rule] = Determinizer.add(nfa, start, end, nodes);
+      starts[rule] = Determinizer.add(nfa, start, end, nodes, betweenCharacters);
+    }
+
+    /**
+     * Writes a declared rule whose texts are only those of such a length. It calls no others, and
+     * its nodes say where characters begin.
+     */
+    void define(int rule, Nfa nfa, int start, int end, Length length) {
+      int first = nodes.size();
+      define(rule, nfa, start, end);
+      for (int node = first; node < nodes.size(); node++) {
+        lengths.put(node, length);
+      }
     }
 
     /**
@@ -150,7 +193,11 @@ public final class Grammar {
           throw new IllegalStateException("rule " + rule + " was never written");
         }
       }
-      Grammar grammar = new Grammar(List.copyOf(nodes), Arrays.copyOf(starts, numRules), root);
+      @Nullable Length[] all = new Length[nodes.size()];
+      lengths.forEach((node, length) -> all[node] = length);
+      Grammar grammar =
+          new Grammar(
+              List.copyOf(nodes), Arrays.copyOf(starts, numRules), root, all, betweenCharacters);
       if (!grammar.live.get(grammar.start())) {
         throw new GrammarException(path, "has no text that satisfies it");
       }

@@ -5,7 +5,7 @@ public final class GrammarException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   private final String path;
-  private final boolean tooComplex;
+  private final boolean mayBeSimpler;
 
   /**
    * @param path of the offending part, beginning with the field that the form came from
@@ -15,20 +15,26 @@ public final class GrammarException extends RuntimeException {
     this(path, reason, false);
   }
 
-  private GrammarException(String path, String reason, boolean tooComplex) {
+  private GrammarException(String path, String reason, boolean mayBeSimpler) {
     super(reason, null, false, false);
     this.path = path;
-    this.tooComplex = tooComplex;
+    this.mayBeSimpler = mayBeSimpler;
   }
 
-  /** Of a form that takes more than {@link Complexity} grants. */
-  static GrammarException tooComplex(String path) {
+  /**
+   * Of a form that takes more than {@link Complexity} grants.
+   *
+   * @param mayBeSimpler whether it might take less if it is written in another way
+   */
+  static GrammarException tooComplex(String path, boolean mayBeSimpler) {
     return new GrammarException(
-        path, "is too complex; use shorter repeats, fewer alternatives or a smaller schema", true);
+        path,
+        "is too complex; use shorter repeats, fewer alternatives or a smaller schema",
+        mayBeSimpler);
   }
 
-  boolean isTooComplex() {
-    return tooComplex;
+  boolean mayBeSimpler() {
+    return mayBeSimpler;
   }
 
   /** Where the offending part is, such as {@code schema.properties.a.not}. */

@@ -3,9 +3,11 @@ package io.tercel.server.grammar;
 import com.fasterxml.jackson.databind.node.TextNode;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * JSON's own texts, RFC 8259: strings, numbers, any value. White space is optional and bounded, so
@@ -21,6 +23,7 @@ final class JsonRules {
   private final int string;
   private final int number;
   private final int value;
+  private final Map<Grammar.Length, Integer> counted = new HashMap<>();
 
   JsonRules(Grammar.Builder builder) {
     this.builder = builder;
@@ -40,7 +43,7 @@ final class JsonRules {
     defineSpace();
     Nfa nfa = builder.nfa();
     int start = nfa.node();
-    builder.define(string, nfa, start, writeString(nfa, start, 0, -1));
+    builder.define(string, nfa, start, writeString(nfa, start));
     nfa = builder.nfa();
     start = nfa.node();
     builder.define(number, nfa, start, writeNumber(nfa, start));
@@ -111,16 +114,18 @@ final class JsonRules {
   }
 
   int anyObject(Nfa nfa, int from) {
-    return new ObjectRule(this, nfa, from).additional(List.of(), n -> value(nfa, n)).end();
+    ObjectRule.Other any =
+        new ObjectRule.Other(key -> string(nfa, key), value -> value(nfa, value));
+    return new ObjectRule(this, nfa, from, 0, -1).others(List.of(any)).end();
   }
 
   int anyArray(Nfa nfa, int from) {
-    return new ArrayRule(this, nfa, from).rest(n -> value(nfa, n), 0, -1);
+    return new ArrayRule(this, nfa, from).items((n, _) -> value(nfa, n), 0, 0, -1);
   }
 
   private int writeValue(Nfa nfa, int from) {
     int to = nfa.node();
-    nfa.epsilon(writeString(nfa, from, 0, -1), to);
+    nfa.epsilon(writeString(nfa, from), to);
     nfa.epsilon(writeNumber(nfa, from), to);
     nfa.epsilon(anyObject(nfa, from), to);
     nfa.epsilon(anyArray(nfa, from), to);
@@ -130,38 +135,44 @@ final class JsonRules {
     return to;
   }
 
-  /**
-   * A string of so many characters.
-   *
-   * @param max -1 for any number
-   */
-  int writeString(Nfa nfa, int from, int min, int max) {
-    int to = nfa.node();
+  /** Any string. */
+  private int writeString(Nfa nfa, int from) {
+    int begin = nfa.literal(from, new byte[] {'"'});
+    return nfa.literal(writeCharacters(nfa, begin), new byte[] {'"'});
+  }
+
+  /** Any number of characters. */
+  private int writeCharacters(Nfa nfa, int from) {
     int at = nfa.node();
-    nfa.bytes(from, '"', '"', at);
-    int copies = max < 0 ? min : max;
-    for (int i = 0; i < copies; i++) {
-      if (i >= min) {
-        nfa.bytes(at, '"', '"', to);
-      }
-      int next = nfa.node();
-      character(nfa, at, next, false);
-      at = next;
-    }
-    if (max < 0) {
-      character(nfa, at, at, true);
-    }
-    nfa.bytes(at, '"', '"', to);
-    return to;
+    nfa.epsilon(from, at);
+    nfa.betweenCharacters(at);
+    character(nfa, at, at);
+    return at;
   }
 
   /**
-   * One character of a string.
+   * A rule of a string's characters of such a length.
    *
-   * @param unicodeEscapes whether {@code \}{@code u1234} may be written; where each character has
-   *     nodes of its own they are too many
+   * @param texts null for any
    */
-  private static void character(Nfa nfa, int from, int to, boolean unicodeEscapes) {
+  int counted(@Nullable CharDfa texts, Grammar.Length length) {
+    Integer known = texts == null ? counted.get(length) : null;
+    if (known != null) {
+      return known;
+    }
+    int rule = builder.declare();
+    Nfa nfa = builder.nfa();
+    int start = nfa.node();
+    int end = texts == null ? writeCharacters(nfa, start) : texts.write(nfa, start, Spelling.JSON);
+    builder.define(rule, nfa, start, end, length);
+    if (texts == null) {
+      counted.put(length, rule);
+    }
+    return rule;
+  }
+
+  /** One character of a string. */
+  private static void character(Nfa nfa, int from, int to) {
     int one = nfa.node(); // so many bytes to go
     int two = nfa.node();
     int three = nfa.node();
@@ -184,9 +195,7 @@ final class JsonRules {
     for (char c : "\"\\/bfnrt".toCharArray()) {
       nfa.bytes(escape, c, c, to);
     }
-    if (unicodeEscapes) {
-      unicodeEscape(nfa, escape, to);
-    }
+    unicodeEscape(nfa, escape, to);
   }
 
   private static void lead(Nfa nfa, int from, int lead, int low, int high, int to) {
@@ -260,6 +269,23 @@ final class JsonRules {
     nfa.bytes(exponent, '+', '+', power);
     nfa.bytes(exponent, '-', '-', power);
     nfa.epsilon(digits(nfa, power, 2), to);
+    return to;
+  }
+
+  /** A number that is not whole: without an exponent, its last digit none that can be left out. */
+  static int fraction(Nfa nfa, int from) {
+    int unsigned = nfa.node();
+    nfa.epsilon(from, unsigned);
+    nfa.bytes(from, '-', '-', unsigned);
+    int whole = IntegerRange.write(nfa, unsigned, 0, 999_999_999, 1);
+    int at = nfa.literal(whole, new byte[] {'.'});
+    int to = nfa.node();
+    for (int i = 0; i < 6; i++) {
+      nfa.bytes(at, '1', '9', to);
+      int next = nfa.node();
+      nfa.bytes(at, '0', '9', next);
+      at = next;
+    }
     return to;
   }
 

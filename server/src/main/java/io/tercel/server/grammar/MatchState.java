@@ -49,6 +49,7 @@ final class MatchState {
 
   private final int[] nodes;
   private final @Nullable Frame[] frames;
+  private final int[] counts;
   private final boolean mayEnd;
   private final boolean viable;
   private final int hash;
@@ -58,15 +59,17 @@ final class MatchState {
   /**
    * @param nodes places, the likeliest reading first
    * @param frames of the same places; null in the root's rule
+   * @param counts characters that their rules have read, where those are counted; else 0
    * @param mayEnd whether the text may end here
    * @param viable whether it can be brought to its end from here, token by token
    */
-  MatchState(int[] nodes, @Nullable Frame[] frames, boolean mayEnd, boolean viable) {
+  MatchState(int[] nodes, @Nullable Frame[] frames, int[] counts, boolean mayEnd, boolean viable) {
     this.nodes = nodes;
     this.frames = frames;
+    this.counts = counts;
     this.mayEnd = mayEnd;
     this.viable = viable;
-    int h = Arrays.hashCode(nodes);
+    int h = 31 * Arrays.hashCode(nodes) + Arrays.hashCode(counts);
     for (Frame frame : frames) {
       h = 31 * h + System.identityHashCode(frame);
     }
@@ -83,6 +86,10 @@ final class MatchState {
 
   @Nullable Frame frame(int i) {
     return frames[i];
+  }
+
+  int count(int i) {
+    return counts[i];
   }
 
   boolean mayEnd() {
@@ -126,7 +133,8 @@ final class MatchState {
     if (!(other instanceof MatchState s)
         || s.hash != hash
         || s.mayEnd != mayEnd
-        || !Arrays.equals(s.nodes, nodes)) {
+        || !Arrays.equals(s.nodes, nodes)
+        || !Arrays.equals(s.counts, counts)) {
       return false;
     }
     for (int i = 0; i < frames.length; i++) {

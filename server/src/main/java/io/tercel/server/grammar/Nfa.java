@@ -1,6 +1,7 @@
 package io.tercel.server.grammar;
 
 import java.util.Arrays;
+import java.util.BitSet;
 
 /**
  * One rule as it is written down: nodes joined by edges that read a byte of a range, read nothing,
@@ -19,6 +20,7 @@ final class Nfa {
   private int[] low = new int[64];
   private int[] high = new int[64];
   private int[] target = new int[64];
+  private final BitSet betweenCharacters = new BitSet();
 
   Nfa(Complexity complexity) {
     this.complexity = complexity;
@@ -60,6 +62,15 @@ final class Nfa {
       at = next;
     }
     return at;
+  }
+
+  /** Says that each byte read there begins a character, for rules that count them. */
+  void betweenCharacters(int node) {
+    betweenCharacters.set(node);
+  }
+
+  boolean isBetweenCharacters(int node) {
+    return betweenCharacters.get(node);
   }
 
   private void edge(int node, int lowOrKind, int highOrRule, int next) {

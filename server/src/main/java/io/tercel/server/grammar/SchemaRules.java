@@ -24,11 +24,18 @@ final class SchemaRules {
   private static final int MAX_NESTING = 64;
   private static final int MAX_SIZE = 20_000;
 
+  /** A larger maxItems counts as this one, as each item has nodes of its own. */
+  private static final int MAX_ITEMS = 2048;
+
+  /** Beyond so many other properties a larger maxProperties counts as this one. */
+  private static final int MAX_OTHERS = 64;
+
   private final Grammar.Builder builder;
   private final JsonRules json;
   private final Unions unions;
-  private final SchemaMerge merge;
+  private final SchemaSource source;
   private final ValueCheck check;
+  private final Alternatives alternatives;
   private final Map<Subject, Integer> rules = new HashMap<>();
   private final Deque<Pending> pending = new ArrayDeque<>();
   private int nesting;
@@ -46,29 +53,32 @@ final class SchemaRules {
      * By a first property of one or a few given values, behind which a rule goes on that all unions
      * share; objects without one are rules of their own, followed side by side.
      */
-    SHARED
+    SHARED,
+    /** So too, and what satisfies several alternatives of a oneOf is not kept out. */
+    OVERLAPPING
   }
 
   /** What a rule reads: a schema's whole text, or an object's behind its first property. */
-  private record Subject(JsonNode schema, boolean isTail) {}
+  private record Subject(Conjunction schemas, boolean isTail) {}
 
-  private record Pending(int rule, Subject subject, String path) {}
+  private record Pending(int rule, Subject subject, boolean isNarrowed) {}
 
   /**
-   * @param unions how to write them; both ways have the same texts, until those of more than {@link
-   *     TokenAutomaton#MAX_PLACES} readings
+   * @param unions how to write them; all ways but the last have the same texts, until those of more
+   *     than {@link TokenAutomaton#MAX_PLACES} readings
    * @param root what references start from
    * @param path of the root
    */
   SchemaRules(Grammar.Builder builder, JsonRules json, Unions unions, JsonNode root, String path) {
-    this.builder = builder;
-    this.json = json;
-    this.unions = unions;
-    this.merge = new SchemaMerge(root, path);
-    this.check = new ValueCheck(merge, builder);
     if (SchemaValues.size(root) > MAX_SIZE) {
       throw new GrammarException(path, "has more than %d values and names".formatted(MAX_SIZE));
     }
+    this.builder = builder;
+    this.json = json;
+    this.unions = unions;
+    this.source = new SchemaSource(root, path);
+    this.check = new ValueCheck(source, builder.complexity());
+    this.alternatives = new Alternatives(check, builder, unions != Unions.OVERLAPPING);
   }
 
   /** Writes the rules that were named. */
@@ -77,184 +87,154 @@ final class SchemaRules {
       Pending next = pending.remove();
       Nfa nfa = builder.nfa();
       int start = nfa.node();
-      JsonNode schema = next.subject().schema();
-      int end =
-          next.subject().isTail() && schema instanceof ObjectNode object
-              ? tail(nfa, start, object, next.path())
-              : write(nfa, start, schema, next.path());
+      narrowed = next.isNarrowed() ? 1 : 0;
+      Conjunction schemas = next.subject().schemas();
+      int end = next.subject().isTail() ? tail(nfa, start, schemas) : write(nfa, start, schemas);
       builder.define(next.rule(), nfa, start, end);
     }
+    narrowed = 0;
   }
 
-  /** Reads a schema's text by a rule of its own. */
-  private int call(Nfa nfa, int from, JsonNode schema, String path) {
-    if (isAnything(schema)) {
-      return json.value(nfa, from);
-    }
-    builder.work(SchemaValues.size(schema)); // to put it together, and to compare it
-    JsonNode same = schema.isObject() ? merge.flat(schema, path) : schema;
-    return call(nfa, from, new Subject(same, false), path);
+  /** Reads a text by a rule of its own. */
+  private int call(Nfa nfa, int from, Conjunction schemas) {
+    return schemas.isAnything()
+        ? json.value(nfa, from)
+        : call(nfa, from, new Subject(schemas, false));
   }
 
-  private int call(Nfa nfa, int from, Subject subject, String path) {
-    builder.work(SchemaValues.size(subject.schema()));
+  private int call(Nfa nfa, int from, Subject subject) {
+    builder.work(subject.schemas().size()); // to compare it
     Integer rule = rules.get(subject);
     if (rule == null) {
       rule = builder.declare();
       rules.put(subject, rule);
-      pending.add(new Pending(rule, subject, path));
+      pending.add(new Pending(rule, subject, narrowed > 0));
     }
     int to = nfa.node();
     nfa.call(from, rule, to);
     return to;
   }
 
-  private static boolean isAnything(JsonNode schema) {
-    return (schema.isBoolean() && schema.booleanValue()) || (schema.isObject() && schema.isEmpty());
+  /** Writes the root's text from a node on; returns where it ends. */
+  int write(Nfa nfa, int from) {
+    return write(nfa, from, Conjunction.of(source.root(), source));
   }
 
-  /** Writes a schema of which only the objects are wanted. */
-  int writeObjects(Nfa nfa, int from, JsonNode schema, String path) {
-    if (isAnything(schema)) {
-      return json.anyObject(nfa, from);
-    }
+  /** Writes the root's objects alone. */
+  int writeObjects(Nfa nfa, int from) {
     ObjectNode objects = JsonNodeFactory.instance.objectNode().put("type", "object");
-    return write(nfa, from, merge.both(merge.flat(schema, path), objects, path), path);
+    Located type = source.root().with(objects);
+    return write(nfa, from, Conjunction.of(source.root(), source).and(type));
   }
 
-  /**
-   * Writes a schema's text from a node on.
-   *
-   * @return where it ends
-   */
-  int write(Nfa nfa, int from, JsonNode schema, String path) {
-    if (schema.isBoolean()) {
-      return schema.booleanValue() ? json.value(nfa, from) : nfa.node();
-    }
-    if (!(schema instanceof ObjectNode given)) {
-      throw new GrammarException(path, "must be a schema: an object or a boolean");
+  private int write(Nfa nfa, int from, Conjunction schemas) {
+    if (schemas.isImpossible()) {
+      return nfa.node();
     }
     if (++nesting > MAX_NESTING) {
       throw new GrammarException(
-          path, "refers to itself with nothing in between, or nests too deep");
+          schemas.path(), "refers to itself with nothing in between, or nests too deep");
     }
-    ObjectNode object = merge.flat(given, path);
-    int end = alternatives(nfa, from, object, path);
+    builder.work(schemas.size());
+    int end;
+    List<JsonNode> values = schemas.values();
+    Alternatives.Choice choice = values == null ? alternatives.next(schemas) : null;
+    if (values != null) {
+      end = values(nfa, from, schemas, values);
+    } else if (choice != null) {
+      end = choice(nfa, from, choice, schemas.path());
+    } else {
+      end = schemas.isAnything() ? json.value(nfa, from) : plain(nfa, from, schemas);
+    }
     nesting--;
     return end;
   }
 
-  private int alternatives(Nfa nfa, int from, ObjectNode schema, String path) {
-    for (String key : new String[] {"anyOf", "oneOf"}) {
-      JsonNode all = schema.get(key);
-      if (all == null) {
-        continue;
-      }
-      if (!all.isArray() || all.isEmpty()) {
-        throw new GrammarException(path + "." + key, "must be an array of schemas");
-      }
-      ObjectNode rest = JsonNodeFactory.instance.objectNode().setAll(schema);
-      rest.remove(key);
-      boolean alone = SchemaMerge.saysNothing(rest);
-      int to = nfa.node();
-      for (int i = 0; i < all.size(); i++) {
-        String itsPath = "%s.%s[%d]".formatted(path, key, i);
-        JsonNode one =
-            alone ? all.get(i) : merge.both(merge.flat(all.get(i), itsPath), rest, itsPath);
-        int begin = nfa.node();
-        nfa.epsilon(from, begin);
-        narrowed += alone ? 0 : 1;
-        nfa.epsilon(alternative(nfa, begin, one, itsPath), to);
-        narrowed -= alone ? 0 : 1;
-      }
-      return to;
+  private int choice(Nfa nfa, int from, Alternatives.Choice choice, String path) {
+    if (choice.members().isEmpty()) {
+      return nothing(nfa, path, "leaves none of its alternatives");
     }
-    return SchemaMerge.saysNothing(schema) ? json.value(nfa, from) : plain(nfa, from, schema, path);
-  }
-
-  private int alternative(Nfa nfa, int from, JsonNode schema, String path) {
-    if (unions == Unions.INLINE || !schema.isObject()) {
-      return write(nfa, from, schema, path);
-    }
-    ObjectNode flat = merge.flat(schema, path);
-    boolean isObject = SchemaValues.types(flat, path).equals(Set.of("object"));
-    for (String keyword : new String[] {"anyOf", "oneOf", "enum", "const"}) {
-      isObject &= !flat.has(keyword);
-    }
-    if (!isObject) {
-      return write(nfa, from, schema, path);
-    }
-    ObjectFields fields = ObjectFields.of(flat, path);
-    Map.Entry<String, JsonNode> first = fields.first();
-    if (first == null || !isTag(first.getValue())) {
-      return call(nfa, from, new Subject(flat, false), path);
-    }
-    ObjectRule head = new ObjectRule(json, nfa, from);
-    String itsPath = path + ".properties." + first.getKey();
-    head.property(first.getKey(), true, n -> write(nfa, n, first.getValue(), itsPath));
-    return call(nfa, head.behind(), new Subject(flat, true), path);
-  }
-
-  private static boolean isTag(JsonNode schema) {
-    return schema.has("const") || schema.has("enum");
-  }
-
-  private int plain(Nfa nfa, int from, ObjectNode schema, String path) {
-    Set<String> types = SchemaValues.types(schema, path);
+    builder.complexity().alternatives(choice.members().size());
     int to = nfa.node();
-    List<JsonNode> values = values(schema, path);
-    if (values != null) {
-      boolean isEmpty = true;
-      ObjectNode rest = JsonNodeFactory.instance.objectNode().setAll(schema);
-      rest.remove(schema.has("const") ? "const" : "enum"); // where the values are from
-      for (JsonNode value : values) {
-        if (check.satisfies(value, rest, path)) {
-          nfa.epsilon(json.literal(nfa, from, value.toString()), to);
-          isEmpty = false;
-        }
+    narrowed += choice.isNarrowed() ? 1 : 0;
+    for (Conjunction member : choice.members()) {
+      int begin = nfa.node();
+      nfa.epsilon(from, begin);
+      nfa.epsilon(alternative(nfa, begin, member), to);
+    }
+    narrowed -= choice.isNarrowed() ? 1 : 0;
+    return to;
+  }
+
+  private int alternative(Nfa nfa, int from, Conjunction schemas) {
+    boolean isObject = unions != Unions.INLINE && schemas.types().equals(Set.of("object"));
+    for (String keyword :
+        List.of("enum", "const", "minProperties", "maxProperties", "propertyNames")) {
+      isObject &= !schemas.has(keyword);
+    }
+    if (!isObject || alternatives.next(schemas) != null) {
+      return write(nfa, from, schemas);
+    }
+    ObjectFields fields = ObjectFields.of(schemas, builder.complexity());
+    Map.Entry<String, Conjunction> first = fields.first();
+    if (first == null || first.getValue().values() == null) {
+      return call(nfa, from, new Subject(schemas, false));
+    }
+    ObjectRule head = new ObjectRule(json, nfa, from, 0, -1);
+    head.property(first.getKey(), true, n -> write(nfa, n, first.getValue()));
+    return call(nfa, head.behind(), new Subject(schemas, true));
+  }
+
+  private int values(Nfa nfa, int from, Conjunction schemas, List<JsonNode> values) {
+    int to = nfa.node();
+    boolean isEmpty = true;
+    Conjunction rest = schemas.withoutValues();
+    for (JsonNode value : values) {
+      if (check.satisfies(value, rest)) {
+        nfa.epsilon(json.literal(nfa, from, value.toString()), to);
+        isEmpty = false;
       }
-      return isEmpty ? nothing(nfa, path, "leaves none of its values") : to;
     }
+    return isEmpty ? nothing(nfa, schemas.path(), "leaves none of its values") : to;
+  }
+
+  private int plain(Nfa nfa, int from, Conjunction schemas) {
+    Set<String> types = schemas.types();
     if (types.isEmpty()) {
-      throw new GrammarException(path, "needs a type");
+      return schemas.namedTypes() == null
+          ? unnamed(schemas)
+          : nothing(nfa, schemas.path(), "leaves no type");
     }
+    int to = nfa.node();
     narrowed += types.size() > 1 ? 1 : 0;
     for (String type : types) {
       int begin = nfa.node();
       nfa.epsilon(from, begin);
-      nfa.epsilon(typed(nfa, begin, type, schema, path), to);
+      nfa.epsilon(typed(nfa, begin, type, schemas), to);
     }
     narrowed -= types.size() > 1 ? 1 : 0;
     return to;
   }
 
-  private static @Nullable List<JsonNode> values(ObjectNode schema, String path) {
-    JsonNode constant = schema.get("const");
-    JsonNode list = schema.get("enum");
-    if (list != null && (!list.isArray() || list.isEmpty())) {
-      throw new GrammarException(path + ".enum", "must be an array with at least one value");
-    }
-    if (constant != null) {
-      return List.of(constant); // checked against the list as against any keyword
-    }
-    if (list == null) {
-      return null;
-    }
-    List<JsonNode> all = new ArrayList<>();
-    list.forEach(all::add);
-    return all;
+  private static int unnamed(Conjunction schemas) {
+    throw new GrammarException(schemas.path(), "needs a type");
   }
 
-  private int typed(Nfa nfa, int from, String type, ObjectNode schema, String path) {
+  private int typed(Nfa nfa, int from, String type, Conjunction schemas) {
     return switch (type) {
-      case "object" -> object(nfa, from, schema, path);
-      case "array" -> array(nfa, from, schema, path);
+      case "object" -> object(nfa, from, schemas);
+      case "array" -> array(nfa, from, schemas);
       case "string" -> {
-        int end = StringRule.write(json, nfa, from, schema, path);
-        yield end >= 0 ? end : nothing(nfa, path, "leaves no string");
+        StringSet strings = StringSet.of(schemas, builder.complexity());
+        yield strings.isEmpty()
+            ? nothing(nfa, schemas.path(), "leaves no string")
+            : strings.write(json, nfa, from);
       }
-      case "integer" -> integer(nfa, from, schema, path);
-      case "number" -> number(nfa, from, schema, path);
+      case "integer" ->
+          schemas.parts().stream().anyMatch(p -> Negation.isOfFractions(p.schema()))
+              ? nothing(nfa, schemas.path(), "leaves no whole number")
+              : integer(nfa, from, schemas.limits(), schemas.path());
+      case "number" -> number(nfa, from, schemas);
       case "boolean" -> {
         int to = nfa.node();
         nfa.epsilon(json.literal(nfa, from, "true"), to);
@@ -272,12 +252,23 @@ final class SchemaRules {
     return end >= 0 ? end : nothing(nfa, path, "leaves no whole number");
   }
 
-  private int number(Nfa nfa, int from, ObjectNode schema, String path) {
-    if (schema.has("multipleOf")) {
-      return integer(nfa, from, schema, path);
+  private int number(Nfa nfa, int from, Conjunction schemas) {
+    String path = schemas.path();
+    ObjectNode limits = schemas.limits();
+    boolean isOfFractions =
+        schemas.parts().stream().anyMatch(p -> Negation.isOfFractions(p.schema()));
+    if (limits.has("multipleOf")) {
+      return isOfFractions
+          ? nothing(nfa, path, "leaves no number")
+          : integer(nfa, from, limits, path);
     }
-    DecimalRange.Bound min = SchemaValues.lowerBound(schema, path);
-    DecimalRange.Bound max = SchemaValues.upperBound(schema, path);
+    DecimalRange.Bound min = SchemaValues.lowerBound(limits, path);
+    DecimalRange.Bound max = SchemaValues.upperBound(limits, path);
+    if (isOfFractions) {
+      return min == null && max == null
+          ? JsonRules.fraction(nfa, from)
+          : nothing(nfa, path, "leaves no number");
+    }
     if (min == null && max == null) {
       return json.number(nfa, from);
     }
@@ -299,66 +290,130 @@ final class SchemaRules {
     throw new GrammarException(path, reason);
   }
 
-  private int object(Nfa nfa, int from, ObjectNode schema, String path) {
-    return object(new ObjectRule(json, nfa, from), nfa, ObjectFields.of(schema, path), 0, path);
+  private int object(Nfa nfa, int from, Conjunction schemas) {
+    ObjectFields fields = ObjectFields.of(schemas, builder.complexity());
+    if (fields.max() >= 0 && fields.max() < Math.max(fields.min(), fields.required().size())) {
+      return nothing(nfa, schemas.path(), "leaves no object");
+    }
+    int declared = fields.properties().size();
+    int max =
+        fields.others().isEmpty() && fields.max() >= declared
+            ? -1
+            : Math.min(fields.max(), declared + MAX_OTHERS);
+    return object(new ObjectRule(json, nfa, from, fields.min(), max), nfa, fields, 0);
   }
 
   /** What follows the first property. */
-  private int tail(Nfa nfa, int from, ObjectNode schema, String path) {
+  private int tail(Nfa nfa, int from, Conjunction schemas) {
     ObjectRule rule = ObjectRule.behindFirst(json, nfa, from);
-    return object(rule, nfa, ObjectFields.of(schema, path), 1, path);
+    return object(rule, nfa, ObjectFields.of(schemas, builder.complexity()), 1);
   }
 
-  private int object(ObjectRule rule, Nfa nfa, ObjectFields fields, int numWritten, String path) {
+  private int object(ObjectRule rule, Nfa nfa, ObjectFields fields, int numWritten) {
     int at = 0;
-    for (Map.Entry<String, JsonNode> property : fields.properties().entrySet()) {
+    for (Map.Entry<String, Conjunction> property : fields.properties().entrySet()) {
       boolean must = fields.required().contains(property.getKey());
-      JsonNode its = property.getValue();
-      if (at++ >= numWritten && (must || !isNothing(its))) {
-        String itsPath = path + ".properties." + property.getKey();
-        rule.property(property.getKey(), must, n -> call(nfa, n, its, itsPath));
+      Conjunction its = property.getValue();
+      if (at++ >= numWritten && (must || !its.isImpossible())) {
+        rule.property(property.getKey(), must, n -> call(nfa, n, its));
       }
     }
-    JsonNode others = fields.others();
-    if (!isNothing(others)) {
-      String itsPath = path + ".additionalProperties";
-      rule.additional(fields.properties().keySet(), n -> call(nfa, n, others, itsPath));
+    List<ObjectRule.Other> others = new ArrayList<>();
+    for (ObjectFields.Others some : fields.others()) {
+      StringSet names = some.names();
+      others.add(
+          new ObjectRule.Other(
+              names == null
+                  ? key -> json.otherKey(nfa, key, fields.properties().keySet())
+                  : key -> names.write(json, nfa, key),
+              n -> call(nfa, n, some.value())));
     }
-    return rule.end();
+    return rule.others(others).end();
   }
 
-  private static boolean isNothing(JsonNode schema) {
-    return schema.isBoolean() && !schema.booleanValue();
-  }
-
-  private int array(Nfa nfa, int from, ObjectNode schema, String path) {
-    int min = SchemaValues.count(schema, "minItems", path, 0);
-    int max = SchemaValues.count(schema, "maxItems", path, -1);
-    JsonNode items = schema.get("items");
-    if (items != null && items.isArray()) {
-      throw new GrammarException(path + ".items", "must be a schema; lists belong in prefixItems");
+  private int array(Nfa nfa, int from, Conjunction schemas) {
+    ArrayItems items = ArrayItems.of(schemas);
+    int min = items.min();
+    int max = Math.min(items.max(), Math.max(MAX_ITEMS, min));
+    if (max >= 0 && max < min) {
+      return nothing(nfa, schemas.path(), "leaves no array");
+    }
+    // what comes behind the first item that nothing satisfies can't be
+    int possible = 0;
+    while (possible <= items.prefix() && !items.item(possible).isImpossible()) {
+      possible++;
+    }
+    boolean ends = possible <= items.prefix();
+    if (!ends && items.isClosed()) {
+      possible = items.prefix();
+      ends = true;
+    }
+    if (ends) {
+      max = max < 0 ? possible : Math.min(max, possible);
+      if (max < min) {
+        return nothing(nfa, schemas.path(), "leaves no array");
+      }
     }
     ArrayRule rule = new ArrayRule(json, nfa, from);
-    JsonNode prefix = schema.get("prefixItems");
-    int first = 0;
-    if (prefix != null) {
-      if (!prefix.isArray()) {
-        throw new GrammarException(path + ".prefixItems", "must be an array of schemas");
+    ArrayItems.Contained contained = items.contained();
+    if (items.unique() && max != 0 && max != 1) {
+      if (contained != null || items.prefix() > 0) {
+        throw new GrammarException(
+            schemas.path() + ".uniqueItems", "can't be combined with prefixItems or contains");
       }
-      for (; first < prefix.size() && (max < 0 || first < max); first++) {
-        JsonNode one = prefix.get(first);
-        String itsPath = "%s.prefixItems[%d]".formatted(path, first);
-        rule.item(n -> call(nfa, n, one, itsPath), first >= min);
+      return distinct(nfa, rule, items.item(0), min, max);
+    }
+    ArrayRule.Item item = (n, i) -> call(nfa, n, items.item(i));
+    if (contained == null) {
+      return rule.items(item, items.prefix(), min, max);
+    }
+    if (contained.max() >= 0 && contained.max() < contained.min()) {
+      return nothing(nfa, schemas.path(), "leaves no array");
+    }
+    ObjectNode not = JsonNodeFactory.instance.objectNode();
+    not.set("not", contained.schema().schema());
+    Located without = contained.schema().with(not);
+    narrowed++;
+    int end =
+        rule.containing(
+            contained.max() < 0 ? item : (n, i) -> call(nfa, n, items.item(i).and(without)),
+            (n, i) -> call(nfa, n, items.item(i).and(contained.schema())),
+            items.prefix(),
+            min,
+            max,
+            contained.min(),
+            contained.max());
+    narrowed--;
+    return end;
+  }
+
+  private int distinct(Nfa nfa, ArrayRule rule, Conjunction item, int min, int max) {
+    List<JsonNode> all = finite(item);
+    if (all == null) {
+      throw new GrammarException(
+          item.path().replaceFirst("\\.items$", ".uniqueItems"),
+          "is supported for items of an enum only");
+    }
+    List<JsonNode> values = new ArrayList<>();
+    for (JsonNode value : all) {
+      if (check.satisfies(value, item)
+          && values.stream().noneMatch(v -> SchemaValues.equal(v, value))) {
+        values.add(value);
       }
     }
-    boolean more = items == null ? prefix == null || min > first : !isNothing(items);
-    if (!more) {
-      return rule.rest(n -> nfa.node(), min, Math.max(first, min));
+    return values.size() < min
+        ? nothing(nfa, item.path(), "leaves too few values")
+        : rule.distinct(values, min, max);
+  }
+
+  /** The values that may satisfy schemas, if they are finite. */
+  private static @Nullable List<JsonNode> finite(Conjunction schemas) {
+    List<JsonNode> values = schemas.values();
+    Set<String> types = schemas.namedTypes();
+    if (values != null || types == null || !Set.of("boolean", "null").containsAll(types)) {
+      return values;
     }
-    JsonNode rest = items == null ? JsonNodeFactory.instance.booleanNode(true) : items;
-    if (max >= 0 && max < min) {
-      return nothing(nfa, path, "leaves no array");
-    }
-    return rule.rest(n -> call(nfa, n, rest, path + ".items"), min, max);
+    JsonNodeFactory nodes = JsonNodeFactory.instance;
+    return List.of(nodes.booleanNode(true), nodes.booleanNode(false), nodes.nullNode());
   }
 }

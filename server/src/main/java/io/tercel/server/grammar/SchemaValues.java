@@ -16,10 +16,30 @@ final class SchemaValues {
   private static final List<String> TYPES =
       List.of("object", "array", "string", "integer", "number", "boolean", "null");
 
+  private static final List<String> COUNTS =
+      List.of(
+          "minItems",
+          "maxItems",
+          "minLength",
+          "maxLength",
+          "minProperties",
+          "maxProperties",
+          "minContains",
+          "maxContains");
+
   private static final Map<String, Set<String>> KEYWORDS_OF =
       Map.of(
-          "object", Set.of("properties", "required", "additionalProperties"),
-          "array", Set.of("items", "prefixItems", "minItems", "maxItems"),
+          "object",
+              Set.of(
+                  "properties",
+                  "required",
+                  "additionalProperties",
+                  "patternProperties",
+                  "propertyNames",
+                  "minProperties",
+                  "maxProperties"),
+          "array",
+              Set.of("items", "prefixItems", "minItems", "maxItems", "contains", "uniqueItems"),
           "string", Set.of("minLength", "maxLength", "pattern", "format"),
           "number",
               Set.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"));
@@ -38,11 +58,11 @@ final class SchemaValues {
     return size;
   }
 
-  /** The type that the keywords are about, where the schema doesn't say; empty if none is. */
-  static Set<String> impliedType(ObjectNode schema) {
+  /** The type that the keywords are about, where the schemas don't say; empty if none is. */
+  static Set<String> impliedType(Conjunction schemas) {
     for (String type : new String[] {"object", "array", "string", "number"}) {
       for (String keyword : KEYWORDS_OF.getOrDefault(type, Set.of())) {
-        if (schema.has(keyword)) {
+        if (schemas.has(keyword)) {
           return Set.of(type);
         }
       }
@@ -50,12 +70,42 @@ final class SchemaValues {
     return Set.of();
   }
 
-  /** The types that a schema names, in a fixed order; what it implies if it names none. */
-  static Set<String> types(ObjectNode schema, String path) {
-    JsonNode type = schema.get("type");
-    if (type == null) {
-      return impliedType(schema);
+  /**
+   * Refuses keywords of the wrong type.
+   *
+   * @throws GrammarException that names the keyword
+   */
+  static void check(ObjectNode schema, String path) {
+    lowerBound(schema, path);
+    upperBound(schema, path);
+    step(schema, path);
+    for (String keyword : COUNTS) {
+      count(schema, keyword, path, 0);
     }
+    JsonNode values = schema.get("enum");
+    if (values != null && (!values.isArray() || values.isEmpty())) {
+      throw new GrammarException(path + ".enum", "must be an array with at least one value");
+    }
+    for (JsonNode name : schema.path("required")) {
+      if (!name.isTextual()) {
+        throw new GrammarException(path + ".required", "must be an array of strings");
+      }
+    }
+  }
+
+  /** The types of both; an integer is a number. */
+  static Set<String> common(Set<String> a, Set<String> b) {
+    Set<String> both = new LinkedHashSet<>(a);
+    both.removeIf(t -> !b.contains(t) && !(t.equals("integer") && b.contains("number")));
+    if (a.contains("number") && b.contains("integer")) {
+      both.add("integer");
+    }
+    return both;
+  }
+
+  /** The types that a schema names, in a fixed order. */
+  static Set<String> types(ObjectNode schema, String path) {
+    JsonNode type = schema.path("type");
     Set<String> all = new HashSet<>();
     for (JsonNode one : type.isArray() ? type : List.of(type)) {
       if (!one.isTextual() || !TYPES.contains(one.textValue())) {
@@ -70,6 +120,25 @@ final class SchemaValues {
     Set<String> ordered = new LinkedHashSet<>(TYPES);
     ordered.retainAll(all);
     return ordered;
+  }
+
+  /** The type that a keyword is about. */
+  static String typeOf(String keyword) {
+    return KEYWORDS_OF.entrySet().stream()
+        .filter(e -> e.getValue().contains(keyword))
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElse("object");
+  }
+
+  /** The types none of which is a part of another one. */
+  static List<String> disjointTypes() {
+    return TYPES.stream().filter(t -> !t.equals("integer")).toList();
+  }
+
+  /** The one of these that a value has. */
+  static String disjointType(JsonNode value) {
+    return disjointTypes().stream().filter(t -> is(value, t)).findFirst().orElseThrow();
   }
 
   /** Whether two values are the same, 1 and 1.0 too. */

@@ -19,32 +19,39 @@ enum Spelling implements Regex.Letters {
     public void write(Nfa nfa, int from, CharSet set, int to) {
       nfa.complexity().work(8L * set.ranges().size()); // as much as what follows
       PLAIN.write(nfa, from, set.and(UNESCAPED), to);
-      for (int c = 0; c < 0x20; c++) {
-        if (set.contains(c)) {
-          escape(nfa, from, c, to);
+      int escape = -1;
+      for (int i = 0; i < SHORT.length(); i++) {
+        if (set.contains(SHORT.charAt(i))) {
+          escape = escape < 0 ? backslash(nfa, from) : escape;
+          nfa.bytes(escape, LETTERS.charAt(i), LETTERS.charAt(i), to);
         }
       }
-      for (char c : new char[] {'"', '\\'}) {
-        if (set.contains(c)) {
-          escape(nfa, from, c, to);
+      for (int tens = 0; tens < 2; tens++) { // u00 and two digits
+        int digit = -1;
+        for (int c = 16 * tens; c < 16 * tens + 16; c++) {
+          if (set.contains(c) && SHORT.indexOf(c) < 0) {
+            escape = escape < 0 ? backslash(nfa, from) : escape;
+            digit = digit < 0 ? nfa.literal(escape, ascii("u00" + tens)) : digit;
+            int letter = Character.forDigit(c % 16, 16);
+            nfa.bytes(digit, letter, letter, to);
+          }
         }
       }
     }
 
-    private void escape(Nfa nfa, int from, int c, int to) {
-      String letters = "\b\t\n\f\r\"\\";
-      int index = letters.indexOf(c);
-      String text =
-          index >= 0 ? "\\" + "btnfr\"\\".charAt(index) : "\\u%04x".formatted(c); // 8 -> \b
-      byte[] bytes = text.getBytes(StandardCharsets.US_ASCII);
-      int at = from;
-      for (int i = 0; i < bytes.length; i++) {
-        int next = i == bytes.length - 1 ? to : nfa.node();
-        nfa.bytes(at, bytes[i], bytes[i], next);
-        at = next;
-      }
+    private int backslash(Nfa nfa, int from) {
+      return nfa.literal(from, ascii("\\"));
+    }
+
+    private byte[] ascii(String text) {
+      return text.getBytes(StandardCharsets.US_ASCII);
     }
   };
+
+  /** Characters with an escape of one letter, and the letters. */
+  private static final String SHORT = "\b\t\n\f\r\"\\";
+
+  private static final String LETTERS = "btnfr\"\\";
 
   private static final CharSet UNESCAPED =
       CharSet.of(0x20, '"' - 1)

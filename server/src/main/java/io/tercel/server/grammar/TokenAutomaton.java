@@ -1,14 +1,10 @@
 package io.tercel.server.grammar;
 
 import io.tercel.server.grammar.MatchState.Frame;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.BitSet;
-import java.util.HashMap;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A grammar before a vocabulary: which tokens may come next, as a text grows token by token.
@@ -28,22 +24,21 @@ public final class TokenAutomaton {
   /** Readings of a text that are followed side by side; further ones are given up. */
   static final int MAX_PLACES = 64;
 
-  private static final int MAX_STATES = 4096;
   private static final int MAX_MASKS = 128;
+  private static final int MAX_DERIVED = 32;
   private static final long MAX_WALK = 1_500_000;
 
-  private final Grammar grammar;
   private final TokenTrie trie;
   private final byte[][] texts;
   private final int[] endTokens;
-  private final BitSet safeNodes;
   private final PlainRoom plainRoom;
-  private final MatchState dead = new MatchState(new int[0], new Frame[0], false, false);
-  private final MatchState ended = new MatchState(new int[0], new Frame[0], true, true);
-  private final Map<MatchState, MatchState> states = new HashMap<>();
-  private final Map<Frame, Frame> frames = new HashMap<>();
-  private final List<MatchState> masked = new ArrayList<>();
-  private final Places places = new Places();
+  private final MatchStates states;
+  private final MatchState ended = new MatchState(new int[0], new Frame[0], new int[0], true, true);
+
+  /** States that remember their masks: those of a walk, and those that took little to find. */
+  private final Deque<MatchState> walked = new ArrayDeque<>();
+
+  private final Deque<MatchState> derived = new ArrayDeque<>();
 
   /**
    * Joins the two.
@@ -55,13 +50,12 @@ public final class TokenAutomaton {
    */
   public TokenAutomaton(
       Grammar grammar, TokenTrie trie, byte[][] texts, Set<Integer> endTokens, String path) {
-    this.grammar = grammar;
     this.trie = trie;
     this.texts = texts;
     this.endTokens = endTokens.stream().mapToInt(Integer::intValue).sorted().toArray();
-    this.safeNodes = grammar.finishing(trie.singleBytes());
-    this.plainRoom = new PlainRoom(grammar, safeNodes);
-    if (!safeNodes.get(grammar.start())) {
+    this.states = new MatchStates(grammar, trie.singleBytes());
+    this.plainRoom = new PlainRoom(grammar, states.safeNodes());
+    if (!states.isWritable()) {
       throw new GrammarException(
           path, "needs characters that the model's vocabulary doesn't have one by one");
     }
@@ -72,9 +66,7 @@ public final class TokenAutomaton {
 
   /** The empty text. */
   public Position start() {
-    places.clear();
-    places.reach(grammar.start(), null);
-    return new Position(places.state());
+    return new Position(states.start());
   }
 
   /** A place of one text; not shared between texts. */
@@ -88,21 +80,21 @@ public final class TokenAutomaton {
     /** Takes the next token; after one that was not allowed nothing is. */
     public void accept(int token) {
       if (isEndToken(token)) {
-        state = state.mayEnd() ? ended : dead;
+        state = state.mayEnd() ? ended : states.dead();
         return;
       }
       MatchState s = state;
       byte[] text = token >= 0 && token < texts.length ? texts[token] : new byte[0];
-      s = text.length == 0 ? dead : s;
+      s = text.length == 0 ? states.dead() : s;
       for (byte b : text) {
-        s = step(s, b & 0xff);
+        s = states.step(s, b & 0xff);
       }
-      state = s.viable() ? s : dead;
+      state = s.viable() ? s : states.dead();
     }
 
     /** Whether some token was not allowed. */
     public boolean isDead() {
-      return state == dead;
+      return state == states.dead();
     }
 
     /** Whether the text may end here. */
@@ -133,14 +125,38 @@ public final class TokenAutomaton {
     if (known != null) {
       return known;
     }
-    if (states.size() > MAX_STATES) {
-      states.clear();
-      frames.clear();
-      masked.forEach(s -> s.mask(null));
-      masked.clear();
-    } else if (masked.size() >= MAX_MASKS) {
+    if (states.areTooMany()) {
+      states.forget();
+      for (Deque<MatchState> masked : List.of(walked, derived)) {
+        masked.forEach(s -> s.mask(null));
+        masked.clear();
+      }
+    }
+    int room = states.room(state);
+    boolean isFree = room == Integer.MAX_VALUE || state.size() > MAX_PLACES / 8;
+    TokenTrie.Longer longer = isFree ? null : trie.longer(room);
+    long[] words = longer == null ? walk(state) : derive(state, longer);
+    Deque<MatchState> masked = longer == null ? walked : derived;
+    if (masked.size() >= (longer == null ? MAX_MASKS : MAX_DERIVED)) {
       masked.removeFirst().mask(null);
     }
+    state.mask(words);
+    masked.add(state);
+    return words;
+  }
+
+  /** Far from a string's bounds only the longest tokens come to them. */
+  private long[] derive(MatchState state, TokenTrie.Longer longer) {
+    long[] words = mask(states.withoutBounds(state)).clone();
+    long[] others = longer.bits();
+    for (int i = 0; i < others.length; i++) {
+      words[i] &= ~others[i];
+    }
+    walk(longer.walk(), state, words);
+    return words;
+  }
+
+  private long[] walk(MatchState state) {
     long[] words = new long[Math.max(trie.plain().length, lastEndToken() / 64 + 1)];
     if (state.mayEnd()) {
       for (int end : endTokens) {
@@ -148,7 +164,7 @@ public final class TokenAutomaton {
       }
     }
     for (int b = 0; b < 256; b++) {
-      if (trie.tokens(b).length > 0 && step(state, b).viable()) {
+      if (trie.tokens(b).length > 0 && states.step(state, b).viable()) {
         for (int id : trie.tokens(b)) {
           words[id >> 6] |= 1L << id;
         }
@@ -163,8 +179,6 @@ public final class TokenAutomaton {
     } else {
       walk(trie.all(), state, words);
     }
-    state.mask(words);
-    masked.add(state);
     return words;
   }
 
@@ -175,7 +189,9 @@ public final class TokenAutomaton {
   private boolean hasPlainRoom(MatchState state) {
     for (int i = 0; i < state.size(); i++) {
       Frame frame = state.frame(i);
-      if ((frame == null || frame.safe()) && plainRoom.has(state.node(i))) {
+      if ((frame == null || frame.safe())
+          && states.isUnbounded(state, i)
+          && plainRoom.has(state.node(i))) {
         return true;
       }
     }
@@ -190,8 +206,8 @@ public final class TokenAutomaton {
       int depth = walk.depth(node);
       MatchState before = path[depth];
       cost += 4L * before.size() - 3; // one place costs little more than the walk itself
-      MatchState state = step(before, walk.b(node));
-      if (state == dead) {
+      MatchState state = states.step(before, walk.b(node));
+      if (state == states.dead()) {
         node = walk.end(node);
         continue;
       }
@@ -203,122 +219,6 @@ public final class TokenAutomaton {
       }
       path[depth + 1] = state;
       node++;
-    }
-  }
-
-  private MatchState step(MatchState state, int b) {
-    MatchState known = state.next(b);
-    if (known != null) {
-      return known;
-    }
-    places.clear();
-    for (int i = 0; i < state.size(); i++) {
-      int next = grammar.node(state.node(i)).next(b);
-      if (next >= 0) {
-        places.reach(next, state.frame(i));
-      }
-    }
-    MatchState next = places.state();
-    if (states.size() <= MAX_STATES) {
-      state.next(b, next);
-    }
-    return next;
-  }
-
-  /** Gathers the places that are reached together. */
-  private final class Places {
-    private final int[] nodes = new int[MAX_PLACES];
-    private final @Nullable Frame[] itsFrames = new Frame[MAX_PLACES];
-    private final boolean[] safe = new boolean[MAX_PLACES];
-    private int count;
-    private int visits;
-    private boolean mayEnd;
-
-    void clear() {
-      count = 0;
-      visits = 0;
-      mayEnd = false;
-    }
-
-    /** Enters a node, the starts of the rules that it calls, and what follows where it ends. */
-    void reach(int node, @Nullable Frame frame) {
-      if (!grammar.live().get(node) || visits++ > 16 * MAX_PLACES) {
-        return;
-      }
-      GrammarNode n = grammar.node(node);
-      if (n.numByteEdges() > 0 && !add(node, frame)) {
-        return;
-      }
-      for (int c = 0; c < n.numCalls(); c++) {
-        int returnsTo = n.returnsTo(c);
-        if (grammar.live().get(returnsTo)) {
-          boolean last = grammar.node(returnsTo).isEnd();
-          reach(grammar.start(n.rule(c)), last ? frame : frame(returnsTo, frame));
-        }
-      }
-      if (n.accepts()) {
-        if (frame == null) {
-          mayEnd = true;
-        } else {
-          reach(frame.returnsTo(), frame.caller());
-        }
-      }
-    }
-
-    /** Whether the place is a new one. */
-    @SuppressWarnings("ReferenceEquality") // frames are shared
-    private boolean add(int node, @Nullable Frame frame) {
-      for (int i = 0; i < count; i++) {
-        if (nodes[i] == node && itsFrames[i] == frame) {
-          return false;
-        }
-      }
-      boolean isSafe = safeNodes.get(node) && (frame == null || frame.safe());
-      int at = count;
-      if (count == MAX_PLACES) { // the ones that lead to an end must not be crowded out
-        at = isSafe ? lastUnsafe() : -1;
-      } else {
-        count++;
-      }
-      if (at >= 0) {
-        nodes[at] = node;
-        itsFrames[at] = frame;
-        safe[at] = isSafe;
-      }
-      return true;
-    }
-
-    private int lastUnsafe() {
-      int at = MAX_PLACES - 1;
-      while (at >= 0 && safe[at]) {
-        at--;
-      }
-      return at;
-    }
-
-    private Frame frame(int returnsTo, @Nullable Frame caller) {
-      boolean isSafe = safeNodes.get(returnsTo) && (caller == null || caller.safe());
-      Frame frame = new Frame(returnsTo, caller, isSafe);
-      Frame known = frames.putIfAbsent(frame, frame);
-      return known == null ? frame : known;
-    }
-
-    MatchState state() {
-      if (count == 0 && !mayEnd) {
-        return dead;
-      }
-      boolean viable = mayEnd;
-      for (int i = 0; i < count; i++) {
-        viable |= safe[i];
-      }
-      MatchState state =
-          new MatchState(
-              Arrays.copyOf(nodes, count), Arrays.copyOf(itsFrames, count), mayEnd, viable);
-      if (states.size() > MAX_STATES) {
-        return states.getOrDefault(state, state);
-      }
-      MatchState known = states.putIfAbsent(state, state);
-      return known == null ? state : known;
     }
   }
 }

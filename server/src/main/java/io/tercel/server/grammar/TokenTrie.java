@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A vocabulary's tokens by their bytes: what an automaton is walked along to see which tokens it
@@ -23,6 +24,18 @@ public final class TokenTrie {
   private final long[] plain;
   private final Walk all;
   private final Walk withoutPlain;
+  private final List<Longer> longer = new ArrayList<>();
+
+  /** Lengths of which the longer tokens have walks of their own. */
+  private static final int[] LENGTHS = {32, 16, 8};
+
+  /**
+   * The tokens of more than so many characters, those that they begin within counted.
+   *
+   * @param bits of the tokens
+   */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  record Longer(int chars, Walk walk, long[] bits) {}
 
   /** A trie in preorder: behind each node come its descendants. */
   @SuppressWarnings("ArrayRecordComponent") // never compared
@@ -80,6 +93,21 @@ public final class TokenTrie {
     }
     this.all = walk(every, texts);
     this.withoutPlain = walk(others, texts);
+    for (int chars : LENGTHS) {
+      List<Integer> some = every.stream().filter(id -> begun(texts[id]) > chars).toList();
+      long[] bits = new long[plain.length];
+      some.forEach(id -> bits[id >> 6] |= 1L << id);
+      longer.add(new Longer(chars, walk(some, texts), bits));
+    }
+  }
+
+  /** How many characters begin in these bytes. */
+  private static int begun(byte[] text) {
+    int count = 0;
+    for (byte b : text) {
+      count += (b & 0xC0) == 0x80 ? 0 : 1;
+    }
+    return count;
   }
 
   private static Walk walk(List<Integer> sorted, byte[][] texts) {
@@ -149,6 +177,16 @@ public final class TokenTrie {
 
   Walk all() {
     return all;
+  }
+
+  /** The tokens that may be too long where so many characters have room; null if most are. */
+  @Nullable Longer longer(int room) {
+    for (Longer tokens : longer) {
+      if (tokens.chars() <= room) {
+        return tokens;
+      }
+    }
+    return null;
   }
 
   Walk withoutPlain() {

@@ -2,27 +2,32 @@ package io.tercel.server.grammar;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import java.math.BigDecimal;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
-/** Whether a value that is there already satisfies a schema: for enum and const. */
+/** Whether a value that is there already satisfies schemas: for enum and const. */
 final class ValueCheck {
   private static final int MAX_DEPTH = 64;
 
-  private final SchemaMerge merge;
-  private final Grammar.Builder builder;
-  private final Map<List<JsonNode>, CharGraph> graphs = new HashMap<>(); // by pattern and format
+  private final SchemaSource source;
+  private final Complexity complexity;
+  private final Map<ObjectNode, StringSet> strings = new HashMap<>(); // by what a schema says
+  private final Map<String, CharDfa> patterns = new HashMap<>();
   private int depth;
 
-  /**
-   * @param merge resolves references
-   * @param builder is asked for the work
-   */
-  ValueCheck(SchemaMerge merge, Grammar.Builder builder) {
-    this.merge = merge;
-    this.builder = builder;
+  ValueCheck(SchemaSource source, Complexity complexity) {
+    this.source = source;
+    this.complexity = complexity;
+  }
+
+  /** Checks a value against all of them. */
+  boolean satisfies(JsonNode value, Conjunction schemas) {
+    return !schemas.isImpossible()
+        && schemas.parts().stream().allMatch(part -> satisfies(value, part));
   }
 
   /**
@@ -30,52 +35,65 @@ final class ValueCheck {
    *
    * @throws GrammarException if the schema is malformed or uses what is not supported
    */
-  boolean satisfies(JsonNode value, JsonNode schema, String path) {
-    if (schema.isBoolean()) {
-      return schema.booleanValue();
+  boolean satisfies(JsonNode value, Located at) {
+    if (at.schema().isBoolean()) {
+      return at.schema().booleanValue();
+    }
+    if (!(at.schema() instanceof ObjectNode object)) {
+      throw new GrammarException(at.path(), "must be a schema: an object or a boolean");
     }
     if (++depth > MAX_DEPTH) {
-      throw new GrammarException(path, "nests too deep");
+      throw new GrammarException(at.path(), "nests too deep");
     }
-    ObjectNode flat = merge.flat(schema, path);
-    builder.work(SchemaValues.size(flat));
+    Located own = at.with(Keywords.assertions(object, at.path()));
+    complexity.work(own.schema().size() + 1L);
     boolean fine =
-        type(value, flat, path)
-            && listed(value, flat)
-            && any(value, flat, "anyOf", path)
-            && any(value, flat, "oneOf", path)
-            && (!value.isNumber() || number(value, flat, path))
-            && (!value.isTextual() || string(value.textValue(), flat, path))
-            && (!value.isArray() || array(value, flat, path))
-            && (!value.isObject() || object(value, flat, path));
+        (!object.has("$ref") || satisfies(value, source.resolve(at)))
+            && (!object.has("allOf")
+                || Conjunction.members(at, "allOf").stream().allMatch(m -> satisfies(value, m)))
+            && listed(value, (ObjectNode) own.schema(), own.path())
+            && combined(value, own)
+            && (!value.isNumber() || number(value, (ObjectNode) own.schema(), own.path()))
+            && (!value.isTextual() || string(value.textValue(), own))
+            && (!value.isArray() || array(value, own))
+            && (!value.isObject() || object(value, own));
     depth--;
     return fine;
   }
 
-  private static boolean type(JsonNode value, ObjectNode schema, String path) {
-    return !schema.has("type")
-        || SchemaValues.types(schema, path).stream().anyMatch(t -> SchemaValues.is(value, t));
-  }
-
-  private static boolean listed(JsonNode value, ObjectNode schema) {
+  private boolean listed(JsonNode value, ObjectNode schema, String path) {
     boolean listed = !schema.has("enum");
     for (JsonNode one : schema.path("enum")) {
-      listed |= SchemaValues.equal(one, value);
+      complexity.work(1);
+      listed = listed || SchemaValues.equal(one, value);
     }
-    return listed && (!schema.has("const") || SchemaValues.equal(schema.get("const"), value));
+    return listed
+        && (!schema.has("const") || SchemaValues.equal(schema.get("const"), value))
+        && (!schema.has("type")
+            || SchemaValues.types(schema, path).stream().anyMatch(t -> SchemaValues.is(value, t)));
   }
 
-  private boolean any(JsonNode value, ObjectNode schema, String keyword, String path) {
-    JsonNode all = schema.get(keyword);
-    if (all == null) {
+  private boolean combined(JsonNode value, Located at) {
+    if (at.schema().has("anyOf") && count(value, at, "anyOf") == 0) {
+      return false;
+    }
+    if (at.schema().has("oneOf") && count(value, at, "oneOf") != 1) {
+      return false;
+    }
+    Located not = Conjunction.member(at, "not");
+    if (not != null && satisfies(value, not)) {
+      return false;
+    }
+    Located condition = Conjunction.member(at, "if");
+    if (condition == null) {
       return true;
     }
-    for (int i = 0; i < all.size(); i++) {
-      if (satisfies(value, all.get(i), "%s.%s[%d]".formatted(path, keyword, i))) {
-        return true;
-      }
-    }
-    return false;
+    Located branch = Conjunction.member(at, satisfies(value, condition) ? "then" : "else");
+    return branch == null || satisfies(value, branch);
+  }
+
+  private long count(JsonNode value, Located at, String keyword) {
+    return Conjunction.members(at, keyword).stream().filter(m -> satisfies(value, m)).count();
   }
 
   private static boolean number(JsonNode value, ObjectNode schema, String path) {
@@ -95,55 +113,107 @@ final class ValueCheck {
         && (!schema.has("multipleOf") || number.remainder(step).signum() == 0);
   }
 
-  private boolean string(String value, ObjectNode schema, String path) {
-    int length = value.codePointCount(0, value.length());
-    int max = SchemaValues.count(schema, "maxLength", path, -1);
-    if (length < SchemaValues.count(schema, "minLength", path, 0) || (max >= 0 && length > max)) {
-      return false;
+  private boolean string(String value, Located at) {
+    ObjectNode key = ((ObjectNode) at.schema()).deepCopy();
+    key.retain("minLength", "maxLength", "pattern", "format");
+    if (key.isEmpty()) {
+      return true;
     }
-    List<JsonNode> key = List.of(schema.path("pattern"), schema.path("format"));
-    CharGraph graph = graphs.get(key);
-    if (graph == null) {
-      Regex regex = StringRule.regex(schema, path);
-      if (regex == null) {
-        return true;
-      }
-      graph = new CharGraph(regex, builder.complexity());
-      graphs.put(key, graph);
+    StringSet set = strings.get(key);
+    if (set == null) {
+      set = StringSet.of(Conjunction.of(at.with(key), source), complexity);
+      strings.put(key, set);
     }
-    return graph.matches(value);
+    return set.contains(value);
   }
 
-  private boolean array(JsonNode value, ObjectNode schema, String path) {
-    int max = SchemaValues.count(schema, "maxItems", path, -1);
-    if (value.size() < SchemaValues.count(schema, "minItems", path, 0)
+  private boolean array(JsonNode value, Located at) {
+    ObjectNode schema = (ObjectNode) at.schema();
+    int max = SchemaValues.count(schema, "maxItems", at.path(), -1);
+    if (value.size() < SchemaValues.count(schema, "minItems", at.path(), 0)
         || (max >= 0 && value.size() > max)) {
       return false;
     }
     for (int i = 0; i < value.size(); i++) {
-      JsonNode prefix = schema.path("prefixItems").get(i);
-      JsonNode its = prefix == null ? schema.get("items") : prefix;
-      if (its != null && !satisfies(value.get(i), its, path + ".items")) {
+      Located item = ArrayItems.item(at, i);
+      if (item != null && !satisfies(value.get(i), item)) {
         return false;
+      }
+      for (int k = 0; k < i && schema.has("uniqueItems"); k++) {
+        complexity.work(1);
+        if (SchemaValues.equal(value.get(i), value.get(k))) {
+          return false;
+        }
+      }
+    }
+    Located contained = Conjunction.member(at, "contains");
+    if (contained == null) {
+      return true;
+    }
+    int count = 0;
+    for (JsonNode item : value) {
+      count += satisfies(item, contained) ? 1 : 0;
+    }
+    int most = SchemaValues.count(schema, "maxContains", at.path(), -1);
+    return count >= SchemaValues.count(schema, "minContains", at.path(), 1)
+        && (most < 0 || count <= most);
+  }
+
+  private boolean object(JsonNode value, Located at) {
+    ObjectNode schema = (ObjectNode) at.schema();
+    int max = SchemaValues.count(schema, "maxProperties", at.path(), -1);
+    if (value.size() < SchemaValues.count(schema, "minProperties", at.path(), 0)
+        || (max >= 0 && value.size() > max)) {
+      return false;
+    }
+    for (JsonNode name : schema.path("required")) {
+      if (!value.has(name.textValue())) {
+        return false;
+      }
+    }
+    Located names = Conjunction.member(at, "propertyNames");
+    for (Map.Entry<String, JsonNode> entry : value.properties()) {
+      if (names != null && !satisfies(TextNode.valueOf(entry.getKey()), names)) {
+        return false;
+      }
+      for (Located its : ObjectFields.schemasOf(at, entry.getKey(), this::matches)) {
+        if (!satisfies(entry.getValue(), its)) {
+          return false;
+        }
+      }
+    }
+    return dependents(value, at);
+  }
+
+  private boolean dependents(JsonNode value, Located at) {
+    for (String keyword : List.of("dependentRequired", "dependentSchemas", "dependencies")) {
+      for (Map.Entry<String, JsonNode> entry : at.schema().path(keyword).properties()) {
+        JsonNode its = entry.getValue();
+        if (!value.has(entry.getKey())) {
+          continue;
+        }
+        if (!its.isArray()) {
+          String path = ".%s.%s".formatted(keyword, entry.getKey());
+          if (!satisfies(value, at.child(its, path))) {
+            return false;
+          }
+        }
+        for (JsonNode name : its.isArray() ? its : List.<JsonNode>of()) {
+          if (!value.has(name.asText())) {
+            return false;
+          }
+        }
       }
     }
     return true;
   }
 
-  private boolean object(JsonNode value, ObjectNode schema, String path) {
-    for (JsonNode name : schema.has("required") ? schema.get("required") : List.<JsonNode>of()) {
-      if (!value.has(name.asText())) {
-        return false;
-      }
+  private boolean matches(String pattern, String path, String text) {
+    @Nullable CharDfa texts = patterns.get(pattern);
+    if (texts == null) {
+      texts = CharDfa.of(RegexParser.within(pattern, path), complexity);
+      patterns.put(pattern, texts);
     }
-    for (var entry : value.properties()) {
-      JsonNode property = schema.path("properties").get(entry.getKey());
-      JsonNode its = property == null ? schema.get("additionalProperties") : property;
-      String itsPath = path + ".properties." + entry.getKey();
-      if (its != null && !satisfies(entry.getValue(), its, itsPath)) {
-        return false;
-      }
-    }
-    return true;
+    return texts.matches(text);
   }
 }

@@ -179,7 +179,7 @@ public final class GrpcServer implements AutoCloseable {
   }
 
   /**
-   * Waits for running calls.
+   * Waits for running calls; one runs until its end is on the wire.
    *
    * @return whether every call for tokens has finished
    */
@@ -187,8 +187,8 @@ public final class GrpcServer implements AutoCloseable {
     return calls.awaitIdle(timeout);
   }
 
-  /** Calls for tokens that run now; for tests. */
-  int runningCalls() {
+  /** Calls for tokens that run now. */
+  public int runningCalls() {
     return calls.running();
   }
 

@@ -68,7 +68,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     }
     try {
       api.generate(
-          stream, id, request.getSerializedSize(), () -> GenerateFields.of(request), stream);
+          stream, id, request.getSerializedSize(), () -> GenerateRequestFields.of(request), stream);
     } finally {
       if (id != null) {
         ids.remove(id);

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.nio.channels.UnresolvedAddressException;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -124,7 +125,16 @@ public final class HttpServer implements AutoCloseable {
   public boolean drain() throws InterruptedException {
     context.drain();
     service.drain();
-    return context.requests().awaitIdle(config.drainTimeout());
+    return awaitIdle(config.drainTimeout());
+  }
+
+  /**
+   * Waits for running requests; one runs until its client has the last byte.
+   *
+   * @return whether every request has finished
+   */
+  public boolean awaitIdle(Duration timeout) throws InterruptedException {
+    return context.requests().awaitIdle(timeout);
   }
 
   /** Closes the port and every connection, which cancels what still runs. The engine stays open. */
@@ -148,7 +158,7 @@ public final class HttpServer implements AutoCloseable {
     return connections.open();
   }
 
-  /** Requests that have a thread now; for tests. */
+  /** Requests that have a thread now. */
   public int runningRequests() {
     return context.requests().running();
   }

@@ -1,16 +1,11 @@
 package io.tercel.server.model;
 
 import io.tercel.kernels.format.Checkpoint;
-import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.LoadProgress;
-import io.tercel.kernels.memory.WeightLoader;
-import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
-import io.tercel.kernels.ops.Backend;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
-import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.ReasoningParser.Markers;
 import io.tercel.server.text.Tokenizer;
@@ -19,54 +14,36 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/**
- * A model directory brought to life: weights, backend, engine and text. Closing goes the other way
- * round: engine, KV (by the backend), weights.
- */
+/** A model directory brought to life: a {@link RunningEngine} with text on both sides. */
 public final class RunningModel implements AutoCloseable {
   private final Path directory;
   private final ServingOptions options;
-  private final ServingPlan plan;
-  private final WeightStore weights;
+  private final RunningEngine running;
   private final Tokenizer tokenizer;
-  private final Engine engine;
   private final ServedModel served;
-  private final String backendName;
 
   private RunningModel(
       Path directory,
       ServingOptions options,
-      ServingPlan plan,
-      WeightStore weights,
+      RunningEngine running,
       Tokenizer tokenizer,
-      Engine engine,
-      ServedModel served,
-      String backendName) {
+      ServedModel served) {
     this.directory = directory;
     this.options = options;
-    this.plan = plan;
-    this.weights = weights;
+    this.running = running;
     this.tokenizer = tokenizer;
-    this.engine = engine;
     this.served = served;
-    this.backendName = backendName;
   }
 
   /** What serving the directory would take; nothing is loaded. */
   public static ServingPlan plan(Path directory, ServingOptions options) {
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-      return plan(checkpoint, options);
+      return ServingPlan.of(checkpoint, options);
     }
-  }
-
-  private static ServingPlan plan(Checkpoint checkpoint, ServingOptions options) {
-    return ServingPlan.of(
-        checkpoint.config(), WeightPlan.of(checkpoint), options, Backends.available(options));
   }
 
   /**
@@ -80,53 +57,34 @@ public final class RunningModel implements AutoCloseable {
       Path directory, ServingOptions options, @Nullable Path chatTemplate, LoadProgress progress) {
     options.check();
     Tokenizer tokenizer = tokenizer(directory);
-    WeightStore weights = null;
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-      ServingPlan plan = plan(checkpoint, options);
       ChatTemplate template = template(tokenizer, directory, chatTemplate);
-      weights = WeightLoader.load(checkpoint, plan.available(), progress);
-      Backend backend = Backends.open(weights, plan, options);
-      Engine engine = new Engine(backend, engineConfig(plan, options));
-      ServedModel served = served(checkpoint, plan, tokenizer, template, engine, options);
-      return new RunningModel(
-          directory, options, plan, weights, tokenizer, engine, served, backend.name());
+      Set<Integer> eos = tokenizer.endTokens(checkpoint.config().eosTokenIds());
+      RunningEngine running = RunningEngine.open(checkpoint, options, eos, progress);
+      ServedModel served = served(checkpoint, running, tokenizer, template, eos, options);
+      return new RunningModel(directory, options, running, tokenizer, served);
     } catch (Throwable t) {
-      if (weights != null) {
-        weights.close();
-      }
       tokenizer.close();
       throw t;
     }
   }
 
-  private static EngineConfig engineConfig(ServingPlan plan, ServingOptions options) {
-    ModelConfig config = plan.config();
-    return EngineConfig.builder(plan.maxModelLen(), config.vocabSize())
-        .maxNumSeqs(options.maxNumSeqs())
-        .maxNumBatchedTokens(options.maxNumBatchedTokens())
-        .maxWaiting(options.maxWaiting())
-        .eosTokenIds(new HashSet<>(config.eosTokenIds()))
-        .prefixCaching(options.prefixCaching())
-        .stallTimeout(options.stallTimeout())
-        .build();
-  }
-
   private static ServedModel served(
       Checkpoint checkpoint,
-      ServingPlan plan,
+      RunningEngine running,
       Tokenizer tokenizer,
       @Nullable ChatTemplate template,
-      Engine engine,
+      Set<Integer> eos,
       ServingOptions options) {
-    Set<Integer> eos = new HashSet<>(checkpoint.config().eosTokenIds());
+    ServingPlan plan = running.plan();
     return new ServedModel(
         tokenizer,
         template,
-        engine,
+        running.engine(),
         checkpoint.generationDefaults(),
         eos,
         Markers.think(tokenizer),
-        engine.maxModelLen(),
+        running.engine().maxModelLen(),
         options.reasoning(),
         Instant.now(),
         Map.of("weights", plan.weights().offHeapBytes(), "kv", plan.kvBytes()));
@@ -143,11 +101,9 @@ public final class RunningModel implements AutoCloseable {
   private static @Nullable ChatTemplate template(
       Tokenizer tokenizer, Path directory, @Nullable Path file) {
     try {
-      String source =
-          file == null
-              ? tokenizer.config().chatTemplate(false).orElse(null)
-              : Files.readString(file);
-      return source == null ? null : ChatTemplate.parse(source, tokenizer.config().specialTokens());
+      return file == null
+          ? ChatTemplate.of(tokenizer.config()).orElse(null)
+          : ChatTemplate.parse(Files.readString(file), tokenizer.config().specialTokens());
     } catch (IOException e) {
       throw new UserException("--chat-template: can't read " + file + ": " + e.getMessage(), e);
     } catch (TemplateException e) {
@@ -176,11 +132,11 @@ public final class RunningModel implements AutoCloseable {
 
   /** Names the version of the weights and the kernels. */
   public String systemFingerprint() {
-    return "tercel-%s-%s-w%d".formatted(Release.VERSION, backendName, weights.version());
+    return "tercel-%s-%s-w%d".formatted(Release.VERSION, backendName(), weights().version());
   }
 
   public ServingPlan plan() {
-    return plan;
+    return running.plan();
   }
 
   public ServedModel served() {
@@ -188,19 +144,19 @@ public final class RunningModel implements AutoCloseable {
   }
 
   Engine engine() {
-    return engine;
+    return running.engine();
   }
 
   /** What Control.Reload and the like are asked of. */
   public ServedWeights servedWeights() {
-    return new ServedWeights(directory, weights, engine, MachineMemory::available);
+    return new ServedWeights(directory, weights(), engine(), MachineMemory::available);
   }
 
   /** What Control.GetInfo says. */
   public ServedModelInfo info() {
     return new ServedModelInfo(
-        backendName,
-        plan.kv().type().label(),
+        backendName(),
+        plan().kv().type().label(),
         KvLayout.BLOCK_SIZE,
         options.maxNumSeqs(),
         options.maxNumBatchedTokens(),
@@ -208,17 +164,16 @@ public final class RunningModel implements AutoCloseable {
   }
 
   WeightStore weights() {
-    return weights;
+    return running.weights();
   }
 
   public String backendName() {
-    return backendName;
+    return running.backendName();
   }
 
   @Override
   public void close() {
-    engine.close();
-    weights.close();
+    running.close();
     tokenizer.close();
   }
 }

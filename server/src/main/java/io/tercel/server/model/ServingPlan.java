@@ -1,5 +1,6 @@
 package io.tercel.server.model;
 
+import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
@@ -35,6 +36,15 @@ public record ServingPlan(
   private static final int DEFAULT_MAX_LEN = 32_768;
 
   private static final double KV_SHARE = 0.8;
+
+  /**
+   * For a checkpoint on this machine; nothing of it is loaded.
+   *
+   * @throws UserException if the model and one sequence don't fit, saying what does
+   */
+  public static ServingPlan of(Checkpoint checkpoint, ServingOptions options) {
+    return of(checkpoint.config(), WeightPlan.of(checkpoint), options, Backends.available(options));
+  }
 
   /**
    * @throws UserException if the model and one sequence don't fit, saying what does

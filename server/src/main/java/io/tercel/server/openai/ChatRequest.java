@@ -1,6 +1,6 @@
 package io.tercel.server.openai;
 
-import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
@@ -10,12 +10,12 @@ import java.util.List;
 /**
  * A request of /v1/chat/completions, ready to be submitted.
  *
- * @param form what the answer is taken apart into
+ * @param parts what the answer is taken apart into
  * @param topLogprobs likeliest tokens to report, or -1 for no log-probs at all
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record ChatRequest(
-    CommonFields common, int[] prompt, AnswerForm form, int topLogprobs, SamplingParams params) {
+    CommonFields common, int[] prompt, AnswerParts parts, int topLogprobs, SamplingParams params) {
   private static final List<String> LIMITS = List.of("max_completion_tokens", "max_tokens");
 
   /**
@@ -35,7 +35,7 @@ record ChatRequest(
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model);
-    ConstraintReader constraint = new ConstraintReader(fields, model);
+    FormReader form = new FormReader(fields, model);
 
     String text = ChatPrompt.render(fields, model.chatTemplate());
     CommonFields.checkBytes("messages", text, model);
@@ -56,9 +56,9 @@ record ChatRequest(
     return new ChatRequest(
         common,
         prompt,
-        new AnswerForm(markers, startsThinking, maxToolCalls(fields)),
+        new AnswerParts(markers, startsThinking, maxToolCalls(fields)),
         topLogprobs,
-        constraint.addTo(watched, text, startsThinking));
+        form.addTo(watched, text, startsThinking));
   }
 
   /** How many tool calls there may be: none without tools, one where they may not be parallel. */

@@ -45,7 +45,7 @@ record CompletionRequest(
     CommonFields.MaxTokens wanted = echoOnly ? new CommonFields.MaxTokens(max.field(), 1) : max;
     int promptLogprobs = Math.max(common.promptLogprobs(), echo ? logprobs : -1);
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
-    ConstraintReader constraint = new ConstraintReader(fields, model);
+    FormReader form = new FormReader(fields, model);
 
     PromptReader reader = new PromptReader(fields, model);
     List<Prompt> prompts = new ArrayList<>();
@@ -58,7 +58,7 @@ record CompletionRequest(
           CommonFields.maxTokens(wanted, DEFAULT_MAX_TOKENS, ids.length, model.maxModelLen());
       SamplingParams params =
           sampling.read(common.n(), maxTokens, Math.max(0, logprobs), promptLogprobs);
-      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", constraint.addTo(params)));
+      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", form.addTo(params)));
     }
     return new CompletionRequest(common, prompts, logprobs, echo, echoOnly);
   }

@@ -16,13 +16,25 @@ final class GatheredChoice {
   private final List<TokenResult> tokens = new ArrayList<>();
   private final List<String> callNames = new ArrayList<>();
   private final List<StringBuilder> callArguments = new ArrayList<>();
+  private final boolean keepsTokens;
   private @Nullable ChoiceEnd end;
+
+  /**
+   * Of a choice that has not begun.
+   *
+   * @param keepsTokens whether the tokens are asked for besides their text
+   */
+  GatheredChoice(boolean keepsTokens) {
+    this.keepsTokens = keepsTokens;
+  }
 
   void add(ChoiceDelta delta) {
     text.append(delta.text());
     reasoning.append(delta.reasoning());
     delta.calls().forEach(this::call);
-    tokens.addAll(delta.tokens());
+    if (keepsTokens) {
+      tokens.addAll(delta.tokens());
+    }
     if (delta.end() != null) {
       end = delta.end();
     }

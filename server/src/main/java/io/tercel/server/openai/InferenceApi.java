@@ -1,7 +1,7 @@
 package io.tercel.server.openai;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.tercel.server.answer.AnswerForm;
+import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.answer.Sequencing;
@@ -34,6 +34,7 @@ public final class InferenceApi {
   private final ServedModel model;
   private final ServerMetrics metrics;
   private final JsonIntake intake = new JsonIntake();
+  private final GatheredTokens gathered = new GatheredTokens();
   private final ChatCompletionHandler chat;
   private final Sequencing sequencing;
 
@@ -41,7 +42,7 @@ public final class InferenceApi {
     this.config = config;
     this.model = model;
     this.metrics = new ServerMetrics(config.modelNames().getFirst(), model);
-    this.chat = new ChatCompletionHandler(config, model, metrics, intake);
+    this.chat = new ChatCompletionHandler(config, model, metrics, intake, gathered);
     this.sequencing = new Sequencing(model, metrics);
   }
 
@@ -61,6 +62,10 @@ public final class InferenceApi {
     return intake;
   }
 
+  GatheredTokens gathered() {
+    return gathered;
+  }
+
   /** Whether requests for tokens are admitted. */
   public boolean ready() {
     return model.engine().ready();
@@ -74,6 +79,14 @@ public final class InferenceApi {
   /** Stops admissions on every wire, for good; what runs and waits goes on. */
   public void drain() {
     model.engine().drain();
+  }
+
+  /**
+   * Ends on every wire what still runs and waits, with an error to each client; nothing is admitted
+   * afterwards.
+   */
+  public void end() {
+    model.engine().close();
   }
 
   /**
@@ -111,7 +124,7 @@ public final class InferenceApi {
             caller,
             request.common().generation(named.id(), request.prompt(), request.params()),
             request.common().text(),
-            new AnswerForm(model.markers(), request.startsThinking(), 0),
+            new AnswerParts(model.markers(), request.startsThinking(), 0),
             arrived);
     try {
       out.started(named, request.prompt().length);

@@ -5,10 +5,12 @@ import io.tercel.kernels.ops.TokenResult.TokenLogprob;
 import io.tercel.server.openai.wire.ChatLogprobs;
 import io.tercel.server.openai.wire.PromptLogprob;
 import io.tercel.server.text.Tokenizer;
+import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.RandomAccess;
 import org.jspecify.annotations.Nullable;
 
 /** Log-probs as clients get them: with the tokens' texts, and no infinities, which JSON lacks. */
@@ -31,18 +33,35 @@ final class Logprobs {
    * @param top how many of the likeliest to list
    */
   ChatLogprobs chat(List<TokenResult> tokens, int top) {
-    List<ChatLogprobs.Entry> content = new ArrayList<>(tokens.size());
-    for (TokenResult token : tokens) {
+    return new ChatLogprobs(new Entries(tokens, top));
+  }
+
+  /** Entries that are made as they are written: together they take far more than the tokens. */
+  private final class Entries extends AbstractList<ChatLogprobs.Entry> implements RandomAccess {
+    private final List<TokenResult> tokens;
+    private final int top;
+
+    Entries(List<TokenResult> tokens, int top) {
+      this.tokens = tokens;
+      this.top = top;
+    }
+
+    @Override
+    public ChatLogprobs.Entry get(int index) {
+      TokenResult token = tokens.get(index);
       List<ChatLogprobs.Top> likeliest = new ArrayList<>(top);
       for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
         likeliest.add(
             new ChatLogprobs.Top(text(t.tokenId()), finite(t.logprob()), bytes(t.tokenId())));
       }
-      content.add(
-          new ChatLogprobs.Entry(
-              text(token.tokenId()), finite(token.logprob()), bytes(token.tokenId()), likeliest));
+      return new ChatLogprobs.Entry(
+          text(token.tokenId()), finite(token.logprob()), bytes(token.tokenId()), likeliest);
     }
-    return new ChatLogprobs(content);
+
+    @Override
+    public int size() {
+      return tokens.size();
+    }
   }
 
   /** The likeliest by their texts; the token itself too, even if it isn't among them. */

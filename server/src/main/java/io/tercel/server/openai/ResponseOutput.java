@@ -1,6 +1,7 @@
 package io.tercel.server.openai;
 
-import io.tercel.server.answer.AnswerForm;
+import io.tercel.kernels.ops.TokenResult;
+import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.openai.wire.ChatLogprobs;
 import io.tercel.server.openai.wire.ResponseItem;
@@ -40,7 +41,7 @@ final class ResponseOutput {
 
   private final Logprobs logprobs;
   private final int topLogprobs;
-  private final AnswerForm form;
+  private final AnswerParts parts;
   private final Listener listener;
   private final List<ResponseItem> items = new ArrayList<>();
   private @Nullable Kind open;
@@ -48,7 +49,7 @@ final class ResponseOutput {
   private String callId = "";
   private String name = "";
   private final StringBuilder text = new StringBuilder();
-  private List<ChatLogprobs.Entry> scores = new ArrayList<>();
+  private List<TokenResult> scores = new ArrayList<>();
 
   /**
    * An output without items.
@@ -58,7 +59,7 @@ final class ResponseOutput {
   ResponseOutput(Logprobs logprobs, ChatRequest request, Listener listener) {
     this.logprobs = logprobs;
     this.topLogprobs = request.topLogprobs();
-    this.form = request.form();
+    this.parts = request.parts();
     this.listener = listener;
   }
 
@@ -70,7 +71,7 @@ final class ResponseOutput {
     boolean silent = items.isEmpty() && open == null && delta.end() != null;
     if (!delta.text().isEmpty() || (silent && delta.calls().isEmpty())) {
       require(Kind.MESSAGE);
-      write(delta.text(), entries(delta));
+      write(delta.text(), scored(delta));
     }
     for (CallDelta call : delta.calls()) {
       if (call.name() != null) {
@@ -92,13 +93,21 @@ final class ResponseOutput {
     return List.copyOf(items);
   }
 
-  private List<ChatLogprobs.Entry> entries(ChoiceDelta delta) {
+  /** Whether tokens are asked for besides their text. */
+  boolean keepsTokens() {
+    return topLogprobs >= 0;
+  }
+
+  private List<ChatLogprobs.Entry> entries(List<TokenResult> tokens) {
+    return topLogprobs < 0 ? List.of() : logprobs.chat(tokens, topLogprobs).content();
+  }
+
+  private List<TokenResult> scored(ChoiceDelta delta) {
     if (topLogprobs < 0) {
       return List.of();
     }
     // the marker before a message comes with its first text
-    var tokens = delta.tokens().stream().filter(token -> !form.isMarker(token.tokenId())).toList();
-    return logprobs.chat(tokens, topLogprobs).content();
+    return delta.tokens().stream().filter(token -> !parts.isMarker(token.tokenId())).toList();
   }
 
   private void require(Kind kind) {
@@ -127,7 +136,7 @@ final class ResponseOutput {
     }
   }
 
-  private void write(String more, List<ChatLogprobs.Entry> moreScores) {
+  private void write(String more, List<TokenResult> moreScores) {
     Kind kind = opened();
     text.append(more);
     scores.addAll(moreScores);
@@ -141,7 +150,7 @@ final class ResponseOutput {
       fields.put("content_index", 0);
     }
     if (kind == Kind.MESSAGE) {
-      fields.put("logprobs", moreScores);
+      fields.put("logprobs", entries(moreScores));
     }
     tell("response." + kind.events + ".delta", fields);
   }
@@ -161,7 +170,7 @@ final class ResponseOutput {
       fields.put("content_index", 0);
     }
     if (kind == Kind.MESSAGE) {
-      fields.put("logprobs", scores);
+      fields.put("logprobs", entries(scores));
     }
     tell("response." + kind.events + ".done", fields);
     if (kind != Kind.CALL) {
@@ -200,7 +209,7 @@ final class ResponseOutput {
 
   private ResponseItem.OutputText outputText() {
     return new ResponseItem.OutputText(
-        text.toString(), topLogprobs < 0 ? null : List.copyOf(scores));
+        text.toString(), topLogprobs < 0 ? null : entries(List.copyOf(scores)));
   }
 
   private void tellPart(String type, Object part) {

@@ -37,7 +37,7 @@ record TokenRequest(
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, logprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model);
-    ConstraintReader constraint = new ConstraintReader(fields, model);
+    FormReader form = new FormReader(fields, model);
 
     JsonNode node = fields.require("prompt");
     int[] prompt = new CompletionRequest.PromptReader(fields, model).ids(node, 0);
@@ -53,7 +53,7 @@ record TokenRequest(
         sampling.read(common.n(), maxTokens, Math.max(0, logprobs), common.promptLogprobs());
     SamplingParams watched = thinking.addTo(params, startsThinking);
     return new TokenRequest(
-        common, prompt, startsThinking, constraint.addTo(watched, tail, startsThinking));
+        common, prompt, startsThinking, form.addTo(watched, tail, startsThinking));
   }
 
   private static String tail(int[] prompt, ServedModel model) {

@@ -6,25 +6,24 @@ import java.time.ZonedDateTime;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model's chat template: makes the prompt of a list of messages, byte for byte as Hugging Face's
- * {@code apply_chat_template} would.
+ * A model's chat template, or its two where it has one of its own for requests with tools: makes
+ * the prompt of a list of messages, byte for byte as Hugging Face's {@code apply_chat_template}
+ * would.
  *
- * <p>Immutable; any number of threads may render at once. Every failure is a {@link
- * TemplateException} of one line; for a request that is a 400.
+ * <p>Any number of threads may render at once. Every failure is a {@link TemplateException} of one
+ * line; for a request that is a 400.
  */
 public final class ChatTemplate {
-  private final Template template;
-  private final Map<String, Object> specialTokens;
+  private final Variant usual;
+  private final Variant withTools;
 
-  /** Found when it is first needed; whoever finds it finds the same. */
-  private volatile @Nullable HistoryShape shape;
-
-  private ChatTemplate(Template template, Map<String, Object> specialTokens) {
-    this.template = template;
-    this.specialTokens = specialTokens;
+  private ChatTemplate(Variant usual, Variant withTools) {
+    this.usual = usual;
+    this.withTools = withTools;
   }
 
   /**
@@ -35,7 +34,26 @@ public final class ChatTemplate {
    * @throws TemplateException if the template is malformed or uses what the interpreter lacks
    */
   public static ChatTemplate parse(String source, Map<String, ?> specialTokens) {
-    return new ChatTemplate(Template.parse(source), Map.copyOf(specialTokens));
+    Variant only = new Variant(source, specialTokens);
+    return new ChatTemplate(only, only);
+  }
+
+  /**
+   * Parses a model's templates.
+   *
+   * @return empty if it has none
+   * @throws TemplateException as {@link #parse}
+   */
+  public static Optional<ChatTemplate> of(TokenizerConfig config) {
+    Optional<String> usual = config.chatTemplate(false);
+    Optional<String> withTools = config.chatTemplate(true);
+    if (usual.isEmpty() || usual.equals(withTools)) {
+      return usual.map(source -> parse(source, config.specialTokens()));
+    }
+    return Optional.of(
+        new ChatTemplate(
+            new Variant(usual.get(), config.specialTokens()),
+            new Variant(withTools.get(), config.specialTokens())));
   }
 
   /**
@@ -51,20 +69,12 @@ public final class ChatTemplate {
       List<?> tools,
       boolean addGenerationPrompt,
       Map<String, ? extends @Nullable Object> kwargs) {
-    HistoryShape known =
-        messages.stream().anyMatch(m -> m.get("tool_calls") != null) ? shape() : HistoryShape.USUAL;
-    return render(known.apply(messages), tools, addGenerationPrompt, kwargs);
-  }
-
-  private HistoryShape shape() {
-    HistoryShape known = shape;
-    if (known == null) {
-      known =
-          new HistoryShapeProbe((messages, tools) -> render(messages, tools, true, Map.of()))
-              .find();
-      shape = known;
-    }
-    return known;
+    Variant variant = variant(tools);
+    HistoryShape shape =
+        messages.stream().anyMatch(message -> message.get("tool_calls") != null)
+            ? variant.shape()
+            : HistoryShape.USUAL;
+    return variant.render(shape.apply(messages), tools, addGenerationPrompt, kwargs);
   }
 
   /**
@@ -81,12 +91,49 @@ public final class ChatTemplate {
       List<?> tools,
       boolean addGenerationPrompt,
       Map<String, ? extends @Nullable Object> kwargs) {
-    Map<String, @Nullable Object> variables = new HashMap<>(specialTokens);
-    variables.put("documents", null);
-    variables.putAll(kwargs);
-    variables.put("messages", messages);
-    variables.put("tools", tools.isEmpty() ? null : tools);
-    variables.put("add_generation_prompt", addGenerationPrompt);
-    return template.render(variables, ZonedDateTime::now);
+    return variant(tools).render(messages, tools, addGenerationPrompt, kwargs);
+  }
+
+  private Variant variant(List<?> tools) {
+    return tools.isEmpty() ? usual : withTools;
+  }
+
+  /** One of the templates. */
+  private static final class Variant {
+    private final Template template;
+    private final Map<String, Object> specialTokens;
+
+    /** Found when it is first needed; whoever finds it finds the same. */
+    private volatile @Nullable HistoryShape shape;
+
+    Variant(String source, Map<String, ?> specialTokens) {
+      this.template = Template.parse(source);
+      this.specialTokens = Map.copyOf(specialTokens);
+    }
+
+    HistoryShape shape() {
+      HistoryShape known = shape;
+      if (known == null) {
+        known =
+            new HistoryShapeProbe((messages, tools) -> render(messages, tools, true, Map.of()))
+                .find();
+        shape = known;
+      }
+      return known;
+    }
+
+    String render(
+        List<? extends Map<String, ?>> messages,
+        List<?> tools,
+        boolean addGenerationPrompt,
+        Map<String, ? extends @Nullable Object> kwargs) {
+      Map<String, @Nullable Object> variables = new HashMap<>(specialTokens);
+      variables.put("documents", null);
+      variables.putAll(kwargs);
+      variables.put("messages", messages);
+      variables.put("tools", tools.isEmpty() ? null : tools);
+      variables.put("add_generation_prompt", addGenerationPrompt);
+      return template.render(variables, ZonedDateTime::now);
+    }
   }
 }

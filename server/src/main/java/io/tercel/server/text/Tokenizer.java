@@ -5,8 +5,11 @@ import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * A model's tokenizer: text to ids and back, by Hugging Face's tokenizers (native, through DJL).
@@ -145,6 +148,18 @@ public final class Tokenizer implements AutoCloseable {
   /** The special tokens and chat templates. */
   public TokenizerConfig config() {
     return config;
+  }
+
+  /**
+   * The ids that end a text: the model's own and the tokenizer's {@code eos_token}. A base model
+   * that was tuned to chat often names its end of turn in tokenizer_config.json alone.
+   *
+   * @param ofModel as config.json and generation_config.json have them
+   */
+  public Set<Integer> endTokens(Collection<Integer> ofModel) {
+    Set<Integer> ends = new HashSet<>(ofModel);
+    config.token("eos_token").map(this::tokenId).ifPresent(id -> id.ifPresent(ends::add));
+    return ends;
   }
 
   /** A detokenizer for one stream of generated ids. */

@@ -18,8 +18,9 @@ import java.util.Optional;
  *
  * @param specialTokens {@code bos_token}, {@code eos_token} and the like as texts, {@code
  *     additional_special_tokens} as a list; those the model lacks are absent
- * @param chatTemplates the templates by name; the usual one is {@code default}. A file {@code
- *     chat_template.jinja} beside it wins, as in Transformers
+ * @param chatTemplates the templates by name; the usual one is {@code default}. Files beside it
+ *     ({@code chat_template.jinja}, {@code additional_chat_templates}) replace all of them, as in
+ *     Transformers
  */
 public record TokenizerConfig(
     Map<String, Object> specialTokens, Map<String, String> chatTemplates) {
@@ -58,6 +59,13 @@ public record TokenizerConfig(
     for (JsonNode named : template.isArray() ? template : List.<JsonNode>of()) {
       templates.put(named.path("name").asText(), named.path("template").asText());
     }
+    Map<String, String> files = templateFiles(modelDir);
+    return new TokenizerConfig(tokens, files.isEmpty() ? templates : files);
+  }
+
+  /** Templates in files of their own; where there are any, only they count. */
+  private static Map<String, String> templateFiles(Path modelDir) throws IOException {
+    Map<String, String> templates = new LinkedHashMap<>();
     Path additional = modelDir.resolve("additional_chat_templates");
     if (Files.isDirectory(additional)) {
       try (var files = Files.newDirectoryStream(additional, "*.jinja")) {
@@ -72,7 +80,7 @@ public record TokenizerConfig(
     if (Files.isRegularFile(file)) {
       templates.put("default", Files.readString(file));
     }
-    return new TokenizerConfig(tokens, templates);
+    return templates;
   }
 
   /** The template for a request: {@code tool_use} where tools are given and there is one. */

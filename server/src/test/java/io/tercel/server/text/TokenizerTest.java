@@ -173,6 +173,8 @@ final class TokenizerTest {
     assertEquals(Optional.of("t"), config.chatTemplate(true));
     Files.writeString(dir.resolve("chat_template.jinja"), "file");
     assertEquals(Optional.of("file"), TokenizerConfig.read(dir).chatTemplate(false));
+    assertEquals(
+        Optional.of("file"), TokenizerConfig.read(dir).chatTemplate(true), "files replace all");
     Files.delete(file);
     assertEquals(Map.of("default", "file"), TokenizerConfig.read(dir).chatTemplates());
     Files.writeString(file, "{");

@@ -21,7 +21,7 @@ public final class Benchmark {
    *
    * @throws UserException if it can't be read; the message names the line, the field and the mend
    */
-  public static List<Problem> read(Path file) {
+  public static List<BenchmarkProblem> read(Path file) {
     String name = file.toString().toLowerCase(Locale.ROOT);
     if (name.endsWith(".parquet")) {
       throw new UserException(
@@ -42,7 +42,7 @@ public final class Benchmark {
     if (text.startsWith("\ufeff")) {
       text = text.substring(1);
     }
-    List<Problem> problems =
+    List<BenchmarkProblem> problems =
         name.endsWith(".csv") ? GpqaCsv.read(file, text) : JsonLines.read(file, text);
     if (problems.isEmpty()) {
       throw new UserException(file + ": no problems in it");

@@ -155,7 +155,7 @@ public final class EvalCommand implements Command {
     if (seeds.isEmpty() || new HashSet<>(seeds).size() < seeds.size()) {
       throw new UserException("--seeds: different whole numbers, such as 42,43,44");
     }
-    List<Problem> problems = Benchmark.read(data);
+    List<BenchmarkProblem> problems = Benchmark.read(data);
     boolean sure = greedy || temperature == 0;
     return new EvalPlan(
         n == null ? problems : problems.subList(0, Math.min(n, problems.size())),

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param concurrency requests at a time
  */
 record EvalPlan(
-    List<Problem> problems,
+    List<BenchmarkProblem> problems,
     @Nullable PromptTemplate template,
     List<Long> seeds,
     double temperature,
@@ -30,7 +30,7 @@ record EvalPlan(
     return problems.size() * seeds.size();
   }
 
-  String prompt(Problem problem) {
+  String prompt(BenchmarkProblem problem) {
     if (template != null) {
       return template.render(problem.question());
     }

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param error why there is no completion; null if there is one
  */
 public record EvalResult(
-    Problem problem,
+    BenchmarkProblem problem,
     long seed,
     @Nullable Long requestSeed,
     ChatAnswer answer,

@@ -78,7 +78,7 @@ final class EvalRun {
   }
 
   private EvalResult ask(long seed, int index) throws InterruptedException {
-    Problem problem = plan.problems().get(index);
+    BenchmarkProblem problem = plan.problems().get(index);
     Long requestSeed = plan.greedy() ? null : EvalPlan.requestSeed(seed, index);
     ChatCall call =
         new ChatCall(

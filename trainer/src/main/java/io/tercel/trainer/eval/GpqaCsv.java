@@ -33,7 +33,7 @@ final class GpqaCsv {
 
   private GpqaCsv() {}
 
-  static List<Problem> read(Path file, String text) {
+  static List<BenchmarkProblem> read(Path file, String text) {
     List<List<String>> rows = rows(file, text);
     if (rows.isEmpty()) {
       return List.of();
@@ -45,7 +45,7 @@ final class GpqaCsv {
     int family = header.indexOf("High-level domain");
     int id = header.indexOf("Record ID");
     Random random = new Random(SEED);
-    List<Problem> problems = new ArrayList<>();
+    List<BenchmarkProblem> problems = new ArrayList<>();
     for (int i = 1; i < rows.size(); i++) {
       List<String> row = rows.get(i);
       if (row.size() != header.size()) {
@@ -60,7 +60,7 @@ final class GpqaCsv {
       Collections.shuffle(order, random);
       List<String> shuffled = order.stream().map(options::get).toList();
       problems.add(
-          new Problem(
+          new BenchmarkProblem(
               id < 0 ? String.valueOf(i) : row.get(id),
               PROMPT.formatted(
                   row.get(question).strip(),

@@ -22,8 +22,8 @@ final class JsonLines {
 
   private JsonLines() {}
 
-  static List<Problem> read(Path file, String text) {
-    List<Problem> problems = new ArrayList<>();
+  static List<BenchmarkProblem> read(Path file, String text) {
+    List<BenchmarkProblem> problems = new ArrayList<>();
     int number = 0;
     for (String line : text.split("\n", -1)) {
       number++;
@@ -34,7 +34,7 @@ final class JsonLines {
     return problems;
   }
 
-  private static Problem problem(String where, int number, String line) {
+  private static BenchmarkProblem problem(String where, int number, String line) {
     JsonNode node;
     try {
       node = MAPPER.readTree(line);
@@ -51,7 +51,7 @@ final class JsonLines {
     }
     String family = string(object, where, "family", "subject");
     String id = string(object, where, "id", "unique_id");
-    return new Problem(
+    return new BenchmarkProblem(
         id == null ? String.valueOf(number) : id, question, answer(object, where), family, false);
   }
 

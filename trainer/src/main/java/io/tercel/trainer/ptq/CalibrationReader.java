@@ -169,15 +169,12 @@ final class CalibrationReader {
     try {
       ChatTemplate parsed = template;
       if (parsed == null) {
-        String source =
-            tokenizer
-                .config()
-                .chatTemplate(false)
+        parsed =
+            ChatTemplate.of(tokenizer.config())
                 .orElseThrow(
                     () ->
                         new UserException(
                             where + ": messages need a chat template, which the model lacks"));
-        parsed = ChatTemplate.parse(source, tokenizer.config().specialTokens());
         template = parsed;
       }
       return parsed.render(messages, List.of(), prompts, Map.of());

@@ -18,6 +18,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.Set;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -257,6 +258,7 @@ public final class QuantizeCommand implements Command {
           "--calibration-length: %d; the model has %d positions".formatted(limit, positions));
     }
     List<int[]> documents;
+    Set<Integer> ends;
     if (!Files.exists(model.resolve("tokenizer.json"))) {
       throw new UserException(
           "--model: " + model + " has no tokenizer.json, which the calibration texts need");
@@ -264,13 +266,14 @@ public final class QuantizeCommand implements Command {
     try (Tokenizer tokenizer = Tokenizer.open(model)) {
       int vocab = source.config().vocabSize();
       documents = new CalibrationReader(tokenizer, vocab, selfTraces).read(calibration);
+      ends = tokenizer.endTokens(source.config().eosTokenIds());
     }
     if (selfTraces) {
       Collections.shuffle(documents, new Random(seed));
       List<int[]> prompts = documents.subList(0, Math.min(samples, documents.size()));
       console.printf("the model continues %d prompts%n", prompts.size());
       console.flush();
-      documents = SelfTraces.write(source, prompts, limit, seed, workers);
+      documents = SelfTraces.write(source, prompts, ends, limit, seed, workers);
     }
     if (documents.stream().noneMatch(d -> d.length >= 2)) {
       throw new UserException("--calibration: no document has two tokens or more");

@@ -1,25 +1,18 @@
 package io.tercel.trainer.ptq;
 
 import io.tercel.kernels.format.Checkpoint;
-import io.tercel.kernels.format.ModelConfig;
-import io.tercel.kernels.memory.KvLayout;
-import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.LoadProgress;
-import io.tercel.kernels.memory.WeightLoader;
-import io.tercel.kernels.memory.WeightStore;
-import io.tercel.kernels.model.CpuBackend;
-import io.tercel.kernels.vector.VectorOps;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
-import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.model.RunningEngine;
+import io.tercel.server.model.ServingOptions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -37,13 +30,18 @@ public final class SelfTraces {
   /**
    * Continues prompts.
    *
+   * @param ends ids that end a continuation
    * @param length prompt and continuation together, at most
    * @param seed of the first prompt; the next has the next
    * @return one document a prompt, the end token included where it came
    */
   public static List<int[]> write(
-      Checkpoint source, List<int[]> prompts, int length, long seed, int threads) {
-    ModelConfig config = source.config();
+      Checkpoint source,
+      List<int[]> prompts,
+      Set<Integer> ends,
+      int length,
+      long seed,
+      int threads) {
     for (int[] prompt : prompts) {
       if (prompt.length >= length) {
         throw new UserException(
@@ -51,22 +49,16 @@ public final class SelfTraces {
                 .formatted(length, prompt.length));
       }
     }
-    int blocks = AT_A_TIME * Math.ceilDiv(length, KvLayout.BLOCK_SIZE);
-    try (WeightStore weights = WeightLoader.load(source, Long.MAX_VALUE, LoadProgress.SILENT)) {
-      CpuBackend backend =
-          new CpuBackend(weights, new VectorOps(threads), KvLayout.of(config, KvType.FP32), blocks);
-      Set<Integer> ends = new HashSet<>(config.eosTokenIds());
-      EngineConfig limits =
-          EngineConfig.builder(length, config.vocabSize())
-              .maxNumSeqs(AT_A_TIME)
-              .maxNumBatchedTokens(512)
-              .maxWaiting(Math.max(1, prompts.size()))
-              .eosTokenIds(ends)
-              .stallTimeout(READ_LATE)
-              .build();
-      try (Engine engine = new Engine(backend, limits)) {
-        return continueAll(engine, prompts, length, seed);
-      }
+    ServingOptions options =
+        new ServingOptions()
+            .threads(threads)
+            .maxModelLen(length)
+            .maxNumSeqs(AT_A_TIME)
+            .maxWaiting(Math.max(1, prompts.size()))
+            .kvCacheDtype("fp32")
+            .stallTimeout(READ_LATE);
+    try (RunningEngine running = RunningEngine.open(source, options, ends, LoadProgress.SILENT)) {
+      return continueAll(running.engine(), prompts, length, seed);
     }
   }
 

@@ -17,13 +17,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 class BenchmarkTest {
   @TempDir Path folder;
 
-  private List<Problem> read(String name, String text) throws IOException {
+  private List<BenchmarkProblem> read(String name, String text) throws IOException {
     return Benchmark.read(Files.writeString(folder.resolve(name), text));
   }
 
   @Test
   void read_publishedJsonLines() throws IOException {
-    List<Problem> problems =
+    List<BenchmarkProblem> problems =
         read(
             "x.jsonl",
             """
@@ -36,11 +36,11 @@ class BenchmarkTest {
             """);
     assertEquals(
         List.of(
-            new Problem("1", "AIME?", "204", null, false),
-            new Problem("2", "GSM?", "1,018", null, false),
-            new Problem("t/1.json", "MATH?", "\\frac{1}{2}", "Algebra", false),
-            new Problem("7", "1+1?", "2", "addition", false),
-            new Problem("6", "short", "3", null, false)),
+            new BenchmarkProblem("1", "AIME?", "204", null, false),
+            new BenchmarkProblem("2", "GSM?", "1,018", null, false),
+            new BenchmarkProblem("t/1.json", "MATH?", "\\frac{1}{2}", "Algebra", false),
+            new BenchmarkProblem("7", "1+1?", "2", "addition", false),
+            new BenchmarkProblem("6", "short", "3", null, false)),
         problems);
   }
 
@@ -52,12 +52,12 @@ class BenchmarkTest {
             + "r2,Q2,right,w1,w2,w3\r\n"
             + "r3,Q3,right,w1,w2,w3\r\n"
             + "r4,Q4,right,w1,w2,w3\r\n";
-    List<Problem> problems = read("gpqa.csv", csv);
+    List<BenchmarkProblem> problems = read("gpqa.csv", csv);
     assertEquals(problems, read("again.csv", csv));
     assertEquals(4, problems.size());
     assertTrue(problems.getFirst().question().contains("Which, \"a\"\nor b?"));
-    assertTrue(problems.stream().map(Problem::answer).distinct().count() > 1);
-    for (Problem problem : problems) {
+    assertTrue(problems.stream().map(BenchmarkProblem::answer).distinct().count() > 1);
+    for (BenchmarkProblem problem : problems) {
       assertTrue(problem.selfContained());
       assertTrue(problem.question().contains("\n" + problem.answer() + ") right"), "" + problem);
       assertTrue(problem.question().contains("'Answer: $LETTER'"));

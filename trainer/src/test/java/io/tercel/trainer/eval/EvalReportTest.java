@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class EvalReportTest {
   private static EvalResult result(
       long seed, @Nullable String family, boolean correct, int thought, String finish) {
-    Problem problem = new Problem("1", "q", "a", family, false);
+    BenchmarkProblem problem = new BenchmarkProblem("1", "q", "a", family, false);
     ChatAnswer answer = new ChatAnswer("", "", finish, 1, thought + 1, thought);
     return new EvalResult(problem, seed, seed, answer, "a", correct, null);
   }

@@ -3,28 +3,22 @@ package io.tercel.trainer.ptq;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.kernels.format.Checkpoint;
-import io.tercel.kernels.memory.KvLayout;
-import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.LoadProgress;
-import io.tercel.kernels.memory.WeightLoader;
-import io.tercel.kernels.memory.WeightStore;
-import io.tercel.kernels.model.CpuBackend;
 import io.tercel.kernels.testing.TinyCheckpoint;
-import io.tercel.kernels.vector.VectorOps;
-import io.tercel.server.engine.Engine;
-import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.model.RunningEngine;
+import io.tercel.server.model.ServingOptions;
 import io.tercel.server.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -87,28 +81,26 @@ final class PtqStudy {
     CalibrationReader reader =
         new CalibrationReader(tokenizer, checkpoint.config().vocabSize(), true);
     List<String> answers = new ArrayList<>();
-    try (WeightStore weights = WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT)) {
-      CpuBackend backend =
-          new CpuBackend(
-              weights, new VectorOps(1), KvLayout.of(checkpoint.config(), KvType.FP32), 32 * 16);
-      EngineConfig limits =
-          EngineConfig.builder(256, checkpoint.config().vocabSize())
-              .maxNumSeqs(32)
-              .maxNumBatchedTokens(512)
-              .maxWaiting(lines.size())
-              .eosTokenIds(new HashSet<>(checkpoint.config().eosTokenIds()))
-              .build();
-      try (Engine engine = new Engine(backend, limits)) {
-        List<Generation> open = new ArrayList<>();
-        for (JsonNode line : lines) {
-          int[] prompt = reader.document(line.toString(), "problem");
-          open.add(
-              engine.submit(
-                  new GenerationRequest("p" + open.size(), prompt, SamplingParams.greedy(160))));
-        }
-        for (Generation generation : open) {
-          answers.add(text(generation, tokenizer));
-        }
+    ServingOptions options =
+        new ServingOptions()
+            .threads(1)
+            .maxModelLen(256)
+            .maxWaiting(lines.size())
+            .kvCacheDtype("fp32");
+    Set<Integer> ends = tokenizer.endTokens(checkpoint.config().eosTokenIds());
+    try (RunningEngine running =
+        RunningEngine.open(checkpoint, options, ends, LoadProgress.SILENT)) {
+      List<Generation> open = new ArrayList<>();
+      for (JsonNode line : lines) {
+        int[] prompt = reader.document(line.toString(), "problem");
+        open.add(
+            running
+                .engine()
+                .submit(
+                    new GenerationRequest("p" + open.size(), prompt, SamplingParams.greedy(160))));
+      }
+      for (Generation generation : open) {
+        answers.add(text(generation, tokenizer));
       }
     } catch (InterruptedException e) {
       throw new IllegalStateException(e);

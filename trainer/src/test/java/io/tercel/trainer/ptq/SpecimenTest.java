@@ -44,7 +44,10 @@ class SpecimenTest {
       for (JsonNode problem : seen) {
         prompts.add(reader.document(problem.toString(), "problem"));
       }
-      Calibration traces = new Calibration(SelfTraces.write(source, prompts, 160, 1, 1));
+      Calibration traces =
+          new Calibration(
+              SelfTraces.write(
+                  source, prompts, tokenizer.endTokens(source.config().eosTokenIds()), 160, 1, 1));
       QuantizeOptions plain = QuantizeOptions.rtn(false);
       Quantizer.quantize(source, temp.resolve("rtn"), null, plain, ops, (name, n) -> {});
       Quantizer.quantize(

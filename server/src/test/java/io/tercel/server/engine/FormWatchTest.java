@@ -16,9 +16,9 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Constrained choices through the whole engine: ids 0 to 127 are ASCII, 128 ends. */
+/** Choices of a form through the whole engine: ids 0 to 127 are ASCII, 128 ends. */
 @Timeout(60)
-class ConstraintTest {
+class FormWatchTest {
   private static final int END = 128;
   private static final int VOCAB = 131;
   private static final String REGEX = "[ -Za-z]{20,40}(-[0-9]{5}){2,6}!";
@@ -44,7 +44,7 @@ class ConstraintTest {
         .n(n)
         .maxTokens(maxTokens)
         .build()
-        .constrained(new Constraint(automaton, false));
+        .withForm(new AnswerForm(automaton, false));
   }
 
   private static Engine engine(FakeBackend backend) {

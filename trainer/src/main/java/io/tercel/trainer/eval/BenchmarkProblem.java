@@ -9,5 +9,5 @@ import org.jspecify.annotations.Nullable;
  * @param family the kind of problem, by which results are told apart; null if the data has none
  * @param selfContained whether the question already says how to answer, and gets no template
  */
-public record Problem(
+public record BenchmarkProblem(
     String id, String question, String answer, @Nullable String family, boolean selfContained) {}

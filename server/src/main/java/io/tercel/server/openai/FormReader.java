@@ -4,7 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
-import io.tercel.server.engine.Constraint;
+import io.tercel.server.engine.AnswerForm;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.Thinking;
 import io.tercel.server.grammar.Form;
@@ -17,7 +17,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Reads the fields of a request that give its answer a form. There may be one form at most. */
-final class ConstraintReader {
+final class FormReader {
   private static final int MAX_CHOICES = 4096;
   private static final String STRUCTURED = "structured_outputs";
 
@@ -31,7 +31,7 @@ final class ConstraintReader {
    *
    * @throws ApiException that names the field, if one is wrong or there are two forms
    */
-  ConstraintReader(RequestFields fields, ServedModel model) {
+  FormReader(RequestFields fields, ServedModel model) {
     this.fields = fields;
     this.model = model;
     responseFormat();
@@ -212,7 +212,7 @@ final class ConstraintReader {
 
   /** The parameters of a completion without a thought. */
   SamplingParams addTo(SamplingParams params) {
-    return automaton == null ? params : params.constrained(new Constraint(automaton, false));
+    return automaton == null ? params : params.withForm(new AnswerForm(automaton, false));
   }
 
   /**
@@ -247,6 +247,6 @@ final class ConstraintReader {
               thinking.closing().subList(0, close + 1));
       bounded = params.watching(exact, params.ending().breakLoops());
     }
-    return bounded.constrained(new Constraint(automaton, !closed));
+    return bounded.withForm(new AnswerForm(automaton, !closed));
   }
 }

@@ -6,24 +6,24 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Follows one choice's answer along its constraint and says which tokens may come next. A thought
- * is free: the constraint begins behind the token that closes it, and behind the tokens that were
- * forced with that one.
+ * Follows one choice's answer along its form and says which tokens may come next. A thought is
+ * free: the form begins behind the token that closes it, and behind the tokens that were forced
+ * with that one.
  *
  * <p>It follows tokens as they are appended, so being set back and computed again changes nothing.
  */
-final class ConstraintWatch {
+final class FormWatch {
   private final TokenAutomaton.Position answer;
   private final @Nullable Thinking thinking;
   private boolean inThought;
   private boolean mayOpenThought;
 
-  ConstraintWatch(Constraint constraint, @Nullable Thinking thinking) {
-    this.answer = constraint.automaton().start();
+  FormWatch(AnswerForm form, @Nullable Thinking thinking) {
+    this.answer = form.automaton().start();
     this.thinking = thinking;
     this.inThought = thinking != null && thinking.startsOpen();
     this.mayOpenThought =
-        constraint.mayThinkFirst() && thinking != null && thinking.openId() >= 0 && !inThought;
+        form.mayThinkFirst() && thinking != null && thinking.openId() >= 0 && !inThought;
   }
 
   /**

@@ -14,9 +14,9 @@ import org.jspecify.annotations.Nullable;
  * @param startsThinking whether the prompt leaves the thought open
  * @param maxToolCalls tool calls to look for, 0 where they are text like any other
  */
-public record AnswerForm(@Nullable Markers markers, boolean startsThinking, int maxToolCalls) {
+public record AnswerParts(@Nullable Markers markers, boolean startsThinking, int maxToolCalls) {
   /** All is text. */
-  public static final AnswerForm PLAIN = new AnswerForm(null, false, 0);
+  public static final AnswerParts PLAIN = new AnswerParts(null, false, 0);
 
   /** What splits thought from answer in {@link OutputText}, where anything does. */
   Optional<ReasoningParser> reasoning() {

@@ -12,7 +12,7 @@ import java.util.Map;
  * The fields of a GenerateRequest under their names in JSON, so that one place reads, checks and
  * explains them for every wire. The names are the same but for the prompt's.
  */
-final class GenerateFields {
+final class GenerateRequestFields {
   /** What only gRPC has, or has in another form. */
   private static final List<Integer> OWN =
       List.of(
@@ -23,7 +23,7 @@ final class GenerateFields {
           GenerateRequest.LOGIT_BIAS_FIELD_NUMBER,
           GenerateRequest.STRUCTURED_OUTPUTS_FIELD_NUMBER);
 
-  private GenerateFields() {}
+  private GenerateRequestFields() {}
 
   static ObjectNode of(GenerateRequest request) {
     ObjectNode fields = InferenceApi.newFields();

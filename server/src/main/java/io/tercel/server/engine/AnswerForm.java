@@ -9,4 +9,4 @@ import io.tercel.server.grammar.TokenAutomaton;
  * @param mayThinkFirst whether a thought that the prompt has not opened may be opened by the first
  *     token
  */
-public record Constraint(TokenAutomaton automaton, boolean mayThinkFirst) {}
+public record AnswerForm(TokenAutomaton automaton, boolean mayThinkFirst) {}

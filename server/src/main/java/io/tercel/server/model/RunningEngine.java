@@ -1,0 +1,90 @@
+package io.tercel.server.model;
+
+import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.WeightLoader;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Backend;
+import io.tercel.server.UserException;
+import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.EngineConfig;
+import java.util.Set;
+
+/**
+ * A checkpoint that computes: weights, backend and engine, for who works with token ids alone.
+ * Closing goes the other way round: engine, KV (by the backend), weights.
+ */
+public final class RunningEngine implements AutoCloseable {
+  private final ServingPlan plan;
+  private final WeightStore weights;
+  private final Engine engine;
+  private final String backendName;
+
+  private RunningEngine(ServingPlan plan, WeightStore weights, Engine engine, String backendName) {
+    this.plan = plan;
+    this.weights = weights;
+    this.engine = engine;
+    this.backendName = backendName;
+  }
+
+  /**
+   * Loads a checkpoint's weights and starts an engine on them.
+   *
+   * @param eosTokenIds end a choice
+   * @throws UserException or {@code CheckpointException}, one line each, and nothing stays
+   *     allocated
+   */
+  public static RunningEngine open(
+      Checkpoint checkpoint,
+      ServingOptions options,
+      Set<Integer> eosTokenIds,
+      LoadProgress progress) {
+    ServingPlan plan = ServingPlan.of(checkpoint, options);
+    WeightStore weights = WeightLoader.load(checkpoint, plan.available(), progress);
+    try {
+      Backend backend = Backends.open(weights, plan, options);
+      Engine engine = new Engine(backend, engineConfig(plan, options, eosTokenIds));
+      return new RunningEngine(plan, weights, engine, backend.name());
+    } catch (Throwable t) {
+      weights.close();
+      throw t;
+    }
+  }
+
+  private static EngineConfig engineConfig(
+      ServingPlan plan, ServingOptions options, Set<Integer> eosTokenIds) {
+    ModelConfig config = plan.config();
+    return EngineConfig.builder(plan.maxModelLen(), config.vocabSize())
+        .maxNumSeqs(options.maxNumSeqs())
+        .maxNumBatchedTokens(options.maxNumBatchedTokens())
+        .maxWaiting(options.maxWaiting())
+        .eosTokenIds(eosTokenIds)
+        .prefixCaching(options.prefixCaching())
+        .stallTimeout(options.stallTimeout())
+        .build();
+  }
+
+  public ServingPlan plan() {
+    return plan;
+  }
+
+  public WeightStore weights() {
+    return weights;
+  }
+
+  public Engine engine() {
+    return engine;
+  }
+
+  /** As answers name it. */
+  public String backendName() {
+    return backendName;
+  }
+
+  @Override
+  public void close() {
+    engine.close();
+    weights.close();
+  }
+}

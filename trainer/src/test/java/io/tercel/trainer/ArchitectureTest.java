@@ -1,0 +1,78 @@
+package io.tercel.trainer;
+
+import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.belongToAnyOf;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import io.tercel.kernels.model.CpuBackend;
+import io.tercel.server.engine.Engine;
+import org.junit.jupiter.api.Test;
+
+/** The module law, as far as it concerns the trainer: gradients, and nobody's requests. */
+class ArchitectureTest {
+  private static final JavaClasses TRAINER =
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.DoNotIncludeTests())
+          .importPackages("io.tercel.trainer");
+
+  @Test
+  void imported_isWhatThereIs() {
+    assertTrue(TRAINER.contain("io.tercel.trainer.qat.QatModel"));
+  }
+
+  /** PyTorch is 112 MB and slow to start; evaluating, quantizing and making problems need none. */
+  @Test
+  void djlsEngine_onlyWhereGradientsAre() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages("io.tercel.trainer.qat..", "io.tercel.trainer.train..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("ai.djl..")
+        .check(TRAINER);
+  }
+
+  /** A model that runs is built in {@code server.model}, and sockets are the server's. */
+  @Test
+  void engines_areNotBuiltHere() {
+    noClasses()
+        .should()
+        .callConstructorWhere(target(owner(belongToAnyOf(Engine.class, CpuBackend.class))))
+        .check(TRAINER);
+  }
+
+  @Test
+  void trainer_knowsNoSocketsAndNoApi() {
+    noClasses()
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "io.netty..",
+            "io.tercel.server.http..",
+            "io.tercel.server.openai..",
+            "io.tercel.server.answer..",
+            "io.tercel.loadtests..",
+            "io.tercel.kernels.tornado..")
+        .check(TRAINER);
+  }
+
+  @Test
+  void packages_haveNoCycles() {
+    slices().matching("io.tercel.trainer.(*)..").should().beFreeOfCycles().check(TRAINER);
+  }
+
+  @Test
+  void names_sayWhatAThingIs() {
+    noClasses()
+        .should()
+        .haveNameMatching(".*(Utils?|Helpers?|Manager|Impl)(\\$.*)?")
+        .because("a noun that says nothing holds anything")
+        .check(TRAINER);
+  }
+}
