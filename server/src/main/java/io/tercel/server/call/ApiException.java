@@ -157,14 +157,18 @@ public final class ApiException extends RuntimeException {
     return message == null ? "The request can't be run." : message;
   }
 
-  /** The same with its field by another name, in the message too. */
+  /**
+   * The same with fields by other names.
+   *
+   * @param names puts a field's name, or all those in a message, into others
+   */
   public ApiException renamed(UnaryOperator<String> names) {
-    if (param == null) {
-      return this;
-    }
-    String other = names.apply(param);
-    String message = String.valueOf(getMessage()).replace(param, other);
-    return new ApiException(status, message, other, code, allow);
+    return new ApiException(
+        status,
+        names.apply(String.valueOf(getMessage())),
+        param == null ? null : names.apply(param),
+        code,
+        allow);
   }
 
   /** Of HTTP. */

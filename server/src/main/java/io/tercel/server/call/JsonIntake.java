@@ -18,8 +18,8 @@ import java.util.function.Supplier;
  * request's virtual thread it would keep a carrier from all others, and two long prompts would hold
  * up every stream.
  *
- * <p>A tree of JSON nodes takes up to twenty times the memory of its text, and a tokenizer takes its
- * share too; so of large bodies only so many bytes are read at once, in the order in which they
+ * <p>A tree of JSON nodes takes up to twenty times the memory of its text, and a tokenizer takes
+ * its share too; so of large bodies only so many bytes are read at once, in the order in which they
  * came, and small ones, which have threads of their own, pass by.
  */
 public final class JsonIntake {

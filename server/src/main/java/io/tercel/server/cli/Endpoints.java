@@ -69,8 +69,8 @@ final class Endpoints implements AutoCloseable {
   }
 
   /**
-   * All stop admitting at once, and what runs has the drain timeout to be answered to the last byte.
-   * What is left then is ended with an error that its client is told.
+   * All stop admitting at once, and what runs has the drain timeout to be answered to the last
+   * byte. What is left then is ended with an error that its client is told.
    *
    * @return what was done, in one line
    */
@@ -86,11 +86,10 @@ final class Endpoints implements AutoCloseable {
     int ended = running();
     api.end();
     start = System.nanoTime();
-    boolean told =
-        http.awaitIdle(LAST_WORDS)
-            & awaitGrpc(LAST_WORDS.toNanos() - (System.nanoTime() - start)); // both, always
-    return "Drain timeout: %d requests were ended with an error%s."
-        .formatted(ended, told ? "" : ", which %d clients did not read".formatted(running()));
+    boolean http = this.http.awaitIdle(LAST_WORDS);
+    boolean both = awaitGrpc(LAST_WORDS.toNanos() - (System.nanoTime() - start)) && http;
+    return "Drain timeout: requests ended with an error: %d%s."
+        .formatted(ended, both ? "" : "; clients that did not read it: %d".formatted(running()));
   }
 
   private boolean awaitGrpc(long nanos) throws InterruptedException {

@@ -107,8 +107,9 @@ public final class ServeCommand implements Command {
     if ((tlsCertificate == null) != (tlsKey == null)) {
       throw new UserException("--tls-certificate and --tls-key belong together; pass both");
     }
-    if (access.adminPort() != null) {
-      requirePort("--admin-port", access.adminPort());
+    Integer adminPort = access.adminPort();
+    if (adminPort != null) {
+      requirePort("--admin-port", adminPort);
     }
     ServingOptions serving = options.serving();
     Path directory = model == null ? bundled() : ModelLocator.locate(model, TerminalProgress::hub);
@@ -195,13 +196,14 @@ public final class ServeCommand implements Command {
 
   /** Control is small talk; no web page has business there. */
   private @Nullable HttpServerConfig adminConfig(HttpServerConfig http) {
-    if (access.adminPort() == null) {
+    Integer adminPort = access.adminPort();
+    if (adminPort == null) {
       return null;
     }
     HttpServerConfig admin =
         http.toBuilder()
             .host(access.adminHost())
-            .port(access.adminPort())
+            .port(adminPort)
             .limits(http.limits().toBuilder().maxBodyBytes(64 << 10).maxConnections(64).build())
             .allowOrigins(List.of())
             .build();

@@ -125,10 +125,19 @@ public final class Exchange implements Call {
    */
   public <T> T read(JsonIntake intake, Function<ObjectNode, T> reader) throws InterruptedException {
     try {
-      return intake.read(body.take(), reader);
+      byte[] bytes = body.take();
+      return intake.read(bytes.length, () -> parsed(bytes), reader);
     } finally {
       body.release();
     }
+  }
+
+  /** Others wait while this one is read, so nothing is read for who has left. */
+  private ObjectNode parsed(byte[] bytes) {
+    if (client.gone()) {
+      throw new ClientGoneException("the client has left");
+    }
+    return Json.parseObject(bytes);
   }
 
   /**

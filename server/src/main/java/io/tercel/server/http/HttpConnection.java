@@ -27,9 +27,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One client's connection: takes requests off it one at a time, in order, and hands each to a
- * virtual thread once its body is complete; what the head alone refuses is answered here. Everything
- * here runs on the channel's event loop and
- * never blocks.
+ * virtual thread once its body is complete; what the head alone refuses is answered here.
+ * Everything here runs on the channel's event loop and never blocks.
  *
  * <p>While a request runs, reading goes on: without it NIO would not report that the client has
  * left, and its sequence would be computed for nobody. What a pipelining client sends meanwhile

@@ -169,9 +169,9 @@ public final class InferenceApi {
    */
   public static ObjectNode parseField(String name, String json) {
     try {
-      return Json.parseObject(json.getBytes(StandardCharsets.UTF_8));
+      return Json.parseObject(json.getBytes(StandardCharsets.UTF_8), name);
     } catch (ApiException e) {
-      throw ApiException.invalid(name, name + " must be a JSON object: " + e.getMessage());
+      throw ApiException.invalid(name, String.valueOf(e.getMessage()));
     }
   }
 

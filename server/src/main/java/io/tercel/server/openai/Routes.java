@@ -51,12 +51,14 @@ public final class Routes implements HttpService {
     router
         .post(
             "/v1/chat/completions",
-            admitted(server, new ChatCompletionHandler(config, model, metrics, intake, api.gathered())))
+            admitted(
+                server, new ChatCompletionHandler(config, model, metrics, intake, api.gathered())))
         .post(
             "/v1/completions",
             admitted(server, new CompletionHandler(config, model, metrics, intake, api.gathered())))
         .post(
-            "/v1/responses", admitted(server, new ResponsesHandler(config, model, metrics, intake, api.gathered())))
+            "/v1/responses",
+            admitted(server, new ResponsesHandler(config, model, metrics, intake, api.gathered())))
         .post("/tokenize", tokens::tokenize)
         .post("/detokenize", tokens::detokenize)
         .get("/v1/models", models::list)

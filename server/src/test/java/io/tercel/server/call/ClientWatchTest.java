@@ -39,8 +39,7 @@ class ClientWatchTest {
   @Test
   void silentClient_isGivenUp() {
     ClientWatch watch = new ClientWatch(Duration.ofMillis(20));
-    ClientGoneException e =
-        assertThrows(ClientGoneException.class, () -> watch.await(() -> false));
+    ClientGoneException e = assertThrows(ClientGoneException.class, () -> watch.await(() -> false));
     assertTrue(String.valueOf(e.getMessage()).contains("did not read"), e.getMessage());
   }
 

@@ -2,6 +2,7 @@ package io.tercel.server.call;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -144,7 +145,7 @@ class JsonIntakeTest {
       try {
         var unused = reader.get(30, TimeUnit.SECONDS);
       } catch (ExecutionException e) {
-        assertEquals(429, ((ApiException) e.getCause()).status());
+        assertEquals(429, assertInstanceOf(ApiException.class, e.getCause()).status());
         refused++;
       }
     }

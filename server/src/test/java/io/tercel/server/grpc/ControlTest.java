@@ -208,16 +208,11 @@ class ControlTest {
       StatusRuntimeException e =
           assertThrows(
               StatusRuntimeException.class,
-              () ->
-                  server
-                      .control("Bearer secret")
-                      .pause(PauseRequest.getDefaultInstance()));
+              () -> server.control("Bearer secret").pause(PauseRequest.getDefaultInstance()));
       assertEquals(Status.Code.PERMISSION_DENIED, e.getStatus().getCode());
       assertFalse(server.http.engine.paused());
       var unused =
-          server
-              .control("Bearer " + TestServer.ADMIN_KEY)
-              .pause(PauseRequest.getDefaultInstance());
+          server.control("Bearer " + TestServer.ADMIN_KEY).pause(PauseRequest.getDefaultInstance());
       assertTrue(server.http.engine.paused());
       server.http.engine.resume();
 
@@ -229,8 +224,7 @@ class ControlTest {
       assertEquals(Status.Code.PERMISSION_DENIED, e.getStatus().getCode());
       assertTrue(String.valueOf(e.getMessage()).contains("priority"), e.getMessage());
       assertTrue(
-          GrpcTestServer.read(
-                      server.inference("Bearer " + TestServer.ADMIN_KEY).generate(urgent))
+          GrpcTestServer.read(server.inference("Bearer " + TestServer.ADMIN_KEY).generate(urgent))
                   .usage()
                   .getCompletionTokens()
               > 0);

@@ -12,6 +12,7 @@ import io.tercel.server.testing.RawClient;
 import io.tercel.server.testing.RawClient.Answer;
 import io.tercel.server.testing.TestServer;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -48,7 +49,7 @@ class BrowserTest {
     return "GET /v1/models HTTP/1.1\r\n" + headers + "\r\n";
   }
 
-  private static HttpServer allowing(String key, String... origins) throws Exception {
+  private static HttpServer allowing(@Nullable String key, String... origins) throws Exception {
     HttpServer http =
         server.another(c -> c.keys(Keys.of(key, null)).allowOrigins(List.of(origins)));
     http.start();

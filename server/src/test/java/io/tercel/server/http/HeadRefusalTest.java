@@ -98,7 +98,8 @@ class HeadRefusalTest {
   void smallBody_keepsTheConnection() throws Exception {
     try (TestServer server = new TestServer(TestServer.USUAL.withKey("secret"));
         RawClient client = new RawClient(server.http.port())) {
-      String padded = CHAT.substring(0, CHAT.length() - 1) + ", \"x\": \"" + "y".repeat(60_000) + "\"}";
+      String padded =
+          CHAT.substring(0, CHAT.length() - 1) + ", \"x\": \"" + "y".repeat(60_000) + "\"}";
       for (String body : List.of(CHAT, padded)) {
         Answer refused = client.send(RawClient.post(PATH, body)).read();
         assertEquals(401, refused.status());

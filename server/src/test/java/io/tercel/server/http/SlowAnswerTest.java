@@ -8,10 +8,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.Json;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.testing.TestServer;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.ByteArrayOutputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
@@ -29,7 +29,12 @@ class SlowAnswerTest {
             .saying("x")
             .withLength(1 << 16)
             .withLimits(
-                l -> l.toBuilder().idleTimeout(SHORT).writeTimeout(SHORT).bodyTimeout(SHORT).build()));
+                l ->
+                    l.toBuilder()
+                        .idleTimeout(SHORT)
+                        .writeTimeout(SHORT)
+                        .bodyTimeout(SHORT)
+                        .build()));
   }
 
   private static String large(int tokens) {
@@ -79,7 +84,8 @@ class SlowAnswerTest {
       for (JsonNode choice : answer.path("choices")) {
         assertEquals(4000, choice.at("/logprobs/content").size());
       }
-      out.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+      out.write(
+          "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
       assertEquals('H', in.read(), "the connection goes on");
     }
   }
@@ -99,7 +105,12 @@ class SlowAnswerTest {
 
   private static boolean ends(ByteArrayOutputStream all) {
     byte[] bytes = all.toByteArray();
-    String end = new String(bytes, Math.max(0, bytes.length - 7), Math.min(7, bytes.length), StandardCharsets.US_ASCII);
+    String end =
+        new String(
+            bytes,
+            Math.max(0, bytes.length - 7),
+            Math.min(7, bytes.length),
+            StandardCharsets.US_ASCII);
     return end.endsWith("\r\n0\r\n\r\n");
   }
 
