@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,6 +19,7 @@ public final class Checkpoint implements AutoCloseable {
   private final GenerationDefaults generationDefaults;
   private final LinearSource.Plain embedding;
   private final LinearSource.@Nullable Plain head;
+  private final @Nullable Tensor ownHead;
   private final Tensor finalNorm;
   private final List<LayerSource> layers;
   private final List<String> unexpectedTensors;
@@ -38,8 +40,19 @@ public final class Checkpoint implements AutoCloseable {
     layers = layout.layers();
     finalNorm = layout.finalNorm();
     head = layout.head();
+    ownHead = head == null ? tensors.peek("lm_head.weight") : null;
     unexpectedTensors =
         tensors.unused().stream().filter(name -> !name.endsWith("rotary_emb.inv_freq")).toList();
+    for (String name : unexpectedTensors) {
+      if (name.startsWith("model.") && !name.endsWith(".k_scale") && !name.endsWith(".v_scale")) {
+        throw new CheckpointException(
+            "%s is no part of the %s of %d layers that config.json describes; without it the model would compute something else"
+                .formatted(
+                    Objects.requireNonNull(tensors.peek(name)).where(),
+                    config.architecture(),
+                    config.numLayers()));
+      }
+    }
   }
 
   /**
@@ -81,6 +94,34 @@ public final class Checkpoint implements AutoCloseable {
     return head;
   }
 
+  /**
+   * Reads a tied model's own lm_head.weight, if there is one: it must be the embedding.
+   *
+   * @throws CheckpointException if it differs, so that one of the two is not meant
+   */
+  public void checkTiedHead() {
+    Tensor own = ownHead;
+    Tensor shared = embedding.weight();
+    if (own == null) {
+      return;
+    }
+    boolean same = own.shape().equals(shared.shape());
+    if (same && own.dtype() == shared.dtype()) {
+      same = own.data().mismatch(shared.data()) < 0;
+    } else if (same && own.dtype().dense() != null) {
+      for (long i = 0; i < own.elements() && same; i++) {
+        same = own.floatAt(i) == shared.floatAt(i);
+      }
+    } else {
+      same = false;
+    }
+    if (!same) {
+      throw new CheckpointException(
+          "%s differs from %s, but tie_word_embeddings is true; set it to false if the head is a matrix of its own, or leave this tensor out"
+              .formatted(own.where(), shared.name()));
+    }
+  }
+
   /** [H]. */
   public Tensor finalNorm() {
     return finalNorm;
@@ -91,8 +132,9 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Names of tensors that no part of the model asked for and that were not used: something for one
-   * line of warning. A tied model's own lm_head.weight is among them; rotary buffers are not.
+   * Names of tensors outside the decoder that no part of it asked for: something for one line of
+   * warning. A tied model's own lm_head.weight is among them, and scales for 8-bit keys and values;
+   * rotary buffers are not.
    */
   public List<String> unexpectedTensors() {
     return unexpectedTensors;

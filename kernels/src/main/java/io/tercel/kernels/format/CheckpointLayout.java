@@ -10,9 +10,18 @@ import org.jspecify.annotations.Nullable;
  * Hugging Face gives them. Nothing is read but g_idx.
  */
 final class CheckpointLayout {
+  private static final String NEEDS_ORDER =
+      "; desc_act is true, so only it says which inputs share a scale (where they lie in their"
+          + " natural order, desc_act is to be false)";
+
   private final ModelConfig config;
   private final TensorTable tensors;
   private final @Nullable GptqSettings gptq;
+
+  /** A g_idx that is not the natural order, and a layer of several groups that has none. */
+  private @Nullable Tensor reordered;
+
+  private @Nullable String withoutOrder;
 
   CheckpointLayout(ModelConfig config, TensorTable tensors, @Nullable GptqSettings gptq) {
     this.config = config;
@@ -53,6 +62,11 @@ final class CheckpointLayout {
     List<LayerSource> layers = new ArrayList<>(config.numLayers());
     for (int i = 0; i < config.numLayers(); i++) {
       layers.add(layer("model.layers." + i + "."));
+    }
+    if (reordered != null && withoutOrder != null) {
+      throw new CheckpointException(
+          "%s reorders its inputs, but tensor %s.g_idx is missing; expected it in every layer or in none"
+              .formatted(reordered.where(), withoutOrder));
     }
     return layers;
   }
@@ -130,6 +144,16 @@ final class CheckpointLayout {
     if (gIdx != null) {
       check(gIdx, List.of(DType.I32), cols);
     }
+    int[] order = null;
+    if (gIdx != null) {
+      order = ActOrder.of(gIdx, cols);
+      reordered = order == null ? reordered : gIdx;
+    } else if (groups > 1) { // a single group has no order
+      if (settings.actOrder()) {
+        tensors.require(name + ".g_idx", NEEDS_ORDER);
+      }
+      withoutOrder = name;
+    }
     return new LinearSource.Gptq(
         name,
         rows,
@@ -138,7 +162,8 @@ final class CheckpointLayout {
         qzeros,
         scales,
         settings.zeroOffset(),
-        gIdx == null ? null : ActOrder.of(gIdx, cols),
+        settings.symmetric(),
+        order,
         bias);
   }
 

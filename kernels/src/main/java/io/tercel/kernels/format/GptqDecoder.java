@@ -10,10 +10,20 @@ import java.util.Arrays;
  * a file row holds for them are neighbours there, so a file row is one cache line.
  *
  * <p>In the natural order of inputs the bits are only moved, twelve words of a group at once. With
- * act-order the codes are unpacked to bytes first and gathered into groups after. Codes, scales and
- * zero points keep their values exactly. One instance serves one thread.
+ * act-order the codes are unpacked to bytes first and gathered into groups after. Weights keep
+ * their values exactly. One instance serves one thread.
+ *
+ * <p>A group with a negative scale, as AutoRound writes them where the weight of the largest size
+ * is positive, is mirrored: s (q - z) = |s| ((7 - q) - (7 - z)). So scales in memory are never
+ * negative, and 7 - q is the three bits of q turned over.
  */
 public final class GptqDecoder {
+  /** The zero point of a symmetric group. */
+  static final int SYMMETRIC_ZERO = 4;
+
+  /** The largest code. */
+  private static final int MAX_CODE = 7;
+
   private static final ValueLayout.OfInt LE_INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final int ROWS = W3Block.ROWS;
@@ -26,6 +36,7 @@ public final class GptqDecoder {
   private final byte[] blockCodes = new byte[ROWS * GROUP];
   private final short[] blockScales = new short[ROWS];
   private final byte[] blockZeros = new byte[ROWS];
+  private final boolean[] mirrored = new boolean[ROWS];
 
   public GptqDecoder(LinearSource.Gptq source) {
     this.source = source;
@@ -37,7 +48,8 @@ public final class GptqDecoder {
    * Decodes rows [16 * rowBlock, 16 * rowBlock + 16) into their place.
    *
    * @param matrix the whole packed matrix, {@link W3Block#matrixBytes} long
-   * @throws CheckpointException if a scale is negative or not finite, or not exactly an fp16
+   * @throws CheckpointException if a scale is not finite or not exactly an fp16, or a zero point is
+   *     not what symmetry promises
    */
   public void decode(int rowBlock, MemorySegment matrix) {
     int firstRow = rowBlock * ROWS;
@@ -47,12 +59,16 @@ public final class GptqDecoder {
     }
     for (int g = 0; g < groups; g++) {
       for (int r = 0; r < ROWS; r++) {
-        blockScales[r] = scale(g, firstRow + r);
-        blockZeros[r] = zero(g, firstRow + r);
+        short scale = scale(g, firstRow + r);
+        int zero = zero(g, firstRow + r, scale);
+        mirrored[r] = scale < 0;
+        blockScales[r] = (short) (scale & 0x7fff);
+        blockZeros[r] = (byte) (mirrored[r] ? MAX_CODE - zero : zero);
       }
       long offset = W3Block.blockOffset(rowBlock, g, groups);
       if (order == null) {
-        readStreams(g * W3Block.WORDS, firstRow);
+        int fileRows = readStreams(g * W3Block.WORDS, firstRow);
+        mirrorStreams(fileRows);
         W3Block.packStreams(streams, blockScales, blockZeros, matrix, offset);
       } else {
         gather(g, order);
@@ -61,8 +77,11 @@ public final class GptqDecoder {
     }
   }
 
-  /** Reads twelve file rows' words of sixteen columns; past the last file row they are zero. */
-  private void readStreams(int firstFileRow, int firstColumn) {
+  /**
+   * Reads twelve file rows' words of sixteen columns; past the last file row they are zero. Returns
+   * how many there were.
+   */
+  private int readStreams(int firstFileRow, int firstColumn) {
     int fileRows = Math.min(W3Block.WORDS, source.cols() / 32 * 3 - firstFileRow);
     long fileRow = 4L * source.rows();
     long at = firstFileRow * fileRow + 4L * firstColumn;
@@ -71,6 +90,15 @@ public final class GptqDecoder {
       MemorySegment.copy(data, LE_INT, at + w * fileRow, streams, w * ROWS, ROWS);
     }
     Arrays.fill(streams, fileRows * ROWS, streams.length, 0);
+    return fileRows;
+  }
+
+  private void mirrorStreams(int fileRows) {
+    for (int r = 0; r < ROWS; r++) {
+      for (int w = 0; w < fileRows && mirrored[r]; w++) {
+        streams[w * ROWS + r] = ~streams[w * ROWS + r];
+      }
+    }
   }
 
   /** Fills codes with [ROWS, cols] in file order. */
@@ -107,8 +135,9 @@ public final class GptqDecoder {
     int first = group * GROUP;
     int count = Math.min(GROUP, cols - first);
     for (int r = 0; r < ROWS; r++) {
+      int mirror = mirrored[r] ? MAX_CODE : 0;
       for (int j = 0; j < count; j++) {
-        blockCodes[r * GROUP + j] = codes[r * cols + order[first + j]];
+        blockCodes[r * GROUP + j] = (byte) (codes[r * cols + order[first + j]] ^ mirror);
       }
       Arrays.fill(blockCodes, r * GROUP + count, (r + 1) * GROUP, (byte) 0);
     }
@@ -121,8 +150,6 @@ public final class GptqDecoder {
     String wrong = null;
     if (!Float.isFinite(value)) {
       wrong = "a finite number";
-    } else if (bits < 0) {
-      wrong = "no negative one";
     } else if (Float.float16ToFloat(bits) != value) {
       wrong = "one that fp16 can hold exactly";
     }
@@ -134,7 +161,7 @@ public final class GptqDecoder {
     return bits;
   }
 
-  private byte zero(int group, int row) {
+  private int zero(int group, int row, short scale) {
     long line = (long) group * (source.rows() / 32 * 3);
     int bit = row % 32 * 3;
     long word = line + row / 32 * 3 + bit / 32;
@@ -143,6 +170,30 @@ public final class GptqDecoder {
     if (shift > 29) {
       stored |= source.qzeros().intAt(word + 1) << 32 - shift;
     }
-    return (byte) ((stored & 7) + source.zeroOffset() & 7);
+    int zero = (stored & 7) + source.zeroOffset() & 7;
+    // a group of zeros means the same whatever its zero point
+    if (source.symmetric() && zero != SYMMETRIC_ZERO && (scale & 0x7fff) != 0) {
+      throw asymmetric(zero, stored & 7, group, row);
+    }
+    return zero;
+  }
+
+  private CheckpointException asymmetric(int zero, int stored, int group, int row) {
+    String format = source.zeroOffset() == 1 ? "gptq" : "gptq_v2";
+    boolean asOther = stored + (1 - source.zeroOffset()) == SYMMETRIC_ZERO;
+    return new CheckpointException(
+        "%s has the zero point %d (%d as stored in checkpoint_format %s) for group %d of output %d, but sym is true, which means %d; %s"
+            .formatted(
+                source.qzeros().where(),
+                zero,
+                stored,
+                format,
+                group,
+                row,
+                SYMMETRIC_ZERO,
+                asOther
+                    ? "it would be that in checkpoint_format "
+                        + (source.zeroOffset() == 1 ? "gptq_v2" : "gptq")
+                    : "if the zero points are meant, sym must be false"));
   }
 }

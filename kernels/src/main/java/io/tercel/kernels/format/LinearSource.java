@@ -54,6 +54,7 @@ public sealed interface LinearSource permits LinearSource.Plain, LinearSource.Gp
    * @param qzeros I32 [groups, rows * 3/32]
    * @param scales F16, or BF16 or F32 that F16 can hold exactly: [groups, rows]
    * @param zeroOffset added to a stored zero point, modulo 8
+   * @param symmetric whether every zero point is promised to be {@link GptqDecoder#SYMMETRIC_ZERO}
    * @param inputOrder packed column j is input {@code inputOrder[j]}; null when it is input j; not
    *     to be changed
    */
@@ -66,6 +67,7 @@ public sealed interface LinearSource permits LinearSource.Plain, LinearSource.Gp
       Tensor qzeros,
       Tensor scales,
       int zeroOffset,
+      boolean symmetric,
       int @Nullable [] inputOrder,
       @Nullable Tensor bias)
       implements LinearSource {

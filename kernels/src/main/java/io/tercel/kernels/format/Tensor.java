@@ -59,7 +59,7 @@ public record Tensor(Path file, String name, DType dtype, List<Long> shape, Memo
   }
 
   /** {@code file: tensor name}, how every error about it begins. */
-  String where() {
+  public String where() {
     return file + ": tensor " + name;
   }
 }

@@ -124,6 +124,11 @@ final class TensorTable {
     return tensors.containsKey(name);
   }
 
+  /** The tensor, not noted as used, or null. */
+  @Nullable Tensor peek(String name) {
+    return tensors.get(name);
+  }
+
   /** The tensor, noted as used, or null. */
   @Nullable Tensor find(String name) {
     Tensor tensor = tensors.get(name);

@@ -40,7 +40,8 @@ public final class WeightLoader {
    * @param availableBytes how much the packed weights may take
    * @return a store that the caller closes
    * @throws CheckpointException if they take more than that, before anything is allocated, or if a
-   *     quantization scale is unusable; nothing stays allocated then
+   *     weight or a scale is not finite, a zero point is not what the checkpoint promises, or a
+   *     tied head is not the embedding; nothing stays allocated then
    */
   public static WeightStore load(
       Checkpoint checkpoint, long availableBytes, LoadProgress progress) {
@@ -53,6 +54,7 @@ public final class WeightLoader {
                   Math.ceilDiv(plan.offHeapBytes(), 1 << 20),
                   Math.max(0, availableBytes) >> 20));
     }
+    checkpoint.checkTiedHead();
     Arena arena = Arena.ofShared();
     try (RowTasks tasks = new RowTasks(Runtime.getRuntime().availableProcessors())) {
       WeightArena memory = new WeightArena(arena);
@@ -69,7 +71,7 @@ public final class WeightLoader {
     for (LayerSource layer : checkpoint.layers()) {
       layers.add(layer(layer));
     }
-    float[] finalNorm = checkpoint.finalNorm().toFloats();
+    float[] finalNorm = FiniteWeights.floats(checkpoint.finalNorm());
     LinearSource head = checkpoint.head();
     return new WeightStore(
         checkpoint.config(),
@@ -82,21 +84,21 @@ public final class WeightLoader {
 
   private LayerWeights layer(LayerSource layer) {
     return new LayerWeights(
-        layer.inputNorm().toFloats(),
+        FiniteWeights.floats(layer.inputNorm()),
         linear(layer.q()),
         linear(layer.k()),
         linear(layer.v()),
         floats(layer.qNorm()),
         floats(layer.kNorm()),
         linear(layer.o()),
-        layer.postAttentionNorm().toFloats(),
+        FiniteWeights.floats(layer.postAttentionNorm()),
         linear(layer.gate()),
         linear(layer.up()),
         linear(layer.down()));
   }
 
   private static float @Nullable [] floats(@Nullable Tensor tensor) {
-    return tensor == null ? null : tensor.toFloats();
+    return tensor == null ? null : FiniteWeights.floats(tensor);
   }
 
   private Linear linear(LinearSource source) {
@@ -127,6 +129,7 @@ public final class WeightLoader {
               long at = piece * COPY_BYTES;
               long bytes = Math.min(COPY_BYTES, to.byteSize() - at);
               MemorySegment.copy(from, at, to, at, bytes);
+              FiniteWeights.check(source.weight(), at, bytes);
             });
     return matrix;
   }

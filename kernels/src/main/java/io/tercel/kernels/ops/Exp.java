@@ -41,7 +41,7 @@ public final class Exp {
 
   private Exp() {}
 
-  /** e^x; 0 below {@link #MIN}, e^{@link #MAX} above it, NaN for NaN. */
+  /** e^x; 0 below {@link #MIN}, e^{@link #MAX} above it, NaN for any NaN that arithmetic makes. */
   public static float exp(float x) {
     float clamped = Math.min(x, MAX);
     float shifted = Math.fma(clamped, LOG2_E, MAGIC);

@@ -6,12 +6,17 @@ import io.tercel.kernels.memory.KvType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** Writes one token's keys and values of one head to their slot, rounding to the pool's type. */
+/**
+ * Writes one token's keys and values of one head to their slot, rounding to the pool's type. A
+ * cache never holds an infinity: what is not finite is stored as NaN, in 4-bit codes as a scale
+ * that is NaN, so that whoever reads it gets NaN whatever it multiplies it by.
+ */
 public final class KvAppend {
-  /**
-   * Largest finite half: larger values are stored as this, so that a cache never holds infinities.
-   */
+  /** Largest finite half: larger finite values are stored as this. */
   private static final float MAX_HALF = 65504f;
+
+  /** The half that stands for what is not finite. */
+  static final short NAN_HALF = 0x7e00;
 
   private KvAppend() {}
 
@@ -45,7 +50,8 @@ public final class KvAppend {
 
   private static void put(MemorySegment segment, int bytes, long offset, float x) {
     if (bytes == Float.BYTES) {
-      segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, offset, x);
+      float kept = Float.isFinite(x) ? x : Float.NaN;
+      segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, offset, kept);
     } else {
       segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, offset, half(x));
     }
@@ -86,8 +92,11 @@ public final class KvAppend {
     segment.set(ValueLayout.JAVA_INT_UNALIGNED, scales + (long) slot * Integer.BYTES, meta);
   }
 
-  /** The nearest half, half to even, saturated. */
+  /** The nearest half, half to even, saturated; NaN for what is not finite. */
   static short half(float x) {
+    if (!Float.isFinite(x)) {
+      return NAN_HALF;
+    }
     return Float.floatToFloat16(Math.max(-MAX_HALF, Math.min(MAX_HALF, x)));
   }
 }

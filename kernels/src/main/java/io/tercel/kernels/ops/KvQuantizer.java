@@ -12,8 +12,8 @@ package io.tercel.kernels.ops;
  * </pre>
  *
  * s is rounded first and z and the codes are computed from it. Where s is 0 (all zeros, or so small
- * that fp16 has nothing for it) z and the codes are 0. rint is half to even; a NaN counts for
- * neither end and becomes code 0.
+ * that fp16 has nothing for it) z and the codes are 0. rint is half to even. If any element is NaN
+ * or infinite, s is NaN, and z and the codes are 0.
  */
 public final class KvQuantizer {
   /** The largest code. */
@@ -21,15 +21,22 @@ public final class KvQuantizer {
 
   private static final float MAX_HALF = 65504f;
 
+  private static final int INFINITE = 0x7f80_0000;
+
   private KvQuantizer() {}
 
   /** Scale and zero of a head, as the cache stores them: the scale's fp16 bits, the zero above. */
   public static int scaleAndZero(float[] x, int at, int headDim) {
     float min = 0;
     float max = 0;
+    int largest = 0; // by bits, where NaN is above infinity, and no maximum can lose it
     for (int d = at; d < at + headDim; d++) {
+      largest = Math.max(largest, Float.floatToRawIntBits(x[d]) & 0x7fff_ffff);
       min = x[d] < min ? x[d] : min;
       max = x[d] > max ? x[d] : max;
+    }
+    if (largest >= INFINITE) {
+      return KvAppend.NAN_HALF;
     }
     // halves: the range of two large floats may be infinite
     float range = (max / 2 - min / 2) / (MAX_CODE / 2f);

@@ -9,6 +9,9 @@ import java.util.List;
  * The operations of a forward pass on the CPU. Activations are row-major floats, one row a token; n
  * is always the number of rows. {@code ScalarOps} defines each; every other implementation gives
  * the same bits.
+ *
+ * <p>A NaN is carried to all that depends on it and to nothing else: to the logits of the row that
+ * it is in and of those that read its keys and values. Which NaN it is, is not defined.
  */
 public interface Ops extends AutoCloseable {
 
@@ -23,7 +26,9 @@ public interface Ops extends AutoCloseable {
 
   /**
    * out = x / sqrt(mean(x^2) + eps) * weight, over rows of weight.length; the square sum by {@link
-   * LaneSum}. In place when out is x. For the norm of each head, n is rows x heads.
+   * LaneSum}. A row whose square sum is not finite becomes NaN: dividing by infinity would make
+   * zeros of it, which look sound. In place when out is x. For the norm of each head, n is rows x
+   * heads.
    */
   void rmsNorm(float[] x, float[] weight, float eps, int n, float[] out);
 
@@ -63,7 +68,10 @@ public interface Ops extends AutoCloseable {
   /** x += y, over the first count elements. */
   void add(float[] x, float[] y, int count);
 
-  /** Index, from 0, of the first largest among count elements from offset on. */
+  /**
+   * Index, from 0, of the first largest among count elements from offset on; of the first NaN where
+   * there is one.
+   */
   int argMax(float[] x, int offset, int count);
 
   /**

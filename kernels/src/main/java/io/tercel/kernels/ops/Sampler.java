@@ -37,6 +37,9 @@ public final class Sampler {
     int best = ops.argMax(logits, at, vocab);
     float max = logits[at + best];
     double logSum = StrictMath.log(ops.sumExp(logits, at, vocab, max)) + max;
+    if (Double.isNaN(logSum)) { // a NaN or an infinite one among the logits
+      return TokenResult.broken(row);
+    }
     int token = row.samples() ? draw(logits, at, best, row) : row.target();
     float logprob = (float) (logits[at + token] - logSum);
     boolean detailed = row.numLogprobs() > 0 || !row.samples();
@@ -58,6 +61,9 @@ public final class Sampler {
     System.arraycopy(logits, at, adjusted, 0, vocab);
     adjust(row);
     int likeliest = ops.argMax(adjusted, 0, vocab);
+    if (adjusted[likeliest] == Float.NEGATIVE_INFINITY) {
+      throw new IllegalStateException("no id of the vocabulary may be drawn");
+    }
     return row.temperature() == 0 ? likeliest : drawFrom(adjusted, 0, likeliest, row);
   }
 
@@ -106,7 +112,12 @@ public final class Sampler {
 
   private void repeat(int id, float penalty) {
     float logit = adjusted[id];
-    adjusted[id] = logit > 0 ? logit / penalty : logit * penalty;
+    float moved = logit > 0 ? logit / penalty : logit * penalty;
+    // an infinite one would make NaN of all weights
+    adjusted[id] =
+        logit == Float.NEGATIVE_INFINITY
+            ? logit
+            : Math.clamp(moved, -Float.MAX_VALUE, Float.MAX_VALUE);
   }
 
   private int drawFrom(float[] logits, int at, int best, SamplingRow row) {

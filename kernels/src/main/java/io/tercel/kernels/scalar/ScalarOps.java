@@ -43,7 +43,9 @@ public final class ScalarOps implements Ops {
         int lane = j % LaneSum.LANES;
         lanes[lane] = Math.fma(x[at + j], x[at + j], lanes[lane]);
       }
-      float scale = (float) (1.0 / Math.sqrt((double) LaneSum.tree(lanes, 0) / width + eps));
+      float sum = LaneSum.tree(lanes, 0);
+      float scale = (float) (1.0 / Math.sqrt((double) sum / width + eps));
+      scale = Float.isFinite(sum) ? scale : Float.NaN;
       for (int j = 0; j < width; j++) {
         out[at + j] = x[at + j] * scale * weight[j];
       }
@@ -122,7 +124,10 @@ public final class ScalarOps implements Ops {
   @Override
   public int argMax(float[] x, int offset, int count) {
     int best = 0;
-    for (int i = 1; i < count; i++) {
+    for (int i = 0; i < count; i++) {
+      if (Float.isNaN(x[offset + i])) {
+        return i;
+      }
       if (x[offset + i] > x[offset + best]) {
         best = i;
       }

@@ -1,5 +1,7 @@
 package io.tercel.kernels.vector;
 
+import static jdk.incubator.vector.VectorOperators.EQ;
+import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 
@@ -25,6 +27,8 @@ final class KvInt4 {
 
   /** fp16 bits moved up by 13 are a float too small by 2^112; the other 2^4 is the 16 of 16 s. */
   private static final float SCALE = 0x1p116f;
+
+  private static final int NAN = 0x7fc0_0000;
 
   private KvInt4() {}
 
@@ -367,11 +371,20 @@ final class KvInt4 {
     }
   }
 
-  /** Turns a block's probabilities into weights w = p * 16 s and adds (1 + z / 16) w to zeros. */
-  static void weights(long meta, float[] p, int at, float[] zeros) {
+  /**
+   * Turns a block's probabilities into weights w = p * 16 s and adds (1 + z / 16) w to zeros.
+   *
+   * @param seen tokens of the block that the query sees; the others' scales are left alone, which
+   *     may be NaN
+   */
+  static void weights(long meta, float[] p, int at, float[] zeros, int seen) {
     for (int part = 0; part < VIRTUAL; part += Lanes.COUNT) {
       IntVector m = load(meta + part * (long) Integer.BYTES);
       FloatVector w = Lanes.load(p, at + part).mul(scales(m));
+      if (seen < VIRTUAL) {
+        IntVector token = IntVector.zero(Lanes.INT).addIndex(1);
+        w = w.reinterpretAsInts().blend(0, token.compare(GE, seen - part)).reinterpretAsFloats();
+      }
       w.intoArray(p, at + part);
       zero(m).fma(w, Lanes.load(zeros, part)).intoArray(zeros, part);
     }
@@ -381,9 +394,15 @@ final class KvInt4 {
     return IntVector.fromMemorySegment(Lanes.INT, OffHeap.ALL, address, LITTLE);
   }
 
-  /** 16 s; finite whatever the bits are, so that slots of no token do no harm. */
+  /** 16 s; NaN where the scale is not finite, as slots of no token may have it too. */
   private static FloatVector scales(IntVector meta) {
-    return meta.lanewise(LSHL, 13).and(0x0fff_e000).reinterpretAsFloats().mul(SCALE);
+    IntVector scales =
+        meta.lanewise(LSHL, 13)
+            .and(0x0fff_e000)
+            .reinterpretAsFloats()
+            .mul(SCALE)
+            .reinterpretAsInts();
+    return scales.blend(NAN, meta.and(0x7c00).compare(EQ, 0x7c00)).reinterpretAsFloats();
   }
 
   /** 1 + z / 16. */

@@ -21,6 +21,11 @@ final class KvUnpack {
 
   private static final float TWO_TO_112 = 0x1p112f;
 
+  /** The least half, sign aside, that is no finite number. */
+  private static final int INFINITE_HALF = 0x7C00;
+
+  private static final int NAN = 0x7fc0_0000;
+
   private KvUnpack() {}
 
   /** Widens count elements from an address on, a multiple of the hardware's lanes or not. */
@@ -35,7 +40,7 @@ final class KvUnpack {
 
   /**
    * A half's exponent and mantissa, moved to a float's place, mean the number times 2^-112,
-   * subnormals included; stored halves are finite, so nothing else is needed.
+   * subnormals included. Stored halves are finite or NaN.
    */
   private static void halves(long from, int count, long to) {
     int i = 0;
@@ -46,6 +51,7 @@ final class KvUnpack {
           bits.and(0x7FFF).lanewise(VectorOperators.LSHL, 13).reinterpretAsFloats().mul(TWO_TO_112);
       Lanes.bits(magnitude)
           .or(bits.and(0x80000000))
+          .blend(NAN, bits.and(0x7FFF).compare(VectorOperators.GE, INFINITE_HALF))
           .reinterpretAsFloats()
           .intoMemorySegment(OffHeap.ALL, to + 4L * i, LITTLE);
     }

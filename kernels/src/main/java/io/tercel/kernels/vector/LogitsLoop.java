@@ -10,7 +10,7 @@ final class LogitsLoop {
 
   private LogitsLoop() {}
 
-  /** Index of the first largest element. */
+  /** Index of the first largest element, or of the first NaN. */
   static int argMax(float[] x, int offset, int count) {
     FloatVector best = FloatVector.broadcast(Lanes.FLOAT, Float.NEGATIVE_INFINITY);
     int i = 0;
@@ -25,11 +25,11 @@ final class LogitsLoop {
       max = Math.max(max, x[offset + i]);
     }
     for (int j = 0; j < count; j++) {
-      if (x[offset + j] == max) {
-        return j;
+      if (x[offset + j] == max || Float.isNaN(x[offset + j])) {
+        return j; // there is no NaN before the largest, or that would be NaN
       }
     }
-    return 0; // all NaN
+    throw new IllegalStateException("the largest of " + count + " elements is none of them");
   }
 
   /** Sum of e^(x - max); see {@code Ops.sumExp} for the order. */

@@ -37,8 +37,11 @@ final class NormLoop {
     }
   }
 
-  /** 1 / sqrt(sum / n + eps), in double and rounded once. */
+  /** 1 / sqrt(sum / n + eps), in double and rounded once; NaN where the sum is not finite. */
   static float inverseRoot(float sum, int n, float eps) {
+    if (!Float.isFinite(sum)) {
+      return Float.NaN;
+    }
     return (float) (1.0 / Math.sqrt((double) sum / n + eps));
   }
 }

@@ -295,7 +295,9 @@ final class SplitAttention {
       long meta = head * layout.valueBytes() + layout.valueCodeBytes();
       Arrays.fill(lanes, 0f);
       for (int b = 0; b < blocks; b++) {
-        KvInt4.weights(values[b] + meta, scores, at + b * KvLayout.BLOCK_SIZE, lanes);
+        int first = b * KvLayout.BLOCK_SIZE;
+        int seen = Math.max(0, limits[slot] - first);
+        KvInt4.weights(values[b] + meta, scores, at + first, lanes, seen);
       }
       outs[slot * stride + stride - 1] = LaneSum.tree(lanes, 0);
     }

@@ -155,6 +155,39 @@ class CheckpointTest {
     }
   }
 
+  /** What the config doesn't know of is not left out of the arithmetic in silence. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "model.layers.2.self_attn.q_proj.weight", // a third layer of two
+        "model.layers.0.self_attn.q_norm.weight", // Qwen3's, in a Qwen2
+        "model.layers.1.mlp.up_proj.weight_scale",
+        "model.layers.1.mlp.up_proj.lora_A.weight",
+        "model.layers.0.input_layernorm.bias",
+        "model.norm.bias"
+      })
+  void tensorsOfTheDecoder_thatNobodyAsksFor_areRefused(String name) {
+    Path dir =
+        TinyCheckpoint.qwen2()
+            .editTensors(t -> t.put(name, RawTensor.floats("F32", new float[32], 32)))
+            .write(temp);
+    String message =
+        assertThrows(CheckpointException.class, () -> Checkpoint.open(dir).close()).getMessage();
+    assertTrue(message.contains("tensor " + name + " is no part of the QWEN2 of 2"), message);
+  }
+
+  @Test
+  void scalesForEightBitKeys_areListed() {
+    String name = "model.layers.0.self_attn.k_proj.k_scale";
+    Path dir =
+        TinyCheckpoint.qwen2()
+            .editTensors(t -> t.put(name, RawTensor.floats("F32", new float[1], 1)))
+            .write(temp);
+    try (Checkpoint checkpoint = Checkpoint.open(dir)) {
+      assertEquals(List.of(name), checkpoint.unexpectedTensors());
+    }
+  }
+
   @Test
   void eosIds_numberListOrNull_areMerged() {
     assertEquals(List.of(7, 258, 256), eosOf(c -> c.put("eos_token_id", 7)));

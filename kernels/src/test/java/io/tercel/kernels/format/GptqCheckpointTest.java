@@ -382,6 +382,86 @@ class GptqCheckpointTest {
     assertRefused(dir, "lm_head.weight is missing; a quantized head is not implemented");
   }
 
+  /** One group of 96 inputs has no order; three groups of 288 have. */
+  @Test
+  void actOrderWithoutGIdx_isRefused_whereThereIsAnOrder() {
+    TinyCheckpoint all =
+        tiny(GptqVariant.SYM_ACT_ORDER)
+            .editTensors(t -> t.keySet().removeIf(name -> name.endsWith(".g_idx")));
+    assertRefused(all.write(temp.resolve("all")), "tensor " + DOWN + ".g_idx is missing; desc_act");
+    TinyCheckpoint one =
+        tiny(GptqVariant.SYM_ACT_ORDER)
+            .editTensors(t -> t.remove("model.layers.1.mlp.down_proj.g_idx"));
+    assertRefused(one.write(temp.resolve("one")), "layers.1.mlp.down_proj.g_idx is missing");
+    TinyCheckpoint none =
+        tiny(GptqVariant.SYM_ACT_ORDER)
+            .editTensors(
+                t -> t.keySet().removeIf(n -> n.endsWith(".g_idx") && !n.contains("down_proj")));
+    Checkpoint.open(none.write(temp.resolve("none"))).close();
+  }
+
+  /** Nothing says act-order, but one layer has it. */
+  @Test
+  void actOrderInSomeLayersOnly_isRefused() {
+    TinyCheckpoint tiny =
+        tiny(GptqVariant.SYM_ACT_ORDER)
+            .editConfig(c -> ((ObjectNode) c.get("quantization_config")).remove("desc_act"))
+            .editTensors(t -> t.remove(DOWN + ".g_idx"));
+    assertRefused(tiny.write(temp), "layers.1.mlp.down_proj.g_idx reorders its inputs, but");
+    assertRefused(temp, DOWN + ".g_idx is missing");
+  }
+
+  /** The order is what is computed with, whatever desc_act says of it. */
+  @Test
+  void actOrderThatNobodyAnnounced_isTaken() {
+    TinyCheckpoint tiny =
+        tiny(GptqVariant.SYM_ACT_ORDER)
+            .editConfig(c -> ((ObjectNode) c.get("quantization_config")).put("desc_act", false));
+    try (Checkpoint checkpoint = Checkpoint.open(tiny.write(temp))) {
+      LinearSource down = checkpoint.layers().getFirst().down();
+      assertNotNull(assertInstanceOf(LinearSource.Gptq.class, down).inputOrder());
+    }
+  }
+
+  /** config.json against quantize_config.json, and a section against itself. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{\"desc_act\":true}|quantize_config.json: desc_act is true; expected what",
+        "{\"sym\":false}|quantize_config.json: sym is false; expected what",
+        "{\"checkpoint_format\":\"gptq_v2\"}|checkpoint_format is \"gptq_v2\"; expected what",
+        "{\"checkpoint_format\":null,\"format\":\"gptq_v2\"}|format is \"gptq_v2\"; expected what",
+        "{\"format\":\"gptq_v2\"}|checkpoint_format is \"gptq\"; expected gptq_v2, as format says",
+        "{\"bits\":4}|quantize_config.json: bits is 4; expected 3",
+        "{\"group_size\":32}|quantize_config.json: group_size is 32",
+      })
+  void contradictions_areRefused(String merge, String expected) throws IOException {
+    Path dir = tiny(GptqVariant.SYM).write(temp);
+    ObjectNode beside =
+        (ObjectNode)
+            JSON.readTree(dir.resolve("config.json").toFile())
+                .get("quantization_config")
+                .deepCopy();
+    JSON.readTree(merge).properties().forEach(e -> beside.set(e.getKey(), e.getValue()));
+    Files.writeString(dir.resolve("quantize_config.json"), beside.toString());
+    assertRefused(dir, expected);
+  }
+
+  /** Parts of a quantized layer beside a plain weight: one of the two is not meant. */
+  @Test
+  void partsOfAQuantizedLayer_besideAPlainWeight_areRefused() {
+    TinyCheckpoint tiny =
+        tiny(GptqVariant.SYM)
+            .editTensors(
+                t -> {
+                  t.remove(DOWN + ".qweight");
+                  t.put(DOWN + ".weight", RawTensor.floats("F16", new float[96 * 288], 96, 288));
+                });
+    assertRefused(tiny.write(temp), "tensor " + DOWN + ".qzeros is no part of the QWEN3");
+  }
+
   private static RawTensor raw(TinyCheckpoint tiny, String name) {
     return Objects.requireNonNull(tiny.tensors().get(name));
   }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.PackedMatrix;
@@ -178,7 +179,7 @@ class WeightLoaderTest {
   }
 
   @ParameterizedTest
-  @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, -0.5f, 1e30f, 0.1f})
+  @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, -1e30f, 1e30f, 0.1f, -0.1f})
   void badScales_areRefused_andTheCheckpointStaysUsable(float bad) {
     String name = "model.layers.1.mlp.up_proj.scales";
     Path dir =
@@ -232,6 +233,105 @@ class WeightLoaderTest {
       PackedMatrix up = store.layers().getFirst().up().weight();
       assertArrayEquals(tiny.weights().get(up.name() + ".weight"), dequantize(up));
     }
+  }
+
+  /** Each kind of weight, at either end and in the middle, in every type. */
+  @ParameterizedTest
+  @CsvSource({
+    "F32,model.embed_tokens.weight,0,NaN",
+    "F32,model.layers.1.mlp.down_proj.weight,4097,Infinity",
+    "F16,model.embed_tokens.weight,4097,NaN",
+    "F16,model.layers.0.self_attn.q_proj.weight,8191,-Infinity",
+    "BF16,lm_head.weight,4097,Infinity",
+    "BF16,model.layers.1.mlp.up_proj.weight,1,NaN",
+    "BF16,model.layers.0.self_attn.k_proj.bias,63,NaN",
+    "F16,model.layers.1.input_layernorm.weight,0,Infinity",
+    "F32,model.layers.1.post_attention_layernorm.weight,63,NaN",
+    "BF16,model.norm.weight,5,NaN"
+  })
+  void weightsThatAreNotFinite_areRefused(String dtype, String name, int at, float bad) {
+    Path dir =
+        TinyCheckpoint.qwen2()
+            .dtype(dtype)
+            .editTensors(t -> t.computeIfPresent(name, (_, w) -> with(w, at, bad)))
+            .write(temp);
+    String where = "tensor %s has %s in row ".formatted(name, bad);
+    assertTrue(refusal(dir).contains(where), refusal(dir));
+    assertTrue(refusal(dir).contains("expected finite numbers"), refusal(dir));
+  }
+
+  private static RawTensor with(RawTensor tensor, int at, float value) {
+    float[] values = tensor.toFloats();
+    values[at] = value;
+    return RawTensor.floats(tensor.dtype(), values, tensor.shape());
+  }
+
+  private static String refusal(Path dir) {
+    return assertThrows(CheckpointException.class, () -> load(dir).close()).getMessage();
+  }
+
+  /** The largest finite numbers of each type are weights as any. */
+  @ParameterizedTest
+  @CsvSource({"F32,3.4028235e38", "F16,65504", "BF16,3.3895314e38"})
+  void largestWeights_areTaken(String dtype, float largest) {
+    TinyCheckpoint tiny =
+        TinyCheckpoint.qwen3()
+            .dtype(dtype)
+            .editTensors(
+                t ->
+                    t.computeIfPresent(
+                        "model.embed_tokens.weight",
+                        (_, w) -> with(with(w, 3, largest), 4, -largest)));
+    load(tiny.write(temp)).close();
+  }
+
+  @Test
+  void tiedModelsOwnHead_mustBeTheEmbedding() {
+    String head = "lm_head.weight";
+    String embedding = "model.embed_tokens.weight";
+    TinyCheckpoint equal = TinyCheckpoint.qwen3().editTensors(t -> t.put(head, t.get(embedding)));
+    load(equal.write(temp.resolve("equal"))).close();
+    TinyCheckpoint wider =
+        TinyCheckpoint.qwen3()
+            .editTensors(
+                t -> {
+                  RawTensor w = Objects.requireNonNull(t.get(embedding));
+                  t.put(head, RawTensor.floats("F32", w.toFloats(), w.shape()));
+                });
+    load(wider.write(temp.resolve("wider"))).close();
+    TinyCheckpoint other =
+        TinyCheckpoint.qwen3()
+            .editTensors(t -> t.put(head, with(Objects.requireNonNull(t.get(embedding)), 77, 9)));
+    String message = refusal(other.write(temp.resolve("other")));
+    assertTrue(message.contains("lm_head.weight differs from model.embed_tokens.weight"), message);
+    assertTrue(message.contains("set it to false"), message);
+  }
+
+  /** Zero points as the other checkpoint format stores them: every weight would be a step off. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void symmetric_withZeroPointsOfTheOtherFormat_isRefused(boolean v2) {
+    TinyCheckpoint tiny =
+        TinyCheckpoint.qwen3()
+            .gptq(new GptqVariant(true, false, v2, true))
+            .editConfig(
+                c ->
+                    ((ObjectNode) c.get("quantization_config"))
+                        .put("checkpoint_format", v2 ? "gptq" : "gptq_v2"));
+    String message = refusal(tiny.write(temp));
+    assertTrue(message.contains("qzeros has the zero point " + (v2 ? 5 : 3)), message);
+    assertTrue(message.contains("sym is true, which means 4"), message);
+    assertTrue(message.contains("in checkpoint_format " + (v2 ? "gptq_v2" : "gptq")), message);
+  }
+
+  @Test
+  void symmetric_withZeroPointsOfItsOwn_isRefused() {
+    TinyCheckpoint tiny =
+        TinyCheckpoint.qwen3()
+            .gptq(GptqVariant.ASYM)
+            .editConfig(c -> ((ObjectNode) c.get("quantization_config")).put("sym", true));
+    String message = refusal(tiny.write(temp));
+    assertTrue(message.contains("sym is true, which means 4"), message);
   }
 
   private static WeightStore load(Path dir) {

@@ -38,6 +38,13 @@ class CpuBackendTest {
       refused(lab, batch(new int[] {0}, -1, 3), SamplingRow.score(0, 1, 0));
       refused(lab, batch(new int[] {0}, 5, 3), SamplingRow.score(1, 1, 0));
       refused(lab, batch(new int[] {0}, 5, 3), SamplingRow.score(0, lab.vocab, 0));
+      refused(lab, batch(new int[] {0}, 5, -1), SamplingRow.score(0, 1, 0));
+      refused(lab, rows(3, 3), SamplingRow.score(0, 1, 0));
+      refused(lab, rows(4, 3), SamplingRow.score(0, 1, 0));
+      refused(lab, rows(3, 5), SamplingRow.score(0, 1, 0));
+      refused(lab, rows(3, 200, 4), SamplingRow.score(0, 1, 0)); // beyond its table in between
+      refused(lab, rows(3, 4), SamplingRow.score(1, 1, 0), SamplingRow.score(0, 1, 0));
+      refused(lab, rows(3, 4), SamplingRow.score(1, 1, 0), SamplingRow.score(1, 2, 0));
 
       float[][] last = lab.step(List.of(new Piece(good, 19, 20)));
       Lab.assertSame(new float[][] {before[19]}, last, "after all the refusals");
@@ -52,9 +59,20 @@ class CpuBackendTest {
     return batch;
   }
 
-  private static void refused(Lab lab, StepBatch batch, SamplingRow row) {
+  private static StepBatch rows(int... positions) {
+    StepBatch batch = new StepBatch();
+    batch.beginSequence(new int[] {0});
+    for (int position : positions) {
+      batch.addToken(5, position);
+    }
+    return batch;
+  }
+
+  private static void refused(Lab lab, StepBatch batch, SamplingRow... rows) {
     SamplingPlan plan = new SamplingPlan();
-    plan.add(row);
+    for (SamplingRow row : rows) {
+      plan.add(row);
+    }
     assertThrows(IllegalArgumentException.class, () -> lab.backend.step(batch, plan));
   }
 }

@@ -43,9 +43,21 @@ class KvQuantizerTest {
     assertQuantized(65504f, 0, new int[] {15, 1}, 1e38f, 65504f);
     float all = Float.MAX_VALUE; // ends saturate, whatever the range
     assertQuantized(65504f, 15, new int[] {15, 0, 15}, all, -all, 0f);
-    float infinite = Float.POSITIVE_INFINITY;
-    assertQuantized(65504f, 15, new int[] {15, 0, 15}, infinite, -infinite, 0f);
-    assertQuantized(1f, 0, new int[] {0, 15, 3}, Float.NaN, 15f, 3f);
+  }
+
+  /** Whatever the codes: no value of the head is a number any more. */
+  @ParameterizedTest
+  @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+  void quantize_whatIsNotFinite_makesTheScaleNaN(float bad) {
+    for (int at = 0; at < 3; at++) {
+      float[] x = {1, -15, 3};
+      x[at] = bad;
+      int meta = KvQuantizer.scaleAndZero(x, 0, 3);
+      assertTrue(Float.isNaN(KvQuantizer.scale(meta)), x[at] + " at " + at);
+      for (float e : x) {
+        assertTrue(Float.isNaN(KvQuantizer.value(KvQuantizer.code(e, meta), meta)));
+      }
+    }
   }
 
   /** Half a step, and what rounding the scale to fp16 moves the ends. */

@@ -34,15 +34,12 @@ import org.junit.jupiter.params.provider.ValueSource;
  * supplies its operations; one instance serves all shapes, as scratch that was sized for the last
  * shape is where mistakes hide.
  */
-public abstract class OpsContract {
+public abstract class OpsContract extends NanContract {
   private static final int[] BATCHES = {1, 2, 3, 5, 17, 33};
   private static final int[] WIDTHS = {1, 13, 16, 24, 31, 96, 207, 1024, 4098};
 
   private final Ops definition = new ScalarOps();
   private Arena arena = Arena.ofShared();
-
-  /** The operations under test; whoever extends this closes them. */
-  protected abstract Ops ops();
 
   /** Largest difference, relative to 1 + |expected|; 0 asks for the same bits. */
   protected double tolerance() {
@@ -434,7 +431,7 @@ public abstract class OpsContract {
   private static void assertBits(float[] expected, float[] actual, String what) {
     assertEquals(expected.length, actual.length, what);
     for (int i = 0; i < expected.length; i++) {
-      if (Float.floatToRawIntBits(expected[i]) != Float.floatToRawIntBits(actual[i])) {
+      if (Float.floatToIntBits(expected[i]) != Float.floatToIntBits(actual[i])) { // any NaN
         throw new AssertionError(
             "%s, element %d: %s instead of %s".formatted(what, i, actual[i], expected[i]));
       }

@@ -366,7 +366,8 @@ public final class Engine implements AutoCloseable {
             stepper.promptTokens(),
             stepper.computedPromptTokens(),
             stepper.generationTokens(),
-            scheduler.preemptions()),
+            scheduler.preemptions(),
+            stepper.nanSequences()),
         new EngineStats.PrefixHits(
             blocks.queriedTokens(), blocks.hitTokens(), blocks.recoveredTokens()),
         stepper.finished(),

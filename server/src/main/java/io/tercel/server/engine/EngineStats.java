@@ -38,13 +38,15 @@ public record EngineStats(
    * @param computedPromptTokens prompt tokens that were computed, again after a preemption too
    * @param generationTokens tokens generated
    * @param preemptions sequences set back for want of room
+   * @param nanSequences sequences that failed because the model computed NaN
    */
   public record Work(
       long steps,
       long promptTokens,
       long computedPromptTokens,
       long generationTokens,
-      long preemptions) {}
+      long preemptions,
+      long nanSequences) {}
 
   /**
    * The prefix cache's success, in tokens.

@@ -37,6 +37,7 @@ final class Stepper {
   private long computedPromptTokens;
   private long generationTokens;
   private long steps;
+  private long nanSequences;
 
   Stepper(Backend backend, Scheduler scheduler, Set<Integer> eosTokenIds, int maxModelLen) {
     this.backend = backend;
@@ -74,8 +75,13 @@ final class Stepper {
     steps++;
     for (int i = 0; i < chunks.size(); i++) {
       Sequence s = chunks.get(i).sequence();
+      int from = i == 0 ? 0 : planEnds[i - 1];
       try {
-        apply(s, chunks.get(i).count(), results, i == 0 ? 0 : planEnds[i - 1], weightVersion);
+        if (results.subList(from, planEnds[i]).stream().anyMatch(TokenResult::isBroken)) {
+          broken(s, chunks.get(i).count());
+        } else {
+          apply(s, chunks.get(i).count(), results, from, weightVersion);
+        }
       } catch (RuntimeException e) {
         fault(s, e);
       }
@@ -102,6 +108,19 @@ final class Stepper {
     faults.put(s.generation(), "the model's step failed: " + e.getMessage());
   }
 
+  /** Nothing of the chunk is booked, so none of its blocks is shared. */
+  private void broken(Sequence s, int count) {
+    nanSequences++;
+    int last = s.numComputedTokens() + count;
+    String message =
+        "the model computed NaN at %s, of a prompt of %d: its weights are damaged, or these tokens drive them out of range; no other request is affected"
+            .formatted(
+                count == 1 ? "token " + last : "tokens " + (last - count + 1) + " to " + last,
+                s.numPromptTokens());
+    log.error("request {} failed: {}", s.generation().id(), message);
+    faults.put(s.generation(), message);
+  }
+
   private static void announce(Sequence s) {
     if (!s.started()) {
       s.start();
@@ -123,8 +142,15 @@ final class Stepper {
       }
       if (position + 1 == s.numTokens()) {
         plan.add(samplingRow(s, row));
+      } else if (position + 1 == from + count && !asks(row)) {
+        // the last row sees all keys and values so far: its logits tell whether any is NaN
+        plan.add(SamplingRow.score(row, s.token(position + 1), 0));
       }
     }
+  }
+
+  private boolean asks(int row) {
+    return plan.size() > 0 && plan.get(plan.size() - 1).row() == row;
   }
 
   private SamplingRow samplingRow(Sequence s, int row) {
@@ -253,5 +279,10 @@ final class Stepper {
 
   long steps() {
     return steps;
+  }
+
+  /** Sequences that failed because the model computed NaN. */
+  long nanSequences() {
+    return nanSequences;
   }
 }

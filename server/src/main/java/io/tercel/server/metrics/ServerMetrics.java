@@ -205,6 +205,9 @@ public final class ServerMetrics {
               "num_preemptions",
               "Sequences set back for want of room.",
               stats.work().preemptions()),
+          new CounterMetricFamily(
+                  "tercel_nan_sequences", "Sequences that failed of a NaN in the model.", LABELS)
+              .addMetric(List.of(model), stats.work().nanSequences()),
           new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
               .addMetric(List.of(model), stats.weightVersion()));
     }

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
 import io.tercel.server.openai.wire.ErrorBody;
+import io.tercel.server.testing.Events;
 import io.tercel.server.testing.TestServer;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -258,6 +259,28 @@ class ErrorTest {
       error(drained.chat(""), 503);
       assertEquals(200, drained.get("/health").statusCode());
       assertEquals(200, drained.get("/metrics").statusCode());
+    }
+  }
+
+  /** A client, a stream and whoever watches the metrics learn of it; the next request is served. */
+  @Test
+  void nanOfTheModel_isNamed_andCounted() throws Exception {
+    try (TestServer broken = TestServer.start()) {
+      broken.backend.nan = true;
+      JsonNode error = error(broken.chat(""), 500);
+      assertEquals("server_error", error.path("type").asText());
+      String message = error.path("message").asText();
+      assertTrue(message.startsWith("the model computed NaN at tokens 1 to "), message);
+      Events events = Events.parse(broken.chat("\"stream\": true").body());
+      assertFalse(events.done());
+      JsonNode last = events.chunks().getLast().path("error");
+      assertTrue(last.path("message").asText().contains("computed NaN"), last.toString());
+      broken.awaitIdle();
+      String counted = "tercel_nan_sequences_total{model_name=\"" + TestServer.MODEL + "\",} 2.0";
+      String metrics = broken.get("/metrics").body();
+      assertTrue(metrics.contains(counted), metrics);
+      broken.backend.nan = false;
+      assertEquals(200, broken.chat("").statusCode());
     }
   }
 

@@ -33,6 +33,9 @@ public final class ScriptedBackend implements Backend {
   public volatile int stepMillis;
   public volatile @Nullable String failure;
 
+  /** Whether it computes NaN. */
+  public volatile boolean nan;
+
   public ScriptedBackend(int numBlocks, Script script) {
     this.numBlocks = numBlocks;
     this.script = script;
@@ -70,6 +73,10 @@ public final class ScriptedBackend implements Backend {
     List<TokenResult> results = new ArrayList<>();
     for (int i = 0; i < plan.size(); i++) {
       SamplingRow row = plan.get(i);
+      if (nan) {
+        results.add(new TokenResult(0, Float.NaN, 0, List.of()));
+        continue;
+      }
       results.add(result(row.samples() ? sample(row) : row.target(), row.numLogprobs()));
     }
     return results;
