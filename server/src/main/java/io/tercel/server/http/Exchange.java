@@ -6,14 +6,9 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.handler.codec.http.DefaultHttpContent;
-import io.netty.handler.codec.http.DefaultHttpResponse;
 import io.netty.handler.codec.http.HttpHeaderNames;
-import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpResponse;
-import io.netty.handler.codec.http.HttpResponseStatus;
-import io.netty.handler.codec.http.HttpUtil;
-import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.tercel.server.call.ApiException;
@@ -52,6 +47,7 @@ public final class Exchange implements Call {
   private final HttpLimits limits;
   private final ErrorFormat errors;
   private final Cors cors;
+  private final AnswerHeads heads;
   private final ClientWatch client;
   private final Outgoing outgoing;
   private volatile boolean begun;
@@ -66,6 +62,7 @@ public final class Exchange implements Call {
     this.limits = server.limits();
     this.errors = server.errors();
     this.cors = server.cors();
+    this.heads = new AnswerHeads(head, server.cors());
     this.client = new ClientWatch(server.limits().writeTimeout());
     this.outgoing = new Outgoing(channel, client);
     this.keepAlive = head.keepAlive();
@@ -185,7 +182,7 @@ public final class Exchange implements Call {
       throw e instanceof RuntimeException r ? r : new UncheckedIOException((IOException) e);
     }
     if (!body.large()) {
-      answer(response(status, body.rest(), contentType), body.rest());
+      answer(heads.bounded(status, body.rest().readableBytes(), contentType), body.rest());
       return;
     }
     part(body.rest());
@@ -207,7 +204,7 @@ public final class Exchange implements Call {
 
   /** Answers a preflight, or any OPTIONS. */
   void options(Router.Route route) {
-    HttpResponse response = response(204, Unpooled.EMPTY_BUFFER, null);
+    HttpResponse response = heads.bounded(204, 0, null);
     response.headers().set(HttpHeaderNames.ALLOW, route.allow());
     response.headers().remove(HttpHeaderNames.CONTENT_LENGTH);
     cors.applyPreflight(response.headers(), head.headers(), route.allow());
@@ -216,7 +213,7 @@ public final class Exchange implements Call {
 
   void fail(ApiException e) {
     ByteBuf buffer = JsonBuffer.of(alloc(), errors.body(e));
-    HttpResponse response = response(e.status(), buffer, "application/json");
+    HttpResponse response = heads.bounded(e.status(), buffer.readableBytes(), "application/json");
     HttpHeaders headers = response.headers();
     if (e.allow() != null) {
       headers.set(HttpHeaderNames.ALLOW, e.allow());
@@ -240,21 +237,15 @@ public final class Exchange implements Call {
     return new SseWriter(this);
   }
 
-  /** A head without a length. */
   private HttpResponse unbounded(int status, String contentType) {
-    HttpResponse response =
-        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(status));
-    commonHeaders(response, contentType);
-    if (head.chunkable()) {
-      HttpUtil.setTransferEncodingChunked(response, true);
-    } else {
+    if (!head.chunkable()) {
       closeAfterwards(); // the end of the connection is the end of the answer
     }
-    return response;
+    return heads.unbounded(status, contentType);
   }
 
   private void begin(HttpResponse response) {
-    connectionHeader(response);
+    heads.connection(response, keepAlive);
     begun = true;
     outgoing.send(response, 0);
   }
@@ -368,32 +359,6 @@ public final class Exchange implements Call {
       outgoing.send(new DefaultHttpContent(content), content.readableBytes());
     }
     last();
-  }
-
-  private HttpResponse response(int status, ByteBuf content, @Nullable String contentType) {
-    HttpResponse response =
-        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(status));
-    commonHeaders(response, contentType);
-    HttpUtil.setContentLength(response, content.readableBytes());
-    return response;
-  }
-
-  private void commonHeaders(HttpResponse response, @Nullable String contentType) {
-    HttpHeaders headers = response.headers();
-    if (contentType != null) {
-      headers.set(HttpHeaderNames.CONTENT_TYPE, contentType);
-    }
-    headers.set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_CACHE);
-    headers.set("x-request-id", head.id());
-    cors.apply(headers, head.headers());
-  }
-
-  private void connectionHeader(HttpResponse response) {
-    if (!keepAlive) {
-      response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
-    } else if (!head.chunkable()) { // HTTP/1.0 closes unless told otherwise
-      response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.KEEP_ALIVE);
-    }
   }
 
   ByteBufAllocator alloc() {

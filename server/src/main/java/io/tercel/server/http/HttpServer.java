@@ -31,6 +31,13 @@ import org.slf4j.LoggerFactory;
 public final class HttpServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(HttpServer.class);
 
+  /**
+   * Bytes that the system may hold of a connection's answer. Left to itself it takes megabytes, and
+   * says that there is room again only once a third is gone: a slow client would look like a silent
+   * one for as long.
+   */
+  private static final int SEND_BUFFER = 128 << 10;
+
   /** Event loops copy bytes only. */
   private static final int LOOPS = Math.min(4, Runtime.getRuntime().availableProcessors());
 
@@ -70,6 +77,7 @@ public final class HttpServer implements AutoCloseable {
             .option(ChannelOption.SO_BACKLOG, 1024)
             .childOption(ChannelOption.TCP_NODELAY, true)
             .childOption(ChannelOption.SO_KEEPALIVE, true)
+            .childOption(ChannelOption.SO_SNDBUF, SEND_BUFFER)
             .childHandler(connections)
             .bind(new InetSocketAddress(config.host(), config.port()))
             .awaitUninterruptibly();

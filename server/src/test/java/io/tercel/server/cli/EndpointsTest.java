@@ -130,7 +130,7 @@ class EndpointsTest {
         CHAT + ", \"max_tokens\": 4000, \"n\": 4, \"logprobs\": true, \"top_logprobs\": 20}";
     try (Endpoints endpoints = endpoints(Duration.ofSeconds(30));
         Socket slow = new Socket()) {
-      slow.setReceiveBufferSize(4 << 10);
+      slow.setReceiveBufferSize(32 << 10);
       slow.setSoTimeout(30_000);
       slow.connect(new InetSocketAddress("127.0.0.1", endpoints.http().port()));
       slow.getOutputStream()
@@ -162,7 +162,7 @@ class EndpointsTest {
     server.stepMillis(0);
     try (Endpoints endpoints = endpoints(Duration.ofMillis(200));
         Socket silent = new Socket()) {
-      silent.setReceiveBufferSize(4 << 10);
+      silent.setReceiveBufferSize(32 << 10);
       silent.connect(new InetSocketAddress("127.0.0.1", endpoints.http().port()));
       String body =
           CHAT + ", \"max_tokens\": 4000, \"n\": 4, \"logprobs\": true, \"top_logprobs\": 20}";

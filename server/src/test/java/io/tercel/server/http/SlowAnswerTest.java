@@ -54,7 +54,7 @@ class SlowAnswerTest {
   /** A socket whose kernel holds little. */
   private static Socket narrow(TestServer server) throws IOException {
     Socket socket = new Socket();
-    socket.setReceiveBufferSize(4 << 10);
+    socket.setReceiveBufferSize(32 << 10);
     socket.connect(new InetSocketAddress("127.0.0.1", server.http.port()));
     socket.setSoTimeout(30_000);
     return socket;
@@ -75,7 +75,7 @@ class SlowAnswerTest {
         assertTrue(count > 0, "cut after " + all.size() + " bytes");
         all.write(part, 0, count);
         if (System.nanoTime() - begun < 4 * SHORT.toNanos()) {
-          Thread.sleep(50); // the client's pace
+          Thread.sleep(10); // the client's pace
         }
       }
       assertTrue(System.nanoTime() - begun > 4 * SHORT.toNanos(), "it was not slow");
