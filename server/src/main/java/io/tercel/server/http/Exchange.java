@@ -177,9 +177,12 @@ public final class Exchange implements Call {
             });
     try {
       writer.to(body);
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException e) { // what goes wrong within a value is wrapped by who writes it
       body.rest().release();
-      throw e instanceof RuntimeException r ? r : new UncheckedIOException((IOException) e);
+      throw e.getCause() instanceof ClientGoneException gone ? gone : new UncheckedIOException(e);
+    } catch (RuntimeException e) {
+      body.rest().release();
+      throw e;
     }
     if (!body.large()) {
       answer(heads.bounded(status, body.rest().readableBytes(), contentType), body.rest());
@@ -352,11 +355,13 @@ public final class Exchange implements Call {
       content.release();
       throw new IllegalStateException("a second answer");
     }
-    begin(response);
+    heads.connection(response, keepAlive);
+    begun = true;
+    outgoing.queue(response);
     if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
       content.release();
     } else {
-      outgoing.send(new DefaultHttpContent(content), content.readableBytes());
+      outgoing.content(content);
     }
     last();
   }

@@ -42,10 +42,16 @@ final class Outgoing {
         send(new DefaultHttpContent(bytes.readRetainedSlice(PART)), PART);
       }
       await(ROOM);
+      // small answers and events go out at once, with what is queued before them
       send(new DefaultHttpContent(bytes.retainedSlice()), bytes.readableBytes());
     } finally {
       bytes.release();
     }
+  }
+
+  /** Puts a head before what is sent next. */
+  void queue(HttpObject head) {
+    channel.write(head);
   }
 
   /**

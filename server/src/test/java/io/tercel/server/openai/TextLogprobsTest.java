@@ -138,7 +138,7 @@ class TextLogprobsTest {
     Map<String, Float> drawn = logprobs.likeliest(new TokenResult(0xe4, -2, 3, top), 10);
     assertEquals(
         Map.of(
-            "bytes:\\xf0", -0f,
+            "bytes:\\xf0", 0f,
             "bytes:\\xf1", -1f,
             "bytes:\\xe4", -2f,
             "a", -3f,
