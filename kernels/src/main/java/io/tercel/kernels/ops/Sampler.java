@@ -88,9 +88,17 @@ public final class Sampler {
 
   /** Leaves the allowed ids alone; none of these is impossible, however unlikely the model says. */
   private void keep(long[] allowed) {
-    for (int id = 0; id < vocab; id++) {
-      boolean kept = id >> 6 < allowed.length && (allowed[id >> 6] >>> id & 1) != 0;
-      adjusted[id] = kept ? Math.max(adjusted[id], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
+    for (int from = 0; from < vocab; from += 64) {
+      long bits = from >> 6 < allowed.length ? allowed[from >> 6] : 0;
+      int end = Math.min(vocab, from + 64);
+      if (bits == 0) { // of most masks most words are empty
+        Arrays.fill(adjusted, from, end, Float.NEGATIVE_INFINITY);
+        continue;
+      }
+      for (int id = from; id < end; id++) {
+        boolean kept = (bits >>> id & 1) != 0;
+        adjusted[id] = kept ? Math.max(adjusted[id], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
+      }
     }
   }
 

@@ -58,7 +58,8 @@ class JsonFaultTest {
   private static void assertNoInternals(String message, String json) {
     String own = message.replaceAll("(?s)'.*?'", ""); // what the text itself says may be anything
     assertFalse(
-        own.matches("(?s).*(`|[a-z]\\.[a-z]+|Exception|Feature|Source|Json[A-Z]|REDACTED|Stream).*"),
+        own.matches(
+            "(?s).*(`|[a-z]\\.[a-z]+|Exception|Feature|Source|Json[A-Z]|REDACTED|Stream).*"),
         message + " for " + json);
   }
 

@@ -8,6 +8,7 @@ import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.http.Tls;
 import io.tercel.server.model.BundledModel;
 import io.tercel.server.model.ByteSize;
+import io.tercel.server.model.Miniature;
 import io.tercel.server.model.ModelLocator;
 import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
@@ -89,6 +90,16 @@ public final class ServeCommand implements Command {
       description = "how long running requests may go on after SIGTERM (default: ${DEFAULT-VALUE})")
   private int drainTimeout = 30;
 
+  @Option(
+      names = "--warm-up",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description =
+          "have the JVM compile what serving uses before the server is ready, which takes up to 8 s"
+              + " (default: on)")
+  private boolean warmUp = true;
+
   @Option(names = "--plan", description = "print what it will take, and stop")
   private boolean planOnly;
 
@@ -152,6 +163,7 @@ public final class ServeCommand implements Command {
               new ApiConfig(called, Release.VERSION, running::systemFingerprint), running.served());
       ServerControl control = new ServerControl(api, running.info(), running.servedWeights());
       try (Endpoints endpoints = new Endpoints(api, control, http, grpcPort, admin)) {
+        warmUp(running, serving);
         endpoints.start();
         Runtime.getRuntime()
             .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
@@ -167,6 +179,14 @@ public final class ServeCommand implements Command {
     out.println("Stopped.");
     out.flush();
     stopped.countDown();
+  }
+
+  private void warmUp(RunningModel running, ServingOptions serving) throws InterruptedException {
+    if (warmUp && Miniature.fits(serving)) {
+      try (Miniature miniature = running.miniature()) {
+        new WarmUp(miniature, System.err).run();
+      }
+    }
   }
 
   private @Nullable Tls tls() {

@@ -38,17 +38,19 @@ final class Alternatives {
    *
    * @param members none of which is obviously empty
    * @param isNarrowed whether more than the alternatives themselves decides what is left of them
+   * @param path of the keyword
    */
-  record Choice(List<Conjunction> members, boolean isNarrowed) {}
+  record Choice(List<Conjunction> members, boolean isNarrowed, String path) {}
 
   /** The next choice to make; null if there is none. */
   @Nullable Choice next(Conjunction schemas) {
     for (Located part : schemas.parts()) {
       ObjectNode rest = ((ObjectNode) part.schema()).deepCopy();
       List<Conjunction> members = null;
+      String keyword = "not";
       boolean isNarrowed = true;
       if (rest.has("anyOf") || rest.has("oneOf")) {
-        String keyword = rest.has("anyOf") ? "anyOf" : "oneOf";
+        keyword = rest.has("anyOf") ? "anyOf" : "oneOf";
         rest.remove(keyword);
         Conjunction others = schemas.replace(part, rest);
         isNarrowed = !others.isAnything();
@@ -58,11 +60,13 @@ final class Alternatives {
                 : one(others, Conjunction.members(part, keyword));
         isNarrowed |= !members.equals(any(others, Conjunction.members(part, keyword)));
       } else if (rest.has("if")) {
+        keyword = "if";
         rest.remove(Set.of("if", "then", "else"));
         members = condition(schemas.replace(part, rest), part);
       } else if (rest.has("dependentRequired")
           || rest.has("dependentSchemas")
           || rest.has("dependencies")) {
+        keyword = "dependentSchemas";
         members = dependents(schemas, part, rest);
       } else if (rest.has("not") && !Negation.isOfStrings(rest) && !Negation.isOfFractions(rest)) {
         Located not = Conjunction.member(part, "not");
@@ -72,7 +76,8 @@ final class Alternatives {
         }
       }
       if (members != null) {
-        return new Choice(isNarrowed ? possible(members) : members, isNarrowed);
+        return new Choice(
+            isNarrowed ? possible(members) : members, isNarrowed, part.path() + "." + keyword);
       }
     }
     return null;

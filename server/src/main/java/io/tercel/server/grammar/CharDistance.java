@@ -86,11 +86,7 @@ final class CharDistance {
   boolean leastLengthsAreReached() {
     for (int i = 0; i < distances.length; i++) {
       Grammar.Length length = grammar.length(i);
-      if (length != null
-          && length.min() > 0
-          && grammar.isBetweenCharacters(i)
-          && grammar.node(i).accepts()
-          && !growsByOne(i)) {
+      if (length != null && length.min() > 0 && grammar.node(i).accepts() && !growsByOne(i)) {
         return false;
       }
     }

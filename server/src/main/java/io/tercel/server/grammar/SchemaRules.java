@@ -142,7 +142,7 @@ final class SchemaRules {
     if (values != null) {
       end = values(nfa, from, schemas, values);
     } else if (choice != null) {
-      end = choice(nfa, from, choice, schemas.path());
+      end = choice(nfa, from, choice);
     } else {
       end = schemas.isAnything() ? json.value(nfa, from) : plain(nfa, from, schemas);
     }
@@ -150,9 +150,9 @@ final class SchemaRules {
     return end;
   }
 
-  private int choice(Nfa nfa, int from, Alternatives.Choice choice, String path) {
+  private int choice(Nfa nfa, int from, Alternatives.Choice choice) {
     if (choice.members().isEmpty()) {
-      return nothing(nfa, path, "leaves none of its alternatives");
+      return nothing(nfa, choice.path(), "leaves no value");
     }
     builder.complexity().alternatives(choice.members().size());
     int to = nfa.node();
@@ -230,11 +230,10 @@ final class SchemaRules {
             ? nothing(nfa, schemas.path(), "leaves no string")
             : strings.write(json, nfa, from);
       }
-      case "integer" ->
-          schemas.parts().stream().anyMatch(p -> Negation.isOfFractions(p.schema()))
-              ? nothing(nfa, schemas.path(), "leaves no whole number")
-              : integer(nfa, from, schemas.limits(), schemas.path());
-      case "number" -> number(nfa, from, schemas);
+      case "integer", "number" -> {
+        int end = NumberRule.write(json, nfa, from, schemas, type.equals("integer"));
+        yield end >= 0 ? end : nothing(nfa, schemas.path(), NumberRule.NONE);
+      }
       case "boolean" -> {
         int to = nfa.node();
         nfa.epsilon(json.literal(nfa, from, "true"), to);
@@ -243,43 +242,6 @@ final class SchemaRules {
       }
       default -> json.literal(nfa, from, "null");
     };
-  }
-
-  private int integer(Nfa nfa, int from, ObjectNode schema, String path) {
-    SchemaValues.Bounds bounds = SchemaValues.bounds(schema, path);
-    long step = SchemaValues.step(schema, path);
-    int end = IntegerRange.write(nfa, from, bounds.min(), bounds.max(), step);
-    return end >= 0 ? end : nothing(nfa, path, "leaves no whole number");
-  }
-
-  private int number(Nfa nfa, int from, Conjunction schemas) {
-    String path = schemas.path();
-    ObjectNode limits = schemas.limits();
-    boolean isOfFractions =
-        schemas.parts().stream().anyMatch(p -> Negation.isOfFractions(p.schema()));
-    if (limits.has("multipleOf")) {
-      return isOfFractions
-          ? nothing(nfa, path, "leaves no number")
-          : integer(nfa, from, limits, path);
-    }
-    DecimalRange.Bound min = SchemaValues.lowerBound(limits, path);
-    DecimalRange.Bound max = SchemaValues.upperBound(limits, path);
-    if (isOfFractions) {
-      return min == null && max == null
-          ? JsonRules.fraction(nfa, from)
-          : nothing(nfa, path, "leaves no number");
-    }
-    if (min == null && max == null) {
-      return json.number(nfa, from);
-    }
-    int end =
-        DecimalRange.write(
-            nfa,
-            from,
-            min == null ? DecimalRange.LEAST : min,
-            max == null ? DecimalRange.GREATEST : max);
-    String reason = "leaves no number of up to %d digits".formatted(DecimalRange.MAX_DIGITS);
-    return end >= 0 ? end : nothing(nfa, path, reason);
   }
 
   /** Nothing is left: an error, unless it is one of several alternatives that were narrowed. */
@@ -367,8 +329,13 @@ final class SchemaRules {
     if (contained == null) {
       return rule.items(item, items.prefix(), min, max);
     }
+    return containing(nfa, rule, items, contained, max);
+  }
+
+  private int containing(
+      Nfa nfa, ArrayRule rule, ArrayItems items, ArrayItems.Contained contained, int max) {
     if (contained.max() >= 0 && contained.max() < contained.min()) {
-      return nothing(nfa, schemas.path(), "leaves no array");
+      return nothing(nfa, items.schemas().path(), "leaves no array");
     }
     ObjectNode not = JsonNodeFactory.instance.objectNode();
     not.set("not", contained.schema().schema());
@@ -376,10 +343,11 @@ final class SchemaRules {
     narrowed++;
     int end =
         rule.containing(
-            contained.max() < 0 ? item : (n, i) -> call(nfa, n, items.item(i).and(without)),
+            (n, i) ->
+                call(nfa, n, contained.max() < 0 ? items.item(i) : items.item(i).and(without)),
             (n, i) -> call(nfa, n, items.item(i).and(contained.schema())),
             items.prefix(),
-            min,
+            items.min(),
             max,
             contained.min(),
             contained.max());

@@ -2,8 +2,11 @@ package io.tercel.server.model;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.RandomWeights;
 import io.tercel.kernels.memory.WeightLoader;
+import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Backend;
 import io.tercel.server.UserException;
@@ -42,6 +45,24 @@ public final class RunningEngine implements AutoCloseable {
       LoadProgress progress) {
     ServingPlan plan = ServingPlan.of(checkpoint, options);
     WeightStore weights = WeightLoader.load(checkpoint, plan.available(), progress);
+    return start(plan, weights, options, eosTokenIds);
+  }
+
+  /** Starts an engine on random weights of a shape, see {@link RandomWeights}. */
+  static RunningEngine random(
+      ModelConfig config,
+      QuantFormat linears,
+      QuantFormat.Dense head,
+      long seed,
+      ServingOptions options,
+      Set<Integer> eosTokenIds) {
+    WeightPlan shapes = WeightPlan.of(config, linears, head);
+    ServingPlan plan = ServingPlan.of(config, shapes, options, Backends.available(options));
+    return start(plan, RandomWeights.create(config, linears, head, seed), options, eosTokenIds);
+  }
+
+  private static RunningEngine start(
+      ServingPlan plan, WeightStore weights, ServingOptions options, Set<Integer> eosTokenIds) {
     try {
       Backend backend = Backends.open(weights, plan, options);
       Engine engine = new Engine(backend, engineConfig(plan, options, eosTokenIds));

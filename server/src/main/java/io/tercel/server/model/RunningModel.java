@@ -147,6 +147,11 @@ public final class RunningModel implements AutoCloseable {
     return running.engine();
   }
 
+  /** A tiny twin of it, to be closed before it. */
+  public Miniature miniature() {
+    return Miniature.of(plan(), served, options);
+  }
+
   /** What Control.Reload and the like are asked of. */
   public ServedWeights servedWeights() {
     return new ServedWeights(directory, weights(), engine(), MachineMemory::available);

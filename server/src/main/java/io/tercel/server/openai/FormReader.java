@@ -17,7 +17,10 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Reads the fields of a request that give its answer a form. There may be one form at most. */
+/**
+ * Reads the fields of a request that give its answer a form, or ask for calls of tools. There may
+ * be one form at most.
+ */
 final class FormReader {
   private static final int MAX_CHOICES = 4096;
   private static final String STRUCTURED = "structured_outputs";
@@ -25,6 +28,7 @@ final class FormReader {
   private final RequestFields fields;
   private final ServedModel model;
   private final List<Form> forms = new ArrayList<>();
+  private final @Nullable Form form;
   private final @Nullable TokenAutomaton automaton;
 
   /**
@@ -38,7 +42,6 @@ final class FormReader {
     responseFormat();
     structuredOutputs();
     guided();
-    toolChoice();
     if (forms.size() > 1) {
       String path = forms.get(1).path();
       throw ApiException.invalid(
@@ -46,7 +49,8 @@ final class FormReader {
           "%s can't be combined with %s: an answer has one form"
               .formatted(path, forms.getFirst().path()));
     }
-    this.automaton = forms.isEmpty() ? null : model.forms().automaton(forms.getFirst());
+    this.form = withCalls(forms.isEmpty() ? null : forms.getFirst());
+    this.automaton = form == null ? null : model.forms().automaton(form);
   }
 
   private void responseFormat() {
@@ -57,7 +61,13 @@ final class FormReader {
     String type = RequestFields.string(format.require("type"), format.path("type"));
     switch (type) {
       case "text" -> {}
-      case "json_object" -> forms.add(new Form.AnyObject(fields.path("response_format")));
+      case "json_object" -> {
+        JsonNode schema = format.get("schema"); // as llama.cpp's server and others take it
+        forms.add(
+            schema == null
+                ? new Form.AnyObject(fields.path("response_format"))
+                : new Form.Schema(schema, format.path("schema")));
+      }
       case "json_schema" -> {
         RequestFields.of(format.require("json_schema"), format.path("json_schema"));
         RequestFields named = format.fields("json_schema");
@@ -158,12 +168,23 @@ final class FormReader {
     }
   }
 
-  private void toolChoice() {
+  /**
+   * What the choice of tools makes of the answer's form: calls that are asked for have no answer
+   * beside them, and where the model may choose it either calls or answers.
+   */
+  private @Nullable Form withCalls(@Nullable Form answer) {
     JsonNode choice = fields.get("tool_choice");
-    if (choice == null || (choice.isTextual() && isPlain(choice.textValue()))) {
-      return;
-    }
+    boolean several = fields.bool("parallel_tool_calls", true);
     String path = fields.path("tool_choice");
+    if (choice == null || (choice.isTextual() && choice.textValue().equals("auto"))) {
+      List<Form.Tool> offered = answer == null ? List.of() : tools(null);
+      return answer == null || offered.isEmpty()
+          ? answer
+          : new Form.CallsOrAnswer(new Form.ToolCalls(offered, several, path), answer);
+    }
+    if (choice.isTextual() && choice.textValue().equals("none")) {
+      return answer;
+    }
     String name = null;
     if (choice.isObject()) {
       RequestFields named = RequestFields.of(choice, path);
@@ -184,12 +205,7 @@ final class FormReader {
           : ApiException.invalid(
               path + ".function.name", path + ".function.name must be one of the tools' names");
     }
-    boolean several = name == null && fields.bool("parallel_tool_calls", true);
-    forms.add(new Form.ToolCalls(tools, several, path));
-  }
-
-  private static boolean isPlain(String choice) {
-    return choice.equals("auto") || choice.equals("none");
+    return new Form.ToolCalls(tools, several && name == null, path);
   }
 
   /**
@@ -224,10 +240,9 @@ final class FormReader {
    * @param startsThinking whether it leaves the thought open
    */
   SamplingParams addTo(SamplingParams params, String prompt, boolean startsThinking) {
-    if (automaton == null) {
+    if (automaton == null || form == null) {
       return params;
     }
-    Form form = forms.getFirst();
     Thinking thinking = params.thinking();
     if (thinking == null && startsThinking) {
       throw ApiException.unsupported(

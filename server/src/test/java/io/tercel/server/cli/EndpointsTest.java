@@ -94,7 +94,8 @@ class EndpointsTest {
       responses.send(RawClient.post("/v1/responses", "{\"input\": \"hi\", \"stream\": true}"));
       whole.send(RawClient.post("/v1/chat/completions", CHAT + "}"));
       ManagedChannel channel =
-          NettyChannelBuilder.forAddress("127.0.0.1", Objects.requireNonNull(endpoints.grpc()).port())
+          NettyChannelBuilder.forAddress(
+                  "127.0.0.1", Objects.requireNonNull(endpoints.grpc()).port())
               .usePlaintext()
               .build();
       try {

@@ -215,7 +215,7 @@ class SchemaFormTest {
       value = {
         "{\"properties\":{\"a\":{\"multipleOf\":0.3}}} | schema.properties.a.multipleOf",
         "{\"type\":\"array\",\"uniqueItems\":true} | schema.uniqueItems",
-        "{\"type\":\"array\",\"items\":{\"anyOf\":[{\"not\":{}}]}} | schema.items.anyOf[0]",
+        "{\"type\":\"array\",\"items\":{\"anyOf\":[{\"not\":{}}]}} | schema.items.anyOf[0].not",
         "{\"$defs\":{\"x\":{\"unevaluatedItems\":false}},\"items\":{\"$ref\":\"#/$defs/x\"}} | schema.$defs.x.unevaluatedItems",
         "{\"type\":\"strnig\"} | schema.type",
         "{\"$ref\":\"#\"} | schema",

@@ -1,6 +1,7 @@
 package io.tercel.server.grammar;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import java.math.BigDecimal;
 import java.util.List;
 import java.util.regex.Pattern;
@@ -60,10 +61,13 @@ final class TinyValidator {
     return listed && (!schema.has("const") || same(schema.get("const"), value));
   }
 
+  /** 1 and 1.0 are. */
   private static boolean same(JsonNode a, JsonNode b) {
-    return a.isNumber() && b.isNumber()
-        ? a.decimalValue().compareTo(b.decimalValue()) == 0
-        : a.equals(b);
+    return a.equals((x, y) -> x.equals(y) || sameNumber(x, y) ? 0 : 1, b);
+  }
+
+  private static boolean sameNumber(JsonNode a, JsonNode b) {
+    return a.isNumber() && b.isNumber() && a.decimalValue().compareTo(b.decimalValue()) == 0;
   }
 
   private boolean combined(JsonNode schema, JsonNode value) {
@@ -73,6 +77,18 @@ final class TinyValidator {
     }
     for (JsonNode one : schema.path("allOf")) {
       any &= valid(one, value);
+    }
+    if (schema.has("oneOf")) {
+      int matching = 0;
+      for (JsonNode one : schema.get("oneOf")) {
+        matching += valid(one, value) ? 1 : 0;
+      }
+      any &= matching == 1;
+    }
+    any &= !schema.has("not") || !valid(schema.get("not"), value);
+    if (schema.has("if")) {
+      String branch = valid(schema.get("if"), value) ? "then" : "else";
+      any &= !schema.has(branch) || valid(schema.get(branch), value);
     }
     return any;
   }
@@ -112,6 +128,17 @@ final class TinyValidator {
       JsonNode prefix = schema.path("prefixItems").path(i);
       JsonNode its = prefix.isMissingNode() ? schema.path("items") : prefix;
       fine &= its.isMissingNode() || valid(its, value.get(i));
+      for (int k = 0; k < i; k++) {
+        fine &= !schema.path("uniqueItems").asBoolean() || !same(value.get(k), value.get(i));
+      }
+    }
+    if (schema.has("contains")) {
+      int count = 0;
+      for (JsonNode item : value) {
+        count += valid(schema.get("contains"), item) ? 1 : 0;
+      }
+      fine &= count >= schema.path("minContains").asInt(1);
+      fine &= count <= schema.path("maxContains").asInt(Integer.MAX_VALUE);
     }
     return fine;
   }
@@ -121,10 +148,22 @@ final class TinyValidator {
     for (JsonNode name : schema.path("required")) {
       fine &= value.has(name.asText());
     }
+    fine &= value.size() >= schema.path("minProperties").asInt(0);
+    fine &= value.size() <= schema.path("maxProperties").asInt(Integer.MAX_VALUE);
     for (var field : value.properties()) {
       JsonNode its = schema.path("properties").path(field.getKey());
-      its = its.isMissingNode() ? schema.path("additionalProperties") : its;
-      fine &= its.isMissingNode() || valid(its, field.getValue());
+      boolean isNamed = !its.isMissingNode();
+      fine &= !isNamed || valid(its, field.getValue());
+      for (var pattern : schema.path("patternProperties").properties()) {
+        if (Pattern.compile(pattern.getKey()).matcher(field.getKey()).find()) {
+          isNamed = true;
+          fine &= valid(pattern.getValue(), field.getValue());
+        }
+      }
+      JsonNode others = schema.path("additionalProperties");
+      fine &= isNamed || others.isMissingNode() || valid(others, field.getValue());
+      JsonNode names = schema.path("propertyNames");
+      fine &= names.isMissingNode() || valid(names, TextNode.valueOf(field.getKey()));
     }
     return fine;
   }

@@ -234,8 +234,8 @@ class TokenAutomatonPropertyTest {
     int several = 0;
     for (int s = 0; s < 10; s++) {
       Form.Schema form = new Form.Schema(union(), "schema");
-      Grammar inline = form.compile(SchemaRules.Unions.INLINE);
-      Grammar shared = form.compile(SchemaRules.Unions.SHARED);
+      Grammar inline = FormGrammar.of(form, SchemaRules.Unions.INLINE);
+      Grammar shared = FormGrammar.of(form, SchemaRules.Unions.SHARED);
       several += inline.numNodes() == shared.numNodes() ? 0 : 1;
       for (int walk = 0; walk < 4; walk++) {
         TokenAutomaton.Position a = TinyVocabularies.automaton(inline, texts, "s").start();

@@ -104,7 +104,7 @@ class ErrorTest {
             + " \"json_schema\": {\"name\": \"a\"}} | required",
         "response_format.json_schema.schema.properties.a.not | \"response_format\":"
             + " {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"properties\":"
-            + " {\"a\": {\"type\": \"integer\", \"not\": {}}}}}} | not supported",
+            + " {\"a\": {\"type\": \"integer\", \"not\": {}}}}}} | leaves no value",
         "structured_outputs | \"structured_outputs\": {} | must have choice",
         "structured_outputs.choice | \"structured_outputs\": {\"choice\": []} | one or more",
         "structured_outputs.choice[1] | \"structured_outputs\": {\"choice\": [\"a\", 1]} | string",

@@ -31,6 +31,8 @@ final class MaskBench {
       "{\"name\": \"Ada Lovelace, countess of many things\", \"age\": 36,"
           + " \"tags\": [\"mathematics and engines\", \"poetical science\"], \"born\": \"1815-12-10\"}";
 
+  private static final String EMAIL = "\"countess.of.many.things@analytical-engines.example.org\"";
+
   private MaskBench() {}
 
   public static void main(String[] args) throws IOException {
@@ -44,6 +46,9 @@ final class MaskBench {
         measure(tokenizer, compiler, new Form.AnyObject("object" + round), "any object", TEXT);
         Form schema = new Form.Schema(new ObjectMapper().readTree(USER), "schema" + round);
         measure(tokenizer, compiler, schema, "schema", TEXT);
+        ObjectNode email = new ObjectMapper().createObjectNode().put("format", "email");
+        Form bounded = new Form.Schema(email.put("maxLength", 255), "email" + round);
+        measure(tokenizer, compiler, bounded, "bounded email", EMAIL);
         Form hostile = new Form.Pattern("([ -~]{1,9}x?[ -~]{1,9}){20}", "hostile" + round);
         measure(tokenizer, compiler, hostile, "vague pattern", TEXT);
         Form ambiguous = new Form.Schema(ambiguous(), "ambiguous" + round);

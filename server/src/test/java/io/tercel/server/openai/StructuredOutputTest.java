@@ -219,4 +219,102 @@ class StructuredOutputTest {
     assertEquals(Set.of("add", "stop"), names);
     assertEquals("{\"x\": 4}", calls.at("/0/function/arguments").asText());
   }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"required\"",
+        "{\"type\": \"function\", \"function\": {\"name\": \"add\"}}",
+      })
+  void toolChoice_winsOverTheAnswersForm(String wanted) throws Exception {
+    server.says("<think>?</think>\n\n{\"sum\": 1, \"sure\": true}");
+    for (String form : new String[] {SCHEMA, CHOICE}) {
+      JsonNode choice =
+          choice("\"tool_choice\": " + wanted + ", \"max_tokens\": 300, " + TOOLS + ", " + form);
+      String name = choice.at("/message/tool_calls/0/function/name").asText();
+      assertTrue(name.equals("add") || (wanted.contains("req") && name.equals("stop")), name);
+      assertEquals("tool_calls", choice.path("finish_reason").asText());
+    }
+  }
+
+  @Test
+  void toolChoice_autoMayCallOrAnswerInTheForm() throws Exception {
+    String fields = TOOLS + ", \"max_tokens\": 300, " + SCHEMA;
+    server.says("{\"sum\": 12, \"sure\": true}<|im_end|>");
+    JsonNode message = choice(fields).path("message");
+    assertEquals("{\"sum\": 12, \"sure\": true}", message.path("content").asText());
+    assertTrue(message.path("tool_calls").isEmpty(), message.toString());
+
+    server.says(
+        "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"x\": 4}}\n</tool_call><|im_end|>");
+    for (String auto : new String[] {"", "\"tool_choice\": \"auto\", "}) {
+      JsonNode calls = choice(auto + fields).at("/message/tool_calls");
+      assertEquals("{\"x\": 4}", calls.at("/0/function/arguments").asText());
+    }
+
+    server.says(
+        "<tool_call>\n{\"name\": \"sub\", \"arguments\": {\"x\": false}}\n</tool_call><|im_end|>");
+    JsonNode calls = choice(fields).at("/message/tool_calls"); // no such tool, no such argument
+    assertTrue(Set.of("add", "stop").contains(calls.at("/0/function/name").asText()));
+
+    server.says("<tool_call><|im_end|>");
+    message = choice("\"tool_choice\": \"none\", " + fields).path("message");
+    assertTrue(
+        Json.MAPPER.readTree(message.path("content").asText()).path("sum").isIntegralNumber());
+  }
+
+  /** Nobody asked that its arguments be kept to a schema. */
+  @Test
+  void toolChoice_autoTakesAToolWhoseSchemaCannotBeHad() throws Exception {
+    String odd =
+        """
+        "tools": [{"type": "function", "function": {"name": "odd",
+          "parameters": {"type": "object", "unevaluatedProperties": false}}}]""";
+    server.says(
+        "<tool_call>\n{\"name\": \"odd\", \"arguments\": {\"y\": [1]}}\n</tool_call><|im_end|>");
+    JsonNode calls = choice(odd + ", " + SCHEMA).at("/message/tool_calls");
+    assertEquals("{\"y\": [1]}", calls.at("/0/function/arguments").asText());
+    String named = "\"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"odd\"}}";
+    HttpResponse<String> refused = server.chat(named + ", " + odd);
+    assertEquals(400, refused.statusCode());
+    assertEquals(
+        "tools[0].function.parameters.unevaluatedProperties",
+        Json.MAPPER.readTree(refused.body()).at("/error/param").asText());
+  }
+
+  @Test
+  void object_keepsItsSchema() throws Exception {
+    server.says("{\"b\": 1}<|im_end|>");
+    String schema =
+        "{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"boolean\"}}, \"required\": [\"a\"]}";
+    String format = "{\"type\": \"json_object\", \"schema\": " + schema + "}";
+    JsonNode content =
+        Json.MAPPER.readTree(
+            choice("\"max_tokens\": 99, \"response_format\": " + format)
+                .at("/message/content")
+                .asText());
+    assertTrue(content.path("a").isBoolean() && content.size() == 1, content.toString());
+  }
+
+  /** What generators of schemas write beside what they mean. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"structured_outputs\": {\"json\": SCHEMA}",
+        "\"guided_json\": SCHEMA",
+        "\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"x\", \"schema\": SCHEMA}}",
+        "\"tool_choice\": \"required\", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"add\", \"strict\": true, \"parameters\": SCHEMA}}]",
+      })
+  void schema_annotationsAreIgnoredWhereverItStands(String fields) throws Exception {
+    String schema =
+        """
+        {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "x-order": ["a"],
+         "properties": {"a": {"type": "string", "format": "binary", "nullable": false,
+           "deprecated": true, "x-order": 1, "contentEncoding": "base64", "xml": {"name": "a"}}},
+         "required": ["a"], "additionalProperties": false, "externalDocs": {}}""";
+    server.says("{\"a\": \"b\"}<|im_end|>");
+    HttpResponse<String> response =
+        server.chat("\"max_tokens\": 400, " + fields.replace("SCHEMA", schema));
+    assertEquals(200, response.statusCode(), response.body());
+  }
 }
