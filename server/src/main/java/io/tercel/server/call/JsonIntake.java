@@ -100,11 +100,11 @@ public final class JsonIntake {
       task.cancel(false);
       throw e;
     } catch (ExecutionException e) {
-      throw switch (e.getCause()) {
-        case RuntimeException cause -> cause;
-        case Error cause -> cause;
-        case null, default -> new IllegalStateException(e);
-      };
+      switch (e.getCause()) {
+        case RuntimeException cause -> throw cause;
+        case Error cause -> throw cause;
+        case null, default -> throw new IllegalStateException(e);
+      }
     }
   }
 }
