@@ -62,6 +62,12 @@ public final class JsonFault {
     if (word.matches()) {
       return "'%s' is no JSON value".formatted(shown(word.group(1)));
     }
+    if (text.startsWith("Duplicate ")) {
+      return "Duplicate field " + shown(text.replaceFirst("^Duplicate [^']*", ""));
+    }
+    if (text.contains("out of range")) {
+      return "a number is out of range";
+    }
     if (text.startsWith("Illegal unquoted character")) {
       return "a control character in a string must be escaped,";
     }
