@@ -36,8 +36,7 @@ class GatheredTokensTest {
     assertTrue(held >= 100 * 20 * 24, "bytes: " + held);
     try (GatheredTokens.Share second = gathered.share()) {
       GenerationReader.Sink sink = second.counting(NOWHERE, true);
-      ApiException e =
-          assertThrows(ApiException.class, () -> sink.promptScored(scores(100, 20)));
+      ApiException e = assertThrows(ApiException.class, () -> sink.promptScored(scores(100, 20)));
       assertEquals(503, e.status());
       assertTrue(String.valueOf(e.getMessage()).contains("stream: true"), e.getMessage());
     }
