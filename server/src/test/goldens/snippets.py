@@ -166,6 +166,27 @@ SNIPPETS = r"""
 {{ person == {'name': 'Ann', 'age': 7, 'items': 'shadowed', 'tags': ['x', 'y']} }}|{{ [1, 2] == [1, 2] }}|{{ (1,) == [1] }}
 {{ people[0].name }}|{{ people[-1]['name'] }}|{{ people | length - 1 }}|{{ (people | length) - 1 }}
 {{ word.split('o')[-1] }}|{{ word.split(' ')[0].lower() }}|{{ (word | upper).split(' ') }}
+{{ person[missing] }}|{{ person[[]] }}|{{ person[{}] }}|{{ person[(1, [2])] }}|{{ numbers[missing] }}|{{ word[none] }}|{{ numbers[true] }}|{{ none_value[0] }}|{{ 3['x'] }}
+{{ numbers['a':] }}
+{{ none_value[:2] }}
+{{ person[1:] }}
+{{ numbers[true:] }}
+{{ missing[1:] }}
+{{ none_value | selectattr('x') | list }}|{{ none_value | map('upper') | list }}|{{ false | reject('odd') | list }}|{{ 0 | rejectattr('a') | list }}|{{ missing | map(attribute='x') | list }}
+{{ 5 | selectattr('x') | list }}
+{% macro m(a='A', b='B') %}{{ a }}-{{ b }}{% endmacro %}{{ m(*[1, 2]) }}|{{ m(*'xy') }}|{{ m(3, *[4]) }}|{{ m(*[5], b=6) }}|{{ m(**{'b': 7}) }}|{{ m(*[8], **{'b': 9}) }}|{{ m(*missing) }}|{{ m(*{'k': 1}) }}
+{% macro m(a, b) %}{{ a }}{% endmacro %}{{ m(*[1, 2, 3]) }}
+{% macro m(a, b) %}{{ a }}{% endmacro %}{{ m(1, **{'a': 2}) }}
+{% macro m(a) %}{{ a }}{% endmacro %}{{ m(**{'z': 2}) }}
+{% macro m(a) %}{{ a }}{% endmacro %}{{ m(**[1]) }}
+{% macro m(a) %}{{ a }}{% endmacro %}{{ m(*5) }}
+{{ range(*[1, 4]) | list }}|{{ dict(**{'a': 1}) }}|{{ word.replace(*['l', 'L']) }}|{{ numbers | join(*['-']) }}
+{{ " 1 2 ".split(none, 1) }}|{{ " 1 2 ".split(none, 0) }}|{{ " 1 2 ".split(none, 9) }}|{{ " 1 2 3 ".rsplit(none, 1) }}|{{ " 1 2 ".rsplit(none, 0) }}|{{ "  ".split(none, 0) }}|{{ " 1  2  3 ".split(maxsplit=2) }}
+{{ '0x1f' | int(base=16) }}|{{ '-0x1F' | int(0, 16) }}|{{ '0b101' | int(base=2) }}|{{ '0o17' | int(base=8) }}|{{ '0x1f' | int(base=8) }}|{{ '0x1f' | int(base=0) }}|{{ '12' | int(base=0) }}|{{ '0x' | int(7, 16) }}|{{ '0b1' | int(base=16) }}|{{ '0x1f' | int }}
+{{ '5d' | int }}|{{ '0x1p3' | int }}|{{ '1.5e3' | int(base=16) }}|{{ ' 8 ' | int(7, 2) }}|{{ 'inf' | int(3) }}|{{ '1d' | float }}|{{ '-Inf' | float }}|{{ '.5' | float }}|{{ '1_0.5' | float }}
+{{ 'x' % [] }}|{{ 'x' % {} }}|{{ '%s' % [1, 2] }}|{{ 'x' % person }}
+{{ 'x' % 1 }}
+{{ true | abs }}|{{ false | abs }}
 """
 
 LAYOUT = [

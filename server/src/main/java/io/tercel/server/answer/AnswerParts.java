@@ -1,6 +1,7 @@
 package io.tercel.server.answer;
 
 import io.tercel.server.text.OutputText;
+import io.tercel.server.text.PromptThought;
 import io.tercel.server.text.ReasoningParser;
 import io.tercel.server.text.ReasoningParser.Markers;
 import io.tercel.server.text.ToolCallParser;
@@ -10,17 +11,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * What an output is taken apart into, besides text.
  *
- * @param markers where a thought is to be split off, else null
- * @param startsThinking whether the prompt leaves the thought open
+ * @param markers around a thought; null for a model that doesn't think aloud
+ * @param thought how far the prompt has come
+ * @param splits whether the thought is told apart from the answer; else its tokens are only counted
  * @param maxToolCalls tool calls to look for, 0 where they are text like any other
  */
-public record AnswerParts(@Nullable Markers markers, boolean startsThinking, int maxToolCalls) {
-  /** All is text. */
-  public static final AnswerParts PLAIN = new AnswerParts(null, false, 0);
+public record AnswerParts(
+    @Nullable Markers markers, PromptThought thought, boolean splits, int maxToolCalls) {
 
-  /** What splits thought from answer in {@link OutputText}, where anything does. */
+  /** What tells thought from answer in {@link OutputText}, where anything does. */
   Optional<ReasoningParser> reasoning() {
-    return Optional.ofNullable(markers).map(m -> new ReasoningParser(m, startsThinking));
+    return Optional.ofNullable(markers).map(m -> new ReasoningParser(m, thought));
   }
 
   /** Whether the token is a marker and no part of any text. */

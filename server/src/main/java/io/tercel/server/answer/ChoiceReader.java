@@ -3,6 +3,7 @@ package io.tercel.server.answer;
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.EngineEvent.Finished;
+import io.tercel.server.text.OutputPart;
 import io.tercel.server.text.OutputText;
 import io.tercel.server.text.ToolCallParser;
 import java.util.ArrayList;
@@ -60,15 +61,13 @@ final class ChoiceReader {
       return null; // its end follows at once
     }
     OutputText.Delta delta = output.accept(token.tokenId());
-    ToolCallParser.Delta answer = answer(delta.answer(), delta.stop() != null);
+    List<OutputPart> parts = parts(delta, delta.stop() != null);
     if (delta.stop() != null) {
       end = end("stop", delta.stop());
     } else if (toolCalls != null && toolCalls.full()) {
       end = end("stop", null); // more than the calls was not asked for
     }
-    boolean silent =
-        delta.reasoning().isEmpty() && answer.text().isEmpty() && answer.calls().isEmpty();
-    return silent && end == null ? null : delta(delta.reasoning(), answer);
+    return parts.isEmpty() && end == null ? null : delta(parts);
   }
 
   /** Takes the engine's end; null if a stop string came before it. */
@@ -77,7 +76,7 @@ final class ChoiceReader {
       return null;
     }
     OutputText.Delta rest = output.finish();
-    ToolCallParser.Delta answer = answer(rest.answer(), true);
+    List<OutputPart> parts = parts(rest, true);
     if (rest.stop() != null) {
       end = end("stop", rest.stop());
     } else if (event.reason() == FinishReason.ABORT) { // by whoever runs the server
@@ -89,17 +88,26 @@ final class ChoiceReader {
     } else {
       end = end("length", null);
     }
-    return delta(rest.reasoning(), answer);
+    return delta(parts);
   }
 
-  private ToolCallParser.Delta answer(String text, boolean last) {
+  /** The parts with the tool calls taken out of the answer. */
+  private List<OutputPart> parts(OutputText.Delta delta, boolean last) {
     if (toolCalls == null) {
-      return new ToolCallParser.Delta(text, List.of());
+      return delta.parts();
     }
-    ToolCallParser.Delta delta = toolCalls.accept(text);
-    return last
-        ? new ToolCallParser.Delta(delta.text() + toolCalls.finish(), delta.calls())
-        : delta;
+    List<OutputPart> parts = new ArrayList<>();
+    for (OutputPart part : delta.parts()) {
+      if (part instanceof OutputPart.Text(String text)) {
+        parts.addAll(toolCalls.accept(text));
+      } else {
+        parts.add(part);
+      }
+    }
+    if (last) {
+      parts.addAll(toolCalls.finish());
+    }
+    return parts;
   }
 
   private ChoiceEnd end(String finishReason, @Nullable Object stopReason) {
@@ -108,10 +116,10 @@ final class ChoiceReader {
         called && finishReason.equals("stop") ? "tool_calls" : finishReason, stopReason);
   }
 
-  private ChoiceDelta delta(String reasoning, ToolCallParser.Delta answer) {
+  private ChoiceDelta delta(List<OutputPart> parts) {
     List<TokenResult> tokens = pending;
     pending = new ArrayList<>();
-    return new ChoiceDelta(choice, reasoning, answer.text(), answer.calls(), tokens, end);
+    return new ChoiceDelta(choice, parts, tokens, end);
   }
 
   /** Tokens so far, those of the stop included. */

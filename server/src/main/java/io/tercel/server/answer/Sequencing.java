@@ -55,7 +55,8 @@ public final class Sequencing {
               model.tokenizer().detokenizer(text.skipSpecialTokens()),
               parts.reasoning(),
               new StopMatcher(text.stops(), text.includeStop()),
-              params.ending().minTokens());
+              params.ending().minTokens(),
+              parts.splits());
       choices.add(new ChoiceReader(i, output, parts.toolCalls(), endTokens));
     }
     return new GenerationReader(generation, choices, metrics, caller, arrived);

@@ -35,6 +35,9 @@ import picocli.CommandLine.Spec;
     description = "Serves a model over the OpenAI HTTP API, and over gRPC if asked to.",
     mixinStandardHelpOptions = true)
 public final class ServeCommand implements Command {
+  /** Of the real weights, behind the miniature's warm-up. */
+  private static final Duration FIRST_STEPS = Duration.ofMillis(1200);
+
   @Spec private @Nullable CommandSpec spec;
 
   @Option(
@@ -186,6 +189,7 @@ public final class ServeCommand implements Command {
       try (Miniature miniature = running.miniature()) {
         new WarmUp(miniature, System.err).run();
       }
+      running.takeFirstSteps(FIRST_STEPS);
     }
   }
 

@@ -39,12 +39,12 @@ final class WarmUp {
   private static final Logger log = LoggerFactory.getLogger(WarmUp.class);
 
   /** A start may not be held up for longer. */
-  private static final Duration LONGEST = Duration.ofSeconds(8);
+  private static final Duration LONGEST = Duration.ofSeconds(6);
 
-  private static final int LEAST_ROUNDS = 4;
+  private static final int LEAST_ROUNDS = 8;
 
   /** Of a round's time on all processors, the compilers' share below which it is warm. */
-  private static final double SETTLED = 0.08;
+  private static final double SETTLED = 0.05;
 
   /** Prompt tokens: attention at depth, and a chunk of prefill with its ragged end. */
   private static final int LONG_PROMPT = 677;
@@ -132,17 +132,17 @@ final class WarmUp {
   private void round(Client client, ExecutorService clients, int round, long start)
       throws IOException, ExecutionException, InterruptedException {
     for (int i = 0; i < 4; i++) {
-      ask(client, chat("\"temperature\":0,\"max_tokens\":24", round));
-      ask(client, chat("\"stream\":true,\"max_tokens\":24,\"seed\":" + round, round));
+      ask(client, chat("\"temperature\":0,\"max_tokens\":16", round));
+      ask(client, chat("\"stream\":true,\"max_tokens\":16,\"seed\":" + round, round));
       progress(start);
     }
-    ask(client, chat("\"max_tokens\":24,\"logprobs\":true,\"top_logprobs\":2", round));
+    ask(client, chat("\"max_tokens\":16,\"logprobs\":true,\"top_logprobs\":2", round));
     ask(client, chat("\"max_tokens\":32,\"response_format\":" + SCHEMA, round));
     ask(client, longPrompt());
     progress(start);
     List<Future<?>> together = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
-      String request = chat("\"max_tokens\":24,\"seed\":" + i, round * 4 + i);
+      String request = chat("\"max_tokens\":16,\"seed\":" + i, round * 4 + i);
       together.add(
           clients.submit(
               () -> {

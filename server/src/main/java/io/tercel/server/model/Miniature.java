@@ -14,8 +14,8 @@ import java.util.Map;
  */
 public final class Miniature implements AutoCloseable {
   private static final int LAYERS = 2;
-  private static final int HIDDEN = 256;
-  private static final int INTERMEDIATE = 512;
+  private static final int HIDDEN = 128;
+  private static final int INTERMEDIATE = 256;
 
   /** Attention takes its context in splits of 256 tokens: enough for several of them. */
   private static final int MAX_MODEL_LEN = 1024;

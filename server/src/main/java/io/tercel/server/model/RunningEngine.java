@@ -12,6 +12,8 @@ import io.tercel.kernels.ops.Backend;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
+import io.tercel.server.engine.StaleKv;
+import java.time.Duration;
 import java.util.Set;
 
 /**
@@ -22,13 +24,13 @@ public final class RunningEngine implements AutoCloseable {
   private final ServingPlan plan;
   private final WeightStore weights;
   private final Engine engine;
-  private final String backendName;
+  private final Backend backend;
 
-  private RunningEngine(ServingPlan plan, WeightStore weights, Engine engine, String backendName) {
+  private RunningEngine(ServingPlan plan, WeightStore weights, Engine engine, Backend backend) {
     this.plan = plan;
     this.weights = weights;
     this.engine = engine;
-    this.backendName = backendName;
+    this.backend = backend;
   }
 
   /**
@@ -66,7 +68,7 @@ public final class RunningEngine implements AutoCloseable {
     try {
       Backend backend = Backends.open(weights, plan, options);
       Engine engine = new Engine(backend, engineConfig(plan, options, eosTokenIds));
-      return new RunningEngine(plan, weights, engine, backend.name());
+      return new RunningEngine(plan, weights, engine, backend);
     } catch (Throwable t) {
       weights.close();
       throw t;
@@ -100,7 +102,18 @@ public final class RunningEngine implements AutoCloseable {
 
   /** As answers name it. */
   public String backendName() {
-    return backendName;
+    return backend.name();
+  }
+
+  /**
+   * Computes a few steps that nobody asked for, see {@link FirstSteps}; to be called before there
+   * are requests.
+   *
+   * @param atMost after so long no more begin
+   */
+  void takeFirstSteps(Duration atMost) {
+    FirstSteps steps = new FirstSteps(backend, plan.config().vocabSize());
+    engine.betweenSteps(StaleKv.DROP, () -> steps.run(atMost)).join();
   }
 
   @Override

@@ -13,6 +13,7 @@ import io.tercel.server.text.jinja.TemplateException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
 import java.util.Set;
@@ -150,6 +151,11 @@ public final class RunningModel implements AutoCloseable {
   /** A tiny twin of it, to be closed before it. */
   public Miniature miniature() {
     return Miniature.of(plan(), served, options);
+  }
+
+  /** Computes a few steps that nobody asked for; to be called before there are requests. */
+  public void takeFirstSteps(Duration atMost) {
+    running.takeFirstSteps(atMost);
   }
 
   /** What Control.Reload and the like are asked of. */

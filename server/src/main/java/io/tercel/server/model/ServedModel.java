@@ -3,6 +3,7 @@ package io.tercel.server.model;
 import io.tercel.kernels.format.GenerationDefaults;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.text.ChatTemplate;
+import io.tercel.server.text.PromptThought;
 import io.tercel.server.text.ReasoningParser.Markers;
 import io.tercel.server.text.Tokenizer;
 import java.time.Instant;
@@ -38,6 +39,11 @@ public record ServedModel(
   public ServedModel {
     eosTokenIds = Set.copyOf(eosTokenIds);
     offHeapBytes = Map.copyOf(offHeapBytes);
+  }
+
+  /** How far a prompt has come with its thought. */
+  public PromptThought thoughtOf(int[] prompt) {
+    return PromptThought.of(tokenizer, markers, eosTokenIds, prompt);
   }
 
   /** With a compiler of its own. */

@@ -10,7 +10,6 @@ import io.tercel.server.openai.wire.ChatCompletionChunk;
 import io.tercel.server.openai.wire.ChatDelta;
 import io.tercel.server.openai.wire.ToolCall;
 import io.tercel.server.openai.wire.UsageSlot;
-import io.tercel.server.text.ToolCallParser.CallDelta;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -47,8 +46,7 @@ final class ChatChunks implements GenerationReader.Sink {
   @Override
   public void delta(ChoiceDelta delta) {
     begin(delta.choice());
-    boolean says =
-        !delta.text().isEmpty() || !delta.reasoning().isEmpty() || !delta.calls().isEmpty();
+    boolean says = !delta.parts().isEmpty();
     if (says || (delta.end() == null && !delta.tokens().isEmpty())) {
       send(delta, ChatDelta.of(delta.text(), delta.reasoning(), toolCalls(delta)), null);
     }
@@ -66,21 +64,11 @@ final class ChatChunks implements GenerationReader.Sink {
   }
 
   private static List<ToolCall> toolCalls(ChoiceDelta delta) {
-    return delta.calls().stream().map(ChatChunks::toolCall).toList();
-  }
-
-  private static ToolCall toolCall(CallDelta call) {
-    return call.name() == null
-        ? new ToolCall(call.index(), null, null, new ToolCall.Function(null, call.arguments()))
-        : new ToolCall(
-            call.index(),
-            CompletionId.toolCall(),
-            "function",
-            new ToolCall.Function(call.name(), call.arguments()));
+    return delta.calls().stream().map(call -> GatheredChoice.toolCall(call.index(), call)).toList();
   }
 
   private static ChoiceDelta withoutTokens(ChoiceDelta delta) {
-    return new ChoiceDelta(delta.choice(), "", "", List.of(), List.of(), delta.end());
+    return new ChoiceDelta(delta.choice(), List.of(), List.of(), delta.end());
   }
 
   private void send(ChoiceDelta delta, ChatDelta content, @Nullable ChoiceEnd end) {

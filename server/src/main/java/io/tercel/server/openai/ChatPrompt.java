@@ -8,12 +8,15 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /** A chat request's conversation, rendered. */
 final class ChatPrompt {
   private static final Set<String> EFFORTS =
       Set.of("none", "minimal", "low", "medium", "high", "xhigh");
+
+  private static final String CONTINUE = "continue_final_message";
 
   private ChatPrompt() {}
 
@@ -26,24 +29,26 @@ final class ChatPrompt {
     List<Map<String, @Nullable Object>> messages = MessageReader.messages(fields);
     List<Map<String, @Nullable Object>> tools = MessageReader.offeredTools(fields);
     boolean generation = fields.bool("add_generation_prompt", true);
-    boolean continues = fields.bool("continue_final_message", false);
+    boolean continues = fields.bool(CONTINUE, false);
     if (continues && generation) {
       throw ApiException.invalid(
-          "continue_final_message",
-          "continue_final_message and add_generation_prompt can't both be true; the latter is by"
+          CONTINUE,
+          CONTINUE
+              + " and add_generation_prompt can't both be true; the latter is by"
               + " default");
     }
     Map<String, @Nullable Object> kwargs = kwargs(fields);
     if (template == null) {
       throw ApiException.unsupported("messages", "This model has no chat template.");
     }
+    String marker = continues ? markEnd(messages.getLast()) : "";
     String prompt;
     try {
       prompt = template.prompt(messages, tools, generation, kwargs);
     } catch (TemplateException e) {
       throw ApiException.invalid("messages", String.valueOf(e.getMessage()));
     }
-    return continues ? cutAfterFinal(prompt, messages.getLast()) : prompt;
+    return continues ? cut(prompt, marker) : prompt;
   }
 
   private static Map<String, @Nullable Object> kwargs(RequestFields fields) {
@@ -69,17 +74,28 @@ final class ChatPrompt {
     return kwargs;
   }
 
-  /** The prompt without what the template writes behind the last message, as Transformers cuts. */
-  private static String cutAfterFinal(String prompt, Map<String, @Nullable Object> last) {
-    String content = last.get("content") instanceof String text ? text : "";
-    int start = content.isBlank() ? -1 : prompt.lastIndexOf(content.strip());
-    if (start < 0) {
+  /**
+   * Puts a marker behind the last message's content: where it comes out, the content ends. To look
+   * for the content itself would find short ones within what the template writes.
+   */
+  private static String markEnd(Map<String, @Nullable Object> last) {
+    if (last.containsKey("tool_calls")) {
       throw ApiException.invalid(
-          "continue_final_message",
-          "continue_final_message needs a last message whose content the template keeps");
+          CONTINUE, CONTINUE + " needs a last message that ends in content, not in tool_calls");
     }
-    String exact = content.stripLeading();
-    return prompt.substring(
-        0, start + (prompt.startsWith(exact, start) ? exact : content.strip()).length());
+    String content = last.get("content") instanceof String text ? text : "";
+    // letters and digits only, which templates pass on; random, so that no message can have it
+    String marker = "end" + UUID.randomUUID().toString().replace("-", "");
+    last.put("content", content + marker);
+    return marker;
+  }
+
+  private static String cut(String prompt, String marker) {
+    int end = prompt.lastIndexOf(marker);
+    if (end < 0) {
+      throw ApiException.invalid(
+          CONTINUE, CONTINUE + " needs a last message whose content the template keeps");
+    }
+    return prompt.substring(0, end);
   }
 }

@@ -4,7 +4,7 @@ import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
-import io.tercel.server.text.ReasoningParser.Markers;
+import io.tercel.server.text.PromptThought;
 import java.util.List;
 
 /**
@@ -34,7 +34,7 @@ record ChatRequest(
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
-    ThinkingReader thinking = new ThinkingReader(fields, model);
+    ThinkingReader thinking = new ThinkingReader(fields, model, model.reasoning());
     FormReader form = new FormReader(fields, model);
 
     String text = ChatPrompt.render(fields, model.chatTemplate());
@@ -48,17 +48,16 @@ record ChatRequest(
     }
     int maxTokens =
         CommonFields.maxTokens(max, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
-    Markers markers = model.markers();
-    boolean startsThinking = markers != null && markers.openAtEndOf(text);
+    PromptThought thought = model.thoughtOf(prompt);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
-    SamplingParams watched = thinking.addTo(params, startsThinking);
+    SamplingParams watched = thinking.addTo(params, thought);
     return new ChatRequest(
         common,
         prompt,
-        new AnswerParts(markers, startsThinking, maxToolCalls(fields)),
+        new AnswerParts(model.markers(), thought, true, maxToolCalls(fields)),
         topLogprobs,
-        form.addTo(watched, text, startsThinking));
+        form.addTo(watched, thought, true));
   }
 
   /** How many tool calls there may be: none without tools, one where they may not be parallel. */

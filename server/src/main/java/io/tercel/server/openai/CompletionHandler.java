@@ -71,7 +71,7 @@ final class CompletionHandler implements Handler {
                 exchange,
                 request.common().generation(part, prompt.ids(), prompt.params()),
                 request.common().text(),
-                AnswerParts.PLAIN,
+                new AnswerParts(model.markers(), prompt.thought(), false, 0),
                 arrived));
       }
     } catch (RuntimeException e) {

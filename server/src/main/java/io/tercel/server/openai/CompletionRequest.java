@@ -3,7 +3,9 @@ package io.tercel.server.openai;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.model.ReasoningDefaults;
 import io.tercel.server.model.ServedModel;
+import io.tercel.server.text.PromptThought;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -23,9 +25,10 @@ record CompletionRequest(
    * One of the prompts.
    *
    * @param text as given, or decoded
+   * @param thought how far it has come with one
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  record Prompt(int[] ids, String text, SamplingParams params) {}
+  record Prompt(int[] ids, String text, PromptThought thought, SamplingParams params) {}
 
   /**
    * Reads and checks all fields and tokenizes.
@@ -34,10 +37,6 @@ record CompletionRequest(
    */
   static CompletionRequest read(RequestFields fields, ApiConfig config, ServedModel model) {
     CommonFields common = CommonFields.read(fields, config);
-    if (fields.integer("thinking_token_budget", -1, -1, Integer.MAX_VALUE) >= 0) {
-      throw ApiException.unsupported(
-          "thinking_token_budget", "thinking_token_budget is for /v1/chat/completions");
-    }
     int logprobs = fields.integer("logprobs", -1, 0, SamplingReader.MAX_LOGPROBS);
     boolean echo = fields.bool("echo", false);
     CommonFields.MaxTokens max = CommonFields.maxTokensField(fields, LIMITS, echo ? 0 : 1);
@@ -45,6 +44,8 @@ record CompletionRequest(
     CommonFields.MaxTokens wanted = echoOnly ? new CommonFields.MaxTokens(max.field(), 1) : max;
     int promptLogprobs = Math.max(common.promptLogprobs(), echo ? logprobs : -1);
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
+    // nobody steps in unasked: who sends a bare prompt wants what the model makes of it
+    ThinkingReader thinking = new ThinkingReader(fields, model, ReasoningDefaults.NONE);
     FormReader form = new FormReader(fields, model);
 
     PromptReader reader = new PromptReader(fields, model);
@@ -58,7 +59,13 @@ record CompletionRequest(
           CommonFields.maxTokens(wanted, DEFAULT_MAX_TOKENS, ids.length, model.maxModelLen());
       SamplingParams params =
           sampling.read(common.n(), maxTokens, Math.max(0, logprobs), promptLogprobs);
-      prompts.add(new Prompt(ids, echo ? reader.text(node, ids) : "", form.addTo(params)));
+      PromptThought thought = model.thoughtOf(ids);
+      prompts.add(
+          new Prompt(
+              ids,
+              echo ? reader.text(node, ids) : "",
+              thought,
+              form.addTo(thinking.addTo(params, thought), thought, false)));
     }
     return new CompletionRequest(common, prompts, logprobs, echo, echoOnly);
   }

@@ -11,7 +11,7 @@ import io.tercel.server.engine.Thinking;
 import io.tercel.server.grammar.Form;
 import io.tercel.server.grammar.TokenAutomaton;
 import io.tercel.server.model.ServedModel;
-import io.tercel.server.text.ReasoningParser.Markers;
+import io.tercel.server.text.PromptThought;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -228,29 +228,22 @@ final class FormReader {
     return tools;
   }
 
-  /** The parameters of a completion without a thought. */
-  SamplingParams addTo(SamplingParams params) {
-    return automaton == null ? params : params.withForm(new AnswerForm(automaton, false));
-  }
-
   /**
-   * The parameters of a chat, whose thought stays free.
+   * The parameters with the form; a thought stays free.
    *
-   * @param prompt as rendered
-   * @param startsThinking whether it leaves the thought open
+   * @param thought how far the prompt has come with it
+   * @param mayThinkFirst whether the model may open one where the prompt leaves it to it
    */
-  SamplingParams addTo(SamplingParams params, String prompt, boolean startsThinking) {
+  SamplingParams addTo(SamplingParams params, PromptThought thought, boolean mayThinkFirst) {
     if (automaton == null || form == null) {
       return params;
     }
     Thinking thinking = params.thinking();
-    if (thinking == null && startsThinking) {
+    if (thinking == null && thought == PromptThought.OPEN) {
       throw ApiException.unsupported(
           form.path(),
           form.path() + " needs a model that ends its thought with one token, or no thought");
     }
-    Markers markers = model.markers();
-    boolean closed = markers != null && prompt.stripTrailing().endsWith(markers.close());
     SamplingParams bounded = params;
     if (thinking != null && !form.takesLeadingSpace()) {
       // a thought that is closed by force must leave nothing in front of the answer
@@ -264,6 +257,7 @@ final class FormReader {
               thinking.closing().subList(0, close + 1));
       bounded = params.watching(exact, params.ending().breakLoops());
     }
-    return bounded.withForm(new AnswerForm(automaton, !closed));
+    boolean opens = mayThinkFirst && thought == PromptThought.NONE;
+    return bounded.withForm(new AnswerForm(automaton, opens));
   }
 }

@@ -4,7 +4,7 @@ import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
 import io.tercel.server.openai.wire.ToolCall;
-import io.tercel.server.text.ToolCallParser.CallDelta;
+import io.tercel.server.text.OutputPart;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -14,8 +14,7 @@ final class GatheredChoice {
   private final StringBuilder text = new StringBuilder();
   private final StringBuilder reasoning = new StringBuilder();
   private final List<TokenResult> tokens = new ArrayList<>();
-  private final List<String> callNames = new ArrayList<>();
-  private final List<StringBuilder> callArguments = new ArrayList<>();
+  private final List<ToolCall> calls = new ArrayList<>();
   private final boolean keepsTokens;
   private @Nullable ChoiceEnd end;
 
@@ -29,9 +28,13 @@ final class GatheredChoice {
   }
 
   void add(ChoiceDelta delta) {
-    text.append(delta.text());
-    reasoning.append(delta.reasoning());
-    delta.calls().forEach(this::call);
+    for (OutputPart part : delta.parts()) {
+      switch (part) {
+        case OutputPart.Thought(String more) -> reasoning.append(more);
+        case OutputPart.Text(String more) -> text.append(more);
+        case OutputPart.Call call -> calls.add(toolCall(null, call));
+      }
+    }
     if (keepsTokens) {
       tokens.addAll(delta.tokens());
     }
@@ -40,28 +43,31 @@ final class GatheredChoice {
     }
   }
 
-  private void call(CallDelta delta) {
-    if (delta.name() != null) {
-      callNames.add(delta.name());
-      callArguments.add(new StringBuilder());
-    }
-    callArguments.get(delta.index()).append(delta.arguments());
-  }
-
   /** The tool calls, with ids of their own. */
   List<ToolCall> toolCalls() {
-    List<ToolCall> calls = new ArrayList<>();
-    for (int i = 0; i < callNames.size(); i++) {
-      ToolCall.Function function =
-          new ToolCall.Function(callNames.get(i), callArguments.get(i).toString());
-      calls.add(new ToolCall(null, CompletionId.toolCall(), "function", function));
-    }
-    return calls;
+    return List.copyOf(calls);
+  }
+
+  /**
+   * A call as clients get it, with an id of its own.
+   *
+   * @param index within the choice, where it is streamed
+   */
+  static ToolCall toolCall(@Nullable Integer index, OutputPart.Call call) {
+    return new ToolCall(
+        index,
+        CompletionId.toolCall(),
+        "function",
+        new ToolCall.Function(call.name(), call.arguments()));
   }
 
   /** All of it but tool calls, which a completion has none of, as one delta of the choice. */
   ChoiceDelta asDelta(int choice) {
-    return new ChoiceDelta(choice, reasoning(), text(), List.of(), tokens, end());
+    return new ChoiceDelta(
+        choice,
+        List.of(new OutputPart.Thought(reasoning()), new OutputPart.Text(text())),
+        tokens,
+        end());
   }
 
   String text() {

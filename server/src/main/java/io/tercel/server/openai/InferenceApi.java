@@ -124,7 +124,7 @@ public final class InferenceApi {
             caller,
             request.common().generation(named.id(), request.prompt(), request.params()),
             request.common().text(),
-            new AnswerParts(model.markers(), request.startsThinking(), 0),
+            new AnswerParts(model.markers(), request.thought(), true, 0),
             arrived);
     try {
       out.started(named, request.prompt().length);

@@ -5,7 +5,7 @@ import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.openai.wire.ChatLogprobs;
 import io.tercel.server.openai.wire.ResponseItem;
-import io.tercel.server.text.ToolCallParser.CallDelta;
+import io.tercel.server.text.OutputPart;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -64,24 +64,30 @@ final class ResponseOutput {
   }
 
   void add(ChoiceDelta delta) {
-    if (!delta.reasoning().isEmpty()) {
-      require(Kind.REASONING);
-      write(delta.reasoning(), List.of());
-    }
-    boolean silent = items.isEmpty() && open == null && delta.end() != null;
-    if (!delta.text().isEmpty() || (silent && delta.calls().isEmpty())) {
-      require(Kind.MESSAGE);
-      write(delta.text(), scored(delta));
-    }
-    for (CallDelta call : delta.calls()) {
-      if (call.name() != null) {
-        close(ResponseItem.COMPLETED);
-        name = call.name();
-        open(Kind.CALL);
+    boolean counted = false;
+    for (OutputPart part : delta.parts()) {
+      switch (part) {
+        case OutputPart.Thought(String more) -> {
+          require(Kind.REASONING);
+          write(more, List.of());
+        }
+        case OutputPart.Text(String more) -> {
+          require(Kind.MESSAGE);
+          write(more, counted ? List.of() : scored(delta));
+          counted = true;
+        }
+        case OutputPart.Call call -> {
+          close(ResponseItem.COMPLETED);
+          name = call.name();
+          open(Kind.CALL);
+          write(call.arguments(), List.of());
+          close(ResponseItem.COMPLETED);
+        }
       }
-      if (!call.arguments().isEmpty()) {
-        write(call.arguments(), List.of());
-      }
+    }
+    if (items.isEmpty() && open == null && delta.end() != null) {
+      require(Kind.MESSAGE); // nothing was said, but a message says even that
+      write("", scored(delta));
     }
     if (delta.end() != null) {
       close(delta.end().complete() ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE);

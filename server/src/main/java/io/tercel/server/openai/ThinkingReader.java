@@ -3,13 +3,14 @@ package io.tercel.server.openai;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.Thinking;
+import io.tercel.server.model.ReasoningDefaults;
 import io.tercel.server.model.ServedModel;
+import io.tercel.server.text.PromptThought;
 import io.tercel.server.text.ReasoningParser.Markers;
 import java.util.Arrays;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
-/** Reads the fields of a chat request that keep its thought within bounds. */
+/** Reads the fields of a request that keep its thought within bounds. */
 final class ThinkingReader {
   private static final String BUDGET = "thinking_token_budget";
 
@@ -17,20 +18,21 @@ final class ThinkingReader {
   private static final String AFTER_THOUGHT = "\n\n";
 
   private final ServedModel model;
-  private final @Nullable Integer budget;
+  private final int budget;
   private final boolean breakLoops;
 
   /**
    * Reads and checks them.
    *
+   * @param absent what holds where the request doesn't say it
    * @throws ApiException if a budget is asked of a model whose thought can't be closed
    */
-  ThinkingReader(RequestFields fields, ServedModel model) {
+  ThinkingReader(RequestFields fields, ServedModel model, ReasoningDefaults absent) {
     this.model = model;
     int given = fields.integer(BUDGET, -1, -1, Integer.MAX_VALUE); // -1: no limit, as in vLLM
-    this.budget = fields.get(BUDGET) == null ? null : given;
+    this.budget = fields.get(BUDGET) == null ? absent.budget() : given;
     this.breakLoops =
-        fields.bool("loop_breaker", model.reasoning().breakLoops())
+        fields.bool("loop_breaker", absent.breakLoops())
             && !fields.bool("ignore_eos", false); // who wants every token to the limit gets it
     if (given >= 0 && closeId() < 0) {
       throw ApiException.unsupported(
@@ -46,16 +48,18 @@ final class ThinkingReader {
   /**
    * The parameters with a watch over thought and loops.
    *
-   * @param startsThinking whether the prompt leaves the thought open
+   * @param thought how far the prompt has come with it
    */
-  SamplingParams addTo(SamplingParams params, boolean startsThinking) {
+  SamplingParams addTo(SamplingParams params, PromptThought thought) {
     Markers markers = model.markers();
     if (markers == null || closeId() < 0) {
       return params.watching(null, breakLoops);
     }
-    int limit = budget == null ? model.reasoning().budget() : budget;
+    // there is one thought: behind it the opening marker is a token like any other
+    int openId = thought == PromptThought.CLOSED ? -1 : markers.openId();
     return params.watching(
-        new Thinking(startsThinking, markers.openId(), markers.closeId(), limit, closing(markers)),
+        new Thinking(
+            thought == PromptThought.OPEN, openId, markers.closeId(), budget, closing(markers)),
         breakLoops);
   }
 

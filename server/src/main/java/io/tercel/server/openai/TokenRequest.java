@@ -3,8 +3,7 @@ package io.tercel.server.openai;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
-import io.tercel.server.text.ReasoningParser.Markers;
-import java.util.Arrays;
+import io.tercel.server.text.PromptThought;
 import java.util.List;
 
 /**
@@ -12,16 +11,13 @@ import java.util.List;
  * fields of /v1/completions that say how tokens are drawn and what form the answer has, and those
  * of chat that keep a thought within bounds.
  *
- * @param startsThinking whether the prompt leaves the thought open
+ * @param thought how far the prompt has come with it
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record TokenRequest(
-    CommonFields common, int[] prompt, boolean startsThinking, SamplingParams params) {
+    CommonFields common, int[] prompt, PromptThought thought, SamplingParams params) {
   private static final List<String> LIMITS = List.of("max_tokens");
   private static final int DEFAULT_MAX_TOKENS = 16;
-
-  /** A marker and blanks behind it have at most so many tokens. */
-  private static final int TAIL = 16;
 
   /**
    * Reads and checks all fields and tokenizes.
@@ -36,7 +32,7 @@ record TokenRequest(
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
     sampling.read(common.n(), widest, Math.max(0, logprobs), common.promptLogprobs());
-    ThinkingReader thinking = new ThinkingReader(fields, model);
+    ThinkingReader thinking = new ThinkingReader(fields, model, model.reasoning());
     FormReader form = new FormReader(fields, model);
 
     JsonNode node = fields.require("prompt");
@@ -46,18 +42,10 @@ record TokenRequest(
     }
     int maxTokens =
         CommonFields.maxTokens(max, DEFAULT_MAX_TOKENS, prompt.length, model.maxModelLen());
-    String tail = tail(prompt, model);
-    Markers markers = model.markers();
-    boolean startsThinking = markers != null && markers.openAtEndOf(tail);
+    PromptThought thought = model.thoughtOf(prompt);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, logprobs), common.promptLogprobs());
-    SamplingParams watched = thinking.addTo(params, startsThinking);
-    return new TokenRequest(
-        common, prompt, startsThinking, form.addTo(watched, tail, startsThinking));
-  }
-
-  private static String tail(int[] prompt, ServedModel model) {
-    int[] tail = Arrays.copyOfRange(prompt, Math.max(0, prompt.length - TAIL), prompt.length);
-    return model.tokenizer().decode(tail, false);
+    SamplingParams watched = thinking.addTo(params, thought);
+    return new TokenRequest(common, prompt, thought, form.addTo(watched, thought, true));
   }
 }

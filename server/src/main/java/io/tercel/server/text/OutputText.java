@@ -3,6 +3,7 @@ package io.tercel.server.text;
 import io.tercel.server.text.ReasoningParser.Channel;
 import io.tercel.server.text.ReasoningParser.Segment;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
@@ -20,16 +21,10 @@ public final class OutputText {
   /**
    * What a token added.
    *
-   * @param reasoning text of the thought, may be empty
-   * @param answer text of the answer, may be empty
+   * @param parts texts of the thought and the answer, in their order, no two of a kind in a row
    * @param stop the stop string that ended the output, if one did; generation should end too
    */
-  public record Delta(String reasoning, String answer, @Nullable String stop) {
-    /** Whether there is nothing to send. */
-    public boolean isEmpty() {
-      return reasoning.isEmpty() && answer.isEmpty() && stop == null;
-    }
-  }
+  public record Delta(List<OutputPart> parts, @Nullable String stop) {}
 
   /** Characters the stop matcher has not yet given back, by channel and in order. */
   private record Run(Channel channel, int length) {}
@@ -38,10 +33,15 @@ public final class OutputText {
   private final Optional<ReasoningParser> parser;
   private final StopMatcher stops;
   private final int minTokens;
+  private final boolean splits;
   private int numTokens;
   private final Deque<Run> runs = new ArrayDeque<>();
-  private final StringBuilder reasoning = new StringBuilder();
-  private final StringBuilder answer = new StringBuilder();
+  private List<OutputPart> parts = new ArrayList<>();
+
+  /** The part that is being put together, and what it is made of. */
+  private Channel open = Channel.MARKER;
+
+  private final StringBuilder part = new StringBuilder();
   private @Nullable String stop;
 
   /**
@@ -51,20 +51,24 @@ public final class OutputText {
    */
   public OutputText(
       IncrementalDetokenizer detokenizer, Optional<ReasoningParser> parser, StopMatcher stops) {
-    this(detokenizer, parser, stops, 0);
+    this(detokenizer, parser, stops, 0, true);
   }
 
   /**
    * The stream of one choice that may not end early.
    *
    * @param minTokens stop strings are looked for in the text of the tokens after so many
+   * @param splits whether the thought is told apart; else all is answer, markers included, and the
+   *     parser only counts
    */
   public OutputText(
       IncrementalDetokenizer detokenizer,
       Optional<ReasoningParser> parser,
       StopMatcher stops,
-      int minTokens) {
+      int minTokens,
+      boolean splits) {
     this.minTokens = minTokens;
+    this.splits = splits;
     this.detokenizer = detokenizer;
     this.parser = parser;
     this.stops = stops;
@@ -74,29 +78,33 @@ public final class OutputText {
   public Delta accept(int id) {
     numTokens++;
     String text = detokenizer.accept(id);
-    segments(
-        parser.isPresent()
-            ? parser.get().accept(id, text)
-            : List.of(new Segment(Channel.ANSWER, text)));
+    segments(read(id, text));
     return delta();
   }
 
   /** The end of the stream without a stop string: all that was held back. */
   public Delta finish() {
     String rest = detokenizer.flush();
-    segments(
-        parser.isPresent()
-            // No token made this text, so no marker is in it.
-            ? parser.get().accept(-1, rest)
-            : List.of(new Segment(Channel.ANSWER, rest)));
-    parser.ifPresent(p -> segments(p.flush()));
+    segments(read(-1, rest)); // No token made this text, so no marker is in it.
+    if (splits) {
+      parser.ifPresent(p -> segments(p.flush()));
+    }
     if (stop == null) {
       give(stops.flush());
     }
     return delta();
   }
 
-  /** The tokens of the thought so far; 0 where nothing is split. */
+  private List<Segment> read(int id, String text) {
+    List<Segment> whole = List.of(new Segment(Channel.ANSWER, text));
+    if (parser.isEmpty()) {
+      return whole;
+    }
+    List<Segment> apart = parser.get().accept(id, text);
+    return splits ? apart : whole;
+  }
+
+  /** The tokens of the thought so far; 0 without a parser. */
   public int reasoningTokens() {
     return parser.map(ReasoningParser::reasoningTokens).orElse(0);
   }
@@ -131,19 +139,30 @@ public final class OutputText {
       if (end - start < run.length()) {
         runs.addFirst(new Run(run.channel(), run.length() - (end - start)));
       }
-      switch (run.channel()) {
-        case REASONING -> reasoning.append(text, start, end);
-        case ANSWER -> answer.append(text, start, end);
-        case MARKER -> {}
+      if (run.channel() != Channel.MARKER) {
+        if (run.channel() != open) {
+          endPart();
+          open = run.channel();
+        }
+        part.append(text, start, end);
       }
       start = end;
     }
   }
 
   private Delta delta() {
-    Delta delta = new Delta(reasoning.toString(), answer.toString(), stop);
-    reasoning.setLength(0);
-    answer.setLength(0);
+    endPart();
+    Delta delta = new Delta(parts, stop);
+    parts = new ArrayList<>();
     return delta;
+  }
+
+  private void endPart() {
+    if (!part.isEmpty()) {
+      String text = part.toString();
+      parts.add(
+          open == Channel.REASONING ? new OutputPart.Thought(text) : new OutputPart.Text(text));
+      part.setLength(0);
+    }
   }
 }

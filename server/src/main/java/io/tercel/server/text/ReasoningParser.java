@@ -6,11 +6,11 @@ import java.util.List;
 /**
  * Splits a stream into the thought, up to the closing marker, and the answer.
  *
- * <p>There is one thought, at most. It begins in the prompt (a template that ends in the opening
- * marker: {@link Markers#openAtEndOf}) or with an opening marker in the output; blanks before that
- * marker belong to it. Without markers everything is answer. All else is text as the model wrote
- * it: line breaks after a marker stay, as in vLLM, whose parsers cut at the markers and strip
- * nothing.
+ * <p>There is one thought, at most. It begins in the prompt ({@link PromptThought}) or with an
+ * opening marker in the output; blanks before that marker belong to it. Where it has ended, in the
+ * prompt already or in the output, later markers are text. Without markers everything is answer.
+ * All else is text as the model wrote it: line breaks after a marker stay, as in vLLM, whose
+ * parsers cut at the markers and strip nothing.
  *
  * <p>Where the tokenizer has both markers as single tokens, only those tokens count and the same
  * letters in other tokens are text; a thought may then open anywhere. Else the letters count, split
@@ -52,11 +52,6 @@ public final class ReasoningParser {
     boolean areTokens() {
       return openId >= 0 && closeId >= 0;
     }
-
-    /** Whether a prompt leaves the thought open: it ends in the opening marker and blanks. */
-    public boolean openAtEndOf(String prompt) {
-      return prompt.stripTrailing().endsWith(open);
-    }
   }
 
   private enum State {
@@ -76,12 +71,17 @@ public final class ReasoningParser {
   /**
    * A parser for one stream.
    *
-   * @param startsThinking whether the prompt ended in the opening marker
+   * @param prompt how far the prompt has come
    */
-  public ReasoningParser(Markers markers, boolean startsThinking) {
+  public ReasoningParser(Markers markers, PromptThought prompt) {
     this.markers = markers;
-    this.state = startsThinking ? State.THINKING : State.BEFORE;
-    this.thought = startsThinking;
+    this.state =
+        switch (prompt) {
+          case NONE -> State.BEFORE;
+          case OPEN -> State.THINKING;
+          case CLOSED -> State.ANSWERING;
+        };
+    this.thought = prompt != PromptThought.NONE;
   }
 
   /**

@@ -6,8 +6,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The JSON within one tool call, {@code {"name": …, "arguments": {…}}}, read character by
- * character, so that the arguments can be passed on while the model still writes them. What they
- * say is not checked: a client gets the letters that the model wrote.
+ * character. What the arguments say is not checked: a client gets the letters that the model wrote.
+ * Some models write {@code parameters} instead, or the arguments as JSON in a string.
  */
 final class ToolCallBody {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -30,52 +30,43 @@ final class ToolCallBody {
   private boolean inString;
   private boolean escaped;
   private boolean inLiteral;
-  private boolean malformed;
   private @Nullable String name;
-  private @Nullable StringBuilder arguments;
-  private int taken;
+  private @Nullable String arguments;
+  private @Nullable String parameters;
 
-  /** Takes the next character; false if it can't belong to the object, which then is malformed. */
+  /** Takes the next character; false if it can't belong to the object. */
   boolean accept(char c) {
-    boolean fits = inLiteral ? within(c) : between(c);
-    malformed |= !fits;
-    return fits;
+    return inLiteral ? within(c) : between(c);
   }
 
   private boolean between(char c) {
     if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
       return true;
     }
-    return switch (expect) {
-      case OPEN -> {
-        expect = Expect.KEY_OR_CLOSE;
-        yield c == '{';
+    Expect now = expect;
+    switch (now) {
+      case OPEN -> expect = Expect.KEY_OR_CLOSE;
+      case KEY_OR_CLOSE, KEY, VALUE -> {
+        if (c == '}') {
+          expect = Expect.NOTHING;
+        } else {
+          begin(c);
+        }
       }
-      case KEY_OR_CLOSE, KEY -> key(c);
-      case COLON -> {
-        expect = Expect.VALUE;
-        yield c == ':';
-      }
-      case VALUE -> {
-        begin(c);
-        yield "}],:<".indexOf(c) < 0;
-      }
-      case COMMA_OR_CLOSE -> {
-        expect = c == ',' ? Expect.KEY : Expect.NOTHING;
-        yield c == ',' || c == '}';
-      }
+      case COLON -> expect = Expect.VALUE;
+      case COMMA_OR_CLOSE ->
+          expect = c == ',' ? Expect.KEY : c == '}' ? Expect.NOTHING : Expect.COMMA_OR_CLOSE;
+      case NOTHING -> {}
+    }
+    return switch (now) {
+      case OPEN -> c == '{';
+      case KEY_OR_CLOSE -> c == '"' || c == '}';
+      case KEY -> c == '"';
+      case COLON -> c == ':';
+      case VALUE -> "}],:<".indexOf(c) < 0;
+      case COMMA_OR_CLOSE -> c == ',' || c == '}';
       case NOTHING -> false;
     };
-  }
-
-  private boolean key(char c) {
-    if (c == '"') {
-      begin(c);
-      return true;
-    }
-    boolean closes = c == '}' && expect == Expect.KEY_OR_CLOSE;
-    expect = Expect.NOTHING;
-    return closes;
   }
 
   private void begin(char c) {
@@ -85,16 +76,6 @@ final class ToolCallBody {
     inString = c == '"';
     escaped = false;
     depth = c == '{' || c == '[' ? 1 : 0;
-    if (expect == Expect.VALUE && key.equals("arguments") && arguments != null) {
-      key = ""; // a second time: the first have been passed on
-    }
-    if (isArguments()) {
-      arguments = new StringBuilder().append(c);
-    }
-  }
-
-  private boolean isArguments() {
-    return expect == Expect.VALUE && key.equals("arguments");
   }
 
   /** Within a key or a value. */
@@ -107,9 +88,6 @@ final class ToolCallBody {
       return false; // the closing marker came too early
     }
     literal.append(c);
-    if (arguments != null && isArguments()) {
-      arguments.append(c);
-    }
     if (escaped) {
       escaped = false;
     } else if (inString) {
@@ -135,14 +113,21 @@ final class ToolCallBody {
       return true;
     }
     expect = Expect.COMMA_OR_CLOSE;
-    if (key.equals("name")) {
-      name = literal.charAt(0) == '"' ? text(literal) : null;
-      return name != null && !name.isEmpty();
-    }
-    if (key.equals("arguments") && literal.charAt(0) == '"') {
-      arguments = new StringBuilder(text(literal)); // some models write them as a JSON string
+    switch (key) {
+      case "name" -> {
+        name = literal.charAt(0) == '"' ? text(literal) : "";
+        return !name.isEmpty();
+      }
+      case "arguments" -> arguments = json();
+      case "parameters" -> parameters = json();
+      default -> {}
     }
     return true;
+  }
+
+  private String json() {
+    String written = literal.charAt(0) == '"' ? text(literal) : literal.toString();
+    return written.isBlank() || written.equals("null") ? "{}" : written;
   }
 
   /** What a JSON string says; its raw letters if it is malformed. */
@@ -156,34 +141,24 @@ final class ToolCallBody {
 
   /** Whether the object has ended. */
   boolean complete() {
-    return expect == Expect.NOTHING && !malformed;
+    return expect == Expect.NOTHING;
   }
 
-  /**
-   * The function's name, once it is certain that this is a call: the name is known and arguments
-   * have begun, or the object has ended without any.
-   */
+  /** Whether nothing but the object's own bracket is missing. */
+  boolean lacksBracket() {
+    return name != null
+        && (arguments != null || parameters != null)
+        && expect == Expect.COMMA_OR_CLOSE;
+  }
+
+  /** The function's name; null if none has been written. */
   @Nullable String name() {
-    StringBuilder written = arguments;
-    boolean begun = written != null && (written.charAt(0) == '{' || !inLiteral || !isArguments());
-    return begun || complete() ? name : null;
+    return name;
   }
 
-  /** Arguments not taken yet; of a call that has none, an empty object. */
-  String takeArguments() {
-    StringBuilder written = arguments;
-    if (written == null) {
-      if (!complete()) {
-        return "";
-      }
-      written = new StringBuilder("{}");
-      arguments = written;
-    }
-    if (inLiteral && isArguments() && inString && depth == 0) {
-      return ""; // a string of JSON is only known at its end
-    }
-    String fresh = written.substring(taken);
-    taken = written.length();
-    return fresh;
+  /** The arguments; of a call that has none, an empty object. */
+  String arguments() {
+    String given = arguments != null ? arguments : parameters;
+    return given == null ? "{}" : given;
   }
 }

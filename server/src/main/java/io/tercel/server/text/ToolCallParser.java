@@ -2,124 +2,112 @@ package io.tercel.server.text;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
+import java.util.Objects;
 
 /**
  * Finds the tool calls in a stream of answer text, in the form that Qwen's templates ask for:
  * {@code <tool_call>{"name": …, "arguments": {…}}</tool_call>}, any number of them.
  *
- * <p>Arguments are passed on as they come. Blanks around calls are nobody's text. A call that can't
- * be read stays in the text as the model wrote it; one whose arguments break off (at the token
- * limit, say) has been passed on as far as it went. Not thread-safe; one per choice.
+ * <p>A call is told once it is whole, since what has been told can't be taken back: one that breaks
+ * off, or can't be read, stays text as the model wrote it. Blanks around calls are nobody's text,
+ * nor are brackets too many before the closing marker; all other characters come out, in order. A
+ * closing marker may be missing where the JSON is whole. Not thread-safe; one per choice.
  */
 public final class ToolCallParser {
   private static final String OPEN = "<tool_call>";
   private static final String CLOSE = "</tool_call>";
 
-  /**
-   * What a call gained.
-   *
-   * @param index of the call within the choice, from 0
-   * @param name of the function, on the first delta of a call only
-   * @param arguments more of the JSON of its arguments, may be empty
-   */
-  public record CallDelta(int index, @Nullable String name, String arguments) {}
-
-  /**
-   * What a piece of the answer came to.
-   *
-   * @param text that belongs to no call, may be empty
-   */
-  public record Delta(String text, List<CallDelta> calls) {}
-
   private enum State {
     TEXT,
     BODY,
-    /** Behind a call's JSON: all up to the closing marker is left out. */
+    /** The JSON lacks its last bracket alone, and a closing marker may follow. */
+    UNBRACKETED,
+    /** Behind a call's JSON, where the closing marker is due. */
     TAIL
   }
 
   private final int maxCalls;
   private State state = State.TEXT;
 
-  /** Text that may still turn out to be a marker, or blanks before one. */
+  /** Text that may still turn out to be a marker, or blanks before one; brackets in the tail. */
   private final StringBuilder held = new StringBuilder();
 
   /** How many characters of the held text are known to be blanks, from its beginning on. */
   private int blanks;
 
-  /** A call as written, as long as it may still turn out to be none. */
+  /** A call as written with the blanks before it, as long as it may still turn out to be none. */
   private final StringBuilder raw = new StringBuilder();
 
+  /** What has been read of the marker that follows a call's JSON. */
+  private final StringBuilder marker = new StringBuilder();
+
   private ToolCallBody body = new ToolCallBody();
-  private boolean begun;
   private int numCalls;
   private final StringBuilder text = new StringBuilder();
-  private List<CallDelta> calls = new ArrayList<>();
+  private List<OutputPart> parts = new ArrayList<>();
 
   /**
    * A parser for one stream.
    *
-   * @param maxCalls later calls are left out
+   * @param maxCalls what follows the last of them is left out
    */
   public ToolCallParser(int maxCalls) {
     this.maxCalls = maxCalls;
   }
 
-  /** Takes the next piece of the answer. */
-  public Delta accept(String piece) {
-    for (int i = 0; i < piece.length(); i++) {
+  /** Takes the next piece of the answer; texts and calls in their order. */
+  public List<OutputPart> accept(String piece) {
+    for (int i = 0; i < piece.length() && !full(); i++) {
       accept(piece.charAt(i));
     }
-    passArguments();
-    return delta();
+    return take();
   }
 
   /** The end of the answer: the text that was held back. */
-  public String finish() {
-    if (state == State.BODY && !begun) {
-      text.append(raw);
-    } else if (state == State.TEXT && !(numCalls > 0 && held.toString().isBlank())) {
-      text.append(held);
+  public List<OutputPart> finish() {
+    switch (state) {
+      case TEXT -> {
+        if (numCalls == 0 || !held.toString().isBlank()) {
+          text.append(held);
+        }
+      }
+      case BODY -> text.append(raw);
+      case UNBRACKETED -> text.append(raw).append(marker);
+      case TAIL -> {} // blanks, brackets, and the beginning of a marker at most
     }
     held.setLength(0);
+    marker.setLength(0);
     state = State.TAIL;
-    return delta().text();
+    return take();
   }
 
-  /** Calls so far, the one that is being written included. */
+  /** Calls so far, all of them whole. */
   public int numCalls() {
     return numCalls;
   }
 
-  /** Whether all calls that are wanted have been written to their ends. */
+  /** Whether all calls that are wanted have been written. */
   public boolean full() {
-    boolean writing = state == State.BODY && begun;
-    return (writing ? numCalls - 1 : numCalls) >= maxCalls;
+    return numCalls >= maxCalls;
   }
 
   private void accept(char c) {
     switch (state) {
       case TEXT -> text(c);
       case BODY -> body(c);
+      case UNBRACKETED -> unbracketed(c);
       case TAIL -> tail(c);
     }
   }
 
   private void text(char c) {
     held.append(c);
-    int marker = startOfMarker(held, OPEN);
-    if (marker == OPEN.length()) {
-      held.setLength(0);
-      blanks = 0;
-      raw.setLength(0);
-      raw.append(OPEN);
-      body = new ToolCallBody();
-      begun = false;
-      state = State.BODY;
+    int length = startOfOpen(held);
+    if (length == OPEN.length()) {
+      begin();
       return;
     }
-    int keep = held.length() - marker;
+    int keep = held.length() - length;
     while (keep > blanks && Character.isWhitespace(held.charAt(keep - 1))) {
       keep--;
     }
@@ -127,72 +115,118 @@ public final class ToolCallParser {
       text.append(held, 0, keep);
       held.delete(0, keep);
     }
-    blanks = held.length() - marker;
+    blanks = held.length() - length;
+  }
+
+  /** Behind an opening marker, which ends the held text. */
+  private void begin() {
+    raw.setLength(0);
+    raw.append(held);
+    held.setLength(0);
+    blanks = 0;
+    body = new ToolCallBody();
+    state = State.BODY;
   }
 
   private void body(char c) {
-    raw.append(c);
     boolean fits = body.accept(c);
-    if (!begun && body.name() != null) {
-      begun = true;
-      numCalls++;
-      if (numCalls <= maxCalls) {
-        calls.add(new CallDelta(numCalls - 1, body.name(), ""));
-      }
-    }
-    if (!begun && (!fits || body.complete())) { // no call, or of no function
-      text.append(raw);
-      state = State.TEXT;
-    } else if (!fits || body.complete()) {
-      passArguments();
-      state = State.TAIL;
-      held.setLength(0);
-      if (!fits) {
-        tail(c);
+    if (!fits && c == '<' && body.lacksBracket()) {
+      state = State.UNBRACKETED;
+      marker.setLength(0);
+      unbracketed(c);
+    } else if (!fits || (body.complete() && body.name() == null)) { // no call, or of no function
+      giveUp(c);
+    } else {
+      raw.append(c);
+      if (body.complete()) {
+        call();
+        state = State.TAIL;
       }
     }
   }
 
-  private void passArguments() {
-    if (state == State.BODY && begun && numCalls <= maxCalls) {
-      String more = body.takeArguments();
-      int index = numCalls - 1;
-      if (!calls.isEmpty() && calls.getLast().index() == index) { // clients expect one a piece
-        CallDelta last = calls.removeLast();
-        calls.add(new CallDelta(index, last.name(), last.arguments() + more));
-      } else if (!more.isEmpty()) {
-        calls.add(new CallDelta(index, null, more));
-      }
+  private void unbracketed(char c) {
+    marker.append(c);
+    if (CLOSE.contentEquals(marker)) {
+      call();
+      state = State.TEXT;
+    } else if (!CLOSE.startsWith(marker.toString())) {
+      String rest = marker.toString();
+      marker.setLength(0);
+      text.append(raw);
+      reread(rest);
+    } else {
+      return;
     }
+    marker.setLength(0);
+  }
+
+  /** What looked like a call is text; the character itself may begin one. */
+  private void giveUp(char c) {
+    text.append(raw);
+    reread(String.valueOf(c));
+  }
+
+  private void reread(String rest) {
+    state = State.TEXT;
+    held.setLength(0);
+    blanks = 0;
+    for (int i = 0; i < rest.length(); i++) {
+      text(rest.charAt(i));
+    }
+  }
+
+  private void call() {
+    flushText();
+    String name = Objects.requireNonNull(body.name());
+    parts.add(new OutputPart.Call(numCalls++, name, body.arguments()));
+    held.setLength(0);
+    blanks = 0;
+    marker.setLength(0);
   }
 
   private void tail(char c) {
-    held.append(c);
-    if (startOfMarker(held, OPEN) == OPEN.length()) { // the closing one was forgotten
+    marker.append(c);
+    String read = marker.toString();
+    if (read.equals(CLOSE)) {
       held.setLength(0);
-      held.append(OPEN, 0, OPEN.length() - 1);
+      marker.setLength(0);
       state = State.TEXT;
-      text(c);
-    } else if (startOfMarker(held, CLOSE) == CLOSE.length()) {
-      held.setLength(0);
-      state = State.TEXT;
+    } else if (read.equals(OPEN)) { // the closing one was forgotten
+      held.append(OPEN);
+      marker.setLength(0);
+      begin();
+    } else if (read.length() == 1 && (Character.isWhitespace(c) || c == '}' || c == ']')) {
+      held.append(c);
+      marker.setLength(0);
+    } else if (!CLOSE.startsWith(read) && !OPEN.startsWith(read)) { // likewise, before text
+      String rest = held + read;
+      marker.setLength(0);
+      reread(rest);
     }
   }
 
-  /** How many of the last characters are, or could be the beginning of, the marker. */
-  private static int startOfMarker(StringBuilder text, String marker) {
-    for (int n = Math.min(text.length(), marker.length()); n > 0; n--) {
-      if (marker.startsWith(text.substring(text.length() - n))) {
+  /** How many of the last characters are, or could be the beginning of, the opening marker. */
+  private static int startOfOpen(StringBuilder text) {
+    for (int n = Math.min(text.length(), OPEN.length()); n > 0; n--) {
+      if (OPEN.startsWith(text.substring(text.length() - n))) {
         return n;
       }
     }
     return 0;
   }
 
-  private Delta delta() {
-    Delta delta = new Delta(text.toString(), calls);
-    text.setLength(0);
-    calls = new ArrayList<>();
-    return delta;
+  private void flushText() {
+    if (!text.isEmpty()) {
+      parts.add(new OutputPart.Text(text.toString()));
+      text.setLength(0);
+    }
+  }
+
+  private List<OutputPart> take() {
+    flushText();
+    List<OutputPart> taken = parts;
+    parts = new ArrayList<>();
+    return taken;
   }
 }

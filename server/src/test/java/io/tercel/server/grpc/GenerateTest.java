@@ -161,6 +161,26 @@ class GenerateTest {
   }
 
   @Test
+  void promptThatEndsInsideAThought_howeverFarBack() throws Exception {
+    try (GrpcTestServer other =
+        new GrpcTestServer(TestServer.USUAL.saying(" so it is.</think>yes<|im_end|>"))) {
+      String prompt = "q <think>\nSo far, and a good many tokens further,";
+      Answer answer =
+          other.generate(
+              r ->
+                  r.setText(prompt)
+                      .setMaxTokens(40)
+                      .setStructuredOutputs("{\"choice\": [\"yes\", \"no\"]}"));
+      assertEquals(" so it is.", answer.text(0, Phase.PHASE_THINKING));
+      assertEquals("yes", answer.text(0, Phase.PHASE_ANSWER));
+      assertEquals(10, answer.usage().getReasoningTokens());
+      Answer bounded =
+          other.generate(r -> r.setText(prompt).setMaxTokens(40).setThinkingTokenBudget(3));
+      assertEquals(" so", bounded.text(0, Phase.PHASE_THINKING));
+    }
+  }
+
+  @Test
   void maxTokens_endsByLength_andThinkingBudgetForcesTheAnswer() {
     Answer answer = server.generate(r -> r.setMaxTokens(3));
     assertEquals(FinishReason.FINISH_REASON_LENGTH, answer.end(0).getFinishReason());

@@ -99,10 +99,12 @@ class LongReasoningTest {
           "0123456789ABCDE", ok(server.chat(none)).at("/choices/0/message/reasoning").asText());
       assertRefused(
           server.chat("\"thinking_token_budget\": -2"), "thinking_token_budget", "invalid_value");
-      assertRefused(
-          server.complete("\"thinking_token_budget\": 2"),
-          "thinking_token_budget",
-          "unsupported_value");
+      String text = "/choices/0/text"; // a bare prompt's text is one, markers included
+      assertEquals(
+          "<think>01</think>\n\n5",
+          ok(server.complete("\"thinking_token_budget\": 2, \"max_tokens\": 7")).at(text).asText());
+      assertEquals(
+          "<think>012345", ok(server.complete("\"max_tokens\": 7")).at(text).asText(), "unasked");
     }
   }
 

@@ -16,12 +16,18 @@ import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class ToolCallTest {
   private static final String TOOLS =
       "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"add\"}}]";
   private static final String CALL =
       "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"é\": 1}}\n</tool_call>";
+
+  private static final String FLAT_TOOLS =
+      "\"tools\": [{\"type\": \"function\", \"name\": \"add\"}]";
 
   private TestServer server;
 
@@ -62,7 +68,7 @@ class ToolCallTest {
   }
 
   @Test
-  void stream_indexRisesNameComesOnceArgumentsInParts() throws Exception {
+  void stream_callsComeWholeIndexRises() throws Exception {
     server.says("Both:\n" + CALL + "\n" + CALL + "<|im_end|>");
     Events events =
         Events.parse(
@@ -72,31 +78,22 @@ class ToolCallTest {
       assertEquals("Both:", events.text(i, "content"));
       List<JsonNode> chunks = events.of(i);
       assertEquals("tool_calls", chunks.getLast().path("finish_reason").asText());
-      StringBuilder[] arguments = {new StringBuilder(), new StringBuilder()};
       String[] ids = new String[2];
-      int last = 0;
-      int parts = 0;
+      int last = -1;
       int scored = 0;
       for (JsonNode chunk : chunks) {
         scored += chunk.path("logprobs").path("content").size();
         for (JsonNode call : chunk.path("delta").path("tool_calls")) {
           int index = call.path("index").intValue();
-          assertTrue(index == last || index == last + 1);
-          last = index;
-          if (call.has("id")) {
-            assertEquals("add", call.path("function").path("name").asText());
-            ids[index] = call.path("id").asText();
-          } else {
-            assertFalse(call.path("function").has("name"));
-            parts++;
-          }
-          arguments[index].append(call.path("function").path("arguments").asText());
+          assertEquals(++last, index);
+          assertEquals("add", call.path("function").path("name").asText());
+          assertEquals("function", call.path("type").asText());
+          ids[index] = call.path("id").asText();
+          assertEquals("{\"é\": 1}", call.path("function").path("arguments").asText());
         }
       }
-      assertEquals("{\"é\": 1}", arguments[0].toString());
-      assertEquals("{\"é\": 1}", arguments[1].toString());
+      assertEquals(1, last, "two calls");
       assertNotEquals(ids[0], ids[1]);
-      assertTrue(parts > 4, "arguments come in parts");
       assertEquals(
           TinyText.ids("Both:\n" + CALL + "\n" + CALL + "<|im_end|>").length,
           scored,
@@ -125,19 +122,73 @@ class ToolCallTest {
     server.awaitIdle();
   }
 
+  /** In the arguments: by the budget, by a stop string, by the end token. */
+  private static List<Arguments> cuts() {
+    String cut = CALL.substring(0, CALL.indexOf("1}"));
+    int budget = TinyText.ids("Well. " + cut).length;
+    return List.of(
+        Arguments.of(CALL + "<|im_end|>", ", \"max_tokens\": " + budget, "length", cut),
+        Arguments.of(CALL + "<|im_end|>", ", \"stop\": \"1}\"", "stop", cut),
+        Arguments.of(cut + "<|im_end|>", "", "stop", cut));
+  }
+
+  @ParameterizedTest
+  @MethodSource("cuts")
+  void cutWithinItsArguments_isNoCall(String says, String fields, String reason, String text)
+      throws Exception {
+    server.says("Well. " + says);
+    JsonNode choice = chat(TOOLS + fields).get(0);
+    String content = "Well. " + text;
+    assertEquals(reason, choice.path("finish_reason").asText());
+    assertEquals(content, choice.path("message").path("content").asText());
+    assertFalse(choice.path("message").has("tool_calls"));
+
+    Events events = Events.parse(server.chat("\"stream\": true, " + TOOLS + fields).body());
+    assertEquals(content, events.text(0, "content"));
+    assertEquals(reason, events.of(0).getLast().path("finish_reason").asText());
+    for (JsonNode chunk : events.of(0)) {
+      assertFalse(chunk.path("delta").has("tool_calls"), chunk.toString());
+    }
+
+    JsonNode response =
+        Json.MAPPER.readTree(
+            server
+                .post(
+                    "/v1/responses",
+                    "{\"input\": \"hi\", "
+                        + FLAT_TOOLS
+                        + fields.replace("max_tokens", "max_output_tokens")
+                        + "}")
+                .body());
+    assertEquals(1, response.path("output").size(), response.toString());
+    assertEquals(content, response.at("/output/0/content/0/text").asText());
+    assertEquals(
+        reason.equals("length") ? "incomplete" : "completed", response.path("status").asText());
+  }
+
   @Test
-  void brokenOff_saysLength() throws Exception {
-    server.says(CALL + "<|im_end|>");
-    JsonNode choice = chat(TOOLS + ", \"max_tokens\": 50").get(0);
+  void wholeCallThenCut_isOneCall() throws Exception {
+    server.says(CALL + "\n" + CALL + "<|im_end|>");
+    int length = TinyText.ids(CALL).length;
+    JsonNode choice = chat(TOOLS + ", \"max_tokens\": " + (length + 20)).get(0);
     assertEquals("length", choice.path("finish_reason").asText());
-    String arguments =
-        choice
-            .path("message")
-            .path("tool_calls")
-            .get(0)
-            .path("function")
-            .path("arguments")
-            .asText();
-    assertTrue("{\"é\": 1}".startsWith(arguments) && !arguments.isEmpty(), arguments);
+    assertEquals(1, choice.path("message").path("tool_calls").size());
+    choice = chat(TOOLS + ", \"stop\": \"</tool_call>\"").get(0);
+    assertEquals("tool_calls", choice.path("finish_reason").asText());
+    assertEquals(1, choice.path("message").path("tool_calls").size());
+  }
+
+  @Test
+  void heldBackStopString_keepsTheOrderOfTextAndCall() throws Exception {
+    server.says("Before." + CALL + "After.<|im_end|>");
+    String stop = ", \"stop\": [\"}\\n</tool_call>After!\", \"Before.<tool_call>!\"]}";
+    String body = "{\"input\": \"hi\", " + FLAT_TOOLS + stop;
+    JsonNode output =
+        Json.MAPPER.readTree(server.post("/v1/responses", body).body()).path("output");
+    assertEquals(3, output.size(), output.toString());
+    assertEquals("Before.", output.at("/0/content/0/text").asText());
+    assertEquals("{\"é\": 1}", output.at("/1/arguments").asText());
+    assertEquals("completed", output.at("/1/status").asText());
+    assertEquals("After.", output.at("/2/content/0/text").asText());
   }
 }

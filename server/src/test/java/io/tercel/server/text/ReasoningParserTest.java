@@ -1,7 +1,6 @@
 package io.tercel.server.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.server.text.ReasoningParser.Markers;
@@ -22,7 +21,8 @@ final class ReasoningParserTest {
   private record Split(String reasoning, String answer, int tokens) {}
 
   private static Split run(Markers markers, boolean starts, List<String> pieces) {
-    ReasoningParser parser = new ReasoningParser(markers, starts);
+    ReasoningParser parser =
+        new ReasoningParser(markers, starts ? PromptThought.OPEN : PromptThought.NONE);
     List<Segment> segments = new ArrayList<>();
     for (String piece : pieces) {
       int id = piece.endsWith("<think>") ? 1 : piece.endsWith("</think>") ? 2 : 9;
@@ -69,7 +69,7 @@ final class ReasoningParserTest {
 
   @Test
   void markersAsTokens_sameLettersInOtherTokensAreText() {
-    ReasoningParser parser = new ReasoningParser(IDS, true);
+    ReasoningParser parser = new ReasoningParser(IDS, PromptThought.OPEN);
     assertEquals(
         List.of(new Segment(ReasoningParser.Channel.REASONING, "x</think>y")),
         parser.accept(9, "x</think>y"));
@@ -118,13 +118,5 @@ final class ReasoningParserTest {
       assertEquals(c.reasoning, split.reasoning, "seed " + seed + " " + pieces);
       assertEquals(c.answer, split.answer, "seed " + seed + " " + pieces);
     }
-  }
-
-  @Test
-  void prompt_mayLeaveTheThoughtOpen() {
-    assertTrue(IDS.openAtEndOf("<｜Assistant｜><think>\n"));
-    assertTrue(IDS.openAtEndOf("<think>"));
-    assertFalse(IDS.openAtEndOf("<|im_start|>assistant\n"));
-    assertFalse(IDS.openAtEndOf("<|im_start|>assistant\n<think>\n\n</think>\n\n"));
   }
 }

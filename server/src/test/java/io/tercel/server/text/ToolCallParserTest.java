@@ -4,7 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.tercel.server.text.ToolCallParser.CallDelta;
+import io.tercel.server.text.OutputPart.Call;
+import io.tercel.server.text.OutputPart.Text;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -18,113 +19,141 @@ class ToolCallParserTest {
       "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": \"}\\\"</tool_call>\"}}\n</tool_call>";
   private static final String ONE_ARGUMENTS = "{\"a\": 1, \"b\": \"}\\\"</tool_call>\"}";
 
-  private record Call(String name, String arguments) {}
-
-  private record Read(String text, List<Call> calls) {}
+  private static final String F = "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}";
 
   /** Reads the output in pieces of that many characters. */
-  private static Read read(String output, int size, int maxCalls) {
+  private static List<OutputPart> read(String output, int size, int maxCalls) {
     ToolCallParser parser = new ToolCallParser(maxCalls);
-    StringBuilder text = new StringBuilder();
-    List<String> names = new ArrayList<>();
-    List<StringBuilder> arguments = new ArrayList<>();
+    List<OutputPart> parts = new ArrayList<>();
     for (int i = 0; i < output.length(); i += size) {
-      ToolCallParser.Delta delta =
-          parser.accept(output.substring(i, Math.min(i + size, output.length())));
-      text.append(delta.text());
-      for (CallDelta call : delta.calls()) {
-        if (call.name() != null) {
-          assertEquals(names.size(), call.index());
-          names.add(call.name());
-          arguments.add(new StringBuilder());
-        }
-        assertEquals(names.size() - 1, call.index(), "calls come one after the other");
-        arguments.get(call.index()).append(call.arguments());
+      parts.addAll(parser.accept(output.substring(i, Math.min(i + size, output.length()))));
+    }
+    parts.addAll(parser.finish());
+    return joined(parts);
+  }
+
+  /** Texts in a row as one. */
+  private static List<OutputPart> joined(List<OutputPart> parts) {
+    List<OutputPart> joined = new ArrayList<>();
+    for (OutputPart part : parts) {
+      if (part instanceof Text(String more)
+          && !joined.isEmpty()
+          && joined.getLast() instanceof Text(String text)) {
+        joined.set(joined.size() - 1, new Text(text + more));
+      } else {
+        joined.add(part);
       }
     }
-    text.append(parser.finish());
-    List<Call> calls = new ArrayList<>();
-    for (int i = 0; i < names.size(); i++) {
-      calls.add(new Call(names.get(i), arguments.get(i).toString()));
-    }
-    return new Read(text.toString(), calls);
+    return joined;
   }
 
   static List<Arguments> outputs() {
-    Call one = new Call("add", ONE_ARGUMENTS);
     return List.of(
-        Arguments.of("no call <at> all\n", "no call <at> all\n", List.of()),
-        Arguments.of(ONE, "", List.of(one)),
-        Arguments.of("\n\n" + ONE + "\n", "", List.of(one)),
-        Arguments.of("Let me see.\n\n" + ONE, "Let me see.", List.of(one)),
-        Arguments.of(ONE + "\n" + ONE, "", List.of(one, one)),
-        Arguments.of(ONE + "\nDone", "\nDone", List.of(one)),
-        Arguments.of(
-            "<tool_call>{\"name\":\"now\"}</tool_call>", "", List.of(new Call("now", "{}"))),
-        Arguments.of(
+        text("no call <at> all\n"),
+        output(ONE, one(0)),
+        output("\n\n" + ONE + "\n", one(0)),
+        output("Let me see.\n\n" + ONE, new Text("Let me see."), one(0)),
+        output(ONE + "\n" + ONE, one(0), one(1)),
+        output(ONE + "\nDone", one(0), new Text("\nDone")),
+        output(
+            "a" + ONE + "b" + ONE + "c",
+            new Text("a"),
+            one(0),
+            new Text("b"),
+            one(1),
+            new Text("c")),
+        output("<tool_call>{\"name\":\"now\"}</tool_call>", new Call(0, "now", "{}")),
+        output(
             "<tool_call>{\"arguments\": {\"x\": [1, {}]}, \"id\": 7, \"name\": \"late\"}</tool_call>",
-            "",
-            List.of(new Call("late", "{\"x\": [1, {}]}"))),
-        Arguments.of(
+            new Call(0, "late", "{\"x\": [1, {}]}")),
+        output(
             "<tool_call>{\"name\": \"quoted\", \"arguments\": \"{\\\"x\\\": 1}\"}</tool_call>",
-            "",
-            List.of(new Call("quoted", "{\"x\": 1}"))),
-        Arguments.of(
+            new Call(0, "quoted", "{\"x\": 1}")),
+        output(
             "<tool_call>{\"name\": \"f\\u00fcr\", \"arguments\": {}}</tool_call>",
-            "",
-            List.of(new Call("für", "{}"))),
-        // the closing marker was forgotten, or came before the last brace
-        Arguments.of(
-            "<tool_call>{\"name\": \"f\", \"arguments\": {}}\n" + ONE,
-            "",
-            List.of(new Call("f", "{}"), one)),
-        Arguments.of(
-            "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}\n</tool_call> Well.",
-            " Well.",
-            List.of(new Call("f", "{\"a\": 1}"))),
-        Arguments.of(
-            "<tool_call>{\"name\": \"f\", \"arguments\": {}}}</tool_call>",
-            "",
-            List.of(new Call("f", "{}"))),
-        // arguments twice: the first have been passed on already
-        Arguments.of(
-            "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"arguments\": {}}</tool_call>",
-            "",
-            List.of(new Call("f", "{\"a\": 1}"))),
-        // broken off
-        Arguments.of(
-            "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"long",
-            "",
-            List.of(new Call("f", "{\"a\": \"long"))),
+            new Call(0, "für", "{}")),
+        output(
+            "<tool_call>{\"name\": \"f\", \"arguments\": null}</tool_call>",
+            new Call(0, "f", "{}")),
+        // Llama's word for arguments
+        output(
+            "<tool_call>{\"name\": \"f\", \"parameters\": {\"a\": 1}}</tool_call>",
+            new Call(0, "f", "{\"a\": 1}")),
+        output(
+            "<tool_call>{\"name\": \"f\", \"arguments\": {}, \"parameters\": {\"a\": 1}}</tool_call>",
+            new Call(0, "f", "{}")),
+        // the closing marker was forgotten, or came before the last bracket, or behind one too many
+        output(F, f(0)),
+        output(F + "\n" + ONE, f(0), one(1)),
+        output(F + "\n\nWell, a < b.", f(0), new Text("\n\nWell, a < b.")),
+        output(F + " </tool", f(0)),
+        output(F + "<<tool_call> no", f(0), new Text("<<tool_call> no")),
+        output(F.substring(0, F.length() - 1) + "\n</tool_call> Well.", f(0), new Text(" Well.")),
+        output(F + "}</tool_call>", f(0)),
+        output(F + "} no", f(0), new Text("} no")),
+        // arguments twice: JSON's readers take the last
+        output(
+            "<tool_call>{\"name\": \"f\", \"arguments\": {}, \"arguments\": {\"a\": 1}}</tool_call>",
+            f(0)),
+        // broken off: no call, and every character comes out
+        text("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"long"),
+        text("Well. <tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}"),
+        text("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}\n</tool_cal"),
+        text("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}\n<b>"),
+        text("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1\n</tool_call>"),
+        text("<tool_call>\n{\"name\": \"f\""),
         // no calls at all
-        Arguments.of(
-            "<tool_call>add(1, 2)</tool_call>", "<tool_call>add(1, 2)</tool_call>", List.of()),
-        Arguments.of("<tool_call>\n{\"name\": 7}", "<tool_call>\n{\"name\": 7}", List.of()),
-        Arguments.of("<tool_call>\n{\"name\": \"f\"", "<tool_call>\n{\"name\": \"f\"", List.of()),
-        Arguments.of("<tool_call>{\"arguments\": {}}", "<tool_call>{\"arguments\": {}}", List.of()),
-        Arguments.of("in a <tool_cal", "in a <tool_cal", List.of()),
-        Arguments.of("a < b \n", "a < b \n", List.of()));
+        text("Use <tool_call> tags"),
+        text("Use  <tool_call>\n tags \n"),
+        text("<tool_call>add(1, 2)</tool_call>"),
+        text("<tool_call>\n{\"name\": 7}"),
+        text("<tool_call>{\"arguments\": {}}"),
+        text("in a <tool_cal"),
+        text("a < b \n"),
+        output("Use <tool_call>" + ONE, new Text("Use <tool_call>"), one(0)),
+        output("<tool_call>{<tool_call>" + ONE, new Text("<tool_call>{<tool_call>"), one(0)));
+  }
+
+  private static Arguments output(String output, OutputPart... parts) {
+    return Arguments.of(output, List.of(parts));
+  }
+
+  /** What is no call as a whole. */
+  private static Arguments text(String output) {
+    return output(output, new Text(output));
+  }
+
+  private static Call one(int index) {
+    return new Call(index, "add", ONE_ARGUMENTS);
+  }
+
+  private static Call f(int index) {
+    return new Call(index, "f", "{\"a\": 1}");
   }
 
   @ParameterizedTest
   @MethodSource("outputs")
-  void accept_whateverThePieces(String output, String text, List<Call> calls) {
+  void accept_whateverThePieces(String output, List<OutputPart> parts) {
     for (int size = 1; size <= output.length(); size++) {
-      assertEquals(new Read(text, calls), read(output, size, 99), "pieces of " + size);
+      assertEquals(parts, read(output, size, 99), "pieces of " + size);
     }
   }
 
   @Test
-  void accept_argumentsAsTheyCome() {
+  void accept_tellsACallOnceItIsWhole() {
     ToolCallParser parser = new ToolCallParser(99);
-    parser.accept("<tool_call>{\"name\": \"f\", \"arguments\":");
-    assertEquals(
-        List.of(new CallDelta(0, "f", "{\"a\"")),
-        parser.accept(" {\"a\"").calls(),
-        "one delta a call: many clients look at the first of a chunk only");
-    assertEquals(List.of(new CallDelta(0, null, ": [1")), parser.accept(": [1").calls());
-    assertEquals(List.of(new CallDelta(0, null, "]}")), parser.accept("]}}").calls());
-    assertEquals("", parser.finish());
+    assertEquals(List.of(), parser.accept(F.substring(0, F.length() - 1)));
+    assertEquals(0, parser.numCalls());
+    assertEquals(List.of(f(0)), parser.accept("}"));
+    assertEquals(1, parser.numCalls());
+    assertEquals(List.of(), parser.finish());
+  }
+
+  @Test
+  void accept_textIsNotHeldLongerThanItMayBeACall() {
+    ToolCallParser parser = new ToolCallParser(99);
+    parser.accept("Use <tool_call>");
+    assertEquals(List.of(new Text(" <tool_call> t")), parser.accept(" t"));
   }
 
   @Test
@@ -134,7 +163,7 @@ class ToolCallParserTest {
     assertFalse(parser.full());
     parser.accept(ONE.substring(30));
     assertTrue(parser.full());
-    assertEquals(1, read(ONE + ONE, 5, 1).calls().size());
+    assertEquals(List.of(one(0)), read(ONE + ONE, 5, 1));
   }
 
   @Test
@@ -150,8 +179,8 @@ class ToolCallParserTest {
   void blanks_aMillionOfThem() {
     ToolCallParser parser = new ToolCallParser(99);
     for (int i = 0; i < 1_000_000; i++) {
-      assertEquals("", parser.accept("\n").text());
+      assertEquals(List.of(), parser.accept("\n"));
     }
-    assertEquals("\n".repeat(1_000_000) + "x", parser.accept("x").text());
+    assertEquals(List.of(new Text("\n".repeat(1_000_000) + "x")), parser.accept("x"));
   }
 }

@@ -4,8 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A call of a function that the model wants made. In a stream the first delta of a call has its id,
- * type and name, later ones more of the arguments only.
+ * A call of a function that the model wants made; in a stream too it comes whole.
  *
  * @param index of the call within the choice; in streams only
  * @param id that the tool's answer refers to
@@ -17,7 +16,7 @@ public record ToolCall(
   /**
    * Which function, with what.
    *
-   * @param arguments a JSON object as text, as the model wrote it; in a stream a part of it
+   * @param arguments a JSON object as text, as the model wrote it
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Function(@Nullable String name, String arguments) {}

@@ -97,13 +97,30 @@ final class Evaluator {
   }
 
   private Args arguments(Expr.Arguments arguments, Scope scope) {
-    if (arguments.positional().isEmpty() && arguments.named().isEmpty()) {
-      return Args.NONE;
-    }
     Map<String, Object> named = new LinkedHashMap<>();
     List<Object> positional = all(arguments.positional(), scope);
     arguments.named().forEach((name, value) -> named.put(name, evaluate(value, scope)));
-    return new Args(positional, named);
+    if (arguments.list() != null) {
+      positional.addAll(Values.items(evaluate(arguments.list(), scope), budget));
+    }
+    if (arguments.dict() != null) {
+      addNamed(evaluate(arguments.dict(), scope), named);
+    }
+    return positional.isEmpty() && named.isEmpty() ? Args.NONE : new Args(positional, named);
+  }
+
+  private void addNamed(Object dict, Map<String, Object> named) {
+    if (!(Undefined.require(dict) instanceof Map<?, ?> map)) {
+      throw TemplateException.of("'**' takes a dict, not a " + Values.typeName(dict));
+    }
+    budget.work(map.size());
+    map.forEach(
+        (key, value) -> {
+          String name = Values.string(key, "the name of an argument");
+          if (named.put(name, value) != null) {
+            throw TemplateException.of("the argument '" + name + "' is given twice");
+          }
+        });
   }
 
   /** A call, with arguments that the template did not write (a call block's caller). */

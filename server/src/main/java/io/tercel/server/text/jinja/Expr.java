@@ -49,8 +49,18 @@ sealed interface Expr {
   /** {@code a if test else b}; without else, undefined. */
   record Conditional(Expr then, Expr test, @Nullable Expr otherwise, int line) implements Expr {}
 
-  /** The arguments of a call as written. */
-  record Arguments(List<Expr> positional, Map<String, Expr> named) {
-    static final Arguments NONE = new Arguments(List.of(), Map.of());
+  /**
+   * The arguments of a call as written.
+   *
+   * @param list whose items are more positional arguments: {@code *list}
+   * @param dict whose entries are more named ones: {@code **dict}
+   */
+  record Arguments(
+      List<Expr> positional, Map<String, Expr> named, @Nullable Expr list, @Nullable Expr dict) {
+    static final Arguments NONE = of(List.of(), Map.of());
+
+    static Arguments of(List<Expr> positional, Map<String, Expr> named) {
+      return new Arguments(positional, named, null, null);
+    }
   }
 }

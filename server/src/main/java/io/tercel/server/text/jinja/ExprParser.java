@@ -344,7 +344,7 @@ final class ExprParser extends TokenCursor {
         || ahead.kind() == Kind.STRING
         || ahead.isOperator("[")
         || ahead.isOperator("{")) {
-      arguments = new Arguments(List.of(postfix(primary())), Map.of());
+      arguments = Arguments.of(List.of(postfix(primary())), Map.of());
     }
     Expr test = new Expr.Test(input, name.text(), arguments, name.line());
     return negated ? new Expr.Not(test, name.line()) : test;
@@ -354,6 +354,8 @@ final class ExprParser extends TokenCursor {
     expectOperator("(");
     List<Expr> positional = new ArrayList<>();
     Map<String, Expr> named = new LinkedHashMap<>();
+    Expr list = null;
+    Expr dict = null;
     boolean first = true;
     while (!skipOperator(")")) {
       if (!first) {
@@ -363,21 +365,24 @@ final class ExprParser extends TokenCursor {
         }
       }
       first = false;
-      if (peek().isOperator("*") || peek().isOperator("**")) {
-        throw error("'" + peek().text() + "' arguments are not supported");
-      }
-      if (peek().kind() == Kind.NAME && peekSecond().isOperator("=")) {
+      if (peek().isOperator("**") && dict == null) {
+        next();
+        dict = expression();
+      } else if (peek().isOperator("*") && list == null && dict == null) {
+        next();
+        list = expression();
+      } else if (peek().kind() == Kind.NAME && peekSecond().isOperator("=") && dict == null) {
         String name = next().text();
         next();
         if (named.put(name, expression()) != null) {
           throw error("the argument '" + name + "' is given twice");
         }
-      } else if (named.isEmpty()) {
+      } else if (named.isEmpty() && list == null && dict == null) {
         positional.add(expression());
       } else {
-        throw error("a positional argument follows a named one");
+        throw error("an argument stands behind one that comes later in order");
       }
     }
-    return new Arguments(positional, named);
+    return new Arguments(positional, named, list, dict);
   }
 }

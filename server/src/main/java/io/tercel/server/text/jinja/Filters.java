@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** The filters on texts and numbers; those on lists and dicts stand in {@link ListFilters}. */
 final class Filters {
@@ -16,6 +17,8 @@ final class Filters {
     Object apply(Object value, Args args, Budget budget);
   }
 
+  private static final Pattern NUMBER =
+      Pattern.compile("[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?");
   private static final Pattern TITLE_WORD = Pattern.compile("[^-\\s({\\[<]+");
   private static final Map<String, ValueFilter> FILTERS = new HashMap<>();
 
@@ -135,36 +138,69 @@ final class Filters {
             (long) (double) number;
         case String text -> {
           String digits = PyText.strip(text, true, true).replace("_", "");
-          yield base == 10 && !digits.matches("[+-]?\\d+")
-              ? (Object) (long) Double.parseDouble(digits)
-              : Long.valueOf(digits, base);
+          yield integer(digits, base);
         }
         default -> fallback;
       };
     } catch (NumberFormatException e) {
-      return fallback;
+      // what is a fraction in any base is cut
+      return value instanceof String text && number(text) instanceof Double fraction
+          ? Double.isFinite(fraction) ? (Object) (long) (double) fraction : fallback
+          : fallback;
     }
+  }
+
+  /** What Python's float makes of a text; null where that raises. Java takes more: 1d, 0x1p3. */
+  private static @Nullable Double number(String text) {
+    String digits = PyText.strip(text, true, true).replace("_", "");
+    if (NUMBER.matcher(digits).matches()) {
+      return Double.valueOf(digits);
+    }
+    String word = digits.toLowerCase(Locale.ROOT);
+    return switch (word.startsWith("+") || word.startsWith("-") ? word.substring(1) : word) {
+      case "nan" -> Double.NaN;
+      case "inf", "infinity" ->
+          word.startsWith("-") ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY;
+      default -> null;
+    };
+  }
+
+  /** Python's int: the base's own prefix may stand before the digits; base 0 goes by it. */
+  private static Long integer(String digits, int base) {
+    int sign = digits.startsWith("-") || digits.startsWith("+") ? 1 : 0;
+    String prefix = digits.substring(sign, Math.min(sign + 2, digits.length()));
+    int named =
+        switch (prefix.toLowerCase(Locale.ROOT)) {
+          case "0x" -> 16;
+          case "0o" -> 8;
+          case "0b" -> 2;
+          default -> 0;
+        };
+    boolean prefixed = named != 0 && (base == 0 || base == named);
+    String plain = prefixed ? digits.substring(0, sign) + digits.substring(sign + 2) : digits;
+    int radix = base == 0 ? prefixed ? named : 10 : base;
+    return Long.valueOf(plain, radix);
   }
 
   private static Object toFloat(Object value, Args args, Budget budget) {
     Object given = args.bind("float", 0, List.of("default"), None.NONE).get(0);
     Object fallback = given == None.NONE ? 0.0 : given;
-    try {
-      return switch (Undefined.require(value)) {
-        case Boolean flag -> flag ? 1.0 : 0.0;
-        case Number number -> number.doubleValue();
-        case String text -> Double.valueOf(PyText.strip(text, true, true));
-        default -> fallback;
-      };
-    } catch (NumberFormatException e) {
-      return fallback;
-    }
+    return switch (Undefined.require(value)) {
+      case Boolean flag -> flag ? 1.0 : 0.0;
+      case Number number -> number.doubleValue();
+      case String text -> {
+        Double number = number(text);
+        yield number == null ? fallback : number;
+      }
+      default -> fallback;
+    };
   }
 
   private static Object abs(Object value) {
     return switch (Undefined.require(value)) {
       case Long number when number > Long.MIN_VALUE -> Math.abs(number);
       case Double number -> Math.abs(number);
+      case Boolean flag -> flag ? 1L : 0L;
       default -> throw TemplateException.of("abs does not take a " + Values.typeName(value));
     };
   }

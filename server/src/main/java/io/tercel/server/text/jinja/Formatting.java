@@ -3,6 +3,7 @@ package io.tercel.server.text.jinja;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -45,7 +46,9 @@ final class Formatting {
       budget.work(part.length());
       out.append(part);
     }
-    if (used < list.size()) {
+    // Python lets values that have items of their own stay unused.
+    boolean hasItems = values instanceof List<?> || values instanceof Map<?, ?>;
+    if (used < list.size() && !(hasItems && used == 0)) {
       throw TemplateException.of("a format has fewer places than values");
     }
     return out.append(text.substring(copied)).toString();

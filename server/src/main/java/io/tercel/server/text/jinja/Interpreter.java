@@ -202,6 +202,10 @@ final class Interpreter {
       Object byName = named.remove(parameter.name());
       Expr fallback = parameter.fallback();
       if (i < args.positional().size()) {
+        if (byName != null) {
+          throw TemplateException.of(
+              "macro '" + macro.name() + "' got two values for '" + parameter.name() + "'");
+        }
         scope.set(parameter.name(), args.positional().get(i));
       } else if (byName != null) {
         scope.set(parameter.name(), byName);

@@ -113,7 +113,7 @@ final class ListFilters {
     if (byAttribute) {
       List<String> names = List.of("attribute", "default");
       List<Object> bound = args.bind("map", 1, names, new Undefined("no default"));
-      for (Object item : Values.items(value, budget)) {
+      for (Object item : itemsIfAny(value, budget)) {
         Object found = attribute(item, bound.get(0), budget);
         mapped.add(found instanceof Undefined && args.size() > 1 ? bound.get(1) : found);
       }
@@ -121,7 +121,7 @@ final class ListFilters {
     }
     String filter = Values.string(args.positional().getFirst(), "map's filter");
     Args rest = args.after(1);
-    for (Object item : Values.items(value, budget)) {
+    for (Object item : itemsIfAny(value, budget)) {
       mapped.add(Filters.apply(filter, item, rest, budget));
     }
     return mapped;
@@ -138,7 +138,7 @@ final class ListFilters {
     String test = named ? Values.string(args.positional().get(used), "a test's name") : "";
     Args rest = args.after(used + 1);
     List<Object> selected = new ArrayList<>();
-    for (Object item : Values.items(value, budget)) {
+    for (Object item : itemsIfAny(value, budget)) {
       Object subject = attribute(item, path, budget);
       boolean holds =
           named ? Tests.apply(testName(test), subject, rest, budget) : Values.truthy(subject);
@@ -147,6 +147,11 @@ final class ListFilters {
       }
     }
     return selected;
+  }
+
+  /** The items of what is true; jinja2's map, select and reject don't look at anything else. */
+  private static List<Object> itemsIfAny(Object value, Budget budget) {
+    return Values.truthy(value) ? Values.items(value, budget) : List.of();
   }
 
   private static String testName(String name) {

@@ -291,6 +291,16 @@ final class Operators {
     return Integer.compare(x.length(), y.length());
   }
 
+  /** Whether a value could be a dict's key. */
+  static boolean isKey(Object value) {
+    return switch (value) {
+      case List<?> list -> false;
+      case Map<?, ?> map -> false;
+      case Tuple(List<Object> items) -> items.stream().allMatch(Operators::isKey);
+      default -> true;
+    };
+  }
+
   /** A dict's key: Python refuses those that could change. */
   static Object key(Object value, Budget budget) {
     budget.step();

@@ -144,7 +144,8 @@ final class StringMethods {
 
   private static List<Object> splitWhitespace(String text, long limit, boolean fromRight) {
     List<Object> parts = new ArrayList<>();
-    String rest = PyText.strip(text, true, true);
+    // What is left when no more is split keeps the blanks at its far end, as in Python.
+    String rest = PyText.strip(text, !fromRight, fromRight);
     while (!rest.isEmpty() && parts.size() < limit) {
       int cut = fromRight ? lastSpace(rest) : firstSpace(rest);
       if (cut < 0) {
@@ -155,6 +156,9 @@ final class StringMethods {
           fromRight
               ? PyText.strip(rest.substring(0, cut), false, true)
               : PyText.strip(rest.substring(cut + 1), true, false);
+    }
+    if (parts.size() < limit) {
+      rest = PyText.strip(rest, true, true);
     }
     if (!rest.isEmpty()) {
       parts.add(rest);

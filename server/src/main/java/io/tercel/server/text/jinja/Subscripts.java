@@ -35,23 +35,25 @@ final class Subscripts {
     switch (target) {
       case Undefined undefined -> throw undefined.error();
       case Map<?, ?> map -> {
-        Object item = map.get(Operators.key(index, budget));
+        Object item = Operators.isKey(index) ? map.get(Operators.key(index, budget)) : null;
         if (item != null) {
           return item;
         }
       }
       case String text when index instanceof Long at -> {
-        budget.work(text.length() / 16 + 1);
-        int length = text.codePointCount(0, text.length());
-        long i = at < 0 ? at + length : at;
-        if (i >= 0 && i < length) {
-          int start = text.offsetByCodePoints(0, (int) i);
-          return Character.toString(text.codePointAt(start));
-        }
-        return new Undefined("a string of " + length + " characters has no item " + at);
+        return character(text, at, budget);
       }
       case Tuple(List<Object> items) when index instanceof Long at -> {
         return item(items, at);
+      }
+      case String text when index instanceof Boolean flag -> {
+        return character(text, flag ? 1 : 0, budget);
+      }
+      case Tuple(List<Object> items) when index instanceof Boolean flag -> {
+        return item(items, flag ? 1 : 0);
+      }
+      case List<?> items when index instanceof Boolean flag -> {
+        return item(Values.cast(items), flag ? 1 : 0);
       }
       case List<?> items when index instanceof Long at -> {
         return item(Values.cast(items), at);
@@ -61,10 +63,19 @@ final class Subscripts {
     if (index instanceof String name) {
       return attribute(target, name, budget);
     }
-    if (index instanceof Undefined undefined) {
-      throw undefined.error();
+    // Whatever else stands in brackets is not there, as jinja2 has it: nothing raises.
+    return missing(target, index instanceof Callable ? "…" : PyText.str(index, budget));
+  }
+
+  private static Object character(String text, long at, Budget budget) {
+    budget.work(text.length() / 16 + 1);
+    int length = text.codePointCount(0, text.length());
+    long i = at < 0 ? at + length : at;
+    if (i >= 0 && i < length) {
+      int start = text.offsetByCodePoints(0, (int) i);
+      return Character.toString(text.codePointAt(start));
     }
-    return missing(target, PyText.str(index, budget));
+    return new Undefined("a string of " + length + " characters has no item " + at);
   }
 
   private static Object item(List<Object> items, long at) {

@@ -68,7 +68,8 @@ final class TemplateTest {
         "{{ 1 | nonsense }} ~ 1 ~ no filter named 'nonsense'",
         "{{ 1 is nonsense }} ~ 1 ~ no test named 'nonsense'",
         "{% for x in y recursive %}{% endfor %} ~ 1 ~ 'recursive' loops are not supported",
-        "{{ f(*a) }} ~ 1 ~ '*' arguments are not supported",
+        "{{ f(*a, 1) }} ~ 1 ~ an argument stands behind",
+        "{{ f(*a, *b) }} ~ 1 ~ an argument stands behind",
         "{% if x %} ~ 1 ~ the template ends before",
       })
   void parse_refusesByName(String source, int line, String reason) {
