@@ -32,5 +32,5 @@ COPY server/models server/models
 EXPOSE 8000
 USER 1000
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["java", "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-Dai.djl.offline=true", "-Dtercel.home=/opt/tercel", "-XX:+UseParallelGC", "-cp", "/opt/tercel/classes:/opt/tercel/lib/*", "io.tercel.server.cli.Tercel"]
+ENTRYPOINT ["java", "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-Dai.djl.offline=true", "-Dtercel.home=/opt/tercel", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError", "-cp", "/opt/tercel/classes:/opt/tercel/lib/*", "io.tercel.server.cli.Tercel"]
 CMD ["serve", "--host", "0.0.0.0"]

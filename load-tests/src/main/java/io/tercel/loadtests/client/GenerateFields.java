@@ -42,6 +42,9 @@ final class GenerateFields {
       case "min_tokens" -> request.setMinTokens(value.intValue());
       case "ignore_eos" -> request.setIgnoreEos(value.booleanValue());
       case "priority" -> request.setPriority(value.intValue());
+      case "service_class" -> request.setServiceClass(value.textValue());
+      case "stale_kv" -> request.setStaleKv(value.textValue());
+      case "group_id" -> request.setGroupId(value.textValue());
       case "thinking_token_budget" -> request.setThinkingTokenBudget(value.intValue());
       case "loop_breaker" -> request.setLoopBreaker(value.booleanValue());
       case "return_text" -> request.setReturnText(value.booleanValue());

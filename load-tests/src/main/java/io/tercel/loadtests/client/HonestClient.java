@@ -38,6 +38,11 @@ public final class HonestClient {
       return refused;
     }
 
+    /** Whether it was sent away more often than answered. */
+    public boolean lockedOut() {
+      return refused > same;
+    }
+
     /** Seconds of the slowest one that was the same. */
     public double slowest() {
       return slowest;

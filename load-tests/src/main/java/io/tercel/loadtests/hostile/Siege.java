@@ -28,6 +28,7 @@ public final class Siege {
    * @param peak the highest seen during the attack
    * @param after the figures when it was idle again
    * @param answers of the honest client meanwhile
+   * @param afterwards its answer when the attack was over
    */
   public record Result(
       Attack attack,
@@ -36,10 +37,18 @@ public final class Siege {
       ServerReading before,
       ServerReading peak,
       ServerReading after,
-      HonestClient.Answers answers) {
-    /** Whether the server bore it: no fault, the same answers, nothing left. */
+      HonestClient.Answers answers,
+      HonestClient.Answers afterwards) {
+    /**
+     * Whether the server bore it: no fault, the same answers, the honest client not locked out
+     * while it lasted, nothing left.
+     */
     public boolean borne() {
-      return !tally.hasFaults() && answers.allTheSame() && after.idle();
+      return !tally.hasFaults()
+          && answers.allTheSame()
+          && !answers.lockedOut()
+          && afterwards.allTheSame()
+          && after.idle();
     }
   }
 
@@ -85,9 +94,10 @@ public final class Siege {
     } while (!over.get());
     waiter.join();
     ServerReading after = awaitIdle();
-    honest.ask(answers);
+    HonestClient.Answers afterwards = new HonestClient.Answers();
+    honest.ask(afterwards);
     synchronized (broken) {
-      return new Result(attack, tally, broken.size(), before, peak, after, answers);
+      return new Result(attack, tally, broken.size(), before, peak, after, answers, afterwards);
     }
   }
 

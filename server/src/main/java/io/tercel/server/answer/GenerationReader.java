@@ -11,7 +11,9 @@ import io.tercel.server.engine.EngineEvent.Started;
 import io.tercel.server.engine.EngineEvent.Token;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.metrics.ServerMetrics;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -27,7 +29,12 @@ public final class GenerationReader {
   private final ChoiceClock[] clocks;
   private final ServerMetrics metrics;
   private final Caller caller;
+  private final List<BrokenChoice> broken = new ArrayList<>();
+  private LongConsumer weightVersions = _ -> {};
   private int cachedTokens;
+
+  /** Kept keys of a choice that were lost. */
+  public record BrokenChoice(int choice, EngineEvent.BrokenKv kv) {}
 
   /** Gets what the reader reads. */
   public interface Sink {
@@ -64,6 +71,12 @@ public final class GenerationReader {
     for (int i = 0; i < clocks.length; i++) {
       clocks[i] = new ChoiceClock(metrics, arrived);
     }
+  }
+
+  /** Tells whose weights made each token, before its delta. */
+  public GenerationReader tellingVersions(LongConsumer versions) {
+    weightVersions = versions;
+    return this;
   }
 
   /**
@@ -123,6 +136,7 @@ public final class GenerationReader {
       return;
     }
     clocks[token.choice()].token();
+    weightVersions.accept(token.weightVersion());
     boolean wasThinking = choice.thinking();
     ChoiceDelta delta = choice.token(token.result());
     sink.token(token, wasThinking || choice.thinking());
@@ -137,6 +151,7 @@ public final class GenerationReader {
   }
 
   private void finished(Finished finished, Sink sink) {
+    finished.brokenKv().forEach(kv -> broken.add(new BrokenChoice(finished.choice(), kv)));
     ChoiceReader choice = choices.get(finished.choice());
     ChoiceDelta delta = choice.finished(finished);
     if (delta != null && delta.end() != null) {
@@ -154,6 +169,11 @@ public final class GenerationReader {
   /** Ends it early, from any thread; its own thread still reads to the end. */
   public void cancel() {
     generation.cancel();
+  }
+
+  /** Each time that keys which were to be kept were lost; complete once all is read. */
+  public List<BrokenChoice> brokenKv() {
+    return broken;
   }
 
   /** Prompt tokens that the prefix cache had from earlier requests. */

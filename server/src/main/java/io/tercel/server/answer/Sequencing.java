@@ -33,14 +33,35 @@ public final class Sequencing {
    */
   public GenerationReader submit(
       Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
-    if (request.priority() < 0 && caller.rights() != Rights.ADMIN) {
+    return submit(caller, List.of(new Prompt(request, parts)), text, arrived).getFirst();
+  }
+
+  /** One of several prompts, and what its outputs are taken apart into. */
+  public record Prompt(GenerationRequest request, AnswerParts parts) {}
+
+  /** Submits several prompts, all or none. */
+  public List<GenerationReader> submit(
+      Caller caller, List<Prompt> prompts, TextRules text, long arrived) {
+    List<GenerationRequest> requests = prompts.stream().map(Prompt::request).toList();
+    if (caller.rights() != Rights.ADMIN && requests.stream().anyMatch(r -> r.priority() < 0)) {
       throw ApiException.forbidden(
           "priority",
           "priority below 0 goes before other clients and needs the server's admin key"
               + " (--admin-key) in place of the API key; send 0 or more, or that key");
     }
+    List<Generation> generations = model.engine().submit(requests);
+    List<GenerationReader> readers = new ArrayList<>();
+    for (int i = 0; i < requests.size(); i++) {
+      readers.add(reader(caller, prompts.get(i), generations.get(i), text, arrived));
+    }
+    return readers;
+  }
+
+  private GenerationReader reader(
+      Caller caller, Prompt prompt, Generation generation, TextRules text, long arrived) {
+    GenerationRequest request = prompt.request();
+    AnswerParts parts = prompt.parts();
     SamplingParams params = request.params();
-    Generation generation = model.engine().submit(request);
     caller.whenGone(generation::cancel);
     metrics.prompt(request.promptTokens().length, params);
     ChoiceReader.EndTokens endTokens =

@@ -1,9 +1,13 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
+import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.model.ReasoningDefaults;
 import io.tercel.server.model.ServingOptions;
 import java.time.Duration;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import picocli.CommandLine.Option;
 
 /** How requests share the engine, and how far a thought may go. */
@@ -39,10 +43,36 @@ final class EngineOptions {
           "close a thought, or end an answer, that repeats itself over and over (default: on)")
   boolean loopBreaker = true;
 
+  @Option(
+      names = "--class-max-waiting",
+      paramLabel = "CLASS=N",
+      split = ",",
+      description =
+          "how many sequences of a class may wait, e.g. chat=256,rollout=4096 (default: --max-waiting for each;"
+              + " classes are chat, rollout and batch, a request's service_class says which)")
+  Map<String, Integer> classMaxWaiting = new LinkedHashMap<>();
+
+  @Option(
+      names = "--class-places",
+      paramLabel = "CLASS=SHARE",
+      split = ",",
+      description =
+          "shares of the running places and of the KV memory (default: chat=6,rollout=3,batch=1). They count"
+              + " between classes that have something to do: what one does not use is the others', a lone"
+              + " class has everything")
+  Map<String, Integer> classPlaces = new LinkedHashMap<>();
+
+  @Option(
+      names = "--class-tokens",
+      paramLabel = "CLASS=SHARE",
+      split = ",",
+      description = "shares of each step's tokens, likewise (default: chat=6,rollout=3,batch=1)")
+  Map<String, Integer> classTokens = new LinkedHashMap<>();
+
   /**
    * Adds what these options say.
    *
-   * @throws UserException naming the option whose value is no time
+   * @throws UserException naming the option whose value is no time, or has an unknown class
    */
   void addTo(ServingOptions serving) {
     if (!(stallTimeout >= 0.001 && stallTimeout <= 1e9)) {
@@ -51,6 +81,24 @@ final class EngineOptions {
     serving
         .prefixCaching(prefixCaching)
         .stallTimeout(Duration.ofMillis((long) (stallTimeout * 1000)))
-        .reasoning(new ReasoningDefaults(reasoningBudget, loopBreaker));
+        .reasoning(new ReasoningDefaults(reasoningBudget, loopBreaker))
+        .classMaxWaiting(byClass("--class-max-waiting", classMaxWaiting))
+        .placeShares(byClass("--class-places", classPlaces))
+        .tokenShares(byClass("--class-tokens", classTokens));
+  }
+
+  private static Map<ServiceClass, Integer> byClass(String option, Map<String, Integer> values) {
+    Map<ServiceClass, Integer> byClass = new EnumMap<>(ServiceClass.class);
+    values.forEach(
+        (label, value) -> {
+          ServiceClass c = ServiceClass.of(label);
+          if (c == null) {
+            throw new UserException(
+                "%s: there is no class '%s'; choose of chat, rollout, batch"
+                    .formatted(option, label));
+          }
+          byClass.put(c, value);
+        });
+    return byClass;
   }
 }

@@ -36,7 +36,8 @@ final class ModelOptions {
   @Option(
       names = "--max-waiting",
       paramLabel = "N",
-      description = "requests that may wait; beyond, a 429 (default: ${DEFAULT-VALUE})")
+      description =
+          "sequences of one class of service that may wait; beyond, a 429 (default: ${DEFAULT-VALUE})")
   int maxWaiting = 1024;
 
   @Option(

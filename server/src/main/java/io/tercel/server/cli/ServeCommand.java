@@ -2,6 +2,7 @@ package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
 import io.tercel.server.control.ServerControl;
+import io.tercel.server.engine.Engine;
 import io.tercel.server.grpc.GrpcServer;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -35,6 +37,11 @@ import picocli.CommandLine.Spec;
     description = "Serves a model over the OpenAI HTTP API, and over gRPC if asked to.",
     mixinStandardHelpOptions = true)
 public final class ServeCommand implements Command {
+  /** The exit code after an error in the engine: EX_SOFTWARE of sysexits.h. */
+  static final int ENGINE_FAILED = 70;
+
+  private static final Duration CLOSING = Duration.ofSeconds(10);
+
   /** Of the real weights, behind the miniature's warm-up. */
   private static final Duration FIRST_STEPS = Duration.ofMillis(1200);
 
@@ -132,8 +139,7 @@ public final class ServeCommand implements Command {
       out.flush();
       return 0;
     }
-    serve(directory, serving, out);
-    return 0;
+    return serve(directory, serving, out);
   }
 
   private static void requirePort(String option, int port) {
@@ -151,11 +157,29 @@ public final class ServeCommand implements Command {
                     "pass --model DIR, a folder with a Hugging Face checkpoint, or --model ORG/NAME of the hub"));
   }
 
-  private void serve(Path directory, ServingOptions serving, PrintWriter out)
+  /** Serves until the process is told to end, or the engine fails; the exit code. */
+  private int serve(Path directory, ServingOptions serving, PrintWriter out)
       throws InterruptedException {
-    long start = System.nanoTime();
     CountDownLatch stop = new CountDownLatch(1);
     CountDownLatch stopped = new CountDownLatch(1);
+    try {
+      int code = serve(directory, serving, out, stop, stopped);
+      out.println("Stopped.");
+      out.flush();
+      return code;
+    } finally {
+      stopped.countDown();
+    }
+  }
+
+  private int serve(
+      Path directory,
+      ServingOptions serving,
+      PrintWriter out,
+      CountDownLatch stop,
+      CountDownLatch stopped)
+      throws InterruptedException {
+    long start = System.nanoTime();
     HttpServerConfig http = httpConfig(); // before anything is loaded
     HttpServerConfig admin = adminConfig(http);
     try (RunningModel running =
@@ -171,17 +195,42 @@ public final class ServeCommand implements Command {
         Runtime.getRuntime()
             .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
         announce(out, called.getFirst(), running, endpoints, (System.nanoTime() - start) / 1e9);
-        stop.await();
+        if (awaitEnd(running.served().engine(), stop) == ENGINE_FAILED) {
+          return failed(running.served().engine(), out);
+        }
         out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
         out.flush();
         out.println(endpoints.drain());
+        return 0;
       } catch (IOException e) {
         throw new UserException(String.valueOf(e.getMessage()), e);
       }
     }
-    out.println("Stopped.");
+  }
+
+  /** Waits until the process is told to end, or the engine fails; with which exit code it ends. */
+  static int awaitEnd(Engine engine, CountDownLatch stop) throws InterruptedException {
+    var unused = engine.failure().whenComplete((_, _) -> stop.countDown());
+    stop.await();
+    return engine.failed() ? ENGINE_FAILED : 0;
+  }
+
+  /**
+   * Nothing can be computed any more: ends the process with a code that has it restarted, and by
+   * force where closing takes too long, since an error may be want of memory.
+   */
+  private int failed(Engine engine, PrintWriter out) {
+    out.println("The engine has failed, so the process ends: " + engine.failure().resultNow());
     out.flush();
-    stopped.countDown();
+    Thread.ofPlatform()
+        .daemon()
+        .name("end-by-force")
+        .start(
+            () -> {
+              LockSupport.parkNanos(CLOSING.toNanos());
+              Runtime.getRuntime().halt(ENGINE_FAILED);
+            });
+    return ENGINE_FAILED;
   }
 
   private void warmUp(RunningModel running, ServingOptions serving) throws InterruptedException {

@@ -90,7 +90,7 @@ final class WarmUp {
   void run() throws InterruptedException {
     long start = System.nanoTime();
     String key = HexFormat.of().toHexDigits(random.nextLong());
-    ApiConfig api = new ApiConfig(List.of("warm-up"), Release.VERSION, () -> "warm-up");
+    ApiConfig api = new ApiConfig(List.of("warm-up"), Release.VERSION, _ -> "warm-up");
     HttpServerConfig config =
         HttpServerConfig.builder("127.0.0.1", 0)
             .keys(Keys.of(key, null))

@@ -7,7 +7,6 @@ import io.tercel.kernels.memory.WeightChecksum;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Guard;
 import io.tercel.server.call.Keys;
-import io.tercel.server.engine.StaleKv;
 import io.tercel.server.http.ErrorFormat;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
@@ -84,17 +83,11 @@ public final class AdminRoutes implements HttpService {
   }
 
   private Object reload(Exchange exchange) throws Exception {
-    String given = text(exchange, exchange.fields(), "stale_kv");
-    StaleKv stale =
-        switch (given) {
-          case null -> StaleKv.DROP;
-          case "drop" -> StaleKv.DROP;
-          case "keep" -> StaleKv.KEEP;
-          default ->
-              throw ApiException.invalid(
-                  "stale_kv", "stale_kv must be drop or keep, not '" + given + "'");
-        };
-    return Map.of("weight_version", computed("reload", () -> control.reload(stale)));
+    if (text(exchange, exchange.fields(), "stale_kv") != null) {
+      throw ApiException.unsupported(
+          "stale_kv", "stale_kv is said by each request that runs while weights change, not here");
+    }
+    return Map.of("weight_version", computed("reload", control::reload));
   }
 
   private Object checksum(Exchange exchange) throws Exception {

@@ -5,12 +5,14 @@ import io.tercel.kernels.memory.WeightChecksum;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineStats;
-import io.tercel.server.engine.StaleKv;
+import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.model.ServedModelInfo;
 import io.tercel.server.model.ServedWeights;
 import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
+import java.util.ArrayList;
 import java.util.ConcurrentModificationException;
+import java.util.List;
 import java.util.concurrent.ExecutionException;
 
 /**
@@ -32,12 +34,20 @@ public final class ServerControl {
   public ServerInfo info() {
     ApiConfig config = api.config();
     EngineStats stats = engine().stats();
+    List<ServerInfo.ClassLoad> classes = new ArrayList<>();
+    for (ServiceClass c : ServiceClass.values()) {
+      EngineStats.OfClass of = stats.of(c);
+      classes.add(
+          new ServerInfo.ClassLoad(
+              c.label(), of.running(), of.waiting(), of.generationTokens(), of.preemptions()));
+    }
+    long version = weights.version();
     return new ServerInfo(
         config.version(),
         config.modelNames(),
         model.backend(),
-        weights.version(),
-        config.systemFingerprint().get(),
+        version,
+        config.systemFingerprint().apply(version),
         new ServerInfo.Limits(
             api.model().maxModelLen(),
             model.maxNumSeqs(),
@@ -46,7 +56,9 @@ public final class ServerControl {
             config.maxChoices()),
         new ServerInfo.KvCache(
             model.kvType(), model.blockSize(), stats.blocks().total(), stats.blocks().free()),
-        new ServerInfo.Load(stats.running(), stats.waiting(), engine().paused(), !api.ready()));
+        new ServerInfo.Load(
+            stats.running(), stats.waiting(), engine().paused(), !api.ready()),
+        classes);
   }
 
   /**
@@ -90,8 +102,8 @@ public final class ServerControl {
    * @throws CheckpointException if they don't fit; nothing has changed then
    * @throws IllegalStateException if another reload is under way, or the engine has stopped
    */
-  public long reload(StaleKv stale) {
-    return weights.reload(stale);
+  public long reload() {
+    return weights.reload();
   }
 
   /**

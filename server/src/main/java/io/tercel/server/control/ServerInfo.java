@@ -13,7 +13,8 @@ public record ServerInfo(
     @JsonProperty("system_fingerprint") String systemFingerprint,
     Limits limits,
     @JsonProperty("kv_cache") KvCache kvCache,
-    @JsonUnwrapped Load load) {
+    @JsonUnwrapped Load load,
+    List<ClassLoad> classes) {
 
   /** What requests may ask for. */
   public record Limits(
@@ -36,4 +37,17 @@ public record ServerInfo(
 
   /** Sequences now, and whether they go on. */
   public record Load(int running, int waiting, boolean paused, boolean draining) {}
+
+  /**
+   * Of a class of service.
+   *
+   * @param running sequences that hold memory
+   * @param generationTokens since the start, as are the preemptions
+   */
+  public record ClassLoad(
+      @JsonProperty("service_class") String serviceClass,
+      int running,
+      int waiting,
+      @JsonProperty("generation_tokens") long generationTokens,
+      long preemptions) {}
 }

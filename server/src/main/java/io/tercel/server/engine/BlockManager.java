@@ -1,7 +1,9 @@
 package io.tercel.server.engine;
 
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Who holds which KV block. Pure bookkeeping over block numbers: the storage is the backend's.
@@ -22,6 +24,9 @@ final class BlockManager {
   private final boolean caching;
   private final PrefixCache cache;
   private final int[] holders;
+  private final Map<ServiceClass, int[]> holdersOf = new EnumMap<>(ServiceClass.class);
+  private final Map<ServiceClass, Integer> numHeld = new EnumMap<>(ServiceClass.class);
+  private final int[] leavers; // scratch of wouldFree: all 0 but within it
   private final int[] free;
   private int numFree;
   private int[] prefix = new int[16];
@@ -35,6 +40,11 @@ final class BlockManager {
     this.caching = caching;
     this.cache = new PrefixCache(numBlocks, blockSize);
     this.holders = new int[numBlocks];
+    this.leavers = new int[numBlocks];
+    for (ServiceClass c : ServiceClass.values()) {
+      holdersOf.put(c, new int[numBlocks]);
+      numHeld.put(c, 0);
+    }
     this.free = new int[numBlocks];
     for (int i = 0; i < numBlocks; i++) {
       free[i] = numBlocks - 1 - i;
@@ -84,6 +94,55 @@ final class BlockManager {
     return Math.ceilDiv(tokens, blockSize);
   }
 
+  /** Blocks that sequences of the class hold; one that several share counts once. */
+  int numHeld(ServiceClass by) {
+    return numHeld.getOrDefault(by, 0);
+  }
+
+  private int[] holdersOf(ServiceClass by) {
+    int[] counts = holdersOf.get(by);
+    if (counts == null) {
+      throw new IllegalStateException("no counts for " + by);
+    }
+    return counts;
+  }
+
+  /**
+   * How many more blocks could be had for starting {@code s} if these sequences gave theirs back: a
+   * block that others hold too does not come free, one that several of these share comes free once,
+   * and one that {@code s} would itself begin with is no gain.
+   */
+  int wouldFree(List<Sequence> leaving, Sequence s) {
+    matchPrefix(s);
+    for (int i = 0; i < numPrefix; i++) {
+      leavers[prefix[i]] = Integer.MIN_VALUE; // never as many as its holders
+    }
+    int come = 0;
+    for (Sequence l : leaving) {
+      for (int i = 0; i < l.numBlocks(); i++) {
+        come += ++leavers[l.block(i)] == holders[l.block(i)] ? 1 : 0;
+      }
+    }
+    for (int i = 0; i < numPrefix; i++) {
+      leavers[prefix[i]] = 0;
+    }
+    for (Sequence l : leaving) {
+      for (int i = 0; i < l.numBlocks(); i++) {
+        leavers[l.block(i)] = 0;
+      }
+    }
+    return come;
+  }
+
+  /** Its blocks that nobody else holds. */
+  int numHeldAlone(Sequence s) {
+    int alone = 0;
+    for (int i = 0; i < s.numBlocks(); i++) {
+      alone += holders[s.block(i)] == 1 ? 1 : 0;
+    }
+    return alone;
+  }
+
   /** How many blocks too few can be had to start a sequence; none lack when it is not above 0. */
   int lacking(Sequence s) {
     matchPrefix(s);
@@ -103,7 +162,7 @@ final class BlockManager {
       return false;
     }
     for (int i = 0; i < numPrefix; i++) {
-      hold(prefix[i]);
+      hold(prefix[i], s.serviceClass());
       s.addBlock(prefix[i]);
       s.chain(cache.id(prefix[i]));
     }
@@ -153,7 +212,7 @@ final class BlockManager {
     }
     for (int i = 0; i < missing; i++) {
       int block = numFree > 0 ? free[--numFree] : cache.evict();
-      hold(block);
+      hold(block, sequence.serviceClass());
       sequence.addBlock(block);
     }
     return true;
@@ -175,9 +234,9 @@ final class BlockManager {
       if (twin < 0) {
         cache.put(block, s.chainId(), s.tokens(), index * blockSize);
       } else {
-        hold(twin);
+        hold(twin, s.serviceClass());
         s.replaceBlock(index, twin);
-        giveBack(block);
+        giveBack(block, s.serviceClass());
         block = twin;
       }
       s.chain(cache.id(block));
@@ -187,7 +246,7 @@ final class BlockManager {
   /** Takes all blocks of a sequence back, the last first, so that tails are evicted first. */
   void release(Sequence sequence) {
     for (int i = sequence.numBlocks() - 1; i >= 0; i--) {
-      giveBack(sequence.block(i));
+      giveBack(sequence.block(i), sequence.serviceClass());
     }
     sequence.clearBlocks();
   }
@@ -202,15 +261,21 @@ final class BlockManager {
     cache.clear();
   }
 
-  private void hold(int block) {
+  private void hold(int block, ServiceClass by) {
+    if (holdersOf(by)[block]++ == 0) {
+      numHeld.merge(by, 1, Integer::sum);
+    }
     if (holders[block]++ == 0 && cache.contains(block)) {
       cache.used(block);
     }
   }
 
-  private void giveBack(int block) {
-    if (holders[block] == 0) {
+  private void giveBack(int block, ServiceClass by) {
+    if (holders[block] == 0 || holdersOf(by)[block] == 0) {
       throw new IllegalStateException("block " + block + " was freed twice");
+    }
+    if (--holdersOf(by)[block] == 0) {
+      numHeld.merge(by, -1, Integer::sum);
     }
     if (--holders[block] > 0) {
       return;
@@ -239,15 +304,24 @@ final class BlockManager {
   void checkInvariants(List<Sequence> sequences) {
     checkCounts();
     int[] counted = new int[holders.length];
+    int[][] countedOf = new int[ServiceClass.values().length][holders.length];
     boolean[] mixed = new boolean[holders.length];
     for (Sequence s : sequences) {
       for (int i = 0; i < s.numBlocks(); i++) {
         counted[s.block(i)]++;
+        countedOf[s.serviceClass().ordinal()][s.block(i)]++;
         mixed[s.block(i)] |= s.mixesWeights(); // was cached before the weights changed
       }
     }
     if (!Arrays.equals(counted, holders)) {
       throw new IllegalStateException("a block has other holders than counted");
+    }
+    for (ServiceClass c : ServiceClass.values()) {
+      int[] of = countedOf[c.ordinal()];
+      if (!Arrays.equals(of, holdersOf(c))
+          || Arrays.stream(of).filter(n -> n > 0).count() != numHeld(c)) {
+        throw new IllegalStateException(c.label() + " has other holders than counted");
+      }
     }
     boolean[] isFree = new boolean[holders.length];
     for (int i = 0; i < numFree; i++) {

@@ -3,14 +3,16 @@ package io.tercel.server.engine;
 import io.tercel.kernels.ops.Backend;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.Scheduler.Chunk;
+import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
@@ -39,18 +41,18 @@ public final class Engine implements AutoCloseable {
   private final Stepper stepper;
   private final QueuedGeneration.Owner owner = new Clients();
   private final ConcurrentLinkedQueue<Runnable> inbox = new ConcurrentLinkedQueue<>();
-  private final AtomicInteger submitted = new AtomicInteger();
+  private final WaitingRoom waitingRoom;
   private final AtomicLong arrivals = new AtomicLong();
   private final Thread loop;
 
   private volatile boolean draining;
   private volatile boolean paused;
   private volatile boolean closed;
-  private volatile boolean dead;
   private volatile boolean ended;
+  private final CompletableFuture<Throwable> failure = new CompletableFuture<>();
   private volatile EngineStats stats;
 
-  private int admitted;
+  private final Map<ServiceClass, Integer> admitted = new EnumMap<>(ServiceClass.class);
   private long weightVersion;
   private long nextStallCheck = System.nanoTime();
 
@@ -64,12 +66,13 @@ public final class Engine implements AutoCloseable {
     this.config = config;
     this.blocks =
         new BlockManager(backend.numBlocks(), backend.blockSize(), config.prefixCaching());
-    this.scheduler = new Scheduler(blocks, config.maxNumSeqs(), config.maxNumBatchedTokens());
+    this.weightVersion = backend.weightVersion();
+    this.scheduler = new Scheduler(blocks, config, weightVersion);
     long poolTokens = (long) backend.numBlocks() * backend.blockSize();
     this.maxModelLen = (int) Math.min(poolTokens, config.model().maxModelLen());
     this.requestCheck = new RequestCheck(config, maxModelLen);
     this.stepper = new Stepper(backend, scheduler, config.model().eosTokenIds(), maxModelLen);
-    this.weightVersion = backend.weightVersion();
+    this.waitingRoom = new WaitingRoom(config);
     this.stats = reading();
     this.loop = Thread.ofPlatform().name("tercel-engine").start(this::run);
   }
@@ -78,51 +81,68 @@ public final class Engine implements AutoCloseable {
    * Queues a request.
    *
    * @throws InvalidRequestException if it can never run: a parameter out of range, a prompt that
-   *     doesn't fit
-   * @throws OverloadedException if no more may wait, or the engine is closing or dead
+   *     doesn't fit, more choices than may ever wait
+   * @throws OverloadedException if no more may wait, or the engine is closing or has failed
    */
   public Generation submit(GenerationRequest request) {
-    requestCheck.check(request);
-    if (draining || closed || dead) {
-      throw new OverloadedException("the server is shutting down", true);
-    }
-    int choices = request.params().n();
-    if (stats.waiting() + submitted.get() + choices > config.maxWaiting()) {
-      throw new OverloadedException("too many requests are waiting; try again later", false);
-    }
-    QueuedGeneration generation = new QueuedGeneration(request.id(), choices, owner);
-    long arrival = arrivals.getAndIncrement();
-    submitted.addAndGet(choices);
-    post(() -> admit(generation, request, arrival));
-    if (ended) { // it may not see the inbox any more
-      generation.post(new EngineEvent.Failed("the engine has stopped", true));
-    }
-    return generation;
+    return submit(List.of(request)).getFirst();
   }
 
-  private void admit(QueuedGeneration generation, GenerationRequest request, long arrival) {
-    int choices = request.params().n();
-    admitted += choices;
-    Sequence leader = new Sequence(generation, request, 0, null, arrival);
-    scheduler.add(leader);
-    for (int choice = 1; choice < choices; choice++) {
-      scheduler.add(
-          new Sequence(generation, request, choice, blocks.caching() ? leader : null, arrival));
+  /**
+   * Queues several requests of one class, all or none.
+   *
+   * @throws InvalidRequestException if one of them can never run, or they are more than may ever
+   *     wait
+   * @throws OverloadedException as for one
+   */
+  public List<Generation> submit(List<GenerationRequest> requests) {
+    requests.forEach(requestCheck::check);
+    if (failed()) {
+      throw new OverloadedException("the engine has failed", true);
     }
+    if (draining || closed) {
+      throw new OverloadedException("the server is shutting down", true);
+    }
+    ServiceClass c = requests.getFirst().serviceClass();
+    if (requests.stream().anyMatch(r -> r.serviceClass() != c)) {
+      throw new IllegalArgumentException("requests of several classes of service at once");
+    }
+    int sequences = requests.stream().mapToInt(r -> r.params().n()).sum();
+    waitingRoom.enter(c, sequences, of -> stats.of(of).waiting());
+    List<Generation> generations = new ArrayList<>();
+    List<List<Sequence>> all = new ArrayList<>();
+    for (GenerationRequest request : requests) {
+      QueuedGeneration generation = new QueuedGeneration(request.id(), request.params().n(), owner);
+      generations.add(generation);
+      all.add(Sequence.choices(generation, request, arrivals.getAndIncrement()));
+    }
+    post(() -> admit(c, sequences, all));
+    if (ended) { // it may not see the inbox any more
+      generations.forEach(g -> ((QueuedGeneration) g).post(stopped()));
+    }
+    return generations;
+  }
+
+  private void admit(ServiceClass c, int sequences, List<List<Sequence>> all) {
+    admitted.merge(c, sequences, Integer::sum);
+    all.forEach(scheduler::add);
+  }
+
+  private EngineEvent.Failed stopped() {
+    return new EngineEvent.Failed(
+        failed() ? "the engine has failed" : "the server was shut down", true);
   }
 
   /**
    * Has an action run on the engine's thread between two steps, when nothing is being computed: the
    * place to write weights. The engine stands still meanwhile. If the backend's weight version is
-   * another one afterwards, the prefix cache is emptied, and running sequences keep or lose their
-   * keys and values.
+   * another one afterwards, the prefix cache is emptied, and each running sequence keeps or loses
+   * its keys and values as its request says ({@link GenerationRequest#staleKv}).
    *
-   * @param stale what becomes of them
    * @return the action's result or exception; {@link IllegalStateException} if the engine has
    *     stopped
    */
-  public <T extends @Nullable Object> CompletableFuture<T> betweenSteps(
-      StaleKv stale, Callable<T> action) {
+  public <T extends @Nullable Object> CompletableFuture<T> betweenSteps(Callable<T> action) {
     CompletableFuture<T> result = new CompletableFuture<>();
     Runnable stopped =
         () -> result.completeExceptionally(new IllegalStateException("the engine has stopped"));
@@ -131,7 +151,7 @@ public final class Engine implements AutoCloseable {
           if (ended) {
             stopped.run();
           } else {
-            act(stale, action, result);
+            act(action, result);
           }
         });
     if (ended) {
@@ -148,7 +168,7 @@ public final class Engine implements AutoCloseable {
    */
   public CompletableFuture<@Nullable Void> pause() {
     paused = true;
-    return betweenSteps(StaleKv.DROP, () -> null);
+    return betweenSteps(() -> null);
   }
 
   /** Goes on after {@link #pause}. Idempotent. */
@@ -169,24 +189,37 @@ public final class Engine implements AutoCloseable {
    * @return how many choices were ended
    */
   public CompletableFuture<Integer> abort(Predicate<String> ids) {
+    return abortThose(s -> ids.test(s.generation().id()));
+  }
+
+  /**
+   * Ends, as {@link #abort} does, every sequence whose first step older weights have computed: what
+   * a trainer no longer wants once its policy has moved on so far. Those that only wait have not
+   * begun and go on.
+   *
+   * @param version the oldest version that a sequence may have begun with
+   * @return how many were ended
+   */
+  public CompletableFuture<Integer> abortStartedBefore(long version) {
+    return abortThose(s -> s.started() && s.startVersion() < version);
+  }
+
+  private CompletableFuture<Integer> abortThose(Predicate<Sequence> meant) {
     return betweenSteps(
-        StaleKv.DROP,
         () -> {
-          List<Sequence> found =
-              scheduler.all().stream().filter(s -> ids.test(s.generation().id())).toList();
+          List<Sequence> found = scheduler.all().stream().filter(meant).toList();
           found.forEach(s -> stepper.finish(s, FinishReason.ABORT, -1));
           return found.size();
         });
   }
 
-  private <T extends @Nullable Object> void act(
-      StaleKv stale, Callable<T> action, CompletableFuture<T> result) {
+  private <T extends @Nullable Object> void act(Callable<T> action, CompletableFuture<T> result) {
     try {
       T value = action.call();
-      noticeWeights(stale);
+      noticeWeights();
       result.complete(value);
     } catch (Throwable t) { // the caller's to handle; weights may have changed all the same
-      noticeWeights(stale);
+      noticeWeights();
       result.completeExceptionally(t);
     }
   }
@@ -198,12 +231,16 @@ public final class Engine implements AutoCloseable {
 
   /** The latest reading; requests that the loop has not seen yet count as waiting. */
   public EngineStats stats() {
-    return stats.withMoreWaiting(submitted.get());
+    Map<ServiceClass, Integer> notYetCounted = new EnumMap<>(ServiceClass.class);
+    for (ServiceClass c : ServiceClass.values()) {
+      notYetCounted.put(c, waitingRoom.submitted(c)); // before the reading, see WaitingRoom.left
+    }
+    return stats.withMoreWaiting(c -> notYetCounted.getOrDefault(c, 0));
   }
 
   /** Whether the loop runs and admits requests. */
   public boolean ready() {
-    return !draining && !closed && !dead;
+    return !draining && !closed && !failed();
   }
 
   /**
@@ -211,7 +248,12 @@ public final class Engine implements AutoCloseable {
    * and only another process can help. Not after {@link #close}.
    */
   public boolean failed() {
-    return dead;
+    return failure.isDone();
+  }
+
+  /** Done, with the error, once {@link #failed}. */
+  public CompletableFuture<Throwable> failure() {
+    return failure.copy();
   }
 
   /** Stops admissions; running and waiting requests go on. */
@@ -250,7 +292,7 @@ public final class Engine implements AutoCloseable {
     try {
       while (!closed) {
         drainInbox();
-        noticeWeights(StaleKv.DROP); // whoever changed them said nothing else
+        noticeWeights();
         endStalled();
         List<Chunk> chunks = paused ? List.of() : scheduler.schedule();
         publish();
@@ -261,8 +303,8 @@ public final class Engine implements AutoCloseable {
         }
       }
     } catch (Throwable t) {
-      log.error("the engine loop died", t);
-      dead = true;
+      failure.complete(t); // first: an error may be want of memory, and logging takes some
+      log.error("the engine's loop has died", t);
     } finally {
       end();
     }
@@ -274,11 +316,11 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  private void noticeWeights(StaleKv stale) {
+  private void noticeWeights() {
     long version = backend.weightVersion();
     if (version != weightVersion) {
       weightVersion = version;
-      scheduler.weightsChanged(stale);
+      scheduler.weightsChanged(version);
     }
   }
 
@@ -311,7 +353,8 @@ public final class Engine implements AutoCloseable {
     nextStallCheck = now + stallCheckNanos();
     Set<QueuedGeneration> stalled = new HashSet<>();
     for (Sequence s : scheduler.all()) {
-      if (s.paused() && now - s.generation().lastRead() > config.stallTimeout().toNanos()) {
+      s.lookAtClient(); // while the engine is paused, no schedule does
+      if (s.stalled() && now - s.generation().lastRead() > config.stallTimeout().toNanos()) {
         stalled.add(s.generation());
       }
     }
@@ -344,32 +387,48 @@ public final class Engine implements AutoCloseable {
     drainInbox();
     Set<QueuedGeneration> open = new HashSet<>();
     scheduler.all().forEach(s -> open.add(s.generation()));
-    failAll(open, "the server was shut down", true);
+    EngineEvent.Failed why = stopped();
+    failAll(open, why.message(), true);
     publish();
     backend.close();
   }
 
-  /** In this order, so that a request is at no time in neither number. */
+  /** The reading counts the newly admitted; only then are they no longer counted as submitted. */
   private void publish() {
     stats = reading();
-    submitted.addAndGet(-admitted);
-    admitted = 0;
+    admitted.forEach(waitingRoom::left);
+    admitted.clear();
   }
 
   private EngineStats reading() {
+    Map<ServiceClass, EngineStats.OfClass> classes = new EnumMap<>(ServiceClass.class);
+    long generationTokens = 0;
+    for (ServiceClass c : ServiceClass.values()) {
+      ClassQueue queue = scheduler.queue(c);
+      long tokens = stepper.generationTokens(c);
+      generationTokens += tokens;
+      classes.put(
+          c,
+          new EngineStats.OfClass(
+              queue.numRunning(),
+              queue.numWaiting(),
+              queue.numStalled(),
+              tokens,
+              queue.preemptions()));
+    }
     return new EngineStats(
-        scheduler.numRunning(),
-        scheduler.numWaiting(),
+        classes,
         new EngineStats.KvBlocks(blocks.numFree(), blocks.numCachedFree(), blocks.numBlocks()),
         new EngineStats.Work(
             stepper.steps(),
             stepper.promptTokens(),
             stepper.computedPromptTokens(),
-            stepper.generationTokens(),
+            generationTokens,
             scheduler.preemptions(),
             stepper.nanSequences()),
         new EngineStats.PrefixHits(
             blocks.queriedTokens(), blocks.hitTokens(), blocks.recoveredTokens()),
+        scheduler.brokenKv(),
         stepper.finished(),
         weightVersion);
   }

@@ -1,6 +1,8 @@
 package io.tercel.server.engine;
 
 import java.time.Duration;
+import java.util.EnumMap;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -9,17 +11,17 @@ import java.util.Set;
  * @param model what the model allows
  * @param maxNumSeqs sequences in one step
  * @param maxNumBatchedTokens tokens in one step, decodes and prefill chunks together
- * @param maxWaiting sequences that may wait; one more is refused
  * @param prefixCaching whether a prompt's beginning is taken from those before it
  * @param stallTimeout how long a client may leave a full queue unread before its request is ended
+ * @param quotas what each class of service is entitled to
  */
 public record EngineConfig(
     Model model,
     int maxNumSeqs,
     int maxNumBatchedTokens,
-    int maxWaiting,
     boolean prefixCaching,
-    Duration stallTimeout) {
+    Duration stallTimeout,
+    Map<ServiceClass, ClassQuota> quotas) {
   /** Time enough for any client that still reads. */
   public static final Duration DEFAULT_STALL_TIMEOUT = Duration.ofSeconds(60);
 
@@ -41,6 +43,10 @@ public record EngineConfig(
   }
 
   public EngineConfig {
+    quotas = Map.copyOf(quotas);
+    if (quotas.size() != ServiceClass.values().length) {
+      throw new IllegalArgumentException("each class of service needs a quota");
+    }
     if (maxNumSeqs < 1) {
       throw new IllegalArgumentException("max-num-seqs: " + maxNumSeqs + ", at least 1 is needed");
     }
@@ -52,6 +58,15 @@ public record EngineConfig(
           "max-num-batched-tokens: %d is below max-num-seqs: %d; every running sequence needs one"
               .formatted(maxNumBatchedTokens, maxNumSeqs));
     }
+  }
+
+  /** What a class is entitled to. */
+  public ClassQuota quota(ServiceClass of) {
+    ClassQuota quota = quotas.get(of);
+    if (quota == null) {
+      throw new IllegalStateException("no quota of " + of.label()); // the constructor has seen them
+    }
+    return quota;
   }
 
   /** The defaults of {@code serve}, for a model that allows so much. */
@@ -66,13 +81,14 @@ public record EngineConfig(
     private Set<Integer> eosTokenIds = Set.of();
     private int maxNumSeqs = 32;
     private int maxNumBatchedTokens = 512;
-    private int maxWaiting = 1024;
+    private final Map<ServiceClass, ClassQuota> quotas = new EnumMap<>(ServiceClass.class);
     private boolean prefixCaching = true;
     private Duration stallTimeout = DEFAULT_STALL_TIMEOUT;
 
     private Builder(int maxModelLen, int vocabSize) {
       this.maxModelLen = maxModelLen;
       this.vocabSize = vocabSize;
+      maxWaiting(1024);
     }
 
     public Builder eosTokenIds(Set<Integer> value) {
@@ -90,8 +106,16 @@ public record EngineConfig(
       return this;
     }
 
+    /** Gives every class its usual shares, and so many sequences that may wait. */
     public Builder maxWaiting(int value) {
-      maxWaiting = value;
+      for (ServiceClass c : ServiceClass.values()) {
+        quotas.put(c, ClassQuota.usual(c, value));
+      }
+      return this;
+    }
+
+    public Builder quota(ServiceClass of, ClassQuota value) {
+      quotas.put(of, value);
       return this;
     }
 
@@ -110,9 +134,9 @@ public record EngineConfig(
           new Model(maxModelLen, vocabSize, eosTokenIds),
           maxNumSeqs,
           maxNumBatchedTokens,
-          maxWaiting,
           prefixCaching,
-          stallTimeout);
+          stallTimeout,
+          quotas);
     }
   }
 }

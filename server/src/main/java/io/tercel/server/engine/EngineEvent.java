@@ -37,8 +37,31 @@ public sealed interface EngineEvent {
    * The end of a choice; nothing of it follows.
    *
    * @param stopTokenId the end token that was drawn (it came as a {@link Token} before), or -1
+   * @param brokenKv each time that keys which were to be kept were lost after all; empty for
+   *     requests that drop theirs
    */
-  record Finished(int choice, FinishReason reason, int stopTokenId) implements EngineEvent {}
+  record Finished(int choice, FinishReason reason, int stopTokenId, List<BrokenKv> brokenKv)
+      implements EngineEvent {
+    public Finished {
+      brokenKv = List.copyOf(brokenKv);
+    }
+
+    /** With nothing lost. */
+    public Finished(int choice, FinishReason reason, int stopTokenId) {
+      this(choice, reason, stopTokenId, List.of());
+    }
+  }
+
+  /**
+   * A kept cache was broken: the choice was set back for want of room, and tokens whose keys and
+   * values older weights had made were computed again by newer ones. What it says afterwards is of
+   * another mixture than a trainer would think that recomputes by the tokens' versions.
+   *
+   * @param tokens of the choice, from its first on, whose older keys were lost
+   * @param weightVersion of the weights that made them again
+   * @param generated tokens that the choice had said before
+   */
+  record BrokenKv(int tokens, long weightVersion, int generated) {}
 
   /**
    * The end of the whole request by no wish of its own; the message is for the log and the client.

@@ -1,26 +1,41 @@
 package io.tercel.server.engine;
 
 import io.tercel.server.engine.EngineEvent.FinishReason;
+import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.ToIntFunction;
 
 /**
  * A reading of the engine's gauges and counters, for /metrics and tests. Counters run from the
  * start.
  *
- * @param running sequences that hold blocks
- * @param waiting sequences that wait for their first step (or again, after a preemption)
- * @param work what was done
+ * @param classes by class of service
+ * @param brokenKv kept keys that were lost all the same
  * @param finished choices that ended, by how; ABORT is cancelled or failed
  * @param weightVersion of the weights that the next step computes with
  */
 public record EngineStats(
-    int running,
-    int waiting,
+    Map<ServiceClass, OfClass> classes,
     KvBlocks blocks,
     Work work,
     PrefixHits prefix,
+    BrokenKv brokenKv,
     Map<FinishReason, Long> finished,
     long weightVersion) {
+
+  /**
+   * One class of service.
+   *
+   * @param running sequences that hold blocks
+   * @param waiting sequences that wait for their first step (or again, after a preemption)
+   * @param stalled of both, those whose clients must read before they go on
+   * @param generationTokens tokens generated
+   * @param preemptions sequences set back for want of room, or for another class or priority
+   */
+  public record OfClass(
+      int running, int waiting, int stalled, long generationTokens, long preemptions) {
+    private static final OfClass NONE = new OfClass(0, 0, 0, 0, 0);
+  }
 
   /**
    * KV blocks.
@@ -37,7 +52,7 @@ public record EngineStats(
    * @param promptTokens of prompts whose first token was drawn, found ones included, once a choice
    * @param computedPromptTokens prompt tokens that were computed, again after a preemption too
    * @param generationTokens tokens generated
-   * @param preemptions sequences set back for want of room
+   * @param preemptions sequences set back, of all classes
    * @param nanSequences sequences that failed because the model computed NaN
    */
   public record Work(
@@ -49,6 +64,15 @@ public record EngineStats(
       long nanSequences) {}
 
   /**
+   * Sequences that were to keep their keys at new weights and were set back afterwards, see {@link
+   * EngineEvent.BrokenKv}.
+   *
+   * @param times how often that was
+   * @param tokens whose older keys were lost
+   */
+  public record BrokenKv(long times, long tokens) {}
+
+  /**
    * The prefix cache's success, in tokens.
    *
    * @param queries of new sequences, looked up
@@ -58,6 +82,7 @@ public record EngineStats(
   public record PrefixHits(long queries, long hits, long recovered) {}
 
   public EngineStats {
+    classes = Map.copyOf(classes);
     finished = Map.copyOf(finished);
   }
 
@@ -66,10 +91,36 @@ public record EngineStats(
     return finished.getOrDefault(reason, 0L);
   }
 
+  public OfClass of(ServiceClass c) {
+    return classes.getOrDefault(c, OfClass.NONE);
+  }
+
+  /** Sequences that hold blocks. */
+  public int running() {
+    return classes.values().stream().mapToInt(OfClass::running).sum();
+  }
+
+  /** Sequences that wait. */
+  public int waiting() {
+    return classes.values().stream().mapToInt(OfClass::waiting).sum();
+  }
+
+  /** Sequences whose clients must read before they go on. */
+  public int stalled() {
+    return classes.values().stream().mapToInt(OfClass::stalled).sum();
+  }
+
   /** The same reading with so many more waiting. */
-  EngineStats withMoreWaiting(int more) {
-    return more == 0
-        ? this
-        : new EngineStats(running, waiting + more, blocks, work, prefix, finished, weightVersion);
+  EngineStats withMoreWaiting(ToIntFunction<ServiceClass> more) {
+    Map<ServiceClass, OfClass> with = new EnumMap<>(ServiceClass.class);
+    for (ServiceClass c : ServiceClass.values()) {
+      OfClass is = of(c);
+      int waiting = is.waiting() + more.applyAsInt(c);
+      with.put(
+          c,
+          new OfClass(
+              is.running(), waiting, is.stalled(), is.generationTokens(), is.preemptions()));
+    }
+    return new EngineStats(with, blocks, work, prefix, brokenKv, finished, weightVersion);
   }
 }

@@ -9,7 +9,7 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
  * {@link #full}, so that a client that doesn't read holds up itself alone.
  */
 final class QueuedGeneration implements Generation {
-  /** Unread events of one choice at which it is paused. */
+  /** Unread events of one choice at which it is stalled: it computes nothing more. */
   static final int CAPACITY = 256;
 
   /** Unread events down to which a client must read before a preempted choice comes back. */
@@ -17,7 +17,7 @@ final class QueuedGeneration implements Generation {
 
   /** What a client asks of the engine; called from any thread. */
   interface Owner {
-    /** A paused choice may go on. */
+    /** A stalled choice may go on. */
     void onRoom();
 
     /** Ends a choice, or all when it is negative, for this reason. */
@@ -60,7 +60,7 @@ final class QueuedGeneration implements Generation {
   void post(EngineEvent event) {
     if (event instanceof EngineEvent.Token token
         && unread.incrementAndGet(token.choice()) == CAPACITY) {
-      lastRead = System.nanoTime(); // the pause begins
+      lastRead = System.nanoTime(); // the stall begins
     }
     events.add(event);
   }

@@ -2,37 +2,55 @@ package io.tercel.server.engine;
 
 import io.tercel.server.engine.Sequence.State;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.Iterator;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.EnumSet;
 import java.util.List;
-import java.util.TreeSet;
+import java.util.Objects;
+import java.util.Set;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Decides who computes what in the next step.
  *
- * <p><b>Rank.</b> The lower {@code priority} comes first, then the earlier request, then the lower
- * choice. Everything below goes by rank, so nobody starves among equals: only more important
- * requests come in between.
+ * <p><b>Classes.</b> Each request is of a {@link ServiceClass}, and each class has a share of the
+ * running places, of the KV blocks and of the step's tokens ({@link ClassShares}). Shares are
+ * counted among the classes that have something to do: what one does not use is the others', so a
+ * lone class has everything. A class may be above its share as long as nobody else wants what it
+ * has.
  *
- * <p><b>A step.</b> Each priority in turn: its running sequences with as many of their new tokens
- * as the step's budget still allows (one when they decode, a chunk when they catch up), then its
- * waiting ones, while all their tokens find room. Every running decode's token is set aside before
- * any chunk, so a long prompt, important or not, delays others by at most one budget's worth of
- * computing. Where a waiting sequence finds no room, none behind it is admitted: small ones must
- * not eat what a large one waits for.
+ * <p><b>Rank.</b> Within a class the lower {@code priority} comes first, then the earlier request,
+ * then the lower choice. The first who runs in a class is set back for nobody: so each class gets
+ * on, one sequence after the other, whatever the others ask.
  *
- * <p><b>Preemption.</b> A running sequence that needs a block when none can be had sets back
- * another, and if it ranks last itself, itself. A waiting sequence sets back only those of a higher
- * priority number, for room or for a place. Either way sequences go first whose clients do not read
- * (they are paused: they keep their blocks but compute nothing, and whoever waits behind them does
- * not wait for them); among the others the last in rank. Who is set back gives all its blocks back,
- * waits at its rank and is computed again, prompt and output alike, with the same results (the
- * backend's logits don't depend on how a sequence was cut). Mostly it finds its own blocks in the
- * prefix cache.
+ * <p><b>A step.</b> Every running decode's token is set aside first, so a long prompt delays others
+ * by at most one budget's worth of computing. Then, up to its share of the tokens, each class
+ * computes chunks of its running sequences by rank and admits waiting ones (before a chunk of
+ * higher priority number is computed); what is left goes round once more without shares.
  *
- * <p><b>n samples.</b> Choice 0 computes the prompt; the others wait until it has, and take its
- * full blocks from the prefix cache.
+ * <p><b>Admission.</b> A free place goes to the class whose dominant share is the smallest: what it
+ * has of its share of places or of blocks, whichever is more; the earlier class among equals. There
+ * it goes to the first in rank, if all its tokens find room. If they don't, nobody is admitted:
+ * small ones must not eat what a large one waits for. (With fewer places than classes, the classes
+ * take turns.)
+ *
+ * <p><b>Making way.</b> For want of a place or of blocks, who is next to be admitted sets back, in
+ * this order: those whose clients don't read; those of its own class with a higher priority number;
+ * and if its class has less than its share of what it lacks, those of later classes that have more
+ * than theirs, the last class first. Nobody is set back in vain, when it would not make room
+ * enough.
+ *
+ * <p><b>Growing.</b> A running sequence that needs a block when none can be had sets back the last
+ * one: of those whose clients don't read; else, the first of each class excepted, of the last class
+ * that holds more than its share of the blocks; else of the last class. If that is itself, or all
+ * others are the first of their class, it goes.
+ *
+ * <p>Who is set back gives all its blocks back, waits at its rank and is computed again, prompt and
+ * output alike, with the same results (the backend's logits don't depend on how a sequence was
+ * cut). Mostly it finds its own blocks in the prefix cache. Sequences whose clients don't read
+ * ("stalled") keep their blocks until somebody needs them, but compute nothing, and nobody waits
+ * for them. Who shares a prompt waits until one of them has computed it ({@link SharedPrompt}).
  *
  * <p>Owned by the engine thread; no model in sight.
  */
@@ -43,67 +61,150 @@ final class Scheduler {
   private final BlockManager blocks;
   private final int maxNumSeqs;
   private final int maxNumBatchedTokens;
-  private final List<Sequence> running = new ArrayList<>(); // by rank
-  private final TreeSet<Sequence> waiting = new TreeSet<>(Sequence.BY_RANK);
-  private long preemptions;
+  private final ClassShares shares;
+  private final List<ClassQueue> queues =
+      Arrays.stream(ServiceClass.values()).map(ClassQueue::new).toList();
+  private final SharedPrompt.Registry prompts = new SharedPrompt.Registry();
+  private long weightVersion;
+  private long turn;
+  private long brokenKv;
+  private long brokenKvTokens;
 
   // of the step that is being made
-  private final List<Chunk> step = new ArrayList<>();
+  private final List<Sequence> step = new ArrayList<>();
+  private final List<Sequence> turns = new ArrayList<>();
+  private int numFirst; // of the turns, those that are the first of their class
   private int budget;
-  private int decodes; // running ones still to be placed, a token each
-  private boolean admitting;
+  private int setAside; // for running decodes still to be placed, a token each
 
-  Scheduler(BlockManager blocks, int maxNumSeqs, int maxNumBatchedTokens) {
+  Scheduler(BlockManager blocks, EngineConfig config, long weightVersion) {
     this.blocks = blocks;
-    this.maxNumSeqs = maxNumSeqs;
-    this.maxNumBatchedTokens = maxNumBatchedTokens;
+    this.maxNumSeqs = config.maxNumSeqs();
+    this.maxNumBatchedTokens = config.maxNumBatchedTokens();
+    this.weightVersion = weightVersion;
+    this.shares = new ClassShares(config, blocks.numBlocks());
   }
 
-  /** Queues a new sequence. */
-  void add(Sequence sequence) {
-    waiting.add(sequence);
+  /** Queues the choices of a new request. */
+  void add(List<Sequence> choices) {
+    if (blocks.caching()) {
+      prompts.add(choices);
+    }
+    choices.forEach(s -> queue(s).await(s));
   }
 
-  /** Fills the next step; empty when nobody can run. The list is reused. */
+  private ClassQueue queue(Sequence s) {
+    return queues.get(s.serviceClass().ordinal());
+  }
+
+  /** Fills the next step; empty when nobody can run. */
   List<Chunk> schedule() {
     step.clear();
-    makeWay();
     budget = maxNumBatchedTokens;
-    decodes = (int) running.stream().filter(s -> s.numNewTokens() == 1 && !s.paused()).count();
-    admitting = true;
-    for (int priority : priorities()) {
-      scheduleRunning(priority);
-      scheduleWaiting(priority);
+    setAside = 0;
+    Set<ServiceClass> busy = EnumSet.noneOf(ServiceClass.class);
+    for (ClassQueue queue : queues) {
+      queue.begin();
+      if (!queue.isEmpty()) {
+        busy.add(queue.serviceClass);
+      }
     }
-    return step;
+    if (busy.isEmpty()) {
+      return List.of();
+    }
+    shares.among(busy);
+    setAsideDecodes();
+    makeWay();
+    putInTurn();
+    fill(true);
+    fill(false);
+    return step.stream().map(s -> new Chunk(s, s.numScheduled())).toList();
   }
 
-  private TreeSet<Integer> priorities() {
-    TreeSet<Integer> all = new TreeSet<>();
-    running.forEach(s -> all.add(s.priority()));
-    waiting.forEach(s -> all.add(s.priority()));
-    return all;
+  /**
+   * Who has their turn when, and yields in the reverse order: the first of each class, then the
+   * others, the classes that hold more than their share of the blocks last.
+   */
+  private void putInTurn() {
+    turns.clear();
+    queues.stream().map(ClassQueue::first).filter(Objects::nonNull).forEach(turns::add);
+    numFirst = turns.size();
+    List<ClassQueue> order = new ArrayList<>(queues);
+    order.sort(Comparator.comparing(this::holdsMoreThanItsShare)); // stable: else as they are
+    for (ClassQueue queue : order) {
+      Sequence first = queue.first();
+      queue.running().stream().filter(s -> s != first).forEach(turns::add);
+    }
   }
 
-  private void scheduleRunning(int priority) {
-    for (int i = 0; i < running.size(); i++) {
-      Sequence s = running.get(i);
-      if (s.priority() != priority || s.paused()) {
-        continue;
-      }
-      boolean decode = s.numNewTokens() == 1;
-      decodes -= decode ? 1 : 0;
-      int count = Math.min(s.numNewTokens(), budget - decodes);
-      if (count <= 0) {
-        continue;
-      }
-      if (!makeRoom(s, s.numComputedTokens() + count)) {
-        return; // it has set itself back, as the last in rank
-      }
-      i = running.indexOf(s);
-      step.add(new Chunk(s, count));
-      budget -= count;
+  private void fill(boolean withinShares) {
+    turns.stream().filter(s -> !isOutranked(s)).forEach(s -> scheduleRunning(s, withinShares));
+    admit(withinShares);
+    turns.forEach(s -> scheduleRunning(s, withinShares));
+  }
+
+  /** Whether it is catching up while one of higher priority waits in its class. */
+  private boolean isOutranked(Sequence s) {
+    Sequence waits = queue(s).next();
+    return waits != null && waits.priority() < s.priority() && s.numNewTokens() > 1;
+  }
+
+  private boolean holdsMoreThanItsShare(ClassQueue queue) {
+    return blocks.numHeld(queue.serviceClass) > shares.blocks(queue.serviceClass);
+  }
+
+  private void setAsideDecodes() {
+    for (ClassQueue queue : queues) {
+      int decodes = (int) queue.running().stream().filter(Scheduler::isDecode).count();
+      queue.addTokens(decodes);
+      setAside += decodes;
     }
+  }
+
+  private static boolean isDecode(Sequence s) {
+    return s.numNewTokens() == 1 && !s.stalled();
+  }
+
+  /** Tokens that the class may still have in this step, beside those set aside. */
+  private int left(ClassQueue queue, boolean withinShares) {
+    int free = budget - setAside;
+    int share = shares.tokens(queue.serviceClass) - queue.numTokens();
+    return withinShares ? Math.min(free, share) : free;
+  }
+
+  private void scheduleRunning(Sequence s, boolean withinShares) {
+    int wanted = s.numNewTokens() - s.numScheduled();
+    if (s.state() != State.RUNNING || s.stalled() || wanted == 0) {
+      return;
+    }
+    ClassQueue queue = queue(s);
+    boolean decode = s.numNewTokens() == 1;
+    int count = decode ? 1 : Math.min(wanted, left(queue, withinShares));
+    if (count <= 0) {
+      return;
+    }
+    int tokens = s.numComputedTokens() + s.numScheduled() + count;
+    // one that has a chunk already takes more only where nobody must go for it
+    if (s.numScheduled() > 0 ? blocks.allocate(s, tokens) : makeRoom(s, tokens)) {
+      if (decode) {
+        putBackDecode(queue);
+      }
+      take(queue, s, count);
+    }
+  }
+
+  private void putBackDecode(ClassQueue queue) {
+    setAside--;
+    queue.addTokens(-1);
+  }
+
+  private void take(ClassQueue queue, Sequence s, int count) {
+    if (s.numScheduled() == 0) {
+      step.add(s);
+    }
+    s.schedule(count);
+    queue.addTokens(count);
+    budget -= count;
   }
 
   /**
@@ -112,8 +213,8 @@ final class Scheduler {
    */
   private boolean makeRoom(Sequence s, int tokens) {
     while (!blocks.allocate(s, tokens)) {
-      Sequence paused = lastPaused();
-      Sequence victim = paused == null ? running.getLast() : paused;
+      Sequence stalled = lastStalled();
+      Sequence victim = stalled == null ? last(s) : stalled;
       preempt(victim);
       if (victim == s) {
         return false;
@@ -122,109 +223,166 @@ final class Scheduler {
     return true;
   }
 
-  private @Nullable Sequence lastPaused() {
-    for (Sequence s : running.reversed()) {
-      if (s.paused() && !scheduled(s)) {
-        return s;
+  private @Nullable Sequence lastStalled() {
+    for (ClassQueue queue : queues.reversed()) {
+      for (Sequence r : queue.running().reversed()) {
+        if (r.stalled()) {
+          return r;
+        }
       }
     }
     return null;
   }
 
-  private boolean scheduled(Sequence s) {
-    return step.stream().anyMatch(c -> c.sequence() == s);
+  /** Who goes for {@code s}: the last who may be set back and is not in the step; or itself. */
+  private Sequence last(Sequence s) {
+    for (Sequence r : turns.subList(numFirst, turns.size()).reversed()) {
+      if (r == s || (r.state() == State.RUNNING && r.numScheduled() == 0)) {
+        return r;
+      }
+    }
+    return s;
   }
 
   private void preempt(Sequence s) {
-    if (scheduled(s)) {
+    if (s.numScheduled() > 0) {
       throw new IllegalStateException("a sequence of this step was to be preempted");
     }
+    if (isDecode(s)) {
+      putBackDecode(queue(s));
+    }
+    queue(s).countPreemption();
     setBack(s);
-    preemptions++;
   }
 
   private void setBack(Sequence s) {
-    running.remove(s);
+    queue(s).remove(s);
     blocks.release(s);
-    s.recompute();
-    waiting.add(s);
+    s.recompute(weightVersion);
+    queue(s).await(s);
   }
 
-  /** Sets back those who must yield to the first who waits, if that makes room enough. */
+  /** Sets back those who must yield to whoever is next, if that makes room enough. */
   private void makeWay() {
-    Sequence first = firstWaiting();
-    if (first == null) {
+    ClassQueue queue = neediest(_ -> true);
+    Sequence s = queue == null ? null : queue.next();
+    if (queue == null || s == null) {
       return;
     }
-    List<Sequence> yielding = yieldingTo(first);
-    if (yielding.isEmpty()) {
+    boolean noPlace = numRunning() >= maxNumSeqs;
+    int lacking = blocks.lacking(s);
+    if (!noPlace && lacking <= 0) {
       return;
     }
-    int lacking = blocks.lacking(first);
-    if (lacking > yielding.stream().mapToInt(Sequence::numBlocks).sum()) {
-      return;
-    }
-    for (Sequence s : yielding) {
-      if (running.size() < maxNumSeqs && blocks.lacking(first) <= 0) {
+    List<Sequence> leaving = new ArrayList<>();
+    for (Sequence r : yieldingTo(s, queue, noPlace, lacking > 0)) {
+      leaving.add(r);
+      if (numRunning() - leaving.size() < maxNumSeqs && blocks.wouldFree(leaving, s) >= lacking) {
+        leaving.forEach(this::preempt);
+        start(queue, s, Math.max(1, left(queue, true))); // before others grow into the room
         return;
       }
-      preempt(s);
     }
   }
 
-  private @Nullable Sequence firstWaiting() {
-    for (Sequence s : waiting) {
-      if (mayStart(s)) {
-        return s;
-      }
-    }
-    return null;
-  }
-
-  private static boolean mayStart(Sequence s) {
-    return !s.paused() && !s.awaitsLeader();
-  }
-
-  /** Paused ones, then those of a higher priority number; the last in rank first. */
-  private List<Sequence> yieldingTo(Sequence s) {
+  /** Who may be set back for one who waits, in this order. */
+  private List<Sequence> yieldingTo(
+      Sequence s, ClassQueue queue, boolean noPlace, boolean noBlocks) {
     List<Sequence> yielding = new ArrayList<>();
-    for (Sequence r : running.reversed()) {
-      if (r.paused()) {
+    for (ClassQueue other : queues.reversed()) {
+      other.running().reversed().stream().filter(Sequence::stalled).forEach(yielding::add);
+    }
+    for (Sequence r : queue.running().reversed()) {
+      if (!r.stalled() && r.priority() > s.priority()) {
         yielding.add(r);
       }
     }
-    for (Sequence r : running.reversed()) {
-      if (!r.paused() && r.priority() > s.priority()) {
-        yielding.add(r);
-      }
+    ServiceClass c = queue.serviceClass;
+    boolean takesPlaces = noPlace && queue.numRunning() < shares.places(c);
+    boolean takesBlocks = noBlocks && blocks.numHeld(c) < shares.blocks(c);
+    for (ClassQueue later : queues.subList(c.ordinal() + 1, queues.size()).reversed()) {
+      addSurplus(later, takesPlaces, takesBlocks, yielding);
     }
     return yielding;
   }
 
-  private void scheduleWaiting(int priority) {
-    Iterator<Sequence> queue = waiting.iterator();
-    while (admitting && queue.hasNext()) {
-      Sequence s = queue.next();
-      if (s.priority() != priority || !mayStart(s)) {
-        continue; // its client or its leader is waited for; it keeps its place, nobody waits for it
-      }
-      if (budget - decodes <= 0 || running.size() >= maxNumSeqs || !blocks.start(s)) {
-        admitting = false;
+  /** Adds those by whom a class is above its share of places, or of blocks. */
+  private void addSurplus(
+      ClassQueue queue, boolean ofPlaces, boolean ofBlocks, List<Sequence> surplus) {
+    int places = ofPlaces ? queue.numRunning() - shares.places(queue.serviceClass) : 0;
+    int held =
+        ofBlocks ? blocks.numHeld(queue.serviceClass) - shares.blocks(queue.serviceClass) : 0;
+    Sequence first = queue.first();
+    for (Sequence r : queue.running().reversed()) {
+      if (places <= 0 && held <= 0) {
         return;
       }
-      queue.remove();
-      int count = Math.min(s.numNewTokens(), budget - decodes);
-      blocks.allocate(s, s.numComputedTokens() + count); // start() has seen that there is room
-      s.state(State.RUNNING);
-      insertRunning(s);
-      step.add(new Chunk(s, count));
-      budget -= count;
+      if (!r.stalled() && r != first) {
+        surplus.add(r);
+        places--;
+        held -= blocks.numHeldAlone(r);
+      }
     }
   }
 
-  private void insertRunning(Sequence s) {
-    int at = Collections.binarySearch(running, s, Sequence.BY_RANK);
-    running.add(-at - 1, s);
+  /** Of these classes the one that a free place goes to; null if nobody waits who could start. */
+  private @Nullable ClassQueue neediest(Predicate<ClassQueue> among) {
+    ClassQueue neediest = null;
+    for (ClassQueue queue : queues) {
+      boolean waits = queue.next() != null && among.test(queue);
+      if (waits && (neediest == null || needsMore(queue, neediest))) {
+        neediest = queue;
+      }
+    }
+    return neediest;
+  }
+
+  private boolean needsMore(ClassQueue a, ClassQueue b) {
+    if (shares.places(a.serviceClass) == 0) { // fewer places than classes: in turn
+      return a.lastAdmission() < b.lastAdmission();
+    }
+    return dominantShare(a) < dominantShare(b);
+  }
+
+  /** What it has of its share of places or of blocks, whichever is more: 1 is its whole share. */
+  private double dominantShare(ClassQueue queue) {
+    ServiceClass c = queue.serviceClass;
+    return Math.max(
+        (double) queue.numRunning() / shares.places(c),
+        (double) blocks.numHeld(c) / Math.max(1, shares.blocks(c)));
+  }
+
+  private void admit(boolean withinShares) {
+    while (numRunning() < maxNumSeqs) {
+      ClassQueue queue = neediest(q -> left(q, withinShares) > 0);
+      Sequence s = queue == null ? null : queue.next();
+      if (queue == null || s == null || !start(queue, s, left(queue, withinShares))) {
+        return;
+      }
+    }
+  }
+
+  /** Has one who waits run, with so many tokens at most; false if they find no room. */
+  private boolean start(ClassQueue queue, Sequence s, int most) {
+    if (most <= 0 || budget <= setAside || !blocks.start(s)) {
+      return false;
+    }
+    int count = Math.min(s.numNewTokens(), most);
+    blocks.allocate(s, s.numComputedTokens() + count); // start() has seen that there is room
+    queue.admit(s, ++turn);
+    s.state(State.RUNNING);
+    noteBrokenKv(s);
+    turns.add(s); // for what is left
+    take(queue, s, count);
+    return true;
+  }
+
+  private void noteBrokenKv(Sequence s) {
+    int lost = s.noteBrokenKv(weightVersion);
+    if (lost > 0) {
+      brokenKv++;
+      brokenKvTokens += lost;
+    }
   }
 
   /** Enters what a step has computed of a sequence. */
@@ -233,69 +391,70 @@ final class Scheduler {
     blocks.cacheFull(s);
   }
 
-  /** The backend has new weights: what the older ones computed is dropped, or never shared. */
-  void weightsChanged(StaleKv stale) {
+  /**
+   * The backend has new weights: what the older ones computed is never found again, and each
+   * running sequence drops its own or keeps it, as its request says.
+   */
+  void weightsChanged(long version) {
+    weightVersion = version;
     blocks.clearCache();
-    for (Sequence s : List.copyOf(running)) {
-      switch (stale) {
-        case KEEP -> s.mixWeights();
-        case DROP -> setBack(s);
+    for (Sequence s : all()) {
+      if (s.staleKv() == StaleKv.DROP) {
+        if (s.state() == State.RUNNING) {
+          setBack(s);
+        }
+        s.forgetScores();
+      } else if (s.numComputedTokens() > 0) {
+        s.mixWeights();
       }
-    }
-    if (stale == StaleKv.DROP) {
-      waiting.forEach(Sequence::forgetScores);
     }
   }
 
   /** Takes a sequence out, wherever it is, and its blocks with it. */
   void remove(Sequence s) {
-    if (s.state() == State.RUNNING) {
-      running.remove(s);
-    } else {
-      waiting.remove(s);
-    }
+    queue(s).remove(s);
+    prompts.remove(s);
     blocks.release(s);
     s.state(State.FINISHED);
   }
 
   int numRunning() {
-    return running.size();
+    return queues.stream().mapToInt(ClassQueue::numRunning).sum();
   }
 
   int numWaiting() {
-    return waiting.size();
+    return queues.stream().mapToInt(ClassQueue::numWaiting).sum();
   }
 
   boolean isEmpty() {
-    return running.isEmpty() && waiting.isEmpty();
+    return queues.stream().allMatch(ClassQueue::isEmpty);
+  }
+
+  ClassQueue queue(ServiceClass c) {
+    return queues.get(c.ordinal());
   }
 
   long preemptions() {
-    return preemptions;
+    return queues.stream().mapToLong(ClassQueue::preemptions).sum();
+  }
+
+  /** How often kept keys were lost, and of how many tokens. */
+  EngineStats.BrokenKv brokenKv() {
+    return new EngineStats.BrokenKv(brokenKv, brokenKvTokens);
   }
 
   /** Every sequence that is not finished. */
   List<Sequence> all() {
-    List<Sequence> all = new ArrayList<>(running);
-    all.addAll(waiting);
+    List<Sequence> all = new ArrayList<>();
+    queues.forEach(queue -> all.addAll(queue.running()));
+    queues.forEach(queue -> queue.waiting().forEach(all::add));
     return all;
   }
 
-  /** Blocks add up, who waits holds none, and who runs has a block for every computed token. */
+  /** Blocks add up, and so does what each class holds. */
   void checkInvariants() {
     blocks.checkInvariants(all());
-    for (Sequence s : waiting) {
-      if (s.numBlocks() > 0 || s.numComputedTokens() > 0 || s.state() != State.WAITING) {
-        throw new IllegalStateException("a waiting sequence holds blocks");
-      }
-    }
-    for (int i = 0; i < running.size(); i++) {
-      Sequence s = running.get(i);
-      boolean ranked = i == 0 || Sequence.BY_RANK.compare(running.get(i - 1), s) < 0;
-      boolean housed = s.numBlocks() * blocks.blockSize() >= s.numComputedTokens();
-      if (!ranked || !housed || s.state() != State.RUNNING) {
-        throw new IllegalStateException("running sequence %d is out of order".formatted(i));
-      }
-    }
+    prompts.checkInvariants();
+    queues.forEach(queue -> queue.checkInvariants(blocks.blockSize()));
   }
 }

@@ -25,7 +25,7 @@ final class Sequence {
     FINISHED
   }
 
-  /** Who comes first: the lower priority, then the earlier request, then the lower choice. */
+  /** Who comes first within a class: lower priority, then earlier request, then lower choice. */
   static final Comparator<Sequence> BY_RANK =
       Comparator.comparingInt(Sequence::priority)
           .thenComparingLong(Sequence::arrival)
@@ -33,8 +33,7 @@ final class Sequence {
 
   private final QueuedGeneration generation;
   private final SamplingParams params;
-  private final @Nullable Sequence leader;
-  private final int priority;
+  private final GenerationRequest request;
   private final long submittedNanos = System.nanoTime();
   private final int choice;
   private final int numPromptTokens;
@@ -48,7 +47,16 @@ final class Sequence {
   private long chainId = PrefixCache.ROOT;
   private boolean mixesWeights;
   private boolean started;
-  private boolean promptComputed;
+  private long startVersion;
+  private boolean stalled;
+  private int numScheduled;
+  private @Nullable SharedPrompt sharedPrompt;
+  private int mostComputedTokens; // ever
+  private int numKeptTokens; // of those computed, by older weights
+  private int numLostTokens; // of those, when it was set back
+  private boolean lost; // what it had computed, and is not back yet
+  private long lostVersion; // of the weights at that time
+  private final List<EngineEvent.BrokenKv> brokenKv = new ArrayList<>();
   private State state = State.WAITING;
   private final ThoughtWatch watch;
   private final @Nullable FormWatch form;
@@ -58,25 +66,24 @@ final class Sequence {
   private final @Nullable List<TokenResult> promptScores;
 
   /**
-   * @param leader choice 0 of the request, whose prompt the others share; null for itself
+   * @param promptCounts how often each id is in the prompt, for penalties; shared by the choices
    * @param arrival rises from request to request: the younger has the larger one
    */
-  Sequence(
+  private Sequence(
       QueuedGeneration generation,
       GenerationRequest request,
       int choice,
-      @Nullable Sequence leader,
+      @Nullable TokenCounts promptCounts,
       long arrival) {
     this.generation = generation;
+    this.request = request;
     this.params = request.params();
-    this.leader = leader;
-    this.priority = request.priority();
     this.choice = choice;
     this.arrival = arrival;
     this.numPromptTokens = request.promptTokens().length;
     this.tokens = Arrays.copyOf(request.promptTokens(), numPromptTokens + 64);
     this.numTokens = numPromptTokens;
-    this.penalties = penalties(request);
+    this.penalties = promptCounts == null ? null : penalties(params.penalties(), promptCounts);
     boolean scored = params.reported().promptLogprobs() >= 0 && choice == 0;
     this.promptScores = scored ? new ArrayList<>(numPromptTokens) : null;
     this.watch = new ThoughtWatch(params);
@@ -85,21 +92,29 @@ final class Sequence {
     follow(watch.start());
   }
 
-  private static @Nullable Penalties penalties(GenerationRequest request) {
-    SamplingParams p = request.params();
-    if (p.penalties().none()) {
-      return null;
-    }
-    TokenCounts prompt = new TokenCounts();
-    for (int id : request.promptTokens()) {
-      prompt.add(id);
-    }
+  private static Penalties penalties(SamplingParams.PenaltyWeights weights, TokenCounts prompt) {
     return new Penalties(
-        p.penalties().presence(),
-        p.penalties().frequency(),
-        p.penalties().repetition(),
-        new TokenCounts(),
-        prompt);
+        weights.presence(), weights.frequency(), weights.repetition(), new TokenCounts(), prompt);
+  }
+
+  /**
+   * All choices of a request. Made where the request is submitted, so that copying a long prompt n
+   * times and counting its ids is no work of the engine's thread.
+   */
+  static List<Sequence> choices(
+      QueuedGeneration generation, GenerationRequest request, long arrival) {
+    TokenCounts promptCounts = null;
+    if (!request.params().penalties().none()) {
+      promptCounts = new TokenCounts();
+      for (int id : request.promptTokens()) {
+        promptCounts.add(id);
+      }
+    }
+    List<Sequence> choices = new ArrayList<>();
+    for (int choice = 0; choice < request.params().n(); choice++) {
+      choices.add(new Sequence(generation, request, choice, promptCounts, arrival));
+    }
+    return choices;
   }
 
   QueuedGeneration generation() {
@@ -114,8 +129,20 @@ final class Sequence {
     return choice;
   }
 
+  ServiceClass serviceClass() {
+    return request.serviceClass();
+  }
+
   int priority() {
-    return priority;
+    return request.priority();
+  }
+
+  StaleKv staleKv() {
+    return request.staleKv();
+  }
+
+  @Nullable String group() {
+    return request.group();
   }
 
   long arrival() {
@@ -126,14 +153,36 @@ final class Sequence {
     return submittedNanos;
   }
 
-  /** Whether its client must read before it may compute; see {@link QueuedGeneration}. */
-  boolean paused() {
-    return state == State.RUNNING ? generation.full(choice) : !generation.roomy(choice);
+  /**
+   * Whether its client must read before it may compute, see {@link QueuedGeneration}; as it was
+   * when {@link #lookAtClient} looked: clients read at any time, and one schedule must not take a
+   * sequence once for stalled and once not.
+   */
+  boolean stalled() {
+    return stalled;
   }
 
-  /** Whether choice 0 is about to compute the prompt that this one can share then. */
-  boolean awaitsLeader() {
-    return leader != null && leader.state != State.FINISHED && !leader.promptComputed;
+  /** Sees whether its client has fallen behind. */
+  void lookAtClient() {
+    stalled = state == State.RUNNING ? generation.full(choice) : !generation.roomy(choice);
+  }
+
+  /** Who begins with the same prompt; null for nobody, or if nothing is shared. */
+  @Nullable SharedPrompt sharedPrompt() {
+    return sharedPrompt;
+  }
+
+  void sharedPrompt(SharedPrompt shared) {
+    sharedPrompt = shared;
+  }
+
+  /** Whether another is about to compute the prompt that this one can share then. */
+  boolean awaitsPrompt() {
+    return sharedPrompt != null && !hasComputedPrompt() && sharedPrompt.mustWait(this);
+  }
+
+  boolean hasComputedPrompt() {
+    return numComputedTokens >= numPromptTokens;
   }
 
   /** Whether it has been in a step. */
@@ -141,8 +190,28 @@ final class Sequence {
     return started;
   }
 
-  void start() {
+  /** It is in a step for the first time. */
+  void start(long weightVersion) {
     started = true;
+    startVersion = weightVersion;
+  }
+
+  /** The weights of its first step; no meaning before. */
+  long startVersion() {
+    return startVersion;
+  }
+
+  /** Tokens that the step which is being made has of it. */
+  int numScheduled() {
+    return numScheduled;
+  }
+
+  void schedule(int count) {
+    numScheduled += count;
+  }
+
+  void clearScheduled() {
+    numScheduled = 0;
   }
 
   State state() {
@@ -199,7 +268,7 @@ final class Sequence {
 
   void computed(int count) {
     numComputedTokens += count;
-    promptComputed |= numComputedTokens >= numPromptTokens;
+    mostComputedTokens = Math.max(mostComputedTokens, numComputedTokens);
     if (numComputedTokens > numTokens) {
       throw new IllegalStateException(
           "%d tokens computed of %d".formatted(numComputedTokens, numTokens));
@@ -251,7 +320,10 @@ final class Sequence {
   }
 
   /** Forgets what was computed: its blocks are gone, all tokens so far are computed again. */
-  void recompute() {
+  void recompute(long weightVersion) {
+    lost |= numComputedTokens > 0;
+    numLostTokens = mixesWeights ? numKeptTokens : 0;
+    lostVersion = weightVersion;
     numComputedTokens = 0;
     numChained = 0;
     chainId = PrefixCache.ROOT;
@@ -271,8 +343,34 @@ final class Sequence {
     return mixesWeights;
   }
 
+  /** What it has computed so far becomes older weights'. */
   void mixWeights() {
     mixesWeights = true;
+    numKeptTokens = numComputedTokens;
+  }
+
+  /**
+   * It comes back to a step. If keys that it was to keep were lost meanwhile and newer weights make
+   * them again, that is noted: those that were old already when it was set back, or all, if new
+   * weights have come since.
+   *
+   * @return how many tokens' older keys were lost
+   */
+  int noteBrokenKv(long weightVersion) {
+    if (!lost || staleKv() == StaleKv.DROP) {
+      return 0;
+    }
+    lost = false;
+    int tokens = weightVersion > lostVersion ? mostComputedTokens : numLostTokens;
+    if (tokens > 0) {
+      brokenKv.add(new EngineEvent.BrokenKv(tokens, weightVersion, numGeneratedTokens()));
+    }
+    return tokens;
+  }
+
+  /** Each time that kept keys were lost. */
+  List<EngineEvent.BrokenKv> brokenKv() {
+    return brokenKv;
   }
 
   /** Its first blocks that are in the prefix cache. */

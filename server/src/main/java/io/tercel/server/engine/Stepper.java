@@ -35,7 +35,7 @@ final class Stepper {
   private int[] planEnds = new int[16];
   private long promptTokens;
   private long computedPromptTokens;
-  private long generationTokens;
+  private final Map<ServiceClass, Long> generationTokens = new EnumMap<>(ServiceClass.class);
   private long steps;
   private long nanSequences;
 
@@ -58,7 +58,7 @@ final class Stepper {
   private void stepTogether(List<Chunk> chunks, long weightVersion) {
     List<TokenResult> results;
     try {
-      results = compute(chunks);
+      results = compute(chunks, weightVersion);
     } catch (RuntimeException e) {
       if (chunks.size() == 1) {
         fault(chunks.getFirst().sequence(), e);
@@ -88,7 +88,7 @@ final class Stepper {
     }
   }
 
-  private List<TokenResult> compute(List<Chunk> chunks) {
+  private List<TokenResult> compute(List<Chunk> chunks, long weightVersion) {
     batch.clear();
     plan.clear();
     if (planEnds.length < chunks.size()) {
@@ -96,7 +96,7 @@ final class Stepper {
     }
     for (int i = 0; i < chunks.size(); i++) {
       Sequence s = chunks.get(i).sequence();
-      announce(s);
+      announce(s, weightVersion);
       addToBatch(s, chunks.get(i).count());
       planEnds[i] = plan.size();
     }
@@ -121,9 +121,9 @@ final class Stepper {
     faults.put(s.generation(), message);
   }
 
-  private static void announce(Sequence s) {
+  private static void announce(Sequence s, long weightVersion) {
     if (!s.started()) {
-      s.start();
+      s.start(weightVersion);
       long queued = System.nanoTime() - s.submittedNanos();
       s.generation().post(new EngineEvent.Started(s.choice(), s.numComputedTokens(), queued));
     }
@@ -231,7 +231,7 @@ final class Stepper {
       faults.put(s.generation(), "the model gave a token that the asked form does not allow");
       return;
     }
-    generationTokens++;
+    generationTokens.merge(s.serviceClass(), 1L, Long::sum);
     s.generation().post(new EngineEvent.Token(s.choice(), result, weightVersion, forced));
     boolean eos = !p.ending().ignoreEos() && eosTokenIds.contains(token);
     if (eos || p.ending().stopTokenIds().contains(token)) {
@@ -251,7 +251,7 @@ final class Stepper {
   /** Ends a choice and tells its client. */
   void finish(Sequence s, FinishReason reason, int stopTokenId) {
     drop(s, reason);
-    s.generation().post(new EngineEvent.Finished(s.choice(), reason, stopTokenId));
+    s.generation().post(new EngineEvent.Finished(s.choice(), reason, stopTokenId, s.brokenKv()));
   }
 
   /** Ends a choice whose client is told otherwise. */
@@ -273,8 +273,9 @@ final class Stepper {
     return computedPromptTokens;
   }
 
-  long generationTokens() {
-    return generationTokens;
+  /** Tokens that sequences of the class have said. */
+  long generationTokens(ServiceClass of) {
+    return generationTokens.getOrDefault(of, 0L);
   }
 
   long steps() {

@@ -21,10 +21,12 @@ import io.tercel.proto.v1.ReloadRequest;
 import io.tercel.proto.v1.ReloadResponse;
 import io.tercel.proto.v1.ResumeRequest;
 import io.tercel.proto.v1.ResumeResponse;
+import io.tercel.proto.v1.ServiceClassLoad;
 import io.tercel.server.control.ServerControl;
 import io.tercel.server.control.ServerInfo;
-import io.tercel.server.engine.StaleKv;
+import java.util.ArrayList;
 import java.util.ConcurrentModificationException;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 
@@ -86,18 +88,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     onItsOwnThread(
         "reload",
         observer,
-        () -> {
-          StaleKv stale =
-              switch (request.getStaleKv()) {
-                case STALE_KV_KEEP -> StaleKv.KEEP;
-                case STALE_KV_DROP, STALE_KV_UNSPECIFIED -> StaleKv.DROP;
-                case UNRECOGNIZED ->
-                    throw Status.INVALID_ARGUMENT
-                        .withDescription("stale_kv: " + request.getStaleKvValue() + " is unknown")
-                        .asException();
-              };
-          return ReloadResponse.newBuilder().setWeightVersion(control.reload(stale)).build();
-        });
+        () -> ReloadResponse.newBuilder().setWeightVersion(control.reload()).build());
   }
 
   @Override
@@ -137,7 +128,19 @@ final class ControlService extends ControlGrpc.ControlImplBase {
 
   private GetInfoResponse info() {
     ServerInfo info = control.info();
+    List<ServiceClassLoad> classes = new ArrayList<>();
+    for (ServerInfo.ClassLoad of : info.classes()) {
+      classes.add(
+          ServiceClassLoad.newBuilder()
+              .setServiceClass(of.serviceClass())
+              .setRunning(of.running())
+              .setWaiting(of.waiting())
+              .setGenerationTokens(of.generationTokens())
+              .setPreemptions(of.preemptions())
+              .build());
+    }
     return GetInfoResponse.newBuilder()
+        .addAllClasses(classes)
         .setVersion(info.version())
         .addAllModelNames(info.modelNames())
         .setBackend(info.backend())

@@ -2,6 +2,7 @@ package io.tercel.server.grpc;
 
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.kernels.ops.TokenResult.TokenLogprob;
+import io.tercel.proto.v1.BrokenKv;
 import io.tercel.proto.v1.Delta;
 import io.tercel.proto.v1.FinishReason;
 import io.tercel.proto.v1.GenerateRequest;
@@ -13,6 +14,7 @@ import io.tercel.proto.v1.Token;
 import io.tercel.proto.v1.TopLogprob;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
+import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.call.Caller;
 import io.tercel.server.call.Rights;
 import io.tercel.server.engine.EngineEvent;
@@ -112,16 +114,23 @@ final class GenerateStream implements Caller, TokenStream {
   }
 
   @Override
-  public void usage(Usage usage) {
-    out.send(
-        GenerateResponse.newBuilder()
-            .setUsage(
-                io.tercel.proto.v1.Usage.newBuilder()
-                    .setPromptTokens(usage.promptTokens())
-                    .setCompletionTokens(usage.completionTokens())
-                    .setReasoningTokens(usage.completionDetails().reasoningTokens())
-                    .setCachedTokens(usage.promptDetails().cachedTokens()))
-            .build());
+  public void ended(CompletionId id, List<GenerationReader.BrokenChoice> broken, Usage usage) {
+    io.tercel.proto.v1.Usage.Builder message =
+        io.tercel.proto.v1.Usage.newBuilder()
+            .setPromptTokens(usage.promptTokens())
+            .setCompletionTokens(usage.completionTokens())
+            .setReasoningTokens(usage.completionDetails().reasoningTokens())
+            .setCachedTokens(usage.promptDetails().cachedTokens())
+            .setSystemFingerprint(id.fingerprint());
+    for (GenerationReader.BrokenChoice choice : broken) {
+      message.addBrokenKv(
+          BrokenKv.newBuilder()
+              .setIndex(choice.choice())
+              .setTokens(choice.kv().tokens())
+              .setWeightVersion(choice.kv().weightVersion())
+              .setGenerated(choice.kv().generated()));
+    }
+    out.send(GenerateResponse.newBuilder().setUsage(message).build());
   }
 
   @Override

@@ -16,10 +16,12 @@ import io.prometheus.client.hotspot.ThreadExports;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineStats;
 import io.tercel.server.engine.SamplingParams;
+import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.model.ServedModel;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -174,6 +176,7 @@ public final class ServerMetrics {
   /** The engine's gauges and counters, one reading for all of them. */
   private final class EngineCollector extends Collector {
     private static final List<String> LABELS = List.of("model_name");
+    private static final List<String> BY_CLASS = List.of("model_name", "service_class");
     private final Engine engine;
 
     EngineCollector(Engine engine) {
@@ -183,6 +186,12 @@ public final class ServerMetrics {
     @Override
     public List<MetricFamilySamples> collect() {
       EngineStats stats = engine.stats();
+      List<MetricFamilySamples> all = new ArrayList<>(whole(stats));
+      all.addAll(byClass(stats));
+      return all;
+    }
+
+    private List<MetricFamilySamples> whole(EngineStats stats) {
       double used = stats.blocks().total() - stats.blocks().free();
       return List.of(
           gauge("num_requests_running", "Sequences that hold blocks.", stats.running()),
@@ -206,10 +215,47 @@ public final class ServerMetrics {
               "Sequences set back for want of room.",
               stats.work().preemptions()),
           new CounterMetricFamily(
+                  "tercel_kv_broken",
+                  "Sequences whose kept keys were lost for want of room.",
+                  LABELS)
+              .addMetric(List.of(model), stats.brokenKv().times()),
+          new CounterMetricFamily(
+                  "tercel_kv_broken_tokens", "Tokens whose kept keys were lost.", LABELS)
+              .addMetric(List.of(model), stats.brokenKv().tokens()),
+          new CounterMetricFamily(
                   "tercel_nan_sequences", "Sequences that failed of a NaN in the model.", LABELS)
               .addMetric(List.of(model), stats.work().nanSequences()),
           new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
               .addMetric(List.of(model), stats.weightVersion()));
+    }
+
+    private List<MetricFamilySamples> byClass(EngineStats stats) {
+      GaugeMetricFamily running =
+          new GaugeMetricFamily(
+              "tercel_class_requests_running", "Sequences that hold blocks, by class.", BY_CLASS);
+      GaugeMetricFamily waiting =
+          new GaugeMetricFamily(
+              "tercel_class_requests_waiting", "Sequences that wait, by class.", BY_CLASS);
+      GaugeMetricFamily stalled =
+          new GaugeMetricFamily(
+              "tercel_class_requests_stalled",
+              "Sequences whose clients must read before they go on, by class.",
+              BY_CLASS);
+      CounterMetricFamily tokens =
+          new CounterMetricFamily(
+              "tercel_class_generation_tokens", "Tokens generated, by class.", BY_CLASS);
+      CounterMetricFamily preemptions =
+          new CounterMetricFamily(
+              "tercel_class_preemptions", "Sequences set back, by class.", BY_CLASS);
+      for (ServiceClass c : ServiceClass.values()) {
+        List<String> labels = List.of(model, c.label());
+        running.addMetric(labels, stats.of(c).running());
+        waiting.addMetric(labels, stats.of(c).waiting());
+        stalled.addMetric(labels, stats.of(c).stalled());
+        tokens.addMetric(labels, stats.of(c).generationTokens());
+        preemptions.addMetric(labels, stats.of(c).preemptions());
+      }
+      return List.of(running, waiting, stalled, tokens, preemptions);
     }
 
     private GaugeMetricFamily gauge(String name, String help, double value) {

@@ -12,7 +12,7 @@ import io.tercel.kernels.ops.Backend;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
-import io.tercel.server.engine.StaleKv;
+import io.tercel.server.engine.ServiceClass;
 import java.time.Duration;
 import java.util.Set;
 
@@ -78,10 +78,13 @@ public final class RunningEngine implements AutoCloseable {
   private static EngineConfig engineConfig(
       ServingPlan plan, ServingOptions options, Set<Integer> eosTokenIds) {
     ModelConfig config = plan.config();
-    return EngineConfig.builder(plan.maxModelLen(), config.vocabSize())
+    EngineConfig.Builder limits = EngineConfig.builder(plan.maxModelLen(), config.vocabSize());
+    for (ServiceClass c : ServiceClass.values()) {
+      limits.quota(c, options.quota(c));
+    }
+    return limits
         .maxNumSeqs(options.maxNumSeqs())
         .maxNumBatchedTokens(options.maxNumBatchedTokens())
-        .maxWaiting(options.maxWaiting())
         .eosTokenIds(eosTokenIds)
         .prefixCaching(options.prefixCaching())
         .stallTimeout(options.stallTimeout())
@@ -113,7 +116,7 @@ public final class RunningEngine implements AutoCloseable {
    */
   void takeFirstSteps(Duration atMost) {
     FirstSteps steps = new FirstSteps(backend, plan.config().vocabSize());
-    engine.betweenSteps(StaleKv.DROP, () -> steps.run(atMost)).join();
+    engine.betweenSteps(() -> steps.run(atMost)).join();
   }
 
   @Override

@@ -131,9 +131,9 @@ public final class RunningModel implements AutoCloseable {
     return path.getFileName() == null ? "model" : path.getFileName().toString();
   }
 
-  /** Names the version of the weights and the kernels. */
-  public String systemFingerprint() {
-    return "tercel-%s-%s-w%d".formatted(Release.VERSION, backendName(), weights().version());
+  /** Names a version of the weights, and the kernels. */
+  public String systemFingerprint(long weightVersion) {
+    return "tercel-%s-%s-w%d".formatted(Release.VERSION, backendName(), weightVersion);
   }
 
   public ServingPlan plan() {

@@ -7,7 +7,6 @@ import io.tercel.kernels.memory.WeightChecksum;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.server.engine.Engine;
-import io.tercel.server.engine.StaleKv;
 import java.nio.file.Path;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.locks.ReentrantLock;
@@ -53,7 +52,7 @@ public final class ServedWeights {
    *     weights, or has other shapes; the message says what
    * @throws IllegalStateException if another reload is under way, or the engine has stopped
    */
-  public long reload(StaleKv stale) {
+  public long reload() {
     if (!reloading.tryLock()) {
       throw new IllegalStateException("another reload is under way");
     }
@@ -61,7 +60,7 @@ public final class ServedWeights {
         WeightStore fresh =
             WeightLoader.load(checkpoint, availableBytes.getAsLong(), LoadProgress.SILENT)) {
       // whatever happens to this thread: the fresh weights must stay until they are copied
-      long version = engine.betweenSteps(stale, () -> replace(fresh)).join();
+      long version = engine.betweenSteps(() -> replace(fresh)).join();
       log.info("weights of {} read again: version {}", directory, version);
       return version;
     } catch (CompletionException e) {

@@ -2,8 +2,12 @@ package io.tercel.server.model;
 
 import io.tercel.kernels.memory.KvType;
 import io.tercel.server.UserException;
+import io.tercel.server.engine.ClassQuota;
+import io.tercel.server.engine.ServiceClass;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +23,9 @@ public final class ServingOptions {
   private int maxNumSeqs = 32;
   private int maxNumBatchedTokens = 512;
   private int maxWaiting = 1024;
+  private final Map<ServiceClass, Integer> classMaxWaiting = new EnumMap<>(ServiceClass.class);
+  private final Map<ServiceClass, Integer> placeShares = new EnumMap<>(ServiceClass.class);
+  private final Map<ServiceClass, Integer> tokenShares = new EnumMap<>(ServiceClass.class);
   private String kvCacheDtype = "auto";
   private @Nullable Long kvCacheMemory;
   private boolean prefixCaching = true;
@@ -61,9 +68,27 @@ public final class ServingOptions {
     return this;
   }
 
-  /** Requests that may wait. */
+  /** Sequences of a class that may wait, where the class has no limit of its own. */
   public ServingOptions maxWaiting(int requests) {
     maxWaiting = requests;
+    return this;
+  }
+
+  /** Sequences of some classes that may wait. */
+  public ServingOptions classMaxWaiting(Map<ServiceClass, Integer> sequences) {
+    classMaxWaiting.putAll(sequences);
+    return this;
+  }
+
+  /** Weights of some classes' shares of running places and KV blocks. */
+  public ServingOptions placeShares(Map<ServiceClass, Integer> weights) {
+    placeShares.putAll(weights);
+    return this;
+  }
+
+  /** Weights of some classes' shares of a step's tokens. */
+  public ServingOptions tokenShares(Map<ServiceClass, Integer> weights) {
+    tokenShares.putAll(weights);
     return this;
   }
 
@@ -125,6 +150,15 @@ public final class ServingOptions {
     return maxWaiting;
   }
 
+  /** What a class is entitled to. */
+  public ClassQuota quota(ServiceClass of) {
+    ClassQuota usual = ClassQuota.usual(of, maxWaiting);
+    return new ClassQuota(
+        classMaxWaiting.getOrDefault(of, usual.maxWaiting()),
+        placeShares.getOrDefault(of, usual.placeShare()),
+        tokenShares.getOrDefault(of, usual.tokenShare()));
+  }
+
   public @Nullable Long kvCacheMemory() {
     return kvCacheMemory;
   }
@@ -170,6 +204,9 @@ public final class ServingOptions {
     atLeast("--threads", threads, 1);
     atLeast("--max-num-seqs", maxNumSeqs, 1);
     atLeast("--max-waiting", maxWaiting, 0);
+    classMaxWaiting.values().forEach(n -> atLeast("--class-max-waiting", n, 0));
+    placeShares.values().forEach(n -> share("--class-places", n));
+    tokenShares.values().forEach(n -> share("--class-tokens", n));
     if (maxNumBatchedTokens < maxNumSeqs) {
       throw new UserException(
           "--max-num-batched-tokens: %d is below --max-num-seqs %d; every running sequence needs one token a step"
@@ -191,6 +228,13 @@ public final class ServingOptions {
       throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
     }
     atLeast("--reasoning-budget", reasoning.budget(), -1);
+  }
+
+  private static void share(String option, int weight) {
+    atLeast(option, weight, 1);
+    if (weight > 1_000_000) {
+      throw new UserException("%s: %d is too large; at most 1000000".formatted(option, weight));
+    }
   }
 
   private static void atLeast(String option, int value, int min) {

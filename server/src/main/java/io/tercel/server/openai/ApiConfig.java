@@ -1,18 +1,21 @@
 package io.tercel.server.openai;
 
 import java.util.List;
-import java.util.function.Supplier;
+import java.util.function.LongFunction;
 
 /**
  * What the API calls its model and itself, on any wire.
  *
  * @param modelNames names that clients may ask for; the first is the one that answers carry
  * @param version of Tercel, for /version
- * @param systemFingerprint names the weights' version and the kernels; asked for each answer
+ * @param systemFingerprint names a version of the weights, and the kernels
  * @param maxChoices sequences that one request may ask for: n times its prompts
  */
 public record ApiConfig(
-    List<String> modelNames, String version, Supplier<String> systemFingerprint, int maxChoices) {
+    List<String> modelNames,
+    String version,
+    LongFunction<String> systemFingerprint,
+    int maxChoices) {
   /** As many as OpenAI allows. */
   public static final int MAX_CHOICES = 128;
 
@@ -27,7 +30,8 @@ public record ApiConfig(
   }
 
   /** With {@link #MAX_CHOICES}. */
-  public ApiConfig(List<String> modelNames, String version, Supplier<String> systemFingerprint) {
+  public ApiConfig(
+      List<String> modelNames, String version, LongFunction<String> systemFingerprint) {
     this(modelNames, version, systemFingerprint, MAX_CHOICES);
   }
 }

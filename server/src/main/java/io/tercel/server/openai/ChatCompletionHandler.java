@@ -60,14 +60,16 @@ final class ChatCompletionHandler implements Handler {
   }
 
   private void answer(Call call, ChatRequest request, long arrived) throws InterruptedException {
-    CompletionId id = CompletionId.next("chatcmpl-", request.common().model(), config);
+    CompletionId id = CompletionId.next("chatcmpl-", request.common().model(), config, model);
     GenerationReader reader =
-        sequencing.submit(
-            call,
-            request.common().generation(id.id(), request.prompt(), request.params()),
-            request.common().text(),
-            request.parts(),
-            arrived);
+        sequencing
+            .submit(
+                call,
+                request.common().generation(id.id(), request.prompt(), request.params()),
+                request.common().text(),
+                request.parts(),
+                arrived)
+            .tellingVersions(id::madeBy);
     if (request.common().stream()) {
       new ChatChunks(request, id, logprobs, call).send(reader);
     } else {

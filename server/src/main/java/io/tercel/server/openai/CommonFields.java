@@ -13,7 +13,7 @@ import java.util.List;
  *
  * @param n choices a prompt
  * @param promptLogprobs likeliest tokens a prompt token, or -1
- * @param priority lower is more important
+ * @param service how it is treated among others
  */
 record CommonFields(
     String model,
@@ -23,7 +23,7 @@ record CommonFields(
     TextRules text,
     boolean returnTokenIds,
     int promptLogprobs,
-    int priority) {
+    Service service) {
   private static final int MAX_STOPS = 64;
 
   static CommonFields read(RequestFields fields, ApiConfig config) {
@@ -50,12 +50,12 @@ record CommonFields(
             fields.bool("skip_special_tokens", true)),
         fields.bool("return_token_ids", false),
         promptLogprobs,
-        fields.integer("priority", 0, Integer.MIN_VALUE, Integer.MAX_VALUE));
+        Service.read(fields));
   }
 
   /** What the engine gets. */
   GenerationRequest generation(String id, int[] prompt, SamplingParams params) {
-    return new GenerationRequest(id, prompt, params, priority);
+    return service.of(new GenerationRequest(id, prompt, params));
   }
 
   /** The model that a request names, which must be the served one. */

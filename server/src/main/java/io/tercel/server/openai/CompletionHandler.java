@@ -50,7 +50,7 @@ final class CompletionHandler implements Handler {
     CompletionRequest request =
         exchange.read(
             intake, body -> CompletionRequest.read(new RequestFields(body), config, model));
-    CompletionId id = CompletionId.next("cmpl-", request.common().model(), config);
+    CompletionId id = CompletionId.next("cmpl-", request.common().model(), config, model);
     GenerationGroup group = submit(exchange, request, id, arrived);
     if (request.common().stream()) {
       stream(exchange, request, id, group);
@@ -61,23 +61,19 @@ final class CompletionHandler implements Handler {
 
   private GenerationGroup submit(
       Exchange exchange, CompletionRequest request, CompletionId id, long arrived) {
-    GenerationGroup group = new GenerationGroup();
-    try {
-      for (int i = 0; i < request.prompts().size(); i++) {
-        CompletionRequest.Prompt prompt = request.prompts().get(i);
-        String part = request.prompts().size() == 1 ? id.id() : id.id() + InferenceApi.PART + i;
-        group.add(
-            sequencing.submit(
-                exchange,
-                request.common().generation(part, prompt.ids(), prompt.params()),
-                request.common().text(),
-                new AnswerParts(model.markers(), prompt.thought(), false, 0),
-                arrived));
-      }
-    } catch (RuntimeException e) {
-      group.cancel();
-      throw e;
+    List<Sequencing.Prompt> prompts = new ArrayList<>();
+    for (CompletionRequest.Prompt prompt : request.prompts()) {
+      boolean one = request.prompts().size() == 1;
+      String part = one ? id.id() : id.id() + InferenceApi.PART + prompts.size();
+      prompts.add(
+          new Sequencing.Prompt(
+              request.common().generation(part, prompt.ids(), prompt.params()),
+              new AnswerParts(model.markers(), prompt.thought(), false, 0)));
     }
+    GenerationGroup group = new GenerationGroup();
+    sequencing
+        .submit(exchange, prompts, request.common().text(), arrived)
+        .forEach(reader -> group.add(reader.tellingVersions(id::madeBy)));
     return group;
   }
 

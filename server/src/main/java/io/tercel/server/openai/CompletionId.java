@@ -1,18 +1,36 @@
 package io.tercel.server.openai;
 
+import io.tercel.server.model.ServedModel;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongFunction;
 
 /**
- * What is the same in every chunk of an answer.
- *
- * @param created in seconds since 1970
+ * What the parts of an answer say of it. The fingerprint may change within one: it names the
+ * weights that made the last token so far, those at admission before the first. Thread-safe.
  */
-public record CompletionId(String id, long created, String model, String fingerprint) {
+public final class CompletionId {
+  private final String id;
+  private final long created;
+  private final String model;
+  private final LongFunction<String> fingerprints;
+  private final AtomicLong weightVersion;
+
+  private CompletionId(String id, String model, ApiConfig config, long weightVersion) {
+    this.id = id;
+    this.created = System.currentTimeMillis() / 1000;
+    this.model = model;
+    this.fingerprints = config.systemFingerprint();
+    this.weightVersion = new AtomicLong(weightVersion);
+  }
 
   /** For a client that names its request itself. */
-  static CompletionId of(String id, String model, ApiConfig config) {
-    return new CompletionId(
-        id, System.currentTimeMillis() / 1000, model, config.systemFingerprint().get());
+  static CompletionId of(String id, String model, ApiConfig config, ServedModel served) {
+    return new CompletionId(id, model, config, served.engine().stats().weightVersion());
+  }
+
+  static CompletionId next(String prefix, String model, ApiConfig config, ServedModel served) {
+    return of(prefix + UUID.randomUUID().toString().replace("-", ""), model, config, served);
   }
 
   /** An id for a tool call. */
@@ -20,8 +38,26 @@ public record CompletionId(String id, long created, String model, String fingerp
     return "call_" + UUID.randomUUID().toString().replace("-", "");
   }
 
-  static CompletionId next(String prefix, String model, ApiConfig config) {
-    String id = prefix + UUID.randomUUID().toString().replace("-", "");
-    return of(id, model, config);
+  /** A token was made by weights of that version; versions only rise. */
+  void madeBy(long version) {
+    weightVersion.accumulateAndGet(version, Math::max);
+  }
+
+  public String id() {
+    return id;
+  }
+
+  /** In seconds since 1970. */
+  public long created() {
+    return created;
+  }
+
+  public String model() {
+    return model;
+  }
+
+  /** Of the last token's weights, and the kernels. */
+  public String fingerprint() {
+    return fingerprints.apply(weightVersion.get());
   }
 }

@@ -5,6 +5,7 @@ import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.EngineEvent.PromptScored;
+import io.tercel.server.engine.EngineEvent.Token;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -50,6 +51,11 @@ final class GatheredTokens {
         public void promptScored(PromptScored scores) {
           hold(scores.tokens());
           sink.promptScored(scores);
+        }
+
+        @Override
+        public void token(Token token, boolean thinking) {
+          sink.token(token, thinking);
         }
 
         @Override

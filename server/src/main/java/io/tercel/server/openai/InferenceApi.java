@@ -118,14 +118,18 @@ public final class InferenceApi {
             length, fields, tree -> TokenRequest.read(new RequestFields(tree), config, model));
     String name = request.common().model();
     CompletionId named =
-        id == null ? CompletionId.next("gen-", name, config) : CompletionId.of(id, name, config);
+        id == null
+            ? CompletionId.next("gen-", name, config, model)
+            : CompletionId.of(id, name, config, model);
     GenerationReader reader =
-        sequencing.submit(
-            caller,
-            request.common().generation(named.id(), request.prompt(), request.params()),
-            request.common().text(),
-            new AnswerParts(model.markers(), request.thought(), true, 0),
-            arrived);
+        sequencing
+            .submit(
+                caller,
+                request.common().generation(named.id(), request.prompt(), request.params()),
+                request.common().text(),
+                new AnswerParts(model.markers(), request.thought(), true, 0),
+                arrived)
+            .tellingVersions(named::madeBy);
     try {
       out.started(named, request.prompt().length);
     } catch (RuntimeException e) {
@@ -133,7 +137,9 @@ public final class InferenceApi {
       throw e;
     }
     reader.readAll(new Forwarding(out));
-    out.usage(
+    out.ended(
+        named,
+        reader.brokenKv(),
         Usage.of(
             request.prompt().length,
             reader.numTokens(),

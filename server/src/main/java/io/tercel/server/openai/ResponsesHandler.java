@@ -53,14 +53,16 @@ final class ResponsesHandler implements Handler {
     long arrived = System.nanoTime();
     Asked asked = exchange.read(intake, this::read);
     ChatRequest request = asked.request();
-    CompletionId id = CompletionId.next("resp_", request.common().model(), config);
+    CompletionId id = CompletionId.next("resp_", request.common().model(), config, model);
     GenerationReader reader =
-        sequencing.submit(
-            exchange,
-            request.common().generation(id.id(), request.prompt(), request.params()),
-            request.common().text(),
-            request.parts(),
-            arrived);
+        sequencing
+            .submit(
+                exchange,
+                request.common().generation(id.id(), request.prompt(), request.params()),
+                request.common().text(),
+                request.parts(),
+                arrived)
+            .tellingVersions(id::madeBy);
     Answer answer = new Answer(asked.settings(), request, id);
     if (request.common().stream()) {
       stream(answer, reader, exchange.stream());

@@ -2,6 +2,7 @@ package io.tercel.server.openai;
 
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.answer.ChoiceDelta;
+import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.engine.EngineEvent.Token;
 import io.tercel.server.openai.wire.Usage;
 import java.util.List;
@@ -28,6 +29,11 @@ public interface TokenStream {
   /** What became final with the tokens of the choice since its last delta. */
   void delta(ChoiceDelta delta);
 
-  /** All choices have ended. */
-  void usage(Usage usage);
+  /**
+   * All choices have ended.
+   *
+   * @param id with the last token's fingerprint
+   * @param broken kept keys that were lost
+   */
+  void ended(CompletionId id, List<GenerationReader.BrokenChoice> broken, Usage usage);
 }

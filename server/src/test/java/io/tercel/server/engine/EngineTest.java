@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.server.engine.EngineEvent.FinishReason;
+import io.tercel.server.testing.EngineRounds;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -292,7 +293,7 @@ class EngineTest {
     while (engine.stats().work().generationTokens() < 1000 + QueuedGeneration.CAPACITY) {
       Thread.sleep(1);
     }
-    Thread.sleep(50);
+    EngineRounds.of(engine);
     assertEquals(1000 + QueuedGeneration.CAPACITY, engine.stats().work().generationTokens());
     assertEquals(1000, read(stalled).tokens().length);
     awaitIdle();

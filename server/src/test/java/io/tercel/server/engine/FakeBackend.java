@@ -15,11 +15,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * A model without weights whose "keys" are the token ids themselves: the next token is a hash of
  * the whole context as it reads it back from the blocks. A wrong block table, a stale or shared
- * block, or a token computed twice or not at all changes the text. So do keys that other weights
- * computed: each slot knows its version, as {@link #key}.
+ * block, or a token computed twice or not at all changes the text. So do the step's weights, keys
+ * that other weights computed (each slot knows its version, as {@link #key}), and, where it is
+ * sampled, seed and choice. Each answer's rank tells how many keys of other weights it was made
+ * from, see {@link #staleKeys}.
  */
 public class FakeBackend implements Backend {
   private static final int UNWRITTEN = -1;
+  private static final int VERSION = 100_003; // above any vocabulary
+  private static final int STALE = 1000; // above any rank
 
   private final int blockSize;
   private final int vocab;
@@ -27,18 +31,18 @@ public class FakeBackend implements Backend {
   private final List<Integer> sequencesPerStep = new ArrayList<>();
   private final List<Integer> tokensPerStep = new ArrayList<>();
   private volatile @Nullable Semaphore gate;
-  private volatile @Nullable RuntimeException failure;
+  private volatile @Nullable Throwable failure;
   private final AtomicBoolean closed = new AtomicBoolean();
   private volatile long version;
   private volatile boolean inStep;
-  private volatile Model model;
+  private volatile @Nullable Model model;
 
   public FakeBackend(int numBlocks, int blockSize, int vocab) {
     this.blockSize = blockSize;
     this.vocab = vocab;
     this.slots = new int[numBlocks * blockSize];
     Arrays.fill(slots, UNWRITTEN);
-    this.model = (keys, length) -> next(keys, length, vocab);
+    this.model = null;
   }
 
   /** What the model says after a context of keys. */
@@ -73,8 +77,8 @@ public class FakeBackend implements Backend {
     }
   }
 
-  /** The next step fails. */
-  public void failOnce(RuntimeException e) {
+  /** The next step fails so: with a RuntimeException or an Error. */
+  public void failOnce(Throwable e) {
     failure = e;
   }
 
@@ -99,7 +103,12 @@ public class FakeBackend implements Backend {
 
   /** What a version of the weights makes of a token; 0 leaves it as it is. */
   public static int key(int token, long version) {
-    return token + (int) version * 100_003;
+    return token + (int) version * VERSION;
+  }
+
+  /** How many keys of other weights than its step's the answer was made from. */
+  public static int staleKeys(TokenResult result) {
+    return result.rank() / STALE;
   }
 
   /** What the model says after a context of tokens that one version has computed. */
@@ -108,17 +117,32 @@ public class FakeBackend implements Backend {
     for (int i = 0; i < length; i++) {
       keys[i] = key(context[i], version);
     }
-    return next(keys, length, vocab);
+    return say(keys, length, vocab, version, 0);
   }
 
-  /** What the model says after a context of keys. */
+  /** What the model says after a context of tokens, with its first weights. */
   public static int next(int[] context, int length, int vocab) {
+    return next(context, length, vocab, 0);
+  }
+
+  /**
+   * What weights of that version say after a context of keys.
+   *
+   * @param noise 0 for greedy, else {@link #noise}
+   */
+  public static int say(int[] keys, int length, int vocab, long version, int noise) {
     int h = 17;
     for (int i = 0; i < length; i++) {
-      h = h * 31 + context[i] + 1;
+      h = h * 31 + keys[i] + 1;
     }
+    h += (int) version * 0x61C88647 + noise;
     h ^= h >>> 15;
     return Math.floorMod(h * 0x2C1B3C6D, vocab);
+  }
+
+  /** What a draw depends on beside the context; never 0. */
+  public static int noise(long seed, int choice) {
+    return Long.hashCode((seed * 31 + choice) * 0x9E3779B97F4A7C15L) | 1;
   }
 
   @Override
@@ -156,10 +180,13 @@ public class FakeBackend implements Backend {
     if (g != null) {
       g.acquireUninterruptibly();
     }
-    RuntimeException f = failure;
-    if (f != null) {
-      failure = null;
-      throw f;
+    Throwable f = failure;
+    failure = null;
+    switch (f) {
+      case null -> {}
+      case Error e -> throw e;
+      case RuntimeException e -> throw e;
+      default -> throw new IllegalStateException(f);
     }
     synchronized (this) {
       sequencesPerStep.add(batch.numSequences());
@@ -188,13 +215,17 @@ public class FakeBackend implements Backend {
         throw new IllegalStateException("position " + p + " was never computed");
       }
     }
-    int token = model.next(context, length);
+    Model other = model;
+    int noise = row.temperature() > 0 ? noise(row.seed(), row.choice()) : 0;
+    int token =
+        other == null ? say(context, length, vocab, version, noise) : other.next(context, length);
     while (obeys() && !drawable(token, row)) {
       token = (token + 1) % vocab;
     }
     int answer = row.samples() ? token : row.target();
-    return new TokenResult(
-        answer, answer == token ? -0.1f : -5f, answer == token ? 1 : 2, List.of());
+    int stale = (int) Arrays.stream(context).filter(key -> key / VERSION != version).count();
+    int rank = (answer == token ? 1 : 2) + STALE * stale;
+    return new TokenResult(answer, answer == token ? -0.1f : -5f, rank, List.of());
   }
 
   /** Whether it draws what it may only. */

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.server.engine.EngineEvent.FinishReason;
+import io.tercel.server.testing.EngineRounds;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -61,16 +62,18 @@ class PauseTest {
     while (engine.stats().work().generationTokens() < 108) {
       Thread.sleep(1);
     }
+    while (!backend.inStep()) { // it holds at the gate, so it stays so
+      Thread.onSpinWait();
+    }
     var paused = engine.pause();
-    Thread.sleep(20);
     assertFalse(paused.isDone(), "a step is under way");
     backend.open();
     paused.get(10, TimeUnit.SECONDS);
     assertTrue(engine.paused());
     int steps = backend.sequencesPerStep().size();
-    Thread.sleep(50);
+    EngineRounds.of(engine);
     assertEquals(steps, backend.sequencesPerStep().size());
-    assertEquals(7L, (long) engine.betweenSteps(StaleKv.DROP, () -> 7L).get(10, TimeUnit.SECONDS));
+    assertEquals(7L, (long) engine.betweenSteps(() -> 7L).get(10, TimeUnit.SECONDS));
     assertEquals(1, engine.stats().running(), "it holds what it has");
 
     engine.resume();

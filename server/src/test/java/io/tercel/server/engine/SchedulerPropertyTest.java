@@ -17,8 +17,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Seeded random lives of many sequences against scheduler, blocks and prefix cache, with no engine
- * and no model, and every invariant checked after each event. What the blocks would hold is kept
- * beside them: a block that is stale, shared wrongly or written by two is seen at once.
+ * and no model, and every invariant checked after each event. Classes, priorities, groups, n, and
+ * what becomes of keys at new weights are each sequence's own; {@link KeyLedger} keeps what the
+ * blocks would hold.
  */
 class SchedulerPropertyTest {
   private static final int EVENTS = 10_000;
@@ -29,20 +30,22 @@ class SchedulerPropertyTest {
     int submitted;
     int cancelled;
     int finished;
-    int paused;
+    int stalled;
     int dropped;
     int kept;
+    int choices;
+    long keptPositions;
     int chunks;
     int idle;
   }
 
   private Random random = new Random(0);
   private BlockManager blocks = new BlockManager(1, 1, true);
-  private Scheduler scheduler = new Scheduler(blocks, 1, 1);
+  private Scheduler scheduler = new Scheduler(blocks, config(1, 1), 0);
   private int budget;
   private int maxSeqs;
   private int capacity;
-  private long[] slots = {};
+  private KeyLedger ledger = new KeyLedger(blocks);
   private long version;
   private long arrival;
   private int[][] prefixes = {};
@@ -57,7 +60,8 @@ class SchedulerPropertyTest {
       try {
         event();
         scheduler.checkInvariants();
-        checkContents();
+        ledger.check(scheduler.all());
+        seen.keptPositions += ledger.keptPositions;
       } catch (RuntimeException | AssertionError e) {
         throw new AssertionError("seed " + seed + ", event " + event + ": " + e.getMessage(), e);
       }
@@ -68,33 +72,51 @@ class SchedulerPropertyTest {
     scheduler.checkInvariants();
     assertEquals(blocks.numBlocks(), blocks.numFree());
     String summary =
-        "seed %d: %d submitted, %d cancelled, %d finished, %d paused, %d preempted, %d tokens hit,"
-            + " %d recovered, %d drops, %d keeps, %d chunks, %d idle";
+        "seed %d: %d submitted, %d cancelled, %d finished, %d stalled, %d preempted, %d tokens hit,"
+            + " %d recovered, %d dropped, %d kept (%d broken), %d choices at new weights, %d chunks,"
+            + " %d idle";
     System.out.printf(
         summary + "%n",
         seed,
         seen.submitted,
         seen.cancelled,
         seen.finished,
-        seen.paused,
+        seen.stalled,
         scheduler.preemptions(),
         blocks.hitTokens(),
         blocks.recoveredTokens(),
         seen.dropped,
         seen.kept,
+        ledger.brokenKv,
+        seen.choices,
         seen.chunks,
         seen.idle);
     assertTrue(
         seen.submitted > 100
             && seen.cancelled > 10
             && seen.finished > 50
-            && seen.paused > 20
-            && seen.dropped > 5
-            && seen.kept > 5
+            && seen.stalled > 20
+            && seen.dropped > 20
+            && seen.kept > 20
+            && seen.choices > 20
+            && seen.keptPositions > 100
             && seen.chunks > 20);
     assertTrue(scheduler.preemptions() > 20, "preemptions");
+    for (ServiceClass c : ServiceClass.values()) {
+      assertTrue(scheduler.queue(c).preemptions() > 0, "preemptions of class " + c.label());
+    }
+    assertTrue(ledger.brokenKv > 0, "kept keys that were lost");
+    assertTrue(ledger.brokenWaiting > 0, "and for which new weights came while they were");
+    assertEquals(ledger.brokenKv, scheduler.brokenKv().times(), "told of");
     assertTrue(blocks.hitTokens() > 100, "prefix hits");
     assertTrue(blocks.recoveredTokens() > 20, "hits after a preemption");
+  }
+
+  private static EngineConfig config(int maxNumSeqs, int budget) {
+    return EngineConfig.builder(1000, VOCAB)
+        .maxNumSeqs(maxNumSeqs)
+        .maxNumBatchedTokens(budget)
+        .build();
   }
 
   private void begin(long seed) {
@@ -102,9 +124,9 @@ class SchedulerPropertyTest {
     blocks = new BlockManager(12 + random.nextInt(30), 1 + random.nextInt(8), true);
     maxSeqs = 2 + random.nextInt(8);
     budget = maxSeqs + random.nextInt(40);
-    scheduler = new Scheduler(blocks, maxSeqs, budget);
+    scheduler = new Scheduler(blocks, config(maxSeqs, budget), 0);
     capacity = blocks.numBlocks() * blocks.blockSize();
-    slots = new long[capacity];
+    ledger = new KeyLedger(blocks);
     prefixes = new int[4][];
     for (int i = 0; i < prefixes.length; i++) {
       prefixes[i] = random.ints(1 + random.nextInt(capacity / 3), 0, VOCAB).toArray();
@@ -119,7 +141,7 @@ class SchedulerPropertyTest {
           cancel();
         }
       }
-      case 5 -> pause();
+      case 5 -> stall();
       case 6, 7 -> read();
       case 8 -> {
         if (random.nextInt(8) == 0) {
@@ -144,15 +166,18 @@ class SchedulerPropertyTest {
     int scores = random.nextInt(8) == 0 ? 0 : -1;
     SamplingParams params =
         SamplingParams.builder().n(n).maxTokens(1000).promptLogprobs(scores).build();
-    GenerationRequest request = new GenerationRequest("x", prompt, params, random.nextInt(3));
-    QueuedGeneration generation = new QueuedGeneration("x", n, new Nobody());
-    Sequence leader = null;
-    for (int choice = 0; choice < n; choice++) {
-      Sequence s = new Sequence(generation, request, choice, leader, arrival);
-      leader = leader == null ? s : leader;
-      scheduler.add(s);
-    }
-    arrival++;
+    GenerationRequest request =
+        new GenerationRequest("x", prompt, params)
+            .withServiceClass(any(ServiceClass.values()))
+            .withPriority(random.nextInt(3))
+            .withStaleKv(any(StaleKv.values()))
+            .withGroup(random.nextInt(3) == 0 ? "g" + random.nextInt(3) : null);
+    QueuedGeneration generation = new QueuedGeneration("x", n, new SchedulerLab.Nobody());
+    scheduler.add(Sequence.choices(generation, request, arrival++));
+  }
+
+  private <T> T any(T[] values) {
+    return values[random.nextInt(values.length)];
   }
 
   private @Nullable Sequence any() {
@@ -173,21 +198,17 @@ class SchedulerPropertyTest {
     unread.remove(s);
   }
 
-  private void pause() {
+  private void stall() {
     Sequence s = any();
     if (s == null || unread.contains(s)) {
       return;
     }
-    seen.paused++;
+    seen.stalled++;
     unread.add(s);
-    for (int i = 0; i < QueuedGeneration.CAPACITY; i++) {
-      s.generation()
-          .post(new EngineEvent.Token(s.choice(), new TokenResult(0, 0, 0, List.of()), 0, false));
-    }
-    assertTrue(s.paused());
+    SchedulerLab.stall(s);
   }
 
-  /** The client reads all there is: its other paused choices may go on too. */
+  /** The client reads all there is: its other stalled choices may go on too. */
   private void read() throws InterruptedException {
     if (unread.isEmpty()) {
       return;
@@ -202,22 +223,25 @@ class SchedulerPropertyTest {
 
   private void changeWeights() {
     version++;
-    if (random.nextBoolean()) {
-      seen.dropped++;
-      scheduler.weightsChanged(StaleKv.DROP);
-    } else {
-      seen.kept++;
-      scheduler.weightsChanged(StaleKv.KEEP);
+    for (Sequence s : scheduler.all()) {
+      if (s.numComputedTokens() > 0) {
+        seen.dropped += s.staleKv() == StaleKv.DROP ? 1 : 0;
+        seen.kept += s.staleKv() == StaleKv.KEEP ? 1 : 0;
+        seen.choices += s.params().n() > 1 ? 1 : 0;
+      }
     }
+    scheduler.weightsChanged(version);
+    ledger.weightVersion(version);
+    ledger.follow(scheduler.all());
   }
 
   private void step() {
-    List<Chunk> step = List.copyOf(scheduler.schedule());
+    List<Chunk> step = scheduler.schedule();
     scheduler.checkInvariants();
+    ledger.follow(scheduler.all());
     checkStep(step);
     boolean somebodyCould = scheduler.all().stream().anyMatch(s -> !unread.contains(s));
-    boolean onlyFollowers = scheduler.all().stream().allMatch(s -> s.paused() || s.awaitsLeader());
-    assertTrue(!step.isEmpty() || !somebodyCould || onlyFollowers, "nobody runs");
+    assertTrue(!step.isEmpty() || !somebodyCould, () -> "nobody runs: " + describe());
     seen.idle += step.isEmpty() ? 1 : 0;
     for (Chunk chunk : step) {
       compute(chunk);
@@ -227,13 +251,32 @@ class SchedulerPropertyTest {
     }
   }
 
+  private String describe() {
+    StringBuilder text = new StringBuilder("blocks free " + blocks.numFree());
+    for (Sequence s : scheduler.all()) {
+      text.append(
+          "%n%s %s choice %d group %s: %d of %d computed, %d blocks%s%s"
+              .formatted(
+                  s.serviceClass().label(),
+                  s.state(),
+                  s.choice(),
+                  s.group(),
+                  s.numComputedTokens(),
+                  s.numTokens(),
+                  s.numBlocks(),
+                  s.stalled() ? ", stalled" : "",
+                  s.awaitsPrompt() ? ", awaits its prompt" : ""));
+    }
+    return text.toString();
+  }
+
   private void checkStep(List<Chunk> step) {
     Set<Sequence> once = new HashSet<>();
     int tokens = 0;
     for (Chunk chunk : step) {
       Sequence s = chunk.sequence();
       assertTrue(once.add(s), "a sequence is twice in a step");
-      assertTrue(!unread.contains(s), "a paused sequence is in a step");
+      assertTrue(!unread.contains(s), "a stalled sequence is in a step");
       assertTrue(chunk.count() >= 1 && chunk.count() <= s.numNewTokens());
       int end = s.numComputedTokens() + chunk.count();
       assertTrue(s.numBlocks() * blocks.blockSize() >= end, "a token without a block");
@@ -249,25 +292,9 @@ class SchedulerPropertyTest {
     return scores == null ? Integer.MAX_VALUE : scores.size();
   }
 
-  private int slot(Sequence s, int position) {
-    return s.block(position / blocks.blockSize()) * blocks.blockSize()
-        + position % blocks.blockSize();
-  }
-
-  /** What a slot shall hold: the token and where it stands, hashed over all before it. */
-  private long content(Sequence s, int position) {
-    long h = 17;
-    for (int i = 0; i <= position; i++) {
-      h = h * 1_000_003 + s.token(i) + 1;
-    }
-    return s.mixesWeights() ? h : h * 31 + version;
-  }
-
   private void compute(Chunk chunk) {
     Sequence s = chunk.sequence();
-    for (int i = 0; i < chunk.count(); i++) {
-      slots[slot(s, s.numComputedTokens() + i)] = content(s, s.numComputedTokens() + i);
-    }
+    ledger.compute(s, chunk.count());
     List<TokenResult> scores = s.promptScores();
     if (scores != null) {
       int end = Math.min(s.numComputedTokens() + chunk.count(), s.numPromptTokens() - 1);
@@ -280,7 +307,7 @@ class SchedulerPropertyTest {
   private void finish(Chunk chunk) {
     Sequence s = chunk.sequence();
     seen.chunks += chunk.count() > 1 ? 1 : 0;
-    s.start();
+    s.start(version);
     scheduler.computed(s, chunk.count());
     if (s.numNewTokens() == 0) {
       s.append(random.nextInt(3)); // few words, so that outputs meet as well as prompts
@@ -289,27 +316,5 @@ class SchedulerPropertyTest {
         remove(s);
       }
     }
-  }
-
-  /** Every sequence would read its own tokens, of the present weights, from its blocks. */
-  private void checkContents() {
-    for (Sequence s : scheduler.all()) {
-      if (s.mixesWeights()) {
-        continue; // has older ones by intent, and shares none of them
-      }
-      long h = 17;
-      for (int i = 0; i < s.numComputedTokens(); i++) {
-        h = h * 1_000_003 + s.token(i) + 1;
-        assertEquals(h * 31 + version, slots[slot(s, i)], "content of position " + i);
-      }
-    }
-  }
-
-  static final class Nobody implements QueuedGeneration.Owner {
-    @Override
-    public void onRoom() {}
-
-    @Override
-    public void onEnd(QueuedGeneration generation, int choice, EngineEvent.FinishReason reason) {}
   }
 }

@@ -182,8 +182,7 @@ class SharedPrefixTest {
       assertEquals(
           "tercel-engine false",
           engine
-              .betweenSteps(
-                  StaleKv.DROP, () -> Thread.currentThread().getName() + " " + backend.inStep())
+              .betweenSteps(() -> Thread.currentThread().getName() + " " + backend.inStep())
               .get());
     }
     ExecutionException failed =
@@ -192,7 +191,6 @@ class SharedPrefixTest {
             () ->
                 engine
                     .betweenSteps(
-                        StaleKv.DROP,
                         () -> {
                           throw new java.io.IOException("no weights");
                         })
@@ -200,16 +198,15 @@ class SharedPrefixTest {
     assertInstanceOf(java.io.IOException.class, failed.getCause());
     assertArrayEquals(expected(prompt(10, 1), 500, 0), tokens(read(generation, 1), 0));
     engine.close();
-    CompletableFuture<Integer> late = engine.betweenSteps(StaleKv.KEEP, () -> 1);
+    CompletableFuture<Integer> late = engine.betweenSteps(() -> 1);
     assertInstanceOf(
         IllegalStateException.class, assertThrows(ExecutionException.class, late::get).getCause());
   }
 
   /** New weights for whatever stands at the backend's gate, which opens then. */
-  private void change(StaleKv stale, long version) throws Exception {
+  private void change(long version) throws Exception {
     CompletableFuture<Long> changed =
         engine.betweenSteps(
-            stale,
             () -> {
               backend.weightVersion(version);
               return version;
@@ -227,7 +224,7 @@ class SharedPrefixTest {
     while (engine.stats().work().generationTokens() < 20) {
       Thread.sleep(1);
     }
-    change(StaleKv.DROP, 3);
+    change(3);
     List<EngineEvent> events = read(generation, 1);
     int[] context = Arrays.copyOf(prompt, 81);
     int length = 21;
@@ -251,12 +248,14 @@ class SharedPrefixTest {
   void newWeights_kept_goesOnAndIsNeverShared() throws Exception {
     int[] prompt = prompt(21, 1);
     Semaphore gate = backend.gate();
-    Generation generation = submit(prompt, params(1, 60, -1));
+    Generation generation =
+        engine.submit(
+            new GenerationRequest("k", prompt, params(1, 60, -1)).withStaleKv(StaleKv.KEEP));
     gate.release(21);
     while (engine.stats().work().generationTokens() < 20) {
       Thread.sleep(1);
     }
-    change(StaleKv.KEEP, 3);
+    change(3);
     List<EngineEvent.Token> tokens =
         read(generation, 1).stream()
             .filter(EngineEvent.Token.class::isInstance)
@@ -268,7 +267,9 @@ class SharedPrefixTest {
         keys[20 + i] =
             FakeBackend.key(tokens.get(i - 1).result().tokenId(), tokens.get(i).weightVersion());
       }
-      assertEquals(FakeBackend.next(keys, 21 + i, VOCAB), tokens.get(i).result().tokenId());
+      assertEquals(
+          FakeBackend.say(keys, 21 + i, VOCAB, tokens.get(i).weightVersion(), 0),
+          tokens.get(i).result().tokenId());
     }
     assertEquals(21, idle().work().computedPromptTokens(), "nothing was computed again");
     List<EngineEvent> again = read(submit(prompt, params(1, 5, -1)), 1);

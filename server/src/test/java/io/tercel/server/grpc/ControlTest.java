@@ -22,6 +22,7 @@ import io.tercel.proto.v1.GetInfoResponse;
 import io.tercel.proto.v1.PauseRequest;
 import io.tercel.proto.v1.ResumeRequest;
 import io.tercel.server.grpc.GrpcTestServer.Answer;
+import io.tercel.server.testing.EngineRounds;
 import io.tercel.server.testing.TestServer;
 import java.time.Duration;
 import java.util.List;
@@ -81,9 +82,11 @@ class ControlTest {
       CompletableFuture<Answer> late =
           CompletableFuture.supplyAsync(() -> server.generate(r -> r.setMaxTokens(3)));
       TestServer.await("the late one waits", () -> server.http.engine.stats().waiting() == 1);
-      Thread.sleep(100); // fifty steps' time
+      EngineRounds.of(server.http.engine);
       long since = server.http.engine.stats().work().generationTokens() - made;
       assertTrue(since <= 1, "tokens while paused: " + since); // the step under way is booked late
+      EngineRounds.of(server.http.engine);
+      assertEquals(made + since, server.http.engine.stats().work().generationTokens());
       assertEquals(1, server.http.engine.stats().running());
       assertTrue(info(server).getPaused());
       assertEquals(ServingStatus.SERVING, health(server, ""));

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.tercel.server.call.Json;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.testing.TestServer;
 import java.io.ByteArrayOutputStream;
@@ -83,7 +83,7 @@ class SlowAnswerTest {
         }
       }
       assertTrue(System.nanoTime() - begun > 4 * SHORT.toNanos(), "it was not slow");
-      JsonNode answer = Json.MAPPER.readTree(unchunked(all.toByteArray()));
+      JsonNode answer = new ObjectMapper().readTree(unchunked(all.toByteArray()));
       assertEquals(4, answer.path("choices").size());
       for (JsonNode choice : answer.path("choices")) {
         assertEquals(4000, choice.at("/logprobs/content").size());

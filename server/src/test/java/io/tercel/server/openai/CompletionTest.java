@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.Json;
+import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.testing.Events;
 import io.tercel.server.testing.TestServer;
 import java.net.http.HttpResponse;
@@ -184,8 +186,12 @@ class CompletionTest {
   void severalPrompts_thatDontAllFitTheQueueLeaveNothing() throws Exception {
     try (TestServer full = new TestServer(TestServer.USUAL.saying("x").withRoom(1, 16, 3))) {
       full.backend.stepMillis = 20;
-      String body = "{\"prompt\": [\"A\", \"B\", \"C\", \"D\", \"E\", \"F\"], \"max_tokens\": 999}";
+      full.engine.pause().get();
+      full.engine.submit(new GenerationRequest("w", new int[] {1}, SamplingParams.greedy(1)));
+      String body = "{\"prompt\": [\"A\", \"B\", \"C\"], \"max_tokens\": 999}";
       assertEquals(429, full.post("/v1/completions", body).statusCode());
+      assertEquals(1, full.engine.stats().waiting(), "all or none");
+      full.engine.resume();
       full.awaitIdle();
     }
   }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
+import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.openai.wire.ErrorBody;
 import io.tercel.server.testing.Events;
 import io.tercel.server.testing.TestServer;
@@ -240,11 +241,67 @@ class ErrorTest {
   @Test
   void overload_is429WithRetryAfter() throws Exception {
     try (TestServer full = new TestServer(TestServer.USUAL.withRoom(1, 16, 2))) {
-      HttpResponse<String> response = full.chat("\"n\": 3");
+      full.engine.pause().get();
+      Thread waits = Thread.ofVirtual().start(() -> chatOrFail(full, "\"n\": 2"));
+      TestServer.await("two wait", () -> full.engine.stats().waiting() == 2);
+      HttpResponse<String> response = full.chat("");
       JsonNode error = error(response, 429);
       assertEquals("rate_limit_exceeded", error.path("code").asText());
       assertTrue(response.headers().firstValueAsLong("retry-after").orElseThrow() > 0);
-      assertEquals(429, full.chat("\"n\": 3, \"stream\": true").statusCode());
+      assertEquals(429, full.chat("\"stream\": true").statusCode());
+      assertEquals(429, full.chat("\"n\": 2").statusCode());
+      full.engine.resume();
+      waits.join();
+    }
+  }
+
+  private static void chatOrFail(TestServer server, String fields) {
+    try {
+      assertEquals(200, server.chat(fields).statusCode());
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** On an idle server too, and for ever: so it is no overload. */
+  @Test
+  void moreChoicesThanMayEverWait_isA400ThatNamesTheLimit() throws Exception {
+    try (TestServer small = new TestServer(TestServer.USUAL.withRoom(1, 16, 2))) {
+      for (String fields : List.of("\"n\": 3", "\"n\": 3, \"stream\": true")) {
+        JsonNode error = error(small.chat(fields), 400);
+        assertEquals("n", error.path("param").asText());
+        assertTrue(error.path("message").asText().contains("at most 2"), error.toString());
+      }
+      error(small.post("/v1/completions", "{\"prompt\": [\"a\", \"b\", \"c\"]}"), 400);
+      assertEquals(200, small.chat("\"n\": 2").statusCode());
+    }
+  }
+
+  @Test
+  void serviceFields_areChecked() throws Exception {
+    JsonNode error = error(server.chat("\"service_class\": \"gold\""), 400);
+    assertEquals("service_class", error.path("param").asText());
+    assertTrue(error.path("message").asText().contains("chat, rollout, batch"));
+    assertEquals(
+        "stale_kv", error(server.chat("\"stale_kv\": \"forget\""), 400).path("param").asText());
+    assertEquals("group_id", error(server.chat("\"group_id\": \"\""), 400).path("param").asText());
+    String all =
+        "\"service_class\": \"rollout\", \"stale_kv\": \"keep\", \"group_id\": \"g\", \"n\": 2";
+    assertEquals(200, server.chat(all).statusCode());
+    assertTrue(server.engine.stats().of(ServiceClass.ROLLOUT).generationTokens() > 0);
+    assertEquals(0, server.engine.stats().of(ServiceClass.CHAT).generationTokens());
+  }
+
+  @Test
+  void engineThatFailed_isNotHealthy() throws Exception {
+    try (TestServer broken = TestServer.start()) {
+      assertEquals(200, broken.get("/health").statusCode());
+      broken.backend.error = new OutOfMemoryError("no more");
+      error(broken.chat(""), 503);
+      TestServer.await("it failed", broken.engine::failed);
+      error(broken.get("/health"), 503);
+      error(broken.get("/ready"), 503);
+      error(broken.chat(""), 503);
     }
   }
 

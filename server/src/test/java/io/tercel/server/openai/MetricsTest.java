@@ -57,6 +57,12 @@ class MetricsTest {
               "vllm:request_params_max_tokens_count" + LABEL + "} 2.0",
               "tercel_weight_version" + LABEL + "} 1.0",
               "tercel_off_heap_bytes" + LABEL + "region=\"weights\",} 1000.0",
+              "tercel_class_requests_running" + LABEL + "service_class=\"chat\",} 0.0",
+              "tercel_class_requests_waiting" + LABEL + "service_class=\"rollout\",} 0.0",
+              "tercel_class_requests_stalled" + LABEL + "service_class=\"batch\",} 0.0",
+              "tercel_class_generation_tokens_total" + LABEL + "service_class=\"chat\",} 35.0",
+              "tercel_class_preemptions_total" + LABEL + "service_class=\"chat\",} 0.0",
+              "tercel_kv_broken_total" + LABEL + "} 0.0",
               "process_resident_memory_bytes ",
               "jvm_memory_bytes_used{area=\"heap\",} ",
               "# TYPE vllm:prompt_tokens_total counter")) {

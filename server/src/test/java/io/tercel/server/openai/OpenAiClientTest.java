@@ -24,6 +24,8 @@ import com.openai.models.completions.Completion;
 import com.openai.models.completions.CompletionCreateParams;
 import com.openai.models.models.Model;
 import io.tercel.server.engine.EngineEvent.FinishReason;
+import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.testing.TestServer;
 import java.util.Iterator;
 import java.util.List;
@@ -202,8 +204,13 @@ class OpenAiClientTest {
     server.close();
     server = new TestServer(TestServer.USUAL.withRoom(1, 16, 2));
     client = client("any");
+    server.engine.pause().get();
+    for (int i = 0; i < 2; i++) {
+      server.engine.submit(new GenerationRequest("w" + i, new int[] {1}, SamplingParams.greedy(1)));
+    }
     assertFalse(
-        refused(RateLimitException.class, hi().n(3)).headers().values("retry-after").isEmpty());
+        refused(RateLimitException.class, hi().n(1)).headers().values("retry-after").isEmpty());
+    server.engine.resume();
   }
 
   @Test

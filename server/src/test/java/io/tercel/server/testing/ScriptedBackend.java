@@ -32,6 +32,8 @@ public final class ScriptedBackend implements Backend {
   public volatile Script script;
   public volatile int stepMillis;
   public volatile @Nullable String failure;
+  public volatile @Nullable Error error;
+  public volatile long weightVersion = 1;
 
   /** Whether it computes NaN. */
   public volatile boolean nan;
@@ -58,7 +60,7 @@ public final class ScriptedBackend implements Backend {
 
   @Override
   public long weightVersion() {
-    return 1;
+    return weightVersion;
   }
 
   @Override
@@ -69,6 +71,9 @@ public final class ScriptedBackend implements Backend {
       } catch (InterruptedException e) {
         throw new IllegalStateException(e);
       }
+    }
+    if (error != null) {
+      throw error;
     }
     List<TokenResult> results = new ArrayList<>();
     for (int i = 0; i < plan.size(); i++) {

@@ -159,7 +159,11 @@ public final class TestServer implements AutoCloseable {
             Map.of("weights", 1000L));
     this.api =
         new InferenceApi(
-            new ApiConfig(List.of(MODEL, "alias"), "0.1-test", () -> "fp_test"), model);
+            new ApiConfig(
+                List.of(MODEL, "alias"),
+                "0.1-test",
+                version -> version <= 1 ? "fp_test" : "fp_test-w" + version),
+            model);
     this.config = config(setup.key(), setup.limits(), 0);
     this.http = new HttpServer(config, new Routes(api));
     http.start();

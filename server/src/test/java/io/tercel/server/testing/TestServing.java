@@ -32,7 +32,7 @@ public final class TestServing implements AutoCloseable {
   public TestServing(Path directory, ServingOptions options) throws IOException {
     model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
     config = HttpServerConfig.builder("127.0.0.1", 0).drainTimeout(Duration.ofSeconds(5)).build();
-    api = new InferenceApi(new ApiConfig(List.of("m"), "test", () -> "test"), model.served());
+    api = new InferenceApi(new ApiConfig(List.of("m"), "test", _ -> "test"), model.served());
     server = new HttpServer(config, new Routes(api));
     server.start();
   }
