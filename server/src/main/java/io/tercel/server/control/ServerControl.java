@@ -56,8 +56,7 @@ public final class ServerControl {
             config.maxChoices()),
         new ServerInfo.KvCache(
             model.kvType(), model.blockSize(), stats.blocks().total(), stats.blocks().free()),
-        new ServerInfo.Load(
-            stats.running(), stats.waiting(), engine().paused(), !api.ready()),
+        new ServerInfo.Load(stats.running(), stats.waiting(), engine().paused(), !api.ready()),
         classes);
   }
 
