@@ -28,8 +28,7 @@ class ContractTest {
         Stream.of(InferenceProto.getDescriptor(), ControlProto.getDescriptor())
             .flatMap(file -> file.getEnumTypes().stream());
     List<String> zeros = enums.map(e -> e.findValueByNumber(0).getName()).sorted().toList();
-    assertEquals(
-        List.of("FINISH_REASON_UNSPECIFIED", "PHASE_UNSPECIFIED", "STALE_KV_UNSPECIFIED"), zeros);
+    assertEquals(List.of("FINISH_REASON_UNSPECIFIED", "PHASE_UNSPECIFIED"), zeros);
   }
 
   @Test
