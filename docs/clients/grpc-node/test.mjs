@@ -1,19 +1,26 @@
 // gRPC's own Node client against a running server, by reflection, whatever its model says.
 //
-//   npm install --no-save --no-package-lock && node test.mjs 127.0.0.1:9000 [KEY]
+//   npm install --no-save --no-package-lock && node test.mjs 127.0.0.1:9000 [KEY ADMIN_KEY]
+//
+// Control needs the admin key where the server has keys.
 
 import assert from "node:assert/strict";
 import grpc from "@grpc/grpc-js";
 import { reflect } from "./reflection.mjs";
 
-const [address, apiKey] = process.argv.slice(2);
+const [address, apiKey, adminKey] = process.argv.slice(2);
 if (!address) {
-  console.error("usage: node test.mjs HOST:PORT [KEY]");
+  console.error("usage: node test.mjs HOST:PORT [KEY ADMIN_KEY]");
   process.exit(2);
 }
 const credentials = grpc.credentials.createInsecure();
-const metadata = new grpc.Metadata();
-if (apiKey) metadata.set("authorization", `Bearer ${apiKey}`);
+const withKey = (key) => {
+  const metadata = new grpc.Metadata();
+  if (key) metadata.set("authorization", `Bearer ${key}`);
+  return metadata;
+};
+const metadata = withKey(apiKey);
+const admin = withKey(adminKey ?? apiKey);
 
 const { services, packages } = await reflect(address, credentials, metadata, [
   "tercel.v1.Inference",
@@ -26,7 +33,7 @@ const health = new packages.grpc.health.v1.Health(address, credentials);
 
 const deadline = () => ({ deadline: Date.now() + 60_000 });
 
-function unary(client, method, request, as = metadata) {
+function unary(client, method, request, as = client === control ? admin : metadata) {
   return new Promise((resolve, reject) =>
     client[method](request, as, deadline(), (e, answer) => (e ? reject(e) : resolve(answer))),
   );
@@ -152,14 +159,16 @@ const tests = {
         }
         return true;
       });
-    const { INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED } = grpc.status;
+    const { INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED } = grpc.status;
     await refused(all(generate({ ...greedy, top_p: 0 })), INVALID_ARGUMENT, "top_p");
     await refused(all(generate({ temperature: 0 })), INVALID_ARGUMENT, "prompt");
     await refused(all(generate({ ...greedy, model: "no-such" })), NOT_FOUND, "model");
     await refused(all(chat({ messages: [] })), INVALID_ARGUMENT, "messages");
     if (apiKey) {
       await refused(all(generate(greedy, new grpc.Metadata())), UNAUTHENTICATED);
+      await refused(unary(control, "Pause", {}, metadata), PERMISSION_DENIED);
     }
+    await refused(all(generate({ ...greedy, priority: -1 })), PERMISSION_DENIED, "priority");
   },
 };
 

@@ -94,6 +94,7 @@ class ArchitectureTest {
             "io.tercel.server.call..",
             "io.tercel.server.http..",
             "io.tercel.server.openai..",
+            "io.tercel.server.control..",
             "io.tercel.server.answer..",
             "io.tercel.server.grpc..",
             "io.tercel.server.model..",
@@ -119,6 +120,10 @@ class ArchitectureTest {
     "model, openai",
     "model, answer",
     "model, cli",
+    "openai, control",
+    "model, control",
+    "http, control",
+    "control, grpc", // it is steered alike on every wire
     "openai, grpc", // what a request means is decided once, whatever wire brings it
     "call, http",
   })

@@ -78,7 +78,7 @@ final class JsonSection {
     } catch (NoSuchFileException e) {
       return null;
     } catch (JsonProcessingException e) {
-      throw new CheckpointException(file + ": not valid JSON: " + e.getOriginalMessage(), e);
+      throw new CheckpointException(file + ": not valid JSON: " + JsonFault.of(e), e);
     } catch (IOException e) {
       throw new CheckpointException(file + ": unreadable: " + e, e);
     }

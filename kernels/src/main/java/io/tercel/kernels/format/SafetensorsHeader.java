@@ -51,8 +51,7 @@ final class SafetensorsHeader {
       header.checkLayout();
       return header.entries;
     } catch (JsonProcessingException e) {
-      throw new CheckpointException(
-          file + ": its header is not valid JSON: " + e.getOriginalMessage(), e);
+      throw new CheckpointException(file + ": its header is not valid JSON: " + JsonFault.of(e), e);
     } catch (IOException e) {
       throw new CheckpointException(file + ": its header is unreadable: " + e.getMessage(), e);
     }

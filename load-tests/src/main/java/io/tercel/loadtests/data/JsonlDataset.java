@@ -59,7 +59,8 @@ public final class JsonlDataset implements Dataset {
     try {
       node = mapper.readTree(text);
     } catch (JsonProcessingException e) {
-      throw new DatasetException(where + ": not JSON: " + e.getOriginalMessage(), e);
+      throw new DatasetException(
+          where + ": not JSON from column " + e.getLocation().getColumnNr() + " on", e);
     }
     if (!node.isObject()) {
       throw new DatasetException(where + ": expected an object with prompt or messages");

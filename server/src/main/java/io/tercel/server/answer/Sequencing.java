@@ -2,6 +2,7 @@ package io.tercel.server.answer;
 
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Caller;
+import io.tercel.server.call.Rights;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
@@ -28,6 +29,7 @@ public final class Sequencing {
    *
    * @param parts what the outputs are taken apart into
    * @param arrived when the request came, by {@link System#nanoTime}
+   * @throws ApiException if the caller may not go before others, but asks to
    */
   public GenerationReader submit(
       Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
@@ -41,9 +43,11 @@ public final class Sequencing {
   public List<GenerationReader> submit(
       Caller caller, List<Prompt> prompts, TextRules text, long arrived) {
     List<GenerationRequest> requests = prompts.stream().map(Prompt::request).toList();
-    if (!caller.isAdmin() && requests.stream().anyMatch(r -> r.priority() < 0)) {
-      throw ApiException.invalid(
-          "priority", "priority must be at least 0: below that it takes the admin key");
+    if (caller.rights() != Rights.ADMIN && requests.stream().anyMatch(r -> r.priority() < 0)) {
+      throw ApiException.forbidden(
+          "priority",
+          "priority below 0 goes before other clients and needs the server's admin key"
+              + " (--admin-key) in place of the API key; send 0 or more, or that key");
     }
     List<Generation> generations = model.engine().submit(requests);
     List<GenerationReader> readers = new ArrayList<>();

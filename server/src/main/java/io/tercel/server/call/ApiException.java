@@ -64,9 +64,31 @@ public final class ApiException extends RuntimeException {
     return new ApiException(401, message, null, "invalid_api_key", null);
   }
 
+  /** Something that the caller's key doesn't open. */
+  public static ApiException forbidden(String message) {
+    return new ApiException(403, message, null, "permission_denied", null);
+  }
+
+  /** A field's value that the caller's key doesn't allow. */
+  public static ApiException forbidden(String param, String message) {
+    return new ApiException(403, message, param, "permission_denied", null);
+  }
+
   public static ApiException modelNotFound(String model) {
     String message = "The model `" + model + "` does not exist.";
     return new ApiException(404, message, "model", "model_not_found", null);
+  }
+
+  /** No request of that id runs or waits. */
+  public static ApiException requestNotFound(String id) {
+    String shown = id.length() > 128 ? id.substring(0, 128) + "…" : id;
+    String message = "no request '" + shown + "' runs or waits (request_id)";
+    return new ApiException(404, message, "request_id", "request_not_found", null);
+  }
+
+  /** Something that can't be done as things are. */
+  public static ApiException conflict(String message) {
+    return new ApiException(409, message, null, "failed_precondition", null);
   }
 
   public static ApiException unknownRoute(String method, String path) {
@@ -77,6 +99,11 @@ public final class ApiException extends RuntimeException {
   public static ApiException methodNotAllowed(String method, String path, String allow) {
     String message = method + " is not allowed on " + path + ": use " + allow;
     return new ApiException(405, message, null, "method_not_allowed", allow);
+  }
+
+  /** An origin or a host that has no business here. */
+  public static ApiException forbiddenOrigin(String message) {
+    return new ApiException(403, message, null, "forbidden_origin", null);
   }
 
   public static ApiException timeout(String message) {
@@ -130,14 +157,18 @@ public final class ApiException extends RuntimeException {
     return message == null ? "The request can't be run." : message;
   }
 
-  /** The same with its field by another name, in the message too. */
+  /**
+   * The same with fields by other names.
+   *
+   * @param names puts a field's name, or all those in a message, into others
+   */
   public ApiException renamed(UnaryOperator<String> names) {
-    if (param == null) {
-      return this;
-    }
-    String other = names.apply(param);
-    String message = String.valueOf(getMessage()).replace(param, other);
-    return new ApiException(status, message, other, code, allow);
+    return new ApiException(
+        status,
+        names.apply(String.valueOf(getMessage())),
+        param == null ? null : names.apply(param),
+        code,
+        allow);
   }
 
   /** Of HTTP. */

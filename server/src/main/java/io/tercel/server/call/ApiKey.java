@@ -5,11 +5,11 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import org.jspecify.annotations.Nullable;
 
-/** The server's key. Compares digests, so that timing tells neither its bytes nor its length. */
-public final class ApiKey {
+/** A key of the server. Compares digests, so that timing tells neither its bytes nor its length. */
+final class ApiKey {
   private final byte[] digest;
 
-  public ApiKey(String key) {
+  ApiKey(String key) {
     this.digest = sha256(key);
   }
 
@@ -18,15 +18,17 @@ public final class ApiKey {
    *
    * @throws ApiException 401, if it doesn't carry the key
    */
-  public void check(@Nullable String authorization) {
-    if (authorization == null) {
-      throw ApiException.unauthorized(false);
+  void check(@Nullable String authorization) {
+    if (authorization == null || !isIn(authorization)) {
+      throw ApiException.unauthorized(authorization != null);
     }
+  }
+
+  /** Whether an Authorization header carries it. */
+  boolean isIn(String authorization) {
     boolean bearer = authorization.regionMatches(true, 0, "Bearer ", 0, 7);
     String given = bearer ? authorization.substring(7).strip() : "";
-    if (!MessageDigest.isEqual(digest, sha256(given))) {
-      throw ApiException.unauthorized(true);
-    }
+    return MessageDigest.isEqual(digest, sha256(given));
   }
 
   private static byte[] sha256(String text) {

@@ -8,11 +8,6 @@ public interface Caller {
 
   boolean gone();
 
-  /**
-   * Whether it came with the key of whoever runs the server, which allows what would disadvantage
-   * other clients, such as a priority below 0.
-   */
-  default boolean isAdmin() {
-    return false;
-  }
+  /** What its key allows. */
+  Rights rights();
 }

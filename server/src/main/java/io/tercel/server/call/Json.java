@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.kernels.format.JsonFault;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -47,23 +48,33 @@ public final class Json {
    * @throws ApiException if it isn't one JSON object; the message says where
    */
   public static ObjectNode parseObject(byte[] body) {
+    return parseObject(body, "The request body");
+  }
+
+  /**
+   * Reads what should be an object.
+   *
+   * @param name of it, for the refusal
+   * @throws ApiException if it isn't one JSON object; the message says where
+   */
+  public static ObjectNode parseObject(byte[] json, String name) {
     JsonNode node;
     try {
-      node = MAPPER.readTree(body);
+      node = MAPPER.readTree(json);
       requireWellFormed(node);
     } catch (StreamConstraintsException e) {
-      throw ApiException.malformed("The request body goes too far: " + withoutJavaNames(e));
+      throw ApiException.malformed(name + " goes too far: " + JsonFault.of(e));
     } catch (JsonProcessingException e) {
-      throw ApiException.malformed("The request body is not valid JSON: " + where(e));
+      throw ApiException.malformed(name + " is not valid JSON: " + JsonFault.of(e));
     } catch (CharConversionException e) {
-      throw ApiException.malformed("The request body is not valid UTF-8.");
+      throw ApiException.malformed(name + " is not valid UTF-8.");
     } catch (IOException e) {
       throw new UncheckedIOException(e); // a byte array has no other way to fail
     }
     if (node instanceof ObjectNode object) {
       return object;
     }
-    throw ApiException.malformed("The request body must be a JSON object.");
+    throw ApiException.malformed(name + " must be a JSON object.");
   }
 
   /**
@@ -101,20 +112,5 @@ public final class Json {
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("not JSON", e);
     }
-  }
-
-  private static String where(JsonProcessingException e) {
-    var at = e.getLocation();
-    String text = e.getOriginalMessage();
-    if (text.length() > 200) {
-      text = text.substring(0, 200) + "…";
-    }
-    return at == null
-        ? text
-        : "%s at line %d, column %d".formatted(text, at.getLineNr(), at.getColumnNr());
-  }
-
-  private static String withoutJavaNames(StreamConstraintsException e) {
-    return e.getOriginalMessage().replaceAll(",? ?from `[^`]*`", "");
   }
 }

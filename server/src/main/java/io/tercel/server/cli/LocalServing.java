@@ -1,7 +1,6 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
-import io.tercel.server.http.HttpLimits;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.Release;
@@ -42,8 +41,7 @@ final class LocalServing implements RunningServer {
       ApiConfig api =
           new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint);
       HttpServerConfig config =
-          new HttpServerConfig(
-              "127.0.0.1", 0, null, HttpLimits.DEFAULT, Duration.ofSeconds(1), null);
+          HttpServerConfig.builder("127.0.0.1", 0).drainTimeout(Duration.ofSeconds(1)).build();
       HttpServer server = new HttpServer(config, new Routes(new InferenceApi(api, model.served())));
       server.start();
       return new LocalServing(model, server);

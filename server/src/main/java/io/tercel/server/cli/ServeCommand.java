@@ -1,9 +1,9 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
+import io.tercel.server.control.ServerControl;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.grpc.GrpcServer;
-import io.tercel.server.http.HttpLimits;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.http.Tls;
@@ -17,16 +17,12 @@ import io.tercel.server.model.ServingOptions;
 import io.tercel.server.model.ServingPlan;
 import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
-import io.tercel.server.openai.Routes;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -81,13 +77,6 @@ public final class ServeCommand implements Command {
   private @Nullable Integer grpcPort;
 
   @Option(
-      names = "--api-key",
-      paramLabel = "KEY",
-      defaultValue = "${env:TERCEL_API_KEY}",
-      description = "asked of every client (default: TERCEL_API_KEY from the environment)")
-  private @Nullable String apiKey;
-
-  @Option(
       names = "--tls-certificate",
       paramLabel = "FILE",
       description = "PEM certificates, the server's own first: serve TLS, HTTP and gRPC alike")
@@ -124,6 +113,8 @@ public final class ServeCommand implements Command {
   @Option(names = "--plan", description = "print what it will take, and stop")
   private boolean planOnly;
 
+  @Mixin private final AccessOptions access = new AccessOptions();
+
   @Mixin private final ModelOptions options = new ModelOptions();
 
   @Override
@@ -136,6 +127,10 @@ public final class ServeCommand implements Command {
     }
     if ((tlsCertificate == null) != (tlsKey == null)) {
       throw new UserException("--tls-certificate and --tls-key belong together; pass both");
+    }
+    Integer adminPort = access.adminPort();
+    if (adminPort != null) {
+      requirePort("--admin-port", adminPort);
     }
     ServingOptions serving = options.serving();
     Path directory = model == null ? bundled() : ModelLocator.locate(model, TerminalProgress::hub);
@@ -185,34 +180,27 @@ public final class ServeCommand implements Command {
       CountDownLatch stopped)
       throws InterruptedException {
     long start = System.nanoTime();
-    Tls tls = tls(); // before anything is loaded
+    HttpServerConfig http = httpConfig(); // before anything is loaded
+    HttpServerConfig admin = adminConfig(http);
     try (RunningModel running =
         RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
       List<String> called = names.isEmpty() ? List.of(running.name()) : names;
       InferenceApi api =
           new InferenceApi(
               new ApiConfig(called, Release.VERSION, running::systemFingerprint), running.served());
-      HttpServerConfig http = httpConfig(tls);
-      try (HttpServer server = new HttpServer(http, new Routes(api));
-          GrpcServer grpc = grpcPort == null ? null : grpc(api, http, running, grpcPort)) {
+      ServerControl control = new ServerControl(api, running.info(), running.servedWeights());
+      try (Endpoints endpoints = new Endpoints(api, control, http, grpcPort, admin)) {
         warmUp(running, serving);
-        server.start();
-        if (grpc != null) {
-          grpc.start();
-        }
+        endpoints.start();
         Runtime.getRuntime()
             .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
-        announce(out, called.getFirst(), running, server, (System.nanoTime() - start) / 1e9);
-        if (grpc != null) {
-          out.printf("gRPC on %s:%d (tercel.v1, health, reflection).%n", host, grpc.port());
-          out.flush();
-        }
+        announce(out, called.getFirst(), running, endpoints, (System.nanoTime() - start) / 1e9);
         if (awaitEnd(running.served().engine(), stop) == ENGINE_FAILED) {
           return failed(running.served().engine(), out);
         }
         out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
         out.flush();
-        drain(server, grpc);
+        out.println(endpoints.drain());
         return 0;
       } catch (IOException e) {
         throw new UserException(String.valueOf(e.getMessage()), e);
@@ -265,31 +253,39 @@ public final class ServeCommand implements Command {
     }
   }
 
-  /** Both stop admitting at once and share the time. */
-  private void drain(HttpServer server, @Nullable GrpcServer grpc) throws InterruptedException {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(drainTimeout);
-    if (grpc == null) {
-      server.drain();
-      return;
+  private HttpServerConfig httpConfig() {
+    try {
+      return HttpServerConfig.builder(host, port)
+          .keys(access.keys())
+          .drainTimeout(Duration.ofSeconds(drainTimeout))
+          .tls(tls())
+          .allowOrigins(access.corsOrigins())
+          .allowHosts(access.allowedHosts())
+          .build();
+    } catch (IllegalArgumentException e) {
+      throw new UserException("--cors-allow-origin: " + e.getMessage(), e);
     }
-    grpc.drain();
-    server.drain();
-    grpc.awaitIdle(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
   }
 
-  private static GrpcServer grpc(
-      InferenceApi api, HttpServerConfig config, RunningModel running, int port) {
-    return new GrpcServer(api, config, port, running.info(), running.servedWeights());
-  }
-
-  private HttpServerConfig httpConfig(@Nullable Tls tls) {
-    return new HttpServerConfig(
-        host,
-        port,
-        apiKey == null || apiKey.isEmpty() ? null : apiKey,
-        HttpLimits.DEFAULT,
-        Duration.ofSeconds(drainTimeout),
-        tls);
+  /** Control is small talk; no web page has business there. */
+  private @Nullable HttpServerConfig adminConfig(HttpServerConfig http) {
+    Integer adminPort = access.adminPort();
+    if (adminPort == null) {
+      return null;
+    }
+    HttpServerConfig admin =
+        http.toBuilder()
+            .host(access.adminHost())
+            .port(adminPort)
+            .limits(http.limits().toBuilder().maxBodyBytes(64 << 10).maxConnections(64).build())
+            .allowOrigins(List.of())
+            .build();
+    if (!http.keys().guardControl() && (http.keys().guardClients() || !admin.loopback())) {
+      throw new UserException(
+          "--admin-port needs --admin-key (or TERCEL_ADMIN_KEY) when there is an API key or"
+              + " --admin-host is not loopback");
+    }
+    return admin;
   }
 
   /** The JVM ends when its hooks have: this one waits until everything is closed. */
@@ -303,14 +299,15 @@ public final class ServeCommand implements Command {
   }
 
   private void announce(
-      PrintWriter out, String name, RunningModel running, HttpServer server, double seconds) {
+      PrintWriter out, String name, RunningModel running, Endpoints endpoints, double seconds) {
     ServingPlan plan = running.plan();
+    boolean guarded = access.keys().guardClients();
     out.printf(
         "Serving %s on %s://%s:%d/v1 (%s backend, %s weights, %s KV for %d tokens, context %d), ready in %.1f s.%n",
         name,
         scheme(),
         host,
-        server.port(),
+        endpoints.http().port(),
         running.backendName(),
         ByteSize.format(plan.weights().offHeapBytes()),
         plan.kv().type().label(),
@@ -322,11 +319,21 @@ public final class ServeCommand implements Command {
             + " '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}'%n",
         scheme(),
         host,
-        server.port(),
-        apiKey == null || apiKey.isEmpty() ? "" : " -H \"authorization: Bearer $TERCEL_API_KEY\"",
+        endpoints.http().port(),
+        guarded ? " -H \"authorization: Bearer $TERCEL_API_KEY\"" : "",
         name,
         "What is 412 + 358?");
-    if ((apiKey == null || apiKey.isEmpty()) && !isLoopback(host)) {
+    GrpcServer grpc = endpoints.grpc();
+    if (grpc != null) {
+      out.printf("gRPC on %s:%d (tercel.v1, health, reflection).%n", host, grpc.port());
+    }
+    HttpServer admin = endpoints.admin();
+    if (admin != null) {
+      out.printf(
+          "Admin on %s://%s:%d (control, probes, metrics).%n",
+          scheme(), access.adminHost(), admin.port());
+    }
+    if (!guarded && !endpoints.http().config().loopback()) {
       out.println(
           "Warning: bound to " + host + " without --api-key; everyone who reaches it may use it.");
     }
@@ -335,13 +342,5 @@ public final class ServeCommand implements Command {
 
   private String scheme() {
     return tlsCertificate == null ? "http" : "https";
-  }
-
-  private static boolean isLoopback(String host) {
-    try {
-      return InetAddress.getByName(host).isLoopbackAddress();
-    } catch (UnknownHostException e) {
-      return false;
-    }
   }
 }

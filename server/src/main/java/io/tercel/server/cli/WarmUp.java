@@ -1,7 +1,7 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.call.Json;
-import io.tercel.server.http.HttpLimits;
+import io.tercel.server.call.Keys;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.Miniature;
@@ -92,7 +92,10 @@ final class WarmUp {
     String key = HexFormat.of().toHexDigits(random.nextLong());
     ApiConfig api = new ApiConfig(List.of("warm-up"), Release.VERSION, _ -> "warm-up");
     HttpServerConfig config =
-        new HttpServerConfig("127.0.0.1", 0, key, HttpLimits.DEFAULT, Duration.ofSeconds(1), null);
+        HttpServerConfig.builder("127.0.0.1", 0)
+            .keys(Keys.of(key, null))
+            .drainTimeout(Duration.ofSeconds(1))
+            .build();
     try (HttpServer server =
             new HttpServer(config, new Routes(new InferenceApi(api, model.served())));
         ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {

@@ -22,14 +22,8 @@ import io.tercel.proto.v1.ReloadResponse;
 import io.tercel.proto.v1.ResumeRequest;
 import io.tercel.proto.v1.ResumeResponse;
 import io.tercel.proto.v1.ServiceClassLoad;
-import io.tercel.server.engine.Engine;
-import io.tercel.server.engine.EngineStats;
-import io.tercel.server.engine.ServiceClass;
-import io.tercel.server.http.HttpLimits;
-import io.tercel.server.model.ServedModelInfo;
-import io.tercel.server.model.ServedWeights;
-import io.tercel.server.openai.ApiConfig;
-import io.tercel.server.openai.InferenceApi;
+import io.tercel.server.control.ServerControl;
+import io.tercel.server.control.ServerInfo;
 import java.util.ArrayList;
 import java.util.ConcurrentModificationException;
 import java.util.List;
@@ -38,27 +32,19 @@ import java.util.concurrent.ExecutionException;
 
 /** The service {@code tercel.v1.Control}. */
 final class ControlService extends ControlGrpc.ControlImplBase {
-  private final InferenceApi api;
-  private final ServedModelInfo info;
-  private final HttpLimits limits;
-  private final ServedWeights weights;
+  private final ServerControl control;
+  private final int maxMessageBytes;
   private final Runnable onDrain;
 
   /**
-   * A service of one served model.
+   * Of one served model.
    *
+   * @param maxMessageBytes of one message to the server
    * @param onDrain called when admissions have stopped
    */
-  ControlService(
-      InferenceApi api,
-      HttpLimits limits,
-      ServedModelInfo info,
-      ServedWeights weights,
-      Runnable onDrain) {
-    this.limits = limits;
-    this.api = api;
-    this.info = info;
-    this.weights = weights;
+  ControlService(ServerControl control, int maxMessageBytes, Runnable onDrain) {
+    this.control = control;
+    this.maxMessageBytes = maxMessageBytes;
     this.onDrain = onDrain;
   }
 
@@ -72,12 +58,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     answer(
         observer,
         () -> {
-          if (!api.abort(request.getRequestId())) {
-            throw Status.NOT_FOUND
-                .withDescription(
-                    "no request '" + request.getRequestId() + "' runs or waits (request_id)")
-                .asException();
-          }
+          control.abort(request.getRequestId());
           return AbortResponse.getDefaultInstance();
         });
   }
@@ -87,7 +68,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     answer(
         observer,
         () -> {
-          engine().pause().get();
+          control.pause();
           return PauseResponse.getDefaultInstance();
         });
   }
@@ -97,7 +78,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     answer(
         observer,
         () -> {
-          engine().resume();
+          control.resume();
           return ResumeResponse.getDefaultInstance();
         });
   }
@@ -107,7 +88,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     onItsOwnThread(
         "reload",
         observer,
-        () -> ReloadResponse.newBuilder().setWeightVersion(weights.reload()).build());
+        () -> ReloadResponse.newBuilder().setWeightVersion(control.reload()).build());
   }
 
   @Override
@@ -125,7 +106,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
   }
 
   private GetWeightChecksumResponse checksum() {
-    WeightChecksum checksum = weights.checksum();
+    WeightChecksum checksum = control.checksum();
     return GetWeightChecksumResponse.newBuilder()
         .setAlgorithm(WeightChecksum.ALGORITHM)
         .setDigest(checksum.hex())
@@ -139,24 +120,19 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     answer(
         observer,
         () -> {
-          api.drain();
+          int unfinished = control.drain();
           onDrain.run();
-          EngineStats stats = engine().stats();
-          return DrainResponse.newBuilder()
-              .setUnfinished(stats.running() + stats.waiting())
-              .build();
+          return DrainResponse.newBuilder().setUnfinished(unfinished).build();
         });
   }
 
   private GetInfoResponse info() {
-    ApiConfig config = api.config();
-    EngineStats stats = engine().stats();
+    ServerInfo info = control.info();
     List<ServiceClassLoad> classes = new ArrayList<>();
-    for (ServiceClass c : ServiceClass.values()) {
-      EngineStats.OfClass of = stats.of(c);
+    for (ServerInfo.ClassLoad of : info.classes()) {
       classes.add(
           ServiceClassLoad.newBuilder()
-              .setServiceClass(c.label())
+              .setServiceClass(of.serviceClass())
               .setRunning(of.running())
               .setWaiting(of.waiting())
               .setGenerationTokens(of.generationTokens())
@@ -165,34 +141,30 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     }
     return GetInfoResponse.newBuilder()
         .addAllClasses(classes)
-        .setVersion(config.version())
-        .addAllModelNames(config.modelNames())
+        .setVersion(info.version())
+        .addAllModelNames(info.modelNames())
         .setBackend(info.backend())
-        .setWeightVersion(weights.version())
-        .setSystemFingerprint(config.systemFingerprint().apply(weights.version()))
+        .setWeightVersion(info.weightVersion())
+        .setSystemFingerprint(info.systemFingerprint())
         .setLimits(
             Limits.newBuilder()
-                .setMaxModelLen(api.model().maxModelLen())
-                .setMaxNumSeqs(info.maxNumSeqs())
-                .setMaxNumBatchedTokens(info.maxNumBatchedTokens())
-                .setMaxWaiting(info.maxWaiting())
-                .setMaxChoices(config.maxChoices())
-                .setMaxMessageBytes(GrpcServer.maxMessageBytes(limits)))
+                .setMaxModelLen(info.limits().maxModelLen())
+                .setMaxNumSeqs(info.limits().maxNumSeqs())
+                .setMaxNumBatchedTokens(info.limits().maxNumBatchedTokens())
+                .setMaxWaiting(info.limits().maxWaiting())
+                .setMaxChoices(info.limits().maxChoices())
+                .setMaxMessageBytes(maxMessageBytes))
         .setKvCache(
             KvCache.newBuilder()
-                .setType(info.kvType())
-                .setBlockSize(info.blockSize())
-                .setNumBlocks(stats.blocks().total())
-                .setFreeBlocks(stats.blocks().free()))
-        .setRunning(stats.running())
-        .setWaiting(stats.waiting())
-        .setPaused(engine().paused())
-        .setDraining(!api.ready())
+                .setType(info.kvCache().type())
+                .setBlockSize(info.kvCache().blockSize())
+                .setNumBlocks(info.kvCache().numBlocks())
+                .setFreeBlocks(info.kvCache().freeBlocks()))
+        .setRunning(info.load().running())
+        .setWaiting(info.load().waiting())
+        .setPaused(info.load().paused())
+        .setDraining(info.load().draining())
         .build();
-  }
-
-  private Engine engine() {
-    return api.model().engine();
   }
 
   private static <T> void answer(StreamObserver<T> observer, Callable<T> work) {

@@ -93,8 +93,10 @@ final class ErrorStatus {
     return switch (httpStatus) {
       case 400 -> Status.Code.INVALID_ARGUMENT;
       case 401 -> Status.Code.UNAUTHENTICATED;
+      case 403 -> Status.Code.PERMISSION_DENIED;
       case 404 -> Status.Code.NOT_FOUND;
       case 408 -> Status.Code.DEADLINE_EXCEEDED;
+      case 409 -> Status.Code.FAILED_PRECONDITION;
       case 413, 429 -> Status.Code.RESOURCE_EXHAUSTED;
       case 503 -> Status.Code.UNAVAILABLE;
       default -> Status.Code.INTERNAL;

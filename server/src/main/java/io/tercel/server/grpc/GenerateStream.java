@@ -16,6 +16,7 @@ import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.call.Caller;
+import io.tercel.server.call.Rights;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.openai.CompletionId;
 import io.tercel.server.openai.TokenStream;
@@ -140,6 +141,11 @@ final class GenerateStream implements Caller, TokenStream {
   @Override
   public boolean gone() {
     return out.gone();
+  }
+
+  @Override
+  public Rights rights() {
+    return out.rights();
   }
 
   private Pending pending(int choice) {

@@ -6,6 +6,7 @@ import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
 import io.tercel.server.call.EventStream;
 import io.tercel.server.call.Json;
+import io.tercel.server.call.Rights;
 
 /** A chat completion whose JSON goes out in messages: one, or one a chunk. */
 final class GrpcCall implements Call, EventStream {
@@ -49,5 +50,10 @@ final class GrpcCall implements Call, EventStream {
   @Override
   public boolean gone() {
     return out.gone();
+  }
+
+  @Override
+  public Rights rights() {
+    return out.rights();
   }
 }

@@ -15,11 +15,10 @@ import io.netty.util.concurrent.DefaultThreadFactory;
 import io.tercel.proto.v1.ControlGrpc;
 import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.call.RunningCalls;
+import io.tercel.server.control.ServerControl;
 import io.tercel.server.http.HttpLimits;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.http.Tls;
-import io.tercel.server.model.ServedModelInfo;
-import io.tercel.server.model.ServedWeights;
 import io.tercel.server.openai.InferenceApi;
 import java.io.IOException;
 import java.net.BindException;
@@ -76,15 +75,10 @@ public final class GrpcServer implements AutoCloseable {
   /**
    * Binds nothing yet.
    *
-   * @param config host, key, limits and TLS, as of HTTP
+   * @param config host, keys, limits and TLS, as of HTTP
    * @param port 0 picks a free one
    */
-  public GrpcServer(
-      InferenceApi api,
-      HttpServerConfig config,
-      int port,
-      ServedModelInfo info,
-      ServedWeights weights) {
+  public GrpcServer(InferenceApi api, HttpServerConfig config, int port, ServerControl control) {
     this.api = api;
     this.config = config;
     this.port = port;
@@ -103,9 +97,9 @@ public final class GrpcServer implements AutoCloseable {
             .keepAliveTimeout(20, TimeUnit.SECONDS)
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true)
-            .intercept(new KeyInterceptor(config.apiKey()))
+            .intercept(new KeyInterceptor(config.keys(), config.loopback()))
             .addService(new InferenceService(api, calls, limits.writeTimeout()))
-            .addService(new ControlService(api, limits, info, weights, this::reportHealth))
+            .addService(new ControlService(control, maxMessageBytes(limits), this::reportHealth))
             .addService(health.getHealthService())
             .addService(ProtoReflectionServiceV1.newInstance());
     if (config.tls() != null) {
@@ -185,7 +179,7 @@ public final class GrpcServer implements AutoCloseable {
   }
 
   /**
-   * Waits for running calls.
+   * Waits for running calls; one runs until its end is on the wire.
    *
    * @return whether every call for tokens has finished
    */
@@ -193,8 +187,8 @@ public final class GrpcServer implements AutoCloseable {
     return calls.awaitIdle(timeout);
   }
 
-  /** Calls for tokens that run now; for tests. */
-  int runningCalls() {
+  /** Calls for tokens that run now. */
+  public int runningCalls() {
     return calls.running();
   }
 

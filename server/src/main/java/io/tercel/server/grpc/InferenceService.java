@@ -110,8 +110,18 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
               } catch (Throwable e) { // a virtual thread has nobody above it
                 out.fail(e);
               } finally {
+                awaitClosed(out);
                 calls.end(bytes);
               }
             });
+  }
+
+  /** A call runs until its client has all of it. */
+  private static void awaitClosed(Outbound<?> out) {
+    try {
+      out.awaitClosed();
+    } catch (ClientGoneException e) {
+      log.debug("a gRPC call's end was not read: {}", e.getMessage());
+    }
   }
 }

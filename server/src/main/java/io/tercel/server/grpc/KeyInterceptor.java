@@ -1,5 +1,7 @@
 package io.tercel.server.grpc;
 
+import io.grpc.Context;
+import io.grpc.Contexts;
 import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
@@ -7,40 +9,55 @@ import io.grpc.ServerInterceptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthGrpc;
+import io.tercel.proto.v1.ControlGrpc;
 import io.tercel.server.call.ApiException;
-import io.tercel.server.call.ApiKey;
-import org.jspecify.annotations.Nullable;
+import io.tercel.server.call.Guard;
+import io.tercel.server.call.Keys;
+import io.tercel.server.call.Rights;
 
 /**
- * Asks every call for the API key, those for health excepted; what a call without it sends is never
- * read.
+ * Asks every call for a key, those for health excepted: Control for the admin's, all others for a
+ * client's. What a call without it sends is never read.
  */
 final class KeyInterceptor implements ServerInterceptor {
   static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
-  private final @Nullable ApiKey key;
+  /** Of whoever makes the call that is being begun. */
+  static final Context.Key<Rights> RIGHTS = Context.keyWithDefault("rights", Rights.CLIENT);
 
-  KeyInterceptor(@Nullable String key) {
-    this.key = key == null ? null : new ApiKey(key);
+  private final Guard clients;
+  private final Guard control;
+
+  /**
+   * For a server.
+   *
+   * @param loopback whether only this machine reaches it
+   */
+  KeyInterceptor(Keys keys, boolean loopback) {
+    this.clients = keys.clients();
+    this.control = keys.control(loopback);
   }
 
   @Override
   public <Q, A> ServerCall.Listener<Q> interceptCall(
       ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-    boolean open = HealthGrpc.SERVICE_NAME.equals(call.getMethodDescriptor().getServiceName());
-    if (!open && key != null) {
-      try {
-        key.check(headers.get(AUTHORIZATION));
-      } catch (ApiException e) {
-        StatusRuntimeException refusal = ErrorStatus.of(e);
-        Metadata trailers = refusal.getTrailers();
-        call.close(
-            Status.UNAUTHENTICATED.withDescription(e.getMessage()),
-            trailers == null ? new Metadata() : trailers);
-        return new ServerCall.Listener<>() {};
-      }
+    String service = String.valueOf(call.getMethodDescriptor().getServiceName());
+    if (service.equals(HealthGrpc.SERVICE_NAME)) {
+      return next.startCall(call, headers);
     }
-    return next.startCall(call, headers);
+    Guard guard = service.equals(ControlGrpc.SERVICE_NAME) ? control : clients;
+    Rights rights;
+    try {
+      rights = guard.admit(headers.get(AUTHORIZATION));
+    } catch (ApiException e) {
+      StatusRuntimeException refusal = ErrorStatus.of(e);
+      Metadata trailers = refusal.getTrailers();
+      call.close(
+          Status.fromCode(refusal.getStatus().getCode()).withDescription(e.getMessage()),
+          trailers == null ? new Metadata() : trailers);
+      return new ServerCall.Listener<>() {};
+    }
+    return Contexts.interceptCall(Context.current().withValue(RIGHTS, rights), call, headers, next);
   }
 }

@@ -2,12 +2,9 @@ package io.tercel.server.grpc;
 
 import io.grpc.stub.ServerCallStreamObserver;
 import io.tercel.server.call.ClientGoneException;
+import io.tercel.server.call.ClientWatch;
+import io.tercel.server.call.Rights;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The way back to one call's client. Sending waits while the client doesn't read, so that a slow
@@ -18,17 +15,20 @@ import java.util.concurrent.locks.ReentrantLock;
  */
 final class Outbound<T> {
   private final ServerCallStreamObserver<T> observer;
-  private final Duration writeTimeout;
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
-  private final List<Runnable> goneCallbacks = new ArrayList<>();
-  private volatile boolean gone;
+  private final ClientWatch client;
+  private final Rights rights = KeyInterceptor.RIGHTS.get();
+  private volatile boolean closed;
 
   Outbound(ServerCallStreamObserver<T> observer, Duration writeTimeout) {
     this.observer = observer;
-    this.writeTimeout = writeTimeout;
-    observer.setOnReadyHandler(this::ready);
-    observer.setOnCancelHandler(this::cancelled);
+    this.client = new ClientWatch(writeTimeout);
+    observer.setOnReadyHandler(client::moved);
+    observer.setOnCancelHandler(client::left);
+    observer.setOnCloseHandler(
+        () -> {
+          closed = true;
+          client.moved();
+        });
   }
 
   /**
@@ -37,84 +37,42 @@ final class Outbound<T> {
    * @throws ClientGoneException if nobody reads any more
    */
   void send(T message) {
-    awaitReady();
+    client.await(observer::isReady);
     observer.onNext(message);
   }
 
   void end() {
-    if (!gone) {
+    if (!client.gone()) {
       observer.onCompleted();
     }
   }
 
   void fail(Throwable failure) {
-    if (!gone) {
+    if (!client.gone()) {
       observer.onError(ErrorStatus.of(failure));
     }
   }
 
+  /**
+   * Waits until all that was sent, and the end, is on the wire.
+   *
+   * @throws ClientGoneException if nobody reads any more
+   */
+  void awaitClosed() {
+    client.await(() -> closed);
+  }
+
   /** Runs the callback as soon as the client is gone, at once if it is. */
   void whenGone(Runnable callback) {
-    lock.lock();
-    try {
-      if (!gone) {
-        goneCallbacks.add(callback);
-        return;
-      }
-    } finally {
-      lock.unlock();
-    }
-    callback.run();
+    client.whenGone(callback);
   }
 
   boolean gone() {
-    return gone;
+    return client.gone();
   }
 
-  private void ready() {
-    lock.lock();
-    try {
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void cancelled() {
-    List<Runnable> callbacks;
-    lock.lock();
-    try {
-      gone = true;
-      callbacks = List.copyOf(goneCallbacks);
-      goneCallbacks.clear();
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-    callbacks.forEach(Runnable::run);
-  }
-
-  private void awaitReady() {
-    if (!gone && observer.isReady()) {
-      return;
-    }
-    long left = TimeUnit.NANOSECONDS.convert(writeTimeout);
-    lock.lock();
-    try {
-      while (!gone && !observer.isReady() && left > 0) {
-        left = changed.awaitNanos(left);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new ClientGoneException("interrupted");
-    } finally {
-      lock.unlock();
-    }
-    if (gone) {
-      throw new ClientGoneException("the client cancelled");
-    }
-    if (!observer.isReady()) {
-      throw new ClientGoneException("the client did not read for " + writeTimeout);
-    }
+  /** What the client's key allows. */
+  Rights rights() {
+    return rights;
   }
 }

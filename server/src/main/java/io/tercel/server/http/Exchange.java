@@ -5,29 +5,25 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
-import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpContent;
-import io.netty.handler.codec.http.DefaultHttpResponse;
-import io.netty.handler.codec.http.EmptyHttpHeaders;
 import io.netty.handler.codec.http.HttpHeaderNames;
-import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpResponse;
-import io.netty.handler.codec.http.HttpResponseStatus;
-import io.netty.handler.codec.http.HttpUtil;
-import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
 import io.tercel.server.call.ClientGoneException;
+import io.tercel.server.call.ClientWatch;
+import io.tercel.server.call.Json;
 import io.tercel.server.call.JsonIntake;
+import io.tercel.server.call.Rights;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -37,9 +33,10 @@ import org.slf4j.LoggerFactory;
  * One request and the way to answer it.
  *
  * <p>A handler uses it from the request's virtual thread. Writing waits while the client doesn't
- * read, so that a slow client holds up itself only; one that doesn't read for the write timeout, or
- * has closed, is gone: its callbacks run (on the event loop, so they must not block) and writing
- * throws {@link ClientGoneException}.
+ * read, and the request is over when the socket has taken the last byte; so a slow client holds up
+ * itself only, however large its answer. One that reads nothing for the write timeout, or has
+ * closed, is gone: its callbacks run (on the event loop, so they must not block) and writing throws
+ * {@link ClientGoneException}.
  */
 public final class Exchange implements Call {
   private static final Logger log = LoggerFactory.getLogger(Exchange.class);
@@ -49,21 +46,25 @@ public final class Exchange implements Call {
   private final RequestBody body;
   private final HttpLimits limits;
   private final ErrorFormat errors;
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
-  private final List<Runnable> goneCallbacks = new ArrayList<>();
-  private volatile boolean gone;
+  private final Cors cors;
+  private final AnswerHeads heads;
+  private final ClientWatch client;
+  private final Outgoing outgoing;
   private volatile boolean begun;
   private volatile boolean ended;
   private volatile boolean keepAlive;
+  private volatile Rights rights = Rights.CLIENT;
 
-  Exchange(
-      Channel channel, RequestHead head, RequestBody body, HttpLimits limits, ErrorFormat errors) {
+  Exchange(Channel channel, RequestHead head, RequestBody body, ServerContext server) {
     this.channel = channel;
     this.head = head;
     this.body = body;
-    this.limits = limits;
-    this.errors = errors;
+    this.limits = server.limits();
+    this.errors = server.errors();
+    this.cors = server.cors();
+    this.heads = new AnswerHeads(head, server.cors());
+    this.client = new ClientWatch(server.limits().writeTimeout());
+    this.outgoing = new Outgoing(channel, client);
     this.keepAlive = head.keepAlive();
   }
 
@@ -82,6 +83,23 @@ public final class Exchange implements Call {
           head.path().substring(prefix.length()).replace("+", "%2B"));
     } catch (IllegalArgumentException e) {
       throw ApiException.malformed("The path is not percent-encoded as it should be.");
+    }
+  }
+
+  /**
+   * A field of the query; null where it hasn't that one.
+   *
+   * @throws ApiException if it isn't encoded as it should be
+   */
+  public @Nullable String query(String name) {
+    try {
+      List<String> values =
+          new QueryStringDecoder(head.query(), StandardCharsets.UTF_8, false)
+              .parameters()
+              .getOrDefault(name, List.of());
+      return values.isEmpty() ? null : values.getFirst();
+    } catch (IllegalArgumentException e) {
+      throw ApiException.malformed("The query is not percent-encoded as it should be.");
     }
   }
 
@@ -104,39 +122,101 @@ public final class Exchange implements Call {
    */
   public <T> T read(JsonIntake intake, Function<ObjectNode, T> reader) throws InterruptedException {
     try {
-      return intake.read(body.take(), reader);
+      byte[] bytes = body.take();
+      return intake.read(bytes.length, () -> parsed(bytes), reader);
     } finally {
       body.release();
     }
   }
 
+  /** Others wait while this one is read, so nothing is read for who has left. */
+  private ObjectNode parsed(byte[] bytes) {
+    if (client.gone()) {
+      throw new ClientGoneException("the client has left");
+    }
+    return Json.parseObject(bytes);
+  }
+
+  /**
+   * The body's fields, once, where it is small; none where there is no body.
+   *
+   * @throws ApiException if it is anything but one JSON object
+   */
+  public ObjectNode fields() {
+    byte[] bytes = body.take();
+    body.release();
+    return bytes.length == 0 ? Json.MAPPER.createObjectNode() : Json.parseObject(bytes);
+  }
+
+  /** Answers with one JSON value, which goes out as it is written where it is large. */
   @Override
   public void json(int status, Object value) {
-    ByteBuf buffer = JsonBuffer.of(alloc(), value);
-    answer(response(status, buffer, "application/json"), buffer);
+    whole(status, "application/json", body -> Json.MAPPER.writeValue(body, value));
   }
 
   /** Answers with a text of the given type. */
   public void text(int status, String contentType, String text) {
-    ByteBuf buffer = Unpooled.copiedBuffer(text, StandardCharsets.UTF_8);
-    answer(response(status, buffer, contentType), buffer);
+    whole(status, contentType, body -> body.write(text.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  /** Writes a body. */
+  private interface Writer {
+    void to(OutputStream body) throws IOException;
+  }
+
+  private void whole(int status, String contentType, Writer writer) {
+    requireUnanswered();
+    BodyStream body =
+        new BodyStream(
+            channel.alloc(),
+            part -> {
+              if (!begun) {
+                begin(unbounded(status, contentType));
+              }
+              part(part);
+            });
+    try {
+      writer.to(body);
+    } catch (IOException e) { // what goes wrong within a value is wrapped by who writes it
+      body.rest().release();
+      throw e.getCause() instanceof ClientGoneException gone ? gone : new UncheckedIOException(e);
+    } catch (RuntimeException e) {
+      body.rest().release();
+      throw e;
+    }
+    if (!body.large()) {
+      answer(heads.bounded(status, body.rest().readableBytes(), contentType), body.rest());
+      return;
+    }
+    part(body.rest());
+    last();
+  }
+
+  private void part(ByteBuf bytes) {
+    if (head.method().equals("HEAD")) {
+      bytes.release();
+    } else {
+      outgoing.content(bytes);
+    }
+  }
+
+  private void last() {
+    ended = true;
+    outgoing.send(LastHttpContent.EMPTY_LAST_CONTENT, 0);
   }
 
   /** Answers a preflight, or any OPTIONS. */
   void options(Router.Route route) {
-    HttpResponse response = response(204, Unpooled.EMPTY_BUFFER, null);
+    HttpResponse response = heads.bounded(204, 0, null);
     response.headers().set(HttpHeaderNames.ALLOW, route.allow());
     response.headers().remove(HttpHeaderNames.CONTENT_LENGTH);
-    Cors.applyPreflight(
-        response.headers(),
-        route.allow(),
-        head.headers().get(HttpHeaderNames.ACCESS_CONTROL_REQUEST_HEADERS));
+    cors.applyPreflight(response.headers(), head.headers(), route.allow());
     answer(response, Unpooled.EMPTY_BUFFER);
   }
 
   void fail(ApiException e) {
     ByteBuf buffer = JsonBuffer.of(alloc(), errors.body(e));
-    HttpResponse response = response(e.status(), buffer, "application/json");
+    HttpResponse response = heads.bounded(e.status(), buffer.readableBytes(), "application/json");
     HttpHeaders headers = response.headers();
     if (e.allow() != null) {
       headers.set(HttpHeaderNames.ALLOW, e.allow());
@@ -153,56 +233,65 @@ public final class Exchange implements Call {
   /** Begins an answer of server-sent events. */
   @Override
   public SseWriter stream() {
-    HttpResponse response =
-        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(200));
-    commonHeaders(response, "text/event-stream; charset=utf-8");
+    requireUnanswered();
+    HttpResponse response = unbounded(200, "text/event-stream; charset=utf-8");
     response.headers().set("x-accel-buffering", "no");
-    if (head.chunkable()) {
-      HttpUtil.setTransferEncodingChunked(response, true);
-    } else {
+    begin(response);
+    return new SseWriter(this);
+  }
+
+  private HttpResponse unbounded(int status, String contentType) {
+    if (!head.chunkable()) {
       closeAfterwards(); // the end of the connection is the end of the answer
     }
-    connectionHeader(response);
+    return heads.unbounded(status, contentType);
+  }
+
+  private void begin(HttpResponse response) {
+    heads.connection(response, keepAlive);
     begun = true;
-    channel.writeAndFlush(response);
-    return new SseWriter(this);
+    outgoing.send(response, 0);
   }
 
   /** Writes a part of a stream, which it releases; waits while the client doesn't read. */
   void write(ByteBuf part) {
-    try {
-      awaitWritable();
-    } catch (RuntimeException e) {
-      part.release();
-      throw e;
-    }
-    channel.writeAndFlush(new DefaultHttpContent(part));
+    outgoing.content(part);
   }
 
   /** Ends a stream with its last part. */
   void end(ByteBuf part) {
     write(part);
-    ended = true;
-    channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+    last();
+  }
+
+  /** Breaks a stream's silence if nothing is on its way; on the event loop. */
+  boolean comment(ByteBuf comment) {
+    if (!outgoing.idle()) {
+      comment.release();
+      return false;
+    }
+    outgoing.send(new DefaultHttpContent(comment), comment.readableBytes());
+    return true;
   }
 
   @Override
   public void whenGone(Runnable callback) {
-    lock.lock();
-    try {
-      if (!gone) {
-        goneCallbacks.add(callback);
-        return;
-      }
-    } finally {
-      lock.unlock();
-    }
-    callback.run();
+    client.whenGone(callback);
   }
 
   @Override
   public boolean gone() {
-    return gone;
+    return client.gone();
+  }
+
+  @Override
+  public Rights rights() {
+    return rights;
+  }
+
+  /** What its key allows, as the gate found. */
+  void grant(Rights found) {
+    rights = found;
   }
 
   /** Whether the connection can be used again after the answer. */
@@ -222,6 +311,7 @@ public final class Exchange implements Call {
       if (!begun) {
         throw new IllegalStateException("no answer to " + head.method() + " " + head.path());
       }
+      outgoing.flush(); // only then the request is over
     } catch (ClientGoneException e) {
       log.debug("request {}: {}", head.id(), e.getMessage());
     } catch (Throwable e) { // a virtual thread has nobody above it
@@ -239,9 +329,10 @@ public final class Exchange implements Call {
     if (!(e instanceof ApiException) && answer.status() == 500) {
       log.error("request {} failed", head.id(), e);
     }
-    if (!begun && !gone) {
+    if (!begun && !client.gone()) {
       try {
         fail(answer);
+        outgoing.flush();
       } catch (RuntimeException again) {
         log.debug("request {}: no answer possible", head.id(), again);
       }
@@ -250,53 +341,12 @@ public final class Exchange implements Call {
 
   /** The connection's channel closed. On the event loop. */
   void disconnected() {
-    List<Runnable> callbacks;
-    lock.lock();
-    try {
-      gone = true;
-      callbacks = List.copyOf(goneCallbacks);
-      goneCallbacks.clear();
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-    for (Runnable callback : callbacks) {
-      callback.run();
-    }
+    client.left();
   }
 
-  /** The channel's writability changed. On the event loop. */
-  void writabilityChanged() {
-    lock.lock();
-    try {
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void awaitWritable() {
-    if (!gone && channel.isWritable()) {
-      return;
-    }
-    long left = limits.writeTimeout().toNanos();
-    lock.lock();
-    try {
-      while (!gone && !channel.isWritable() && left > 0) {
-        left = changed.awaitNanos(left);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new ClientGoneException("interrupted");
-    } finally {
-      lock.unlock();
-    }
-    if (gone) {
-      throw new ClientGoneException("the client closed");
-    }
-    if (!channel.isWritable()) {
-      channel.close();
-      throw new ClientGoneException("the client did not read for " + limits.writeTimeout());
+  private void requireUnanswered() {
+    if (begun) {
+      throw new IllegalStateException("a second answer");
     }
   }
 
@@ -305,48 +355,15 @@ public final class Exchange implements Call {
       content.release();
       throw new IllegalStateException("a second answer");
     }
+    heads.connection(response, keepAlive);
     begun = true;
-    connectionHeader(response);
-    ended = true;
+    outgoing.queue(response);
     if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
       content.release();
-      channel.write(response);
-      channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
     } else {
-      channel.writeAndFlush(
-          new DefaultFullHttpResponse(
-              response.protocolVersion(),
-              response.status(),
-              content,
-              response.headers(),
-              EmptyHttpHeaders.INSTANCE));
+      outgoing.content(content);
     }
-  }
-
-  private HttpResponse response(int status, ByteBuf content, @Nullable String contentType) {
-    HttpResponse response =
-        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(status));
-    commonHeaders(response, contentType);
-    HttpUtil.setContentLength(response, content.readableBytes());
-    return response;
-  }
-
-  private void commonHeaders(HttpResponse response, @Nullable String contentType) {
-    HttpHeaders headers = response.headers();
-    if (contentType != null) {
-      headers.set(HttpHeaderNames.CONTENT_TYPE, contentType);
-    }
-    headers.set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_CACHE);
-    headers.set("x-request-id", head.id());
-    Cors.apply(headers);
-  }
-
-  private void connectionHeader(HttpResponse response) {
-    if (!keepAlive) {
-      response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
-    } else if (!head.chunkable()) { // HTTP/1.0 closes unless told otherwise
-      response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.KEEP_ALIVE);
-    }
+    last();
   }
 
   ByteBufAllocator alloc() {

@@ -27,8 +27,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One client's connection: takes requests off it one at a time, in order, and hands each to a
- * virtual thread once its body is complete. Everything here runs on the channel's event loop and
- * never blocks.
+ * virtual thread once its body is complete; what the head alone refuses is answered here.
+ * Everything here runs on the channel's event loop and never blocks.
  *
  * <p>While a request runs, reading goes on: without it NIO would not report that the client has
  * left, and its sequence would be computed for nobody. What a pipelining client sends meanwhile
@@ -40,11 +40,16 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   static final int MAX_PIPELINED = 256 << 10;
   private static final Duration LINGER = Duration.ofSeconds(2);
 
+  /** A refused request's body is read to its end, so that the connection goes on, up to so much. */
+  static final int MAX_SKIPPED = 64 << 10;
+
   private enum State {
     /** Waits for a request's head. */
     HEAD,
     /** Waits for the rest of a request's body. */
     BODY,
+    /** A request is refused; the rest of its small body is thrown away. */
+    SKIPPING,
     /** A request runs. */
     RUNNING,
     /** The last answer is on its way; what comes in is thrown away. */
@@ -92,6 +97,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       }
       if (message instanceof HttpContent content && state == State.BODY) {
         receive(ctx, content);
+      } else if (message instanceof HttpContent content && state == State.SKIPPING) {
+        skip(ctx, content);
       }
     } finally {
       ReferenceCountUtil.release(message);
@@ -101,28 +108,53 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private void begin(ChannelHandlerContext ctx, HttpRequest request) {
     RequestHead head = RequestGate.head(request);
     body = new RequestBody(server.budget());
-    Exchange current = new Exchange(ctx.channel(), head, body, server.limits(), server.errors());
+    Exchange current = new Exchange(ctx.channel(), head, body, server);
     exchange = current;
     state = State.BODY;
     boolean expects = HttpUtil.is100ContinueExpected(request);
     try {
-      Router.Route route = server.gate().check(request, head);
+      RequestGate.Passed passed = server.gate().check(request, head);
+      Router.Route route = passed.route();
+      current.grant(passed.rights());
       handler = head.method().equals("OPTIONS") ? e -> e.options(route) : route.handler();
     } catch (ApiException e) {
-      if (request.decoderResult().isFailure() || expects || e.status() == 413) {
-        reject(ctx, current, e); // don't wait for a body that may never come, or be endless
-        return;
-      }
-      handler =
-          ignored -> {
-            throw e; // after the body, so that the connection can go on
-          };
+      refuse(ctx, current, request, e);
+      return;
     }
     closeAfterTimeout(ctx, current);
     if (expects) {
       ctx.writeAndFlush(
           new DefaultFullHttpResponse(
               HttpVersion.HTTP_1_1, HttpResponseStatus.CONTINUE, Unpooled.EMPTY_BUFFER));
+    }
+  }
+
+  /**
+   * Answers from the head alone, at once: nobody's memory is for a body that nobody will read. What
+   * is long, of unknown length or may never come ends the connection.
+   */
+  private void refuse(
+      ChannelHandlerContext ctx, Exchange current, HttpRequest request, ApiException e) {
+    boolean small =
+        !HttpUtil.isTransferEncodingChunked(request)
+            && HttpUtil.getContentLength(request, 0L) <= MAX_SKIPPED;
+    if (request.decoderResult().isFailure() || HttpUtil.is100ContinueExpected(request) || !small) {
+      reject(ctx, current, e);
+      return;
+    }
+    if (server.draining()) {
+      current.closeAfterwards();
+    }
+    current.fail(e);
+    state = State.SKIPPING;
+    closeAfter(ctx, server.limits().idleTimeout());
+  }
+
+  private void skip(ChannelHandlerContext ctx, HttpContent content) {
+    if (content.decoderResult().isFailure()) {
+      close(ctx);
+    } else if (content instanceof LastHttpContent) {
+      reopen(ctx, running()); // whoever calls goes on with what is pipelined
     }
   }
 
@@ -179,13 +211,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     if (!ctx.channel().isActive()) {
       return;
     }
-    exchange = null;
-    if (!done.keepAlive()) {
-      close(ctx);
-      return;
-    }
-    state = State.HEAD;
-    closeAfter(ctx, server.limits().idleTimeout());
+    reopen(ctx, done);
     while (state != State.RUNNING && !pipelined.isEmpty()) {
       Object next = pipelined.remove();
       pipelinedBytes -= size(next);
@@ -194,6 +220,17 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     if (pipelinedBytes <= MAX_PIPELINED) {
       ctx.channel().config().setAutoRead(true);
     }
+  }
+
+  /** Makes the connection ready for another request, or ends it. */
+  private void reopen(ChannelHandlerContext ctx, Exchange done) {
+    exchange = null;
+    if (!done.keepAlive()) {
+      close(ctx);
+      return;
+    }
+    state = State.HEAD;
+    closeAfter(ctx, server.limits().idleTimeout());
   }
 
   /** Answers before the request is complete, which ends the connection. */
@@ -221,14 +258,6 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     ctx.channel().config().setAutoRead(true);
     ctx.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
     closeAfter(ctx, server.limits().writeTimeout());
-  }
-
-  @Override
-  public void channelWritabilityChanged(ChannelHandlerContext ctx) {
-    if (exchange != null) {
-      exchange.writabilityChanged();
-    }
-    ctx.fireChannelWritabilityChanged();
   }
 
   @Override

@@ -8,11 +8,12 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.nio.NioEventLoopGroup;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
-import io.tercel.server.call.ApiKey;
+import io.tercel.server.call.Guard;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.nio.channels.UnresolvedAddressException;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -30,11 +31,19 @@ import org.slf4j.LoggerFactory;
 public final class HttpServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(HttpServer.class);
 
+  /**
+   * Bytes that the system may hold of a connection's answer. Left to itself it takes megabytes, and
+   * says that there is room again only once a third is gone: a slow client would look like a silent
+   * one for as long.
+   */
+  private static final int SEND_BUFFER = 128 << 10;
+
   /** Event loops copy bytes only. */
   private static final int LOOPS = Math.min(4, Runtime.getRuntime().availableProcessors());
 
   private final HttpServerConfig config;
   private final HttpService service;
+  private final boolean open;
   private final ServerContext context;
   private final ConnectionInitializer connections;
   private final EventLoopGroup loops =
@@ -46,9 +55,11 @@ public final class HttpServer implements AutoCloseable {
     this.config = config;
     this.service = service;
     Router router = new Router();
-    ApiKey key = config.apiKey() == null ? null : new ApiKey(config.apiKey());
-    RequestGate gate = new RequestGate(router, key, config.limits().maxBodyBytes());
-    this.context = new ServerContext(gate, config.limits(), service.errors());
+    Guard guard = service.guard(config.keys(), config.loopback());
+    this.open = !guard.asksForKey();
+    PageGuard pages = new PageGuard(config, open || service.tellsStrangers());
+    RequestGate gate = new RequestGate(router, guard, pages, config.limits().maxBodyBytes());
+    this.context = new ServerContext(gate, config, service.errors());
     this.connections = new ConnectionInitializer(context, config.tls());
     service.addTo(router, this);
   }
@@ -66,6 +77,7 @@ public final class HttpServer implements AutoCloseable {
             .option(ChannelOption.SO_BACKLOG, 1024)
             .childOption(ChannelOption.TCP_NODELAY, true)
             .childOption(ChannelOption.SO_KEEPALIVE, true)
+            .childOption(ChannelOption.SO_SNDBUF, SEND_BUFFER)
             .childHandler(connections)
             .bind(new InetSocketAddress(config.host(), config.port()))
             .awaitUninterruptibly();
@@ -75,7 +87,7 @@ public final class HttpServer implements AutoCloseable {
     }
     listener = bind.channel();
     boolean local = ((InetSocketAddress) listener.localAddress()).getAddress().isLoopbackAddress();
-    if (!local && config.apiKey() == null) {
+    if (!local && open) {
       log.warn("anyone who reaches {} may use this server: it has no API key", config.host());
     }
     log.info("listening on {}://{}:{}", config.scheme(), config.host(), port());
@@ -103,6 +115,10 @@ public final class HttpServer implements AutoCloseable {
     return ((InetSocketAddress) bound.localAddress()).getPort();
   }
 
+  public HttpServerConfig config() {
+    return config;
+  }
+
   /** Whether requests for tokens are admitted. */
   public boolean ready() {
     return listener != null && !context.draining() && service.ready();
@@ -117,7 +133,16 @@ public final class HttpServer implements AutoCloseable {
   public boolean drain() throws InterruptedException {
     context.drain();
     service.drain();
-    return context.requests().awaitIdle(config.drainTimeout());
+    return awaitIdle(config.drainTimeout());
+  }
+
+  /**
+   * Waits for running requests; one runs until its client has the last byte.
+   *
+   * @return whether every request has finished
+   */
+  public boolean awaitIdle(Duration timeout) throws InterruptedException {
+    return context.requests().awaitIdle(timeout);
   }
 
   /** Closes the port and every connection, which cancels what still runs. The engine stays open. */
@@ -141,7 +166,7 @@ public final class HttpServer implements AutoCloseable {
     return connections.open();
   }
 
-  /** Requests that have a thread now; for tests. */
+  /** Requests that have a thread now. */
   public int runningRequests() {
     return context.requests().running();
   }

@@ -1,5 +1,8 @@
 package io.tercel.server.http;
 
+import io.tercel.server.call.Guard;
+import io.tercel.server.call.Keys;
+
 /** What a server serves: routes, and whether they admit requests. */
 public interface HttpService {
 
@@ -9,6 +12,20 @@ public interface HttpService {
    * @param server says whether requests are admitted
    */
   void addTo(Router router, HttpServer server);
+
+  /**
+   * Who may come in.
+   *
+   * @param loopback whether only this machine reaches the server
+   */
+  default Guard guard(Keys keys, boolean loopback) {
+    return keys.clients();
+  }
+
+  /** Whether routes that need no key say more than that the server lives. */
+  default boolean tellsStrangers() {
+    return false;
+  }
 
   /** For what goes wrong before a route is found, and on its routes. */
   ErrorFormat errors();

@@ -7,27 +7,38 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.tercel.server.call.ApiException;
-import io.tercel.server.call.ApiKey;
+import io.tercel.server.call.Guard;
+import io.tercel.server.call.Rights;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /** Decides from a request's head alone whether its body is worth reading. */
 final class RequestGate {
   private final Router router;
-  private final @Nullable ApiKey key;
+  private final Guard guard;
+  private final PageGuard pages;
   private final long maxBodyBytes;
 
-  RequestGate(Router router, @Nullable ApiKey key, long maxBodyBytes) {
+  RequestGate(Router router, Guard guard, PageGuard pages, long maxBodyBytes) {
     this.router = router;
-    this.key = key;
+    this.guard = guard;
+    this.pages = pages;
     this.maxBodyBytes = maxBodyBytes;
   }
+
+  /**
+   * Whom a request may go to.
+   *
+   * @param rights of its sender
+   */
+  record Passed(Router.Route route, Rights rights) {}
 
   /** Takes the head apart; never fails. */
   static RequestHead head(HttpRequest request) {
     return new RequestHead(
         request.method().name(),
         path(request.uri()),
+        query(request.uri()),
         request.headers(),
         requestId(request.headers().get("x-request-id")),
         HttpUtil.isKeepAlive(request) && request.decoderResult().isSuccess(),
@@ -39,22 +50,23 @@ final class RequestGate {
    *
    * @throws ApiException if not
    */
-  Router.Route check(HttpRequest request, RequestHead head) {
+  Passed check(HttpRequest request, RequestHead head) {
     checkSyntax(request, head);
+    pages.check(head.headers());
     Router.Route found = router.find(head.path());
     boolean open = head.method().equals("OPTIONS") || (found != null && found.open());
-    if (key != null && !open) {
-      key.check(head.headers().get(HttpHeaderNames.AUTHORIZATION));
-    }
+    Rights rights =
+        open ? Rights.CLIENT : guard.admit(head.headers().get(HttpHeaderNames.AUTHORIZATION));
     Router.Route route = router.require(head.method(), head.path());
-    if (head.method().equals("POST")) {
+    long length = HttpUtil.getContentLength(request, 0L);
+    boolean empty = length == 0 && !HttpUtil.isTransferEncodingChunked(request);
+    if (head.method().equals("POST") && !(empty && route.bodyOptional())) {
       checkMediaType(head);
     }
-    long length = HttpUtil.getContentLength(request, 0L);
     if (length > maxBodyBytes) {
       throw ApiException.tooLarge(maxBodyBytes);
     }
-    return route;
+    return new Passed(route, rights);
   }
 
   private static void checkSyntax(HttpRequest request, RequestHead head) {
@@ -108,6 +120,13 @@ final class RequestGate {
     end = query < 0 ? end : Math.min(end, query);
     end = fragment < 0 ? end : Math.min(end, fragment);
     return uri.substring(start, end);
+  }
+
+  private static String query(String uri) {
+    int fragment = uri.indexOf('#');
+    String whole = fragment < 0 ? uri : uri.substring(0, fragment);
+    int query = whole.indexOf('?');
+    return query < 0 ? "" : whole.substring(query + 1);
   }
 
   private static String requestId(@Nullable String given) {

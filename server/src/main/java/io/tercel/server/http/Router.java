@@ -13,14 +13,11 @@ public final class Router {
    *
    * @param method GET or POST
    * @param open needs no key
+   * @param bodyOptional takes no body for an empty object
    */
-  record Route(String method, Handler handler, boolean open) {
+  record Route(String method, Handler handler, boolean open, boolean bodyOptional) {
     String allow() {
       return method.equals("GET") ? "GET, HEAD, OPTIONS" : method + ", OPTIONS";
-    }
-
-    boolean takesJson() {
-      return method.equals("POST");
     }
   }
 
@@ -28,24 +25,30 @@ public final class Router {
   private final Map<String, Route> prefixes = new LinkedHashMap<>();
 
   public Router get(String path, Handler handler) {
-    exact.put(path, new Route("GET", handler, false));
+    exact.put(path, new Route("GET", handler, false, false));
     return this;
   }
 
   /** A route that needs no key. */
   public Router openGet(String path, Handler handler) {
-    exact.put(path, new Route("GET", handler, true));
+    exact.put(path, new Route("GET", handler, true, false));
     return this;
   }
 
   /** A route for everything below a path that ends in a slash. */
   public Router getBelow(String prefix, Handler handler) {
-    prefixes.put(prefix, new Route("GET", handler, false));
+    prefixes.put(prefix, new Route("GET", handler, false, false));
     return this;
   }
 
   public Router post(String path, Handler handler) {
-    exact.put(path, new Route("POST", handler, false));
+    exact.put(path, new Route("POST", handler, false, false));
+    return this;
+  }
+
+  /** A route for commands: one that needs no fields needs no body. */
+  public Router command(String path, Handler handler) {
+    exact.put(path, new Route("POST", handler, false, true));
     return this;
   }
 

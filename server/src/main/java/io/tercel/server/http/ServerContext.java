@@ -6,14 +6,16 @@ import io.tercel.server.call.RunningCalls;
 final class ServerContext {
   private final RequestGate gate;
   private final HttpLimits limits;
+  private final Cors cors;
   private final ErrorFormat errors;
   private final BodyBudget budget;
   private final RunningCalls requests = new RunningCalls(); // connections are limited
   private volatile boolean draining;
 
-  ServerContext(RequestGate gate, HttpLimits limits, ErrorFormat errors) {
+  ServerContext(RequestGate gate, HttpServerConfig config, ErrorFormat errors) {
     this.gate = gate;
-    this.limits = limits;
+    this.limits = config.limits();
+    this.cors = config.cors();
     this.errors = errors;
     this.budget = new BodyBudget(limits.maxBufferedBytes());
   }
@@ -24,6 +26,10 @@ final class ServerContext {
 
   HttpLimits limits() {
     return limits;
+  }
+
+  Cors cors() {
+    return cors;
   }
 
   ErrorFormat errors() {

@@ -2,7 +2,6 @@ package io.tercel.server.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
-import io.netty.handler.codec.http.DefaultHttpContent;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.EventStream;
@@ -96,12 +95,21 @@ public final class SseWriter implements EventStream {
     timer.cancel(false);
   }
 
-  /** On the event loop, where it can't fall between the end and what follows it. */
+  /**
+   * On the event loop, where it can't fall between the end and what follows it, nor into an event:
+   * who writes one holds the lock.
+   */
   private void breakSilence() {
-    boolean silent = System.nanoTime() - lastWrite >= exchange.keepAliveNanos();
-    if (!ended && silent && exchange.channel().isWritable()) {
-      lastWrite = System.nanoTime();
-      exchange.channel().writeAndFlush(new DefaultHttpContent(Unpooled.wrappedBuffer(COMMENT)));
+    if (!lock.tryLock()) {
+      return;
+    }
+    try {
+      boolean silent = System.nanoTime() - lastWrite >= exchange.keepAliveNanos();
+      if (!ended && silent && exchange.comment(Unpooled.wrappedBuffer(COMMENT))) {
+        lastWrite = System.nanoTime();
+      }
+    } finally {
+      lock.unlock();
     }
   }
 

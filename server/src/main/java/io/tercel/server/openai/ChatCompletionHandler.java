@@ -27,9 +27,15 @@ final class ChatCompletionHandler implements Handler {
   private final JsonIntake intake;
   private final Sequencing sequencing;
   private final Logprobs logprobs;
+  private final GatheredTokens gathered;
 
   ChatCompletionHandler(
-      ApiConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
+      ApiConfig config,
+      ServedModel model,
+      ServerMetrics metrics,
+      JsonIntake intake,
+      GatheredTokens gathered) {
+    this.gathered = gathered;
     this.config = config;
     this.model = model;
     this.intake = intake;
@@ -68,8 +74,10 @@ final class ChatCompletionHandler implements Handler {
       new ChatChunks(request, id, logprobs, call).send(reader);
     } else {
       Whole whole = new Whole(request);
-      reader.readAll(whole);
-      call.json(200, whole.completion(id, usage(request, reader)));
+      try (GatheredTokens.Share share = gathered.share()) {
+        reader.readAll(share.counting(whole, whole.keepsTokens));
+        call.json(200, whole.completion(id, usage(request, reader)));
+      }
     }
   }
 
@@ -90,13 +98,15 @@ final class ChatCompletionHandler implements Handler {
   /** Gathers an answer that isn't streamed. */
   private final class Whole implements GenerationReader.Sink {
     private final ChatRequest request;
+    private final boolean keepsTokens;
     private final List<GatheredChoice> choices = new ArrayList<>();
     private @Nullable PromptScored scores;
 
     Whole(ChatRequest request) {
       this.request = request;
+      this.keepsTokens = request.topLogprobs() >= 0 || request.common().returnTokenIds();
       for (int i = 0; i < request.params().n(); i++) {
-        choices.add(new GatheredChoice());
+        choices.add(new GatheredChoice(keepsTokens));
       }
     }
 

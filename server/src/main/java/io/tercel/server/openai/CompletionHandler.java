@@ -28,8 +28,15 @@ final class CompletionHandler implements Handler {
   private final JsonIntake intake;
   private final Sequencing sequencing;
   private final Logprobs logprobs;
+  private final GatheredTokens gathered;
 
-  CompletionHandler(ApiConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
+  CompletionHandler(
+      ApiConfig config,
+      ServedModel model,
+      ServerMetrics metrics,
+      JsonIntake intake,
+      GatheredTokens gathered) {
+    this.gathered = gathered;
     this.config = config;
     this.model = model;
     this.intake = intake;
@@ -73,14 +80,19 @@ final class CompletionHandler implements Handler {
   private void whole(
       Exchange exchange, CompletionRequest request, CompletionId id, GenerationGroup group)
       throws InterruptedException {
+    boolean keepsTokens = request.logprobs() >= 0 || request.common().returnTokenIds();
     List<Whole> parts = new ArrayList<>();
-    for (int i = 0; i < request.prompts().size(); i++) {
-      parts.add(new Whole(request, new CompletionPart(request, i, logprobs)));
+    List<GenerationReader.Sink> sinks = new ArrayList<>();
+    try (GatheredTokens.Share share = gathered.share()) {
+      for (int i = 0; i < request.prompts().size(); i++) {
+        parts.add(new Whole(request, new CompletionPart(request, i, logprobs), keepsTokens));
+        sinks.add(share.counting(parts.getLast(), keepsTokens));
+      }
+      group.readAll(sinks);
+      List<TextCompletion.Choice> choices = new ArrayList<>();
+      parts.forEach(part -> part.addTo(choices));
+      exchange.json(200, answer(id, choices, new UsageSlot(usage(request, group))));
     }
-    group.readAll(parts);
-    List<TextCompletion.Choice> choices = new ArrayList<>();
-    parts.forEach(part -> part.addTo(choices));
-    exchange.json(200, answer(id, choices, new UsageSlot(usage(request, group))));
   }
 
   private void stream(
@@ -129,10 +141,10 @@ final class CompletionHandler implements Handler {
     private final CompletionPart part;
     private final List<GatheredChoice> choices = new ArrayList<>();
 
-    Whole(CompletionRequest request, CompletionPart part) {
+    Whole(CompletionRequest request, CompletionPart part, boolean keepsTokens) {
       this.part = part;
       for (int i = 0; i < request.common().n(); i++) {
-        choices.add(new GatheredChoice());
+        choices.add(new GatheredChoice(keepsTokens));
       }
     }
 

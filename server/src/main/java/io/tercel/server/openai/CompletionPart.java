@@ -32,7 +32,11 @@ final class CompletionPart {
     this.begun = new boolean[request.common().n()];
     this.builders = new TextLogprobsBuilder[request.common().n()];
     for (int i = 0; i < builders.length; i++) {
-      builders[i] = new TextLogprobsBuilder(logprobs, Math.max(0, request.logprobs()));
+      builders[i] =
+          new TextLogprobsBuilder(
+              logprobs,
+              Math.max(0, request.logprobs()),
+              request.common().text().skipSpecialTokens());
     }
   }
 
@@ -46,13 +50,17 @@ final class CompletionPart {
     begun[delta.choice()] = true;
     List<TokenResult> tokens = request.echoOnly() ? List.of() : delta.tokens();
     String text = request.echoOnly() ? "" : delta.text();
+    ChoiceEnd end = delta.end();
     TextLogprobsBuilder builder = builders[delta.choice()];
+    if (first && request.echo() && request.logprobs() >= 0) {
+      builder.addPrompt(prompt.ids(), prompt.text(), scores == null ? List.of() : scores.tokens());
+    }
+    if (request.logprobs() >= 0) {
+      builder.add(tokens, text, end != null);
+    }
     if (first && request.echo()) {
       text = prompt.text() + text;
-      echoLogprobs(builder);
     }
-    builder.add(tokens);
-    ChoiceEnd end = delta.end();
     boolean ids = request.common().returnTokenIds();
     return new TextCompletion.Choice(
         firstIndex + delta.choice(),
@@ -65,12 +73,5 @@ final class CompletionPart {
             : null,
         first && ids ? Arrays.stream(prompt.ids()).boxed().toList() : null,
         ids ? Logprobs.ids(tokens) : null);
-  }
-
-  private void echoLogprobs(TextLogprobsBuilder builder) {
-    if (scores != null) {
-      builder.addFirst(prompt.ids()[0]);
-      builder.add(scores.tokens());
-    }
   }
 }

@@ -2,6 +2,7 @@ package io.tercel.server.openai;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import io.tercel.kernels.format.JsonFault;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
 import io.tercel.server.engine.AnswerForm;
@@ -162,7 +163,8 @@ final class FormReader {
       Json.requireWellFormed(schema);
       return schema;
     } catch (JsonProcessingException e) {
-      throw ApiException.invalid(path, path + " must be a JSON Schema, or one as a string");
+      throw ApiException.invalid(
+          path, path + " must be a JSON Schema, or one as a string: " + JsonFault.of(e));
     }
   }
 

@@ -15,7 +15,17 @@ final class GatheredChoice {
   private final StringBuilder reasoning = new StringBuilder();
   private final List<TokenResult> tokens = new ArrayList<>();
   private final List<ToolCall> calls = new ArrayList<>();
+  private final boolean keepsTokens;
   private @Nullable ChoiceEnd end;
+
+  /**
+   * Of a choice that has not begun.
+   *
+   * @param keepsTokens whether the tokens are asked for besides their text
+   */
+  GatheredChoice(boolean keepsTokens) {
+    this.keepsTokens = keepsTokens;
+  }
 
   void add(ChoiceDelta delta) {
     for (OutputPart part : delta.parts()) {
@@ -25,7 +35,9 @@ final class GatheredChoice {
         case OutputPart.Call call -> calls.add(toolCall(null, call));
       }
     }
-    tokens.addAll(delta.tokens());
+    if (keepsTokens) {
+      tokens.addAll(delta.tokens());
+    }
     if (delta.end() != null) {
       end = delta.end();
     }

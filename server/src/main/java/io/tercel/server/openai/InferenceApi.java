@@ -34,6 +34,7 @@ public final class InferenceApi {
   private final ServedModel model;
   private final ServerMetrics metrics;
   private final JsonIntake intake = new JsonIntake();
+  private final GatheredTokens gathered = new GatheredTokens();
   private final ChatCompletionHandler chat;
   private final Sequencing sequencing;
 
@@ -41,7 +42,7 @@ public final class InferenceApi {
     this.config = config;
     this.model = model;
     this.metrics = new ServerMetrics(config.modelNames().getFirst(), model);
-    this.chat = new ChatCompletionHandler(config, model, metrics, intake);
+    this.chat = new ChatCompletionHandler(config, model, metrics, intake, gathered);
     this.sequencing = new Sequencing(model, metrics);
   }
 
@@ -61,14 +62,31 @@ public final class InferenceApi {
     return intake;
   }
 
+  GatheredTokens gathered() {
+    return gathered;
+  }
+
   /** Whether requests for tokens are admitted. */
   public boolean ready() {
     return model.engine().ready();
   }
 
+  /** Whether the engine has died: only another process can help. */
+  public boolean failed() {
+    return model.engine().failed();
+  }
+
   /** Stops admissions on every wire, for good; what runs and waits goes on. */
   public void drain() {
     model.engine().drain();
+  }
+
+  /**
+   * Ends on every wire what still runs and waits, with an error to each client; nothing is admitted
+   * afterwards.
+   */
+  public void end() {
+    model.engine().close();
   }
 
   /**
@@ -157,9 +175,9 @@ public final class InferenceApi {
    */
   public static ObjectNode parseField(String name, String json) {
     try {
-      return Json.parseObject(json.getBytes(StandardCharsets.UTF_8));
+      return Json.parseObject(json.getBytes(StandardCharsets.UTF_8), name);
     } catch (ApiException e) {
-      throw ApiException.invalid(name, name + " must be a JSON object: " + e.getMessage());
+      throw ApiException.invalid(name, String.valueOf(e.getMessage()));
     }
   }
 

@@ -5,7 +5,9 @@ import io.tercel.kernels.ops.TokenResult.TokenLogprob;
 import io.tercel.server.openai.wire.ChatLogprobs;
 import io.tercel.server.openai.wire.PromptLogprob;
 import io.tercel.server.text.Tokenizer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,28 +33,56 @@ final class Logprobs {
    * @param top how many of the likeliest to list
    */
   ChatLogprobs chat(List<TokenResult> tokens, int top) {
-    List<ChatLogprobs.Entry> content = new ArrayList<>(tokens.size());
-    for (TokenResult token : tokens) {
-      List<ChatLogprobs.Top> likeliest = new ArrayList<>(top);
-      for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
-        likeliest.add(
-            new ChatLogprobs.Top(text(t.tokenId()), finite(t.logprob()), bytes(t.tokenId())));
-      }
-      content.add(
-          new ChatLogprobs.Entry(
-              text(token.tokenId()), finite(token.logprob()), bytes(token.tokenId()), likeliest));
-    }
-    return new ChatLogprobs(content);
+    return new ChatLogprobs(new MappedList<>(tokens, token -> entry(token, top)));
   }
 
-  /** The likeliest by their texts; the token itself too, even if it isn't among them. */
+  private ChatLogprobs.Entry entry(TokenResult token, int top) {
+    List<ChatLogprobs.Top> likeliest = new ArrayList<>(top);
+    for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
+      likeliest.add(
+          new ChatLogprobs.Top(text(t.tokenId()), finite(t.logprob()), bytes(t.tokenId())));
+    }
+    return new ChatLogprobs.Entry(
+        text(token.tokenId()), finite(token.logprob()), bytes(token.tokenId()), likeliest);
+  }
+
+  /**
+   * The likeliest by their names, all of them; the token itself first, even if it isn't among them.
+   * Of two that are called alike the second goes by its id, {@code token_id:5}, as vLLM has it.
+   */
   Map<String, Float> likeliest(TokenResult token, int top) {
     Map<String, Float> likeliest = new LinkedHashMap<>();
-    likeliest.put(text(token.tokenId()), finite(token.logprob()));
+    likeliest.put(name(token.tokenId()), finite(token.logprob()));
     for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
-      likeliest.putIfAbsent(text(t.tokenId()), finite(t.logprob()));
+      if (t.tokenId() != token.tokenId()) {
+        String name = name(t.tokenId());
+        likeliest.put(
+            likeliest.containsKey(name) ? "token_id:" + t.tokenId() : name, finite(t.logprob()));
+      }
     }
     return likeliest;
+  }
+
+  /**
+   * What the legacy route calls a token, as OpenAI does: its text, or its bytes, such as {@code
+   * bytes:\\xf0\\x9f}, where it is but a part of a character.
+   */
+  String name(int id) {
+    byte[] bytes = tokenizer.tokenBytes(id);
+    String text = text(id);
+    if (Arrays.equals(text.getBytes(StandardCharsets.UTF_8), bytes)) {
+      return text;
+    }
+    StringBuilder name = new StringBuilder("bytes:");
+    for (byte b : bytes) {
+      boolean plain = b >= ' ' && b <= '~' && b != '\\';
+      name.append(plain ? Character.toString(b) : "\\x%02x".formatted(b & 0xff));
+    }
+    return name.toString();
+  }
+
+  Tokenizer tokenizer() {
+    return tokenizer;
   }
 
   /**

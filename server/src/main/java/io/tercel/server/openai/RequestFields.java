@@ -182,25 +182,38 @@ final class RequestFields {
     return ApiException.invalid(path, message);
   }
 
+  /** Names the bound that was passed, or both where the type's own are not among them. */
   private static ApiException outOfRange(
       String path, Number min, Number max, Number lowest, Number highest, JsonNode got) {
+    double value = got.doubleValue();
     String range;
-    if (max.equals(highest)) {
+    if (!min.equals(lowest) && !max.equals(highest)) {
+      range = "between %s and %s".formatted(plain(min), plain(max));
+    } else if (value < min.doubleValue()) {
       range = "at least " + plain(min);
-    } else if (min.equals(lowest)) {
+    } else if (value > 0) { // at a long's bounds a double can't tell how far
       range = "at most " + plain(max);
     } else {
-      range = "between %s and %s".formatted(plain(min), plain(max));
+      range = Double.isNaN(value) ? "a number" : "at least " + plain(min);
     }
-    String value = got.asText();
-    String shown = value.length() > 40 ? value.substring(0, 40) + "…" : value;
-    return ApiException.invalid(path, "%s must be %s, not %s".formatted(path, range, shown));
+    return ApiException.invalid(path, "%s must be %s, not %s".formatted(path, range, shown(got)));
+  }
+
+  private static String shown(JsonNode number) {
+    if (number.isFloatingPointNumber() && Double.isInfinite(number.doubleValue())) {
+      return number.doubleValue() > 0 ? "a larger number" : "a smaller number"; // than a double's
+    }
+    String value = number.asText();
+    return value.length() > 40 ? value.substring(0, 40) + "…" : value;
   }
 
   private static String plain(Number number) {
-    return number instanceof Double d
+    if (!(number instanceof Double d)) {
+      return number.toString();
+    }
+    return Math.abs(d) < 1e9
         ? BigDecimal.valueOf(d).stripTrailingZeros().toPlainString()
-        : number.toString();
+        : Float.toString(d.floatValue()); // the type's own bound
   }
 
   private static String typeOf(JsonNode node) {

@@ -1,5 +1,6 @@
 package io.tercel.server.openai;
 
+import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.openai.wire.ChatLogprobs;
@@ -48,7 +49,7 @@ final class ResponseOutput {
   private String callId = "";
   private String name = "";
   private final StringBuilder text = new StringBuilder();
-  private List<ChatLogprobs.Entry> scores = new ArrayList<>();
+  private List<TokenResult> scores = new ArrayList<>();
 
   /**
    * An output without items.
@@ -63,7 +64,7 @@ final class ResponseOutput {
   }
 
   void add(ChoiceDelta delta) {
-    boolean scored = false;
+    boolean counted = false;
     for (OutputPart part : delta.parts()) {
       switch (part) {
         case OutputPart.Thought(String more) -> {
@@ -72,8 +73,8 @@ final class ResponseOutput {
         }
         case OutputPart.Text(String more) -> {
           require(Kind.MESSAGE);
-          write(more, scored ? List.of() : entries(delta));
-          scored = true;
+          write(more, counted ? List.of() : scored(delta));
+          counted = true;
         }
         case OutputPart.Call call -> {
           close(ResponseItem.COMPLETED);
@@ -86,7 +87,7 @@ final class ResponseOutput {
     }
     if (items.isEmpty() && open == null && delta.end() != null) {
       require(Kind.MESSAGE); // nothing was said, but a message says even that
-      write("", entries(delta));
+      write("", scored(delta));
     }
     if (delta.end() != null) {
       close(delta.end().complete() ? ResponseItem.COMPLETED : ResponseItem.INCOMPLETE);
@@ -98,13 +99,21 @@ final class ResponseOutput {
     return List.copyOf(items);
   }
 
-  private List<ChatLogprobs.Entry> entries(ChoiceDelta delta) {
+  /** Whether tokens are asked for besides their text. */
+  boolean keepsTokens() {
+    return topLogprobs >= 0;
+  }
+
+  private List<ChatLogprobs.Entry> entries(List<TokenResult> tokens) {
+    return topLogprobs < 0 ? List.of() : logprobs.chat(tokens, topLogprobs).content();
+  }
+
+  private List<TokenResult> scored(ChoiceDelta delta) {
     if (topLogprobs < 0) {
       return List.of();
     }
     // the marker before a message comes with its first text
-    var tokens = delta.tokens().stream().filter(token -> !parts.isMarker(token.tokenId())).toList();
-    return logprobs.chat(tokens, topLogprobs).content();
+    return delta.tokens().stream().filter(token -> !parts.isMarker(token.tokenId())).toList();
   }
 
   private void require(Kind kind) {
@@ -133,7 +142,7 @@ final class ResponseOutput {
     }
   }
 
-  private void write(String more, List<ChatLogprobs.Entry> moreScores) {
+  private void write(String more, List<TokenResult> moreScores) {
     Kind kind = opened();
     text.append(more);
     scores.addAll(moreScores);
@@ -147,7 +156,7 @@ final class ResponseOutput {
       fields.put("content_index", 0);
     }
     if (kind == Kind.MESSAGE) {
-      fields.put("logprobs", moreScores);
+      fields.put("logprobs", entries(moreScores));
     }
     tell("response." + kind.events + ".delta", fields);
   }
@@ -167,7 +176,7 @@ final class ResponseOutput {
       fields.put("content_index", 0);
     }
     if (kind == Kind.MESSAGE) {
-      fields.put("logprobs", scores);
+      fields.put("logprobs", entries(scores));
     }
     tell("response." + kind.events + ".done", fields);
     if (kind != Kind.CALL) {
@@ -206,7 +215,7 @@ final class ResponseOutput {
 
   private ResponseItem.OutputText outputText() {
     return new ResponseItem.OutputText(
-        text.toString(), topLogprobs < 0 ? null : List.copyOf(scores));
+        text.toString(), topLogprobs < 0 ? null : entries(List.copyOf(scores)));
   }
 
   private void tellPart(String type, Object part) {

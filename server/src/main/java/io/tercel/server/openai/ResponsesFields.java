@@ -6,10 +6,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
 import io.tercel.server.model.ServedModel;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -46,16 +47,21 @@ final class ResponsesFields {
           "tool_choice",
           "tools");
 
-  private static final Pattern MESSAGE = Pattern.compile("messages\\[(\\d+)]");
+  /** Paths of the chat route as they stand in a field or in a message. */
+  private static final Pattern CHAT_PATH =
+      Pattern.compile(
+          "\\b(?:messages|max_completion_tokens|reasoning_effort|response_format|tool_choice"
+              + "|tools\\[\\d+])(?:\\[\\d+]|\\.\\w+)*");
 
   private final RequestFields fields;
   private final ObjectNode chat = Json.MAPPER.createObjectNode();
   private final ArrayNode messages = chat.putArray("messages");
 
-  /** The index in {@code input} that each message came from, -1 for the instructions. */
-  private final List<Integer> sources = new ArrayList<>();
+  /** What a path within the messages, or the beginning of one, is called here. */
+  private final Map<String, String> sources = new HashMap<>();
 
   private @Nullable String thought;
+  private String thoughtPath = "input";
 
   private ResponsesFields(RequestFields fields) {
     this.fields = fields;
@@ -85,7 +91,8 @@ final class ResponsesFields {
     }
     String instructions = fields.string("instructions");
     if (instructions != null) {
-      message("system", -1).put("content", instructions);
+      message("system", "instructions").put("content", instructions);
+      rename(".content", "instructions");
     }
     input();
     tools();
@@ -126,7 +133,8 @@ final class ResponsesFields {
   private void input() {
     JsonNode input = fields.require("input");
     if (input.isTextual()) {
-      message("user", -1).put("content", input.textValue());
+      message("user", "input").put("content", input.textValue());
+      rename(".content", "input");
       return;
     }
     if (!input.isArray()) {
@@ -136,32 +144,44 @@ final class ResponsesFields {
       throw ApiException.invalid("input", "input must have at least one item");
     }
     for (int i = 0; i < input.size(); i++) {
-      item(RequestFields.of(input.get(i), "input[" + i + "]"), i);
+      String path = "input[" + i + "]";
+      item(RequestFields.of(input.get(i), path), path);
     }
   }
 
-  private void item(RequestFields item, int index) {
+  private void item(RequestFields item, String path) {
     String type = item.string("type");
     switch (type == null ? "message" : type) {
       case "message" -> {
         ObjectNode message =
-            message(RequestFields.string(item.require("role"), item.path("role")), index);
+            message(RequestFields.string(item.require("role"), item.path("role")), path);
         message.set("content", item.require("content"));
       }
-      case "reasoning" -> thought = thought(item);
+      case "reasoning" -> {
+        thought = thought(item);
+        thoughtPath = path;
+      }
       case "function_call" -> {
-        ObjectNode call = assistant(index).withArray("tool_calls").addObject();
-        call.put("id", RequestFields.string(item.require("call_id"), item.path("call_id")));
-        call.put("type", "function");
-        call.putObject("function")
+        ArrayNode calls = assistant(path).withArray("tool_calls");
+        String call = ".tool_calls[" + calls.size() + "]";
+        calls
+            .addObject()
+            .put("id", RequestFields.string(item.require("call_id"), item.path("call_id")))
+            .put("type", "function")
+            .putObject("function")
             .put("name", RequestFields.string(item.require("name"), item.path("name")))
             .set("arguments", item.require("arguments"));
+        rename(call, path);
+        rename(call + ".function", path);
+        rename(call + ".id", path + ".call_id");
       }
       case "function_call_output" -> {
-        ObjectNode message = message("tool", index);
+        ObjectNode message = message("tool", path);
         message.put(
             "tool_call_id", RequestFields.string(item.require("call_id"), item.path("call_id")));
         message.set("content", item.require("output"));
+        rename(".content", path + ".output");
+        rename(".tool_call_id", path + ".call_id");
       }
       default ->
           throw ApiException.unsupported(
@@ -171,24 +191,30 @@ final class ResponsesFields {
     }
   }
 
-  private ObjectNode message(String role, int index) {
+  private ObjectNode message(String role, String path) {
     ObjectNode message = messages.addObject().put("role", role);
-    sources.add(index);
+    rename("", path);
     if (role.equals("assistant") && thought != null) {
       message.put("reasoning_content", thought);
+      rename(".reasoning_content", thoughtPath);
     }
     thought = null; // it led to nothing if somebody else spoke
     return message;
   }
 
+  /** What a path within the last message is called here. */
+  private void rename(String within, String path) {
+    sources.put("messages[" + (messages.size() - 1) + "]" + within, path);
+  }
+
   /** The message that a call belongs to: the assistant's last, if nobody has spoken since. */
-  private ObjectNode assistant(int index) {
+  private ObjectNode assistant(String path) {
     JsonNode last = messages.isEmpty() ? null : messages.get(messages.size() - 1);
     return last instanceof ObjectNode object
             && object.path("role").asText().equals("assistant")
             && thought == null
         ? object
-        : message("assistant", index);
+        : message("assistant", path);
   }
 
   private static @Nullable String thought(RequestFields item) {
@@ -254,15 +280,20 @@ final class ResponsesFields {
     }
   }
 
-  /** What a field of the chat route is called here. */
-  private String original(String chatField) {
-    String name = chatField;
-    var message = MESSAGE.matcher(name);
-    if (message.lookingAt()) {
-      int source = sources.get(Integer.parseInt(message.group(1)));
-      name = (source < 0 ? "input" : "input[" + source + "]") + name.substring(message.end());
+  /** What the chat route's paths in a field's name or a message are called here. */
+  private String original(String text) {
+    return CHAT_PATH.matcher(text).replaceAll(m -> Matcher.quoteReplacement(renamed(m.group())));
+  }
+
+  private String renamed(String path) {
+    for (int end = path.length(); end > 0; end--) {
+      boolean whole = end == path.length() || path.charAt(end) == '.' || path.charAt(end) == '[';
+      String source = whole ? sources.get(path.substring(0, end)) : null;
+      if (source != null) {
+        return source + path.substring(end);
+      }
     }
-    return name.replaceFirst("^messages", "input")
+    return path.replaceFirst("^messages", "input")
         .replaceFirst("^max_completion_tokens", "max_output_tokens")
         .replaceFirst("^reasoning_effort", "reasoning.effort")
         .replaceFirst("^response_format\\.json_schema", "text.format")

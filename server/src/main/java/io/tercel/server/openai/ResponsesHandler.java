@@ -32,8 +32,15 @@ final class ResponsesHandler implements Handler {
   private final JsonIntake intake;
   private final Sequencing sequencing;
   private final Logprobs logprobs;
+  private final GatheredTokens gathered;
 
-  ResponsesHandler(ApiConfig config, ServedModel model, ServerMetrics metrics, JsonIntake intake) {
+  ResponsesHandler(
+      ApiConfig config,
+      ServedModel model,
+      ServerMetrics metrics,
+      JsonIntake intake,
+      GatheredTokens gathered) {
+    this.gathered = gathered;
     this.config = config;
     this.model = model;
     this.intake = intake;
@@ -61,8 +68,10 @@ final class ResponsesHandler implements Handler {
       stream(answer, reader, exchange.stream());
     } else {
       ResponseOutput output = new ResponseOutput(logprobs, request, (type, event) -> {});
-      Ended end = readAll(reader, output);
-      exchange.json(200, answer.ended(end, output, reader));
+      try (GatheredTokens.Share share = gathered.share()) {
+        Ended end = readAll(reader, output, share);
+        exchange.json(200, answer.ended(end, output, reader));
+      }
     }
   }
 
@@ -78,10 +87,10 @@ final class ResponsesHandler implements Handler {
       throws InterruptedException {
     ResponseEvents events = new ResponseEvents(sse);
     ResponseOutput output = new ResponseOutput(logprobs, answer.request, events::send);
-    try {
+    try (GatheredTokens.Share share = gathered.share()) { // the last event repeats them all
       events.send("response.created", Map.of("response", answer.begun()));
       events.send("response.in_progress", Map.of("response", answer.begun()));
-      Ended end = readAll(reader, output);
+      Ended end = readAll(reader, output, share);
       ResponseObject whole = answer.ended(end, output, reader);
       boolean completed = whole.status().equals(ResponseItem.COMPLETED);
       // OpenAI has no event for what was cancelled, and clients wait for one that they know
@@ -117,10 +126,11 @@ final class ResponsesHandler implements Handler {
     }
   }
 
-  private static Ended readAll(GenerationReader reader, ResponseOutput output)
+  private static Ended readAll(
+      GenerationReader reader, ResponseOutput output, GatheredTokens.Share share)
       throws InterruptedException {
     Ended end = new Ended(output);
-    reader.readAll(end);
+    reader.readAll(share.counting(end, output.keepsTokens()));
     return end;
   }
 

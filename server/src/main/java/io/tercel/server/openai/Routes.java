@@ -3,7 +3,6 @@ package io.tercel.server.openai;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.JsonIntake;
 import io.tercel.server.http.ErrorFormat;
-import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpService;
@@ -11,7 +10,6 @@ import io.tercel.server.http.Router;
 import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.ServedModel;
 import io.tercel.server.openai.wire.ErrorBody;
-import io.tercel.server.openai.wire.Version;
 
 /** OpenAI's routes and those that go with them; wires their handlers. */
 public final class Routes implements HttpService {
@@ -48,27 +46,27 @@ public final class Routes implements HttpService {
   @Override
   public void addTo(Router router, HttpServer server) {
     ModelsHandler models = new ModelsHandler(config, model);
+    Probes probes = new Probes(api, server::ready);
     TokenizeHandler tokens = new TokenizeHandler(config, model, intake);
     router
         .post(
             "/v1/chat/completions",
-            admitted(server, new ChatCompletionHandler(config, model, metrics, intake)))
+            admitted(
+                server, new ChatCompletionHandler(config, model, metrics, intake, api.gathered())))
         .post(
             "/v1/completions",
-            admitted(server, new CompletionHandler(config, model, metrics, intake)))
+            admitted(server, new CompletionHandler(config, model, metrics, intake, api.gathered())))
         .post(
-            "/v1/responses", admitted(server, new ResponsesHandler(config, model, metrics, intake)))
+            "/v1/responses",
+            admitted(server, new ResponsesHandler(config, model, metrics, intake, api.gathered())))
         .post("/tokenize", tokens::tokenize)
         .post("/detokenize", tokens::detokenize)
         .get("/v1/models", models::list)
         .getBelow("/v1/models/", models::one)
-        .openGet("/health", this::answerHealth)
-        .get("/ready", exchange -> answerReady(server, exchange))
-        .get(
-            "/metrics",
-            exchange ->
-                exchange.text(200, "text/plain; version=0.0.4; charset=utf-8", metrics.text()))
-        .get("/version", exchange -> exchange.json(200, new Version(config.version())));
+        .openGet("/health", probes::health)
+        .get("/ready", probes::ready)
+        .get("/metrics", probes::metrics)
+        .get("/version", probes::version);
   }
 
   private static Handler admitted(HttpServer server, Handler handler) {
@@ -78,20 +76,5 @@ public final class Routes implements HttpService {
       }
       handler.handle(exchange);
     };
-  }
-
-  /** Alive, ready or not; a failed engine is not, and whoever looks may restart the process. */
-  private void answerHealth(Exchange exchange) {
-    if (model.engine().failed()) {
-      throw ApiException.unavailable("The engine has failed; the process has to be restarted.");
-    }
-    exchange.text(200, "text/plain; charset=utf-8", "");
-  }
-
-  private static void answerReady(HttpServer server, Exchange exchange) {
-    if (!server.ready()) {
-      throw ApiException.unavailable("The server is not ready, or shutting down.");
-    }
-    exchange.text(200, "text/plain; charset=utf-8", "");
   }
 }

@@ -3,6 +3,7 @@ package io.tercel.server.text;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.kernels.format.JsonFault;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -102,7 +103,7 @@ public record TokenizerConfig(
     try {
       return mapper.readTree(Files.readAllBytes(file));
     } catch (JsonProcessingException e) {
-      throw new IOException(file + " is not JSON: " + e.getOriginalMessage(), e);
+      throw new IOException(file + " is not JSON: " + JsonFault.of(e), e);
     }
   }
 

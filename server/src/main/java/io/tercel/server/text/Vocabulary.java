@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.kernels.format.JsonFault;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -93,7 +94,7 @@ final class Vocabulary {
         }
       }
     } catch (JsonProcessingException e) {
-      throw new IOException(file + " is no tokenizer: " + e.getOriginalMessage(), e);
+      throw new IOException(file + " is no tokenizer: " + JsonFault.of(e), e);
     }
     if (!found) {
       throw new IOException(file + " is no tokenizer: it has no model with a vocabulary");

@@ -22,6 +22,7 @@ import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.proto.v1.ReloadRequest;
 import io.tercel.proto.v1.Token;
 import io.tercel.proto.v1.TopLogprob;
+import io.tercel.server.control.ServerControl;
 import io.tercel.server.grpc.GrpcServer;
 import io.tercel.server.testing.TestServing;
 import java.nio.file.Files;
@@ -58,8 +59,8 @@ class ReloadTest {
             serving.api(),
             serving.config(),
             0,
-            serving.model().info(),
-            serving.model().servedWeights());
+            new ServerControl(
+                serving.api(), serving.model().info(), serving.model().servedWeights()));
     grpc.start();
     channel = NettyChannelBuilder.forAddress("127.0.0.1", grpc.port()).usePlaintext().build();
   }

@@ -204,6 +204,36 @@ class ControlTest {
     }
   }
 
+  /** The clients' key opens no control, and priorities below 0 as little. */
+  @Test
+  void control_needsTheAdminKey() throws Exception {
+    try (GrpcTestServer server = new GrpcTestServer(TestServer.USUAL.withKey("secret"))) {
+      StatusRuntimeException e =
+          assertThrows(
+              StatusRuntimeException.class,
+              () -> server.control("Bearer secret").pause(PauseRequest.getDefaultInstance()));
+      assertEquals(Status.Code.PERMISSION_DENIED, e.getStatus().getCode());
+      assertFalse(server.http.engine.paused());
+      var unused =
+          server.control("Bearer " + TestServer.ADMIN_KEY).pause(PauseRequest.getDefaultInstance());
+      assertTrue(server.http.engine.paused());
+      server.http.engine.resume();
+
+      var urgent = GrpcTestServer.once(r -> r.setPriority(-1));
+      e =
+          assertThrows(
+              StatusRuntimeException.class,
+              () -> GrpcTestServer.read(server.inference("Bearer secret").generate(urgent)));
+      assertEquals(Status.Code.PERMISSION_DENIED, e.getStatus().getCode());
+      assertTrue(String.valueOf(e.getMessage()).contains("priority"), e.getMessage());
+      assertTrue(
+          GrpcTestServer.read(server.inference("Bearer " + TestServer.ADMIN_KEY).generate(urgent))
+                  .usage()
+                  .getCompletionTokens()
+              > 0);
+    }
+  }
+
   @Test
   void reflection_listsServices_andKnowsTheirMessages() throws Exception {
     try (GrpcTestServer server = GrpcTestServer.start()) {

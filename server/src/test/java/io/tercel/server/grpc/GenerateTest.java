@@ -288,4 +288,27 @@ class GenerateTest {
     StatusRuntimeException e = server.refused(Status.Code.NOT_FOUND, r -> r.setModel("gpt"));
     assertTrue(String.valueOf(e.getStatus().getDescription()).contains("gpt"));
   }
+
+  /** The parser's own names are nobody's business, and a NaN is no number to compare with. */
+  @Test
+  void faults_sayWhereAndWhat() {
+    StatusRuntimeException e =
+        server.refused(
+            Status.Code.INVALID_ARGUMENT,
+            r -> r.setStructuredOutputs("{\"choice\": [\"a\" \"b\"]}"));
+    assertEquals(
+        "INVALID_ARGUMENT: structured_outputs is not valid JSON: unexpected '\"' where a comma or the"
+            + " end is due at line 1, column 17",
+        e.getMessage());
+    e = server.refused(Status.Code.INVALID_ARGUMENT, r -> r.setTemperature(Float.NaN));
+    assertEquals("INVALID_ARGUMENT: temperature must be a number, not NaN", e.getMessage());
+    e = server.refused(Status.Code.INVALID_ARGUMENT, r -> r.setTopP(Float.NaN));
+    assertEquals("INVALID_ARGUMENT: top_p must be between 0 and 1, not NaN", e.getMessage());
+    e =
+        server.refused(
+            Status.Code.INVALID_ARGUMENT, r -> r.setTemperature(Float.POSITIVE_INFINITY));
+    assertEquals(
+        "INVALID_ARGUMENT: temperature must be at most 3.4028235E38, not a larger number",
+        e.getMessage());
+  }
 }

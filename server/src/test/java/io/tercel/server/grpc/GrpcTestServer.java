@@ -23,6 +23,7 @@ import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.proto.v1.Phase;
 import io.tercel.proto.v1.Token;
 import io.tercel.proto.v1.Usage;
+import io.tercel.server.control.ServerControl;
 import io.tercel.server.model.ServedModelInfo;
 import io.tercel.server.model.ServedWeights;
 import io.tercel.server.testing.TestServer;
@@ -41,32 +42,27 @@ final class GrpcTestServer implements AutoCloseable {
   static final String MODEL = TestServer.MODEL;
 
   final TestServer http;
+  final ServerControl control;
   final GrpcServer grpc;
   final ManagedChannel channel;
-  private final Path directory;
   private final WeightStore weights;
 
   GrpcTestServer(TestServer.Setup setup) throws IOException {
     http = new TestServer(setup);
-    directory = Files.createTempDirectory("tiny-weights");
+    Path directory = Files.createTempDirectory("tiny-weights");
     TinyCheckpoint.qwen3().layers(1).write(directory);
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       weights = WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT);
     }
-    grpc =
-        new GrpcServer(
+    control =
+        new ServerControl(
             http.api,
-            http.config,
-            0,
             new ServedModelInfo("scripted", "none", 16, setup.maxNumSeqs(), 2048, 256),
-            weights());
+            // they have nothing to do with what the script says
+            new ServedWeights(directory, weights, http.engine, () -> Long.MAX_VALUE));
+    grpc = new GrpcServer(http.api, http.config, 0, control);
     grpc.start();
     channel = channel(grpc.port());
-  }
-
-  /** They have nothing to do with what the script says. */
-  ServedWeights weights() {
-    return new ServedWeights(directory, weights, http.engine, () -> Long.MAX_VALUE);
   }
 
   static GrpcTestServer start() throws IOException {
@@ -89,6 +85,12 @@ final class GrpcTestServer implements AutoCloseable {
 
   ControlGrpc.ControlBlockingStub control() {
     return ControlGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
+  }
+
+  ControlGrpc.ControlBlockingStub control(String authorization) {
+    Metadata headers = new Metadata();
+    headers.put(KeyInterceptor.AUTHORIZATION, authorization);
+    return control().withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
   }
 
   /** Asks for a continuation of "Once" and reads it to its end. */

@@ -26,10 +26,8 @@ import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.proto.v1.Phase;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.grpc.GrpcTestServer.Answer;
-import io.tercel.server.http.HttpLimits;
 import io.tercel.server.http.Tls;
 import io.tercel.server.http.TlsTest;
-import io.tercel.server.model.ServedModelInfo;
 import io.tercel.server.testing.TestServer;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -254,17 +252,7 @@ class LifecycleTest {
         new GrpcTestServer(
             TestServer.USUAL
                 .saying("x".repeat(3000))
-                .withLimits(
-                    l ->
-                        new HttpLimits(
-                            l.maxBodyBytes(),
-                            l.maxHeaderBytes(),
-                            2,
-                            l.maxBufferedBytes(),
-                            l.idleTimeout(),
-                            l.bodyTimeout(),
-                            l.writeTimeout(),
-                            l.keepAlive())))) {
+                .withLimits(l -> l.toBuilder().maxConnections(2).build()))) {
       small.http.stepMillis(5);
       Context.CancellableContext context = Context.current().withCancellation();
       context.run(
@@ -286,16 +274,7 @@ class LifecycleTest {
             TestServer.USUAL
                 .saying("x".repeat(3000))
                 .withLimits(
-                    l ->
-                        new HttpLimits(
-                            4000,
-                            l.maxHeaderBytes(),
-                            l.maxConnections(),
-                            4000,
-                            l.idleTimeout(),
-                            l.bodyTimeout(),
-                            l.writeTimeout(),
-                            l.keepAlive())))) {
+                    l -> l.toBuilder().maxBodyBytes(4000).maxBufferedBytes(4000).build()))) {
       small.http.stepMillis(5);
       String half = "x".repeat(2000);
       Context.CancellableContext context = Context.current().withCancellation();
@@ -342,12 +321,7 @@ class LifecycleTest {
   @Test
   void portInUse_isOneLine() throws Exception {
     try (GrpcServer second =
-        new GrpcServer(
-            server.http.api,
-            server.http.config,
-            server.grpc.port(),
-            new ServedModelInfo("scripted", "none", 16, 1, 1, 1),
-            server.weights())) {
+        new GrpcServer(server.http.api, server.http.config, server.grpc.port(), server.control)) {
       IOException e = assertThrows(IOException.class, second::start);
       assertEquals(
           "gRPC port %d is in use on 127.0.0.1: stop what listens there, or choose another port"
@@ -375,9 +349,8 @@ class LifecycleTest {
   void tls_withTheCertificateOfHttp(@TempDir Path dir) throws Exception {
     TlsTest.certificate(dir);
     Tls tls = Tls.load(dir.resolve("cert.pem"), dir.resolve("key.pem"));
-    ServedModelInfo info = new ServedModelInfo("scripted", "none", 16, 64, 2048, 256);
     try (GrpcServer secure =
-        new GrpcServer(server.http.api, server.http.secured(tls), 0, info, server.weights())) {
+        new GrpcServer(server.http.api, server.http.secured(tls), 0, server.control)) {
       secure.start();
       ManagedChannel channel =
           NettyChannelBuilder.forAddress("127.0.0.1", secure.port())

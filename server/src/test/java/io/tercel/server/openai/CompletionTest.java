@@ -126,7 +126,7 @@ class CompletionTest {
     JsonNode logprobs =
         ok(server.complete("\"logprobs\": 2, \"echo\": true")).at("/choices/0/logprobs");
     assertEquals(
-        List.of("O", "n", "c", "e", "�", "�", "<|im_end|>"),
+        List.of("O", "n", "c", "e", "bytes:\\xc3", "bytes:\\xa9", "<|im_end|>"),
         Json.MAPPER.convertValue(logprobs.path("tokens"), List.class));
     for (String list : List.of("token_logprobs", "top_logprobs", "text_offset")) {
       assertEquals(7, logprobs.path(list).size(), list);

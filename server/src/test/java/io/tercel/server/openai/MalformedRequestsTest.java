@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.Json;
-import io.tercel.server.http.HttpLimits;
 import io.tercel.server.testing.RawClient;
 import io.tercel.server.testing.RequestMutator;
 import io.tercel.server.testing.TestServer;
@@ -32,15 +31,9 @@ class MalformedRequestsTest {
     TestServer.Setup impatient =
         TestServer.USUAL.withLimits(
             l ->
-                new HttpLimits(
-                    l.maxBodyBytes(),
-                    l.maxHeaderBytes(),
-                    l.maxConnections(),
-                    l.maxBufferedBytes(),
-                    l.idleTimeout(),
-                    Duration.ofMillis(100), // for the bodies that never come
-                    l.writeTimeout(),
-                    l.keepAlive()));
+                l.toBuilder()
+                    .bodyTimeout(Duration.ofMillis(100)) // for the bodies that never come
+                    .build());
     try (TestServer server = new TestServer(impatient)) {
       String before = answer(server);
       RequestMutator mutator = new RequestMutator(seed);

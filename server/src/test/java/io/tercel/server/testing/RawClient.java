@@ -36,14 +36,14 @@ public final class RawClient implements AutoCloseable {
   public static String post(String path, String json) {
     return "POST "
         + path
-        + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+        + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
         + json.getBytes(StandardCharsets.UTF_8).length
         + "\r\n\r\n"
         + json;
   }
 
   public static String get(String path) {
-    return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n";
+    return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
   }
 
   public Answer read() throws IOException {

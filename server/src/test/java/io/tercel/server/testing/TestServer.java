@@ -1,6 +1,7 @@
 package io.tercel.server.testing;
 
 import io.tercel.kernels.format.GenerationDefaults;
+import io.tercel.server.call.Keys;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.http.HttpLimits;
@@ -37,6 +38,10 @@ import org.jspecify.annotations.Nullable;
 public final class TestServer implements AutoCloseable {
   public static final String MODEL = "tercel/tiny";
   public static final String ANSWER = "<think>I ponder.</think>Hé 😀, ok!<|im_end|>";
+
+  /** Of servers that have a key. */
+  public static final String ADMIN_KEY = "admin-secret";
+
   public static final int MAX_MODEL_LEN = 4096;
 
   /** How a server differs from the usual one. */
@@ -173,14 +178,22 @@ public final class TestServer implements AutoCloseable {
     return new HttpServer(config(key, limits, port), new Routes(api));
   }
 
+  /** Another server of the same model. */
+  public HttpServer another(UnaryOperator<HttpServerConfig.Builder> change) {
+    return new HttpServer(change.apply(config.toBuilder()).build(), new Routes(api));
+  }
+
   /** How a server of the same model is set up that speaks TLS. */
   public HttpServerConfig secured(Tls tls) {
-    return new HttpServerConfig(
-        config.host(), config.port(), null, config.limits(), config.drainTimeout(), tls);
+    return config.toBuilder().keys(Keys.of(null, null)).tls(tls).build();
   }
 
   private static HttpServerConfig config(@Nullable String key, HttpLimits limits, int port) {
-    return new HttpServerConfig("127.0.0.1", port, key, limits, Duration.ofSeconds(10), null);
+    return HttpServerConfig.builder("127.0.0.1", port)
+        .keys(Keys.of(key, key == null ? null : ADMIN_KEY))
+        .limits(limits)
+        .drainTimeout(Duration.ofSeconds(10))
+        .build();
   }
 
   /** Milliseconds of each step from now on. */

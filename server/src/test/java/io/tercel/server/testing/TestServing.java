@@ -3,7 +3,6 @@ package io.tercel.server.testing;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.kernels.memory.LoadProgress;
-import io.tercel.server.http.HttpLimits;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.RunningModel;
@@ -32,8 +31,7 @@ public final class TestServing implements AutoCloseable {
 
   public TestServing(Path directory, ServingOptions options) throws IOException {
     model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
-    config =
-        new HttpServerConfig("127.0.0.1", 0, null, HttpLimits.DEFAULT, Duration.ofSeconds(5), null);
+    config = HttpServerConfig.builder("127.0.0.1", 0).drainTimeout(Duration.ofSeconds(5)).build();
     api = new InferenceApi(new ApiConfig(List.of("m"), "test", _ -> "test"), model.served());
     server = new HttpServer(config, new Routes(api));
     server.start();

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.kernels.format.JsonFault;
 import io.tercel.server.UserException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -40,7 +41,7 @@ final class JsonLines {
       node = MAPPER.readTree(line);
     } catch (JsonProcessingException e) {
       throw new UserException(
-          where + ": not JSON: " + e.getOriginalMessage() + "; each line is one object", e);
+          where + ": not JSON: " + JsonFault.of(e) + "; each line is one object", e);
     }
     if (!(node instanceof ObjectNode object)) {
       throw new UserException(where + ": each line is one JSON object, such as {\"problem\": …}");

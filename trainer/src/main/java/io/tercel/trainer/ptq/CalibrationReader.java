@@ -3,6 +3,7 @@ package io.tercel.trainer.ptq;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.tercel.kernels.format.JsonFault;
 import io.tercel.server.UserException;
 import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.Tokenizer;
@@ -96,7 +97,7 @@ final class CalibrationReader {
     try {
       node = JSON.readTree(line);
     } catch (JsonProcessingException e) {
-      throw new UserException(where + ": not JSON: " + e.getOriginalMessage(), e);
+      throw new UserException(where + ": not JSON: " + JsonFault.of(e), e);
     }
     if (node.hasNonNull("token_ids")) {
       return tokenIds(node.get("token_ids"), where);

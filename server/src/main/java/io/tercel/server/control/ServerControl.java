@@ -1,0 +1,131 @@
+package io.tercel.server.control;
+
+import io.tercel.kernels.format.CheckpointException;
+import io.tercel.kernels.memory.WeightChecksum;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.EngineStats;
+import io.tercel.server.engine.ServiceClass;
+import io.tercel.server.model.ServedModelInfo;
+import io.tercel.server.model.ServedWeights;
+import io.tercel.server.openai.ApiConfig;
+import io.tercel.server.openai.InferenceApi;
+import java.util.ArrayList;
+import java.util.ConcurrentModificationException;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+
+/**
+ * What can be done to a served model besides asking it: gRPC's Control and the admin port's routes
+ * share it. Its methods may be called from any thread and wait for what they answer.
+ */
+public final class ServerControl {
+  private final InferenceApi api;
+  private final ServedModelInfo model;
+  private final ServedWeights weights;
+
+  public ServerControl(InferenceApi api, ServedModelInfo model, ServedWeights weights) {
+    this.api = api;
+    this.model = model;
+    this.weights = weights;
+  }
+
+  /** What is served, and how busy it is. */
+  public ServerInfo info() {
+    ApiConfig config = api.config();
+    EngineStats stats = engine().stats();
+    List<ServerInfo.ClassLoad> classes = new ArrayList<>();
+    for (ServiceClass c : ServiceClass.values()) {
+      EngineStats.OfClass of = stats.of(c);
+      classes.add(
+          new ServerInfo.ClassLoad(
+              c.label(), of.running(), of.waiting(), of.generationTokens(), of.preemptions()));
+    }
+    long version = weights.version();
+    return new ServerInfo(
+        config.version(),
+        config.modelNames(),
+        model.backend(),
+        version,
+        config.systemFingerprint().apply(version),
+        new ServerInfo.Limits(
+            api.model().maxModelLen(),
+            model.maxNumSeqs(),
+            model.maxNumBatchedTokens(),
+            model.maxWaiting(),
+            config.maxChoices()),
+        new ServerInfo.KvCache(
+            model.kvType(), model.blockSize(), stats.blocks().total(), stats.blocks().free()),
+        new ServerInfo.Load(stats.running(), stats.waiting(), engine().paused(), !api.ready()),
+        classes);
+  }
+
+  /**
+   * Takes no step from now on; returns when the last one is done. Requests are admitted and wait.
+   *
+   * @throws IllegalStateException if the engine has stopped
+   */
+  public void pause() throws InterruptedException {
+    try {
+      engine().pause().get();
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e);
+    }
+  }
+
+  /** Goes on after {@link #pause}. */
+  public void resume() {
+    engine().resume();
+  }
+
+  public boolean paused() {
+    return engine().paused();
+  }
+
+  /**
+   * Ends a request with what it has got so far.
+   *
+   * @param id as its answers carry it
+   * @throws ApiException 404 if none of that id runs or waits
+   */
+  public void abort(String id) throws InterruptedException {
+    if (!api.abort(id)) {
+      throw ApiException.requestNotFound(id);
+    }
+  }
+
+  /**
+   * Reads the model directory's weights again and puts them in place.
+   *
+   * @return the new version
+   * @throws CheckpointException if they don't fit; nothing has changed then
+   * @throws IllegalStateException if another reload is under way, or the engine has stopped
+   */
+  public long reload() {
+    return weights.reload();
+  }
+
+  /**
+   * Hashes all weights, of one version, on the calling thread: about a second a gigabyte.
+   *
+   * @throws ConcurrentModificationException if they change all the time
+   */
+  public WeightChecksum checksum() {
+    return weights.checksum();
+  }
+
+  /**
+   * Stops admissions on every wire, for good; what runs goes on.
+   *
+   * @return sequences that run or wait still
+   */
+  public int drain() {
+    api.drain();
+    EngineStats stats = engine().stats();
+    return stats.running() + stats.waiting();
+  }
+
+  private Engine engine() {
+    return api.model().engine();
+  }
+}

@@ -1,0 +1,247 @@
+package io.tercel.server.control;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.WeightLoader;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.server.call.Json;
+import io.tercel.server.call.Keys;
+import io.tercel.server.http.HttpServer;
+import io.tercel.server.model.ServedModelInfo;
+import io.tercel.server.model.ServedWeights;
+import io.tercel.server.testing.RawClient;
+import io.tercel.server.testing.TestServer;
+import java.net.URI;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The admin port. */
+class AdminRoutesTest {
+  private static final String KEY = TestServer.ADMIN_KEY;
+
+  @TempDir Path directory;
+  private TestServer server;
+  private WeightStore weights;
+  private HttpServer admin;
+
+  @BeforeEach
+  void start() throws Exception {
+    server = new TestServer(TestServer.USUAL.withKey("secret"));
+    TinyCheckpoint.qwen3().layers(1).write(directory);
+    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+      weights = WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT);
+    }
+    admin = admin(server.config.keys());
+  }
+
+  private HttpServer admin(Keys keys) throws Exception {
+    ServerControl control =
+        new ServerControl(
+            server.api,
+            new ServedModelInfo("scripted", "none", 16, 64, 2048, 256),
+            new ServedWeights(directory, weights, server.engine, () -> Long.MAX_VALUE));
+    HttpServer http =
+        new HttpServer(
+            server.config.toBuilder().keys(keys).build(), new AdminRoutes(server.api, control));
+    http.start();
+    return http;
+  }
+
+  @AfterEach
+  void stop() {
+    admin.close();
+    server.close();
+    weights.close();
+  }
+
+  private HttpResponse<String> ask(
+      HttpServer http, String method, String path, String key, String body) throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + http.port() + path));
+    if (!key.isEmpty()) {
+      request.header("authorization", "Bearer " + key);
+    }
+    if (!body.isEmpty()) {
+      request.header("content-type", "application/json");
+    }
+    request.method(method, HttpRequest.BodyPublishers.ofString(body));
+    return server.client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  private JsonNode command(String path, String body) throws Exception {
+    HttpResponse<String> response = ask(admin, "POST", path, KEY, body);
+    assertEquals(200, response.statusCode(), response.body());
+    return Json.MAPPER.readTree(response.body());
+  }
+
+  private JsonNode get(String path) throws Exception {
+    HttpResponse<String> response = ask(admin, "GET", path, KEY, "");
+    assertEquals(200, response.statusCode(), response.body());
+    return Json.MAPPER.readTree(response.body());
+  }
+
+  @Test
+  void probesAndMetrics_needNoKey() throws Exception {
+    for (String path : List.of("/health", "/ready", "/metrics", "/version")) {
+      assertEquals(200, ask(admin, "GET", path, "", "").statusCode(), path);
+    }
+    assertTrue(ask(admin, "GET", "/metrics", "", "").body().contains("vllm:num_requests_running"));
+  }
+
+  @Test
+  void control_needsTheAdminKey() throws Exception {
+    for (String[] route :
+        new String[][] {
+          {"GET", "/info"}, {"GET", "/checksum"}, {"GET", "/is_paused"}, {"POST", "/pause"},
+          {"POST", "/resume"}, {"POST", "/abort"}, {"POST", "/reload"}, {"POST", "/drain"},
+        }) {
+      assertEquals(401, ask(admin, route[0], route[1], "", "").statusCode(), route[1]);
+      assertEquals(401, ask(admin, route[0], route[1], "wrong", "").statusCode(), route[1]);
+      HttpResponse<String> client = ask(admin, route[0], route[1], "secret", "");
+      assertEquals(403, client.statusCode(), "the clients' key on " + route[1]);
+      assertFalse(client.body().contains("secret"));
+    }
+    assertFalse(server.engine.paused());
+    assertTrue(server.engine.ready());
+  }
+
+  @Test
+  void chat_isNotServedThere_andControlNotAmongClients() throws Exception {
+    assertEquals(404, ask(admin, "POST", "/v1/chat/completions", KEY, "{}").statusCode());
+    assertEquals(404, ask(server.http, "POST", "/pause", KEY, "{}").statusCode());
+  }
+
+  @Test
+  void info_andChecksum() throws Exception {
+    JsonNode info = get("/info");
+    assertEquals(TestServer.MODEL, info.at("/model_names/0").asText());
+    assertEquals(TestServer.MAX_MODEL_LEN, info.at("/limits/max_model_len").asInt());
+    assertEquals(16, info.at("/kv_cache/block_size").asInt());
+    assertEquals(0, info.path("running").asInt(-1));
+    assertFalse(info.path("paused").asBoolean(true));
+    JsonNode checksum = get("/checksum");
+    assertEquals("sha-256", checksum.path("algorithm").asText());
+    assertTrue(checksum.path("digest").asText().matches("[0-9a-f]{64}"));
+    assertEquals(weights.version(), checksum.path("weight_version").asLong(-1));
+  }
+
+  @Test
+  void pause_holdsWhatRuns_resumeGoesOn() throws Exception {
+    server.stepMillis(2);
+    server.says("x".repeat(400));
+    try (RawClient client = new RawClient(server.http.port())) {
+      client.send(
+          RawClient.post(
+                  "/v1/chat/completions",
+                  "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"max_tokens\": 200}")
+              .replace("\r\n\r\n", "\r\nAuthorization: Bearer secret\r\n\r\n"));
+      TestServer.await("it runs", () -> server.engine.stats().work().generationTokens() > 5);
+      assertEquals("paused", command("/pause", "").path("status").asText());
+      assertEquals("paused", command("/pause?mode=keep", "").path("status").asText());
+      assertTrue(get("/is_paused").path("is_paused").asBoolean());
+      assertEquals(1, get("/info").path("running").asInt());
+      assertEquals("resumed", command("/resume", "{}").path("status").asText());
+      assertFalse(get("/is_paused").path("is_paused").asBoolean(true));
+      assertEquals(200, client.read().status());
+    }
+  }
+
+  @Test
+  void abort_endsARequestByItsId() throws Exception {
+    server.stepMillis(2);
+    server.says("x".repeat(4000));
+    try (RawClient client = new RawClient(server.http.port())) {
+      client.send(
+          RawClient.post(
+                  "/v1/chat/completions",
+                  "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"stream\": true}")
+              .replace("\r\n\r\n", "\r\nAuthorization: Bearer secret\r\n\r\n"));
+      String line = client.line();
+      while (!line.startsWith("data: ")) {
+        line = client.line();
+      }
+      String id = Json.MAPPER.readTree(line.substring(6)).path("id").asText();
+      command("/abort", "{\"request_id\": \"" + id + "\"}");
+      while (!line.contains("\"finish_reason\":\"abort\"")) {
+        line = client.line();
+      }
+    }
+    HttpResponse<String> gone = ask(admin, "POST", "/abort", KEY, "{\"request_id\": \"no\"}");
+    assertEquals(404, gone.statusCode());
+    assertTrue(gone.body().contains("'no'"), gone.body());
+  }
+
+  @Test
+  void reload_readsTheDirectoryAgain_orChangesNothing() throws Exception {
+    long before = weights.version();
+    assertEquals(before + 1, command("/reload", "").path("weight_version").asLong());
+    assertEquals(before + 2, command("/reload", "{}").path("weight_version").asLong());
+    TinyCheckpoint.qwen3().layers(2).write(directory);
+    HttpResponse<String> other = ask(admin, "POST", "/reload", KEY, "");
+    assertEquals(409, other.statusCode(), other.body());
+    assertEquals(before + 2, weights.version());
+  }
+
+  @Test
+  void drain_isSeenByEveryPort() throws Exception {
+    assertEquals(0, command("/drain", "").path("unfinished").asInt(-1));
+    assertEquals(503, ask(admin, "GET", "/ready", "", "").statusCode());
+    assertEquals(503, ask(server.http, "GET", "/ready", "secret", "").statusCode());
+    assertEquals(200, ask(admin, "GET", "/health", "", "").statusCode());
+    assertTrue(get("/info").path("draining").asBoolean());
+  }
+
+  @Test
+  void badFields_areNamed() throws Exception {
+    for (String[] wrong :
+        new String[][] {
+          {"/pause?mode=abort", "", "mode"},
+          {"/pause", "{\"mode\": 1}", "mode"},
+          {"/abort", "", "request_id"},
+          {"/reload", "{\"stale_kv\": \"keep\"}", "stale_kv"},
+        }) {
+      HttpResponse<String> response = ask(admin, "POST", wrong[0], KEY, wrong[1]);
+      assertEquals(400, response.statusCode(), response.body());
+      assertEquals(
+          wrong[2], Json.MAPPER.readTree(response.body()).at("/error/param").asText(), wrong[0]);
+    }
+  }
+
+  /** Without any key the machine's own users steer it, but no web page does. */
+  @Test
+  void withoutKeys_openOnLoopback_notToPages() throws Exception {
+    try (HttpServer open = admin(Keys.of(null, null));
+        RawClient page = new RawClient(open.port())) {
+      assertEquals(200, ask(open, "POST", "/pause", "", "").statusCode());
+      assertEquals(200, ask(open, "POST", "/resume", "", "").statusCode());
+      String form = "POST /pause HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil\r\n";
+      assertEquals(403, page.send(form + "Content-Length: 0\r\n\r\n").read().status());
+      assertFalse(server.engine.paused());
+    }
+    try (HttpServer half = admin(Keys.of("secret", null))) {
+      HttpResponse<String> closed = ask(half, "POST", "/pause", "secret", "");
+      assertEquals(403, closed.statusCode());
+      assertTrue(closed.body().contains("--admin-key"), closed.body());
+    }
+  }
+
+  @Test
+  void rebinding_isRefused_evenForProbes() throws Exception {
+    try (RawClient client = new RawClient(admin.port())) {
+      client.send("GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+      assertEquals(403, client.read().status());
+    }
+  }
+}
