@@ -106,7 +106,9 @@ class SchedulerPropertyTest {
       assertTrue(scheduler.queue(c).preemptions() > 0, "preemptions of class " + c.label());
     }
     assertTrue(ledger.brokenKv > 0, "kept keys that were lost");
-    assertTrue(ledger.brokenCatchingUp + ledger.brokenWaiting > 0, "and for which new weights came while they were");
+    assertTrue(
+        ledger.brokenCatchingUp + ledger.brokenWaiting > 0,
+        "and for which new weights came while they were");
     assertEquals(ledger.brokenKv, scheduler.brokenKv().times(), "told of");
     assertTrue(blocks.hitTokens() > 100, "prefix hits");
     assertTrue(blocks.recoveredTokens() > 20, "hits after a preemption");

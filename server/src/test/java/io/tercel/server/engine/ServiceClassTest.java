@@ -320,9 +320,7 @@ class ServiceClassTest {
     Sequence s =
         small
             .add(
-                SchedulerLab.request(small.prompt(50), 1)
-                    .withPriority(5)
-                    .withStaleKv(StaleKv.KEEP))
+                SchedulerLab.request(small.prompt(50), 1).withPriority(5).withStaleKv(StaleKv.KEEP))
             .getFirst();
     for (int i = 0; i < 4; i++) {
       small.step();
