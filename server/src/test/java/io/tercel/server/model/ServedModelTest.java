@@ -27,6 +27,14 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 class ServedModelTest {
   private static final double TOLERANCE = 1e-3;
+
+  /**
+   * Free-running, a rounded input that falls to the other side of a tie moves all that follows, so
+   * 3-bit models are held on the mean besides; {@code ReferenceTest} holds each linear, fed alike,
+   * within 1e-4.
+   */
+  private static final double MEAN_TOLERANCE_OF_ROUNDED = 3e-4;
+
   private static final int VOCAB = 300;
 
   @TempDir private Path directory;
@@ -57,7 +65,9 @@ class ServedModelTest {
   @MethodSource("checkpoints")
   void logProbsAndGreedy_agreeWithDoubles(String name, TinyCheckpoint checkpoint) throws Exception {
     checkpoint.vocab(VOCAB).write(directory);
-    DoubleReference reference = DoubleReference.open(directory);
+    boolean rounds = name.contains("gptq");
+    DoubleReference reference =
+        rounds ? DoubleReference.openRounding(directory) : DoubleReference.open(directory);
     int[] prompt = new Random(5).ints(40, 0, 256).toArray();
     List<Integer> ids = new ArrayList<>();
     for (int id : prompt) {
@@ -85,16 +95,21 @@ class ServedModelTest {
       JsonNode choice = answer.path("choices").path(0);
       double[][] expected = reference.logProbs(prompt);
       double worst = 0;
+      double sum = 0;
       for (int i = 1; i < prompt.length; i++) {
         JsonNode entry = choice.path("prompt_logprobs").path(i).path(Integer.toString(prompt[i]));
         double got = entry.path("logprob").asDouble(Double.NaN);
-        worst = Math.max(worst, Math.abs(got - expected[i - 1][prompt[i]]));
-        assertTrue(worst <= TOLERANCE, name + " position " + i + ": " + got + " " + answer);
+        double difference = Math.abs(got - expected[i - 1][prompt[i]]);
+        sum += difference;
+        worst = Math.max(worst, difference);
+        assertTrue(difference <= TOLERANCE, name + " position " + i + ": " + got + " " + answer);
       }
+      double mean = sum / (prompt.length - 1);
+      assertTrue(!rounds || mean <= MEAN_TOLERANCE_OF_ROUNDED, name + " on the mean: " + mean);
       List<Integer> generated = new ArrayList<>();
       choice.path("token_ids").forEach(id -> generated.add(id.asInt()));
       assertEquals(reference.greedy(prompt, 24, List.of()), generated, name);
-      System.out.println(name + ": largest |log-prob difference| " + worst);
+      System.out.println(name + ": |log-prob difference| at most " + worst + ", mean " + mean);
     }
   }
 
