@@ -32,7 +32,8 @@ final class WeightArena {
 
   PackedMatrix allocate(
       String name, int rows, int cols, QuantFormat format, int @Nullable [] inputOrder) {
-    return new PackedMatrix(name, segment(format.bytes(rows, cols)), rows, cols, format, inputOrder);
+    return new PackedMatrix(
+        name, segment(format.bytes(rows, cols)), rows, cols, format, inputOrder);
   }
 
   /** Zeroed bytes. */

@@ -27,7 +27,8 @@ class WeightArenaTest {
         assertEquals(Dense.BF16.bytes(500 + i, 1021), m.segment().byteSize());
         if (i > 0) {
           PackedMatrix before = matrices.get(i - 1);
-          long gap = m.segment().address() - before.segment().address() - before.segment().byteSize();
+          long gap =
+              m.segment().address() - before.segment().address() - before.segment().byteSize();
           neighbours += gap >= 0 && gap < 64 ? 1 : 0;
         }
         for (PackedMatrix other : matrices) {
