@@ -66,6 +66,17 @@ class PriorityTest {
     assertTrue(step().contains(small));
   }
 
+  /** Of 32 tokens 3 are set aside for the decodes that stay, none for the one that goes. */
+  @Test
+  void setBackDecode_leavesItsTokenToTheNewcomer() {
+    for (int i = 0; i < 4; i++) {
+      add(LATER, 4);
+    }
+    step();
+    Sequence first = add(FIRST, 30);
+    assertEquals(29, lab.counts().get(first));
+  }
+
   /** Its chunk comes after the newcomer's, and has what that leaves of the step. */
   @Test
   void catchingUp_waitsForOneOfFirstPriorityThatIsAdmitted() {
