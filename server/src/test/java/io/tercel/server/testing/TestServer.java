@@ -196,6 +196,11 @@ public final class TestServer implements AutoCloseable {
         .build();
   }
 
+  /** What the next step's tokens name. */
+  public void weightVersion(long version) {
+    backend.weightVersion = version;
+  }
+
   /** Milliseconds of each step from now on. */
   public void stepMillis(int millis) {
     backend.stepMillis = millis;
