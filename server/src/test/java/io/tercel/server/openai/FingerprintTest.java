@@ -201,4 +201,22 @@ class FingerprintTest {
       assertEquals(1, choice.path("weight_versions").size());
     }
   }
+
+  /** The end of a choice comes in a chunk of its own, and its tokens are not told again. */
+  @ParameterizedTest
+  @ValueSource(strings = {"/v1/chat/completions", "/v1/completions"})
+  void streamed_tokensOfTheLastTextAreToldOnce(String path) throws Exception {
+    server.says("abQc");
+    String asked =
+        "{%s, \"stream\": true, \"stop\": [\"Q\"], \"include_stop_str_in_output\": true, \"return_weight_versions\": true, \"return_token_ids\": true}";
+    Events events = Events.parse(server.post(path, asked.formatted(REQUESTS.get(path))).body());
+    int ids = 0;
+    int made = 0;
+    for (JsonNode chunk : events.of(0)) {
+      ids += chunk.path("token_ids").size();
+      made += chunk.at("/weight_versions/0/tokens").asInt();
+    }
+    assertTrue(ids >= 3, "tokens: " + ids);
+    assertEquals(ids, made);
+  }
 }
