@@ -145,6 +145,11 @@ public final class JitOps implements Ops {
   }
 
   @Override
+  public int mask(float[] x, int offset, int count, long[] allowed, float[] out) {
+    return vector.mask(x, offset, count, allowed, out);
+  }
+
+  @Override
   public double sumExp(float[] x, int offset, int count, float max) {
     return vector.sumExp(x, offset, count, max);
   }

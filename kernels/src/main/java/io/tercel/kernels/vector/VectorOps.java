@@ -186,6 +186,11 @@ public final class VectorOps implements Ops {
   }
 
   @Override
+  public int mask(float[] x, int offset, int count, long[] allowed, float[] out) {
+    return LogitsLoop.mask(x, offset, count, allowed, out);
+  }
+
+  @Override
   public double sumExp(float[] x, int offset, int count, float max) {
     return LogitsLoop.sumExp(x, offset, count, max, new float[LaneSum.LANES]);
   }
