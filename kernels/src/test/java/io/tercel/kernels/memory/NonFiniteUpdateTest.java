@@ -149,6 +149,17 @@ class NonFiniteUpdateTest {
     }
   }
 
+  /** What is said to be untouched costs nothing: a fault there, from past an update, isn't met. */
+  @Test
+  void update_ofSomeMatrices_doesNotLookAtOthers() {
+    try (WeightStore store = load("BF16", 1)) {
+      dense(store.embedding(), 7, Float.NaN);
+      store.update(List.of(query(store)), () -> {});
+      store.requireFinite();
+      assertThrows(NonFiniteWeightsException.class, () -> store.update(() -> {}));
+    }
+  }
+
   @Test
   void update_thatFailsHalfway_isLookedThroughToo() {
     try (WeightStore store = load("BF16", 1)) {

@@ -107,6 +107,20 @@ class SlowAnswerTest {
     }
   }
 
+  /** An answer that has been written but not taken is not over: draining waits for its end. */
+  @Test
+  void drain_waitsUntilNothingIsOnItsWay() throws Exception {
+    try (TestServer server = impatient();
+        Socket socket = narrow(server)) {
+      socket.getOutputStream().write(large(4000).getBytes(StandardCharsets.US_ASCII));
+      TestServer.await(
+          "it is generated", () -> server.engine.stats().finished(FinishReason.LENGTH) == 4);
+      assertEquals(1, server.http.runningRequests());
+      server.http.drain();
+      assertEquals(0, server.http.runningRequests(), "given up by now, and not before");
+    }
+  }
+
   private static byte[] unchunked(byte[] answer) {
     String text = new String(answer, StandardCharsets.ISO_8859_1);
     assertTrue(text.startsWith("HTTP/1.1 200 "), text.substring(0, 100));

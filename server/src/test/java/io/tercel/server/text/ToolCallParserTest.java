@@ -224,4 +224,14 @@ class ToolCallParserTest {
     assertEquals(2, parser.numCalls());
     assertEquals(List.of(), parser.finish());
   }
+
+  /** Cut within the closing marker, behind JSON that lacks its last bracket. */
+  @Test
+  void unbracketedCallThatIsCut_isText() {
+    String written = "<tool_call>{\"name\": \"f\", \"arguments\": {}</tool";
+    ToolCallParser parser = new ToolCallParser(9, false);
+    assertEquals(List.of(), parser.accept(written));
+    assertEquals(List.of(new OutputPart.Text(written)), parser.finish());
+    assertEquals(0, parser.numCalls());
+  }
 }
