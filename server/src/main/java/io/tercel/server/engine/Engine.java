@@ -4,16 +4,12 @@ import io.tercel.kernels.ops.Backend;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.Scheduler.Chunk;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
@@ -34,7 +30,6 @@ public final class Engine implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Engine.class);
 
   private final Backend backend;
-  private final EngineConfig config;
   private final int maxModelLen;
   private final RequestCheck requestCheck;
   private final Scheduler scheduler;
@@ -43,6 +38,8 @@ public final class Engine implements AutoCloseable {
   private final QueuedGeneration.Owner owner = new Clients();
   private final ConcurrentLinkedQueue<Runnable> inbox = new ConcurrentLinkedQueue<>();
   private final WaitingRoom waitingRoom;
+  private final StatsPublisher stats;
+  private final StallWatch stallWatch;
   private final AtomicLong arrivals = new AtomicLong();
   private final Thread loop;
 
@@ -51,12 +48,8 @@ public final class Engine implements AutoCloseable {
   private volatile boolean closed;
   private volatile boolean ended;
   private final CompletableFuture<Throwable> failure = new CompletableFuture<>();
-  private volatile EngineStats stats;
 
-  private final Map<ServiceClass, Integer> admitted = new EnumMap<>(ServiceClass.class);
-  private final Map<ServiceClass, Integer> waited = new EnumMap<>(ServiceClass.class);
   private long weightVersion;
-  private long nextStallCheck = System.nanoTime();
 
   /**
    * Starts the loop.
@@ -65,7 +58,6 @@ public final class Engine implements AutoCloseable {
    */
   public Engine(Backend backend, EngineConfig config) {
     this.backend = backend;
-    this.config = config;
     this.blocks =
         new BlockManager(backend.numBlocks(), backend.blockSize(), config.prefixCaching());
     this.weightVersion = backend.weightVersion();
@@ -75,7 +67,8 @@ public final class Engine implements AutoCloseable {
     this.requestCheck = new RequestCheck(config, maxModelLen);
     this.stepper = new Stepper(backend, scheduler, config.model().eosTokenIds(), maxModelLen);
     this.waitingRoom = new WaitingRoom(config);
-    this.stats = reading();
+    this.stats = new StatsPublisher(scheduler, blocks, stepper, waitingRoom, weightVersion);
+    this.stallWatch = new StallWatch(config.stallTimeout());
     this.loop = Thread.ofPlatform().name("tercel-engine").start(this::run);
   }
 
@@ -126,7 +119,7 @@ public final class Engine implements AutoCloseable {
   }
 
   private void admit(ServiceClass c, int sequences, List<List<Sequence>> all) {
-    admitted.merge(c, sequences, Integer::sum);
+    stats.admitted(c, sequences);
     all.forEach(scheduler::add);
   }
 
@@ -233,11 +226,7 @@ public final class Engine implements AutoCloseable {
 
   /** The latest reading; requests that the loop has not seen yet count as waiting. */
   public EngineStats stats() {
-    Map<ServiceClass, Integer> waiting = new EnumMap<>(ServiceClass.class);
-    for (ServiceClass c : ServiceClass.values()) {
-      waiting.put(c, waitingRoom.waiting(c)); // first: who runs by now may be counted as both
-    }
-    return stats.withWaiting(waiting);
+    return stats.latest();
   }
 
   /** Whether the loop runs and admits requests. */
@@ -297,7 +286,7 @@ public final class Engine implements AutoCloseable {
         noticeWeights();
         endStalled();
         List<Chunk> chunks = paused ? List.of() : scheduler.schedule();
-        publish();
+        stats.publish(weightVersion);
         if (chunks.isEmpty()) {
           idle();
         } else {
@@ -336,7 +325,7 @@ public final class Engine implements AutoCloseable {
         LockSupport.park(this);
       } else {
         // all who are left don't read, or the engine is paused
-        LockSupport.parkNanos(this, stallCheckNanos());
+        LockSupport.parkNanos(this, stallWatch.checkNanos());
       }
     }
   }
@@ -348,28 +337,13 @@ public final class Engine implements AutoCloseable {
 
   /** Ends requests whose clients have left a full queue unread for too long. */
   private void endStalled() {
-    long now = System.nanoTime();
-    if (now - nextStallCheck < 0) {
+    if (!stallWatch.isDue()) {
       return;
     }
-    nextStallCheck = now + stallCheckNanos();
-    Set<QueuedGeneration> stalled = new HashSet<>();
-    for (Sequence s : scheduler.all()) {
-      s.lookAtClient(); // while the engine is paused, no schedule does
-      if (s.stalled() && now - s.generation().lastRead() > config.stallTimeout().toNanos()) {
-        stalled.add(s.generation());
-      }
-    }
+    Set<QueuedGeneration> stalled = stallWatch.expired(scheduler.all());
     if (!stalled.isEmpty()) {
-      String message =
-          "the client has read nothing for %s s, with %d tokens or more unread"
-              .formatted(config.stallTimeout().toMillis() / 1000.0, QueuedGeneration.RESUME);
-      failAll(stalled, message, false);
+      failAll(stalled, stallWatch.message(), false);
     }
-  }
-
-  private long stallCheckNanos() {
-    return Math.min(TimeUnit.SECONDS.toNanos(1), config.stallTimeout().toNanos() / 8 + 1);
   }
 
   private void failAll(Set<QueuedGeneration> failed, String message, boolean closing) {
@@ -391,52 +365,8 @@ public final class Engine implements AutoCloseable {
     scheduler.all().forEach(s -> open.add(s.generation()));
     EngineEvent.Failed why = stopped();
     failAll(open, why.message(), true);
-    publish();
+    stats.publish(weightVersion);
     backend.close();
-  }
-
-  /** First the reading, then the waiting room: a reader in between misses nobody who runs now. */
-  private void publish() {
-    stats = reading();
-    for (ServiceClass c : ServiceClass.values()) {
-      int waits = scheduler.queue(c).numWaiting();
-      int before = Objects.requireNonNullElse(waited.put(c, waits), 0);
-      int entered = Objects.requireNonNullElse(admitted.remove(c), 0);
-      waitingRoom.change(c, waits - before - entered); // those entered are counted since then
-    }
-  }
-
-  private EngineStats reading() {
-    Map<ServiceClass, EngineStats.OfClass> classes = new EnumMap<>(ServiceClass.class);
-    long generationTokens = 0;
-    for (ServiceClass c : ServiceClass.values()) {
-      ClassQueue queue = scheduler.queue(c);
-      long tokens = stepper.generationTokens(c);
-      generationTokens += tokens;
-      classes.put(
-          c,
-          new EngineStats.OfClass(
-              queue.numRunning(),
-              queue.numWaiting(),
-              queue.numStalled(),
-              tokens,
-              queue.preemptions()));
-    }
-    return new EngineStats(
-        classes,
-        new EngineStats.KvBlocks(blocks.numFree(), blocks.numCachedFree(), blocks.numBlocks()),
-        new EngineStats.Work(
-            stepper.steps(),
-            stepper.promptTokens(),
-            stepper.computedPromptTokens(),
-            generationTokens,
-            scheduler.preemptions(),
-            stepper.nanSequences()),
-        new EngineStats.PrefixHits(
-            blocks.queriedTokens(), blocks.hitTokens(), blocks.recoveredTokens()),
-        scheduler.brokenKv(),
-        stepper.finished(),
-        weightVersion);
   }
 
   /** What clients ask through their generations. */

@@ -3,13 +3,9 @@ package io.tercel.server.engine;
 import io.tercel.server.engine.Sequence.State;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
-import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Decides who computes what in the next step.
@@ -29,22 +25,13 @@ import org.jspecify.annotations.Nullable;
  * computes chunks of its running sequences by rank and admits waiting ones (before a chunk of
  * higher priority number is computed); what is left goes round once more without shares.
  *
- * <p><b>Admission.</b> A free place goes to the class whose dominant share is the smallest: what it
- * has of its share of places or of blocks, whichever is more; the earlier class among equals. There
- * it goes to the first in rank, if all its tokens find room. If they don't, nobody is admitted:
- * small ones must not eat what a large one waits for. (With fewer places than classes, the classes
- * take turns.)
+ * <p><b>Admission.</b> A free place goes to the class with the least of its share ({@link
+ * AdmissionOrder}), and there to the first in rank, if all its tokens find room. If they don't,
+ * nobody is admitted: small ones must not eat what a large one waits for.
  *
- * <p><b>Making way.</b> For want of a place or of blocks, who is next to be admitted sets back, in
- * this order: those whose clients don't read; those of its own class with a higher priority number;
- * and if its class has less than its share of what it lacks, those of later classes that have more
- * than theirs, the last class first. Nobody is set back in vain, when it would not make room
- * enough.
- *
- * <p><b>Growing.</b> A running sequence that needs a block when none can be had sets back the last
- * one: of those whose clients don't read; else, the first of each class excepted, of the last class
- * that holds more than its share of the blocks; else of the last class. If that is itself, or all
- * others are the first of their class, it goes.
+ * <p><b>Preemption.</b> Who is next to be admitted may set others back, and so may a running
+ * sequence that grows when no block can be had; {@link PreemptionOrder} says whom. Nobody is set
+ * back for a newcomer in vain, when it would not make room enough.
  *
  * <p>Who is set back gives all its blocks back, waits at its rank and is computed again, prompt and
  * output alike, with the same results (the backend's logits don't depend on how a sequence was
@@ -64,6 +51,8 @@ final class Scheduler {
   private final ClassShares shares;
   private final List<ClassQueue> queues =
       Arrays.stream(ServiceClass.values()).map(ClassQueue::new).toList();
+  private final AdmissionOrder admissions;
+  private final PreemptionOrder order;
   private final SharedPrompt.Registry prompts = new SharedPrompt.Registry();
   private long weightVersion;
   private long turn;
@@ -72,8 +61,6 @@ final class Scheduler {
 
   // of the step that is being made
   private final List<Sequence> step = new ArrayList<>();
-  private final List<Sequence> turns = new ArrayList<>();
-  private int numFirst; // of the turns, those that are the first of their class
   private int budget;
   private int setAside; // for running decodes still to be placed, a token each
 
@@ -83,6 +70,8 @@ final class Scheduler {
     this.maxNumBatchedTokens = config.maxNumBatchedTokens();
     this.weightVersion = weightVersion;
     this.shares = new ClassShares(config, blocks.numBlocks());
+    this.admissions = new AdmissionOrder(queues, blocks, shares);
+    this.order = new PreemptionOrder(queues, blocks, shares);
   }
 
   /** Queues the choices of a new request. */
@@ -115,42 +104,24 @@ final class Scheduler {
     shares.among(busy);
     setAsideDecodes();
     makeWay();
-    putInTurn();
+    order.begin();
     fill(true);
     fill(false);
     return step.stream().map(s -> new Chunk(s, s.numScheduled())).toList();
   }
 
-  /**
-   * Who has their turn when, and yields in the reverse order: the first of each class, then the
-   * others, the classes that hold more than their share of the blocks last.
-   */
-  private void putInTurn() {
-    turns.clear();
-    queues.stream().map(ClassQueue::first).filter(Objects::nonNull).forEach(turns::add);
-    numFirst = turns.size();
-    List<ClassQueue> order = new ArrayList<>(queues);
-    order.sort(Comparator.comparing(this::holdsMoreThanItsShare)); // stable: else as they are
-    for (ClassQueue queue : order) {
-      Sequence first = queue.first();
-      queue.running().stream().filter(s -> s != first).forEach(turns::add);
-    }
-  }
-
   private void fill(boolean withinShares) {
-    turns.stream().filter(s -> !isOutranked(s)).forEach(s -> scheduleRunning(s, withinShares));
+    order.turns().stream()
+        .filter(s -> !isOutranked(s))
+        .forEach(s -> scheduleRunning(s, withinShares));
     admit(withinShares);
-    turns.forEach(s -> scheduleRunning(s, withinShares));
+    order.turns().forEach(s -> scheduleRunning(s, withinShares));
   }
 
   /** Whether it is catching up while one of higher priority waits in its class. */
   private boolean isOutranked(Sequence s) {
     Sequence waits = queue(s).next();
     return waits != null && waits.priority() < s.priority() && s.numNewTokens() > 1;
-  }
-
-  private boolean holdsMoreThanItsShare(ClassQueue queue) {
-    return blocks.numHeld(queue.serviceClass) > shares.blocks(queue.serviceClass);
   }
 
   private void setAsideDecodes() {
@@ -213,35 +184,13 @@ final class Scheduler {
    */
   private boolean makeRoom(Sequence s, int tokens) {
     while (!blocks.allocate(s, tokens)) {
-      Sequence stalled = lastStalled();
-      Sequence victim = stalled == null ? last(s) : stalled;
+      Sequence victim = order.victimFor(s);
       preempt(victim);
       if (victim == s) {
         return false;
       }
     }
     return true;
-  }
-
-  private @Nullable Sequence lastStalled() {
-    for (ClassQueue queue : queues.reversed()) {
-      for (Sequence r : queue.running().reversed()) {
-        if (r.stalled()) {
-          return r;
-        }
-      }
-    }
-    return null;
-  }
-
-  /** Who goes for {@code s}: the last who may be set back and is not in the step; or itself. */
-  private Sequence last(Sequence s) {
-    for (Sequence r : turns.subList(numFirst, turns.size()).reversed()) {
-      if (r == s || (r.state() == State.RUNNING && r.numScheduled() == 0)) {
-        return r;
-      }
-    }
-    return s;
   }
 
   private void preempt(Sequence s) {
@@ -264,7 +213,7 @@ final class Scheduler {
 
   /** Sets back those who must yield to whoever is next, if that makes room enough. */
   private void makeWay() {
-    ClassQueue queue = neediest(_ -> true);
+    ClassQueue queue = admissions.neediest(_ -> true);
     Sequence s = queue == null ? null : queue.next();
     if (queue == null || s == null) {
       return;
@@ -275,7 +224,7 @@ final class Scheduler {
       return;
     }
     List<Sequence> leaving = new ArrayList<>();
-    for (Sequence r : yieldingTo(s, queue, noPlace, lacking > 0)) {
+    for (Sequence r : order.yieldingTo(s, queue, noPlace, lacking > 0)) {
       leaving.add(r);
       if (numRunning() - leaving.size() < maxNumSeqs && blocks.wouldFree(leaving, s) >= lacking) {
         leaving.forEach(this::preempt);
@@ -285,76 +234,9 @@ final class Scheduler {
     }
   }
 
-  /** Who may be set back for one who waits, in this order. */
-  private List<Sequence> yieldingTo(
-      Sequence s, ClassQueue queue, boolean noPlace, boolean noBlocks) {
-    List<Sequence> yielding = new ArrayList<>();
-    for (ClassQueue other : queues.reversed()) {
-      other.running().reversed().stream().filter(Sequence::stalled).forEach(yielding::add);
-    }
-    for (Sequence r : queue.running().reversed()) {
-      if (!r.stalled() && r.priority() > s.priority()) {
-        yielding.add(r);
-      }
-    }
-    ServiceClass c = queue.serviceClass;
-    boolean takesPlaces = noPlace && queue.numRunning() < shares.places(c);
-    boolean takesBlocks = noBlocks && blocks.numHeld(c) < shares.blocks(c);
-    for (ClassQueue later : queues.subList(c.ordinal() + 1, queues.size()).reversed()) {
-      addSurplus(later, takesPlaces, takesBlocks, yielding);
-    }
-    return yielding;
-  }
-
-  /** Adds those by whom a class is above its share of places, or of blocks. */
-  private void addSurplus(
-      ClassQueue queue, boolean ofPlaces, boolean ofBlocks, List<Sequence> surplus) {
-    int places = ofPlaces ? queue.numRunning() - shares.places(queue.serviceClass) : 0;
-    int held =
-        ofBlocks ? blocks.numHeld(queue.serviceClass) - shares.blocks(queue.serviceClass) : 0;
-    Sequence first = queue.first();
-    for (Sequence r : queue.running().reversed()) {
-      if (places <= 0 && held <= 0) {
-        return;
-      }
-      if (!r.stalled() && r != first) {
-        surplus.add(r);
-        places--;
-        held -= blocks.numHeldAlone(r);
-      }
-    }
-  }
-
-  /** Of these classes the one that a free place goes to; null if nobody waits who could start. */
-  private @Nullable ClassQueue neediest(Predicate<ClassQueue> among) {
-    ClassQueue neediest = null;
-    for (ClassQueue queue : queues) {
-      boolean waits = queue.next() != null && among.test(queue);
-      if (waits && (neediest == null || needsMore(queue, neediest))) {
-        neediest = queue;
-      }
-    }
-    return neediest;
-  }
-
-  private boolean needsMore(ClassQueue a, ClassQueue b) {
-    if (shares.places(a.serviceClass) == 0) { // fewer places than classes: in turn
-      return a.lastAdmission() < b.lastAdmission();
-    }
-    return dominantShare(a) < dominantShare(b);
-  }
-
-  /** What it has of its share of places or of blocks, whichever is more: 1 is its whole share. */
-  private double dominantShare(ClassQueue queue) {
-    ServiceClass c = queue.serviceClass;
-    return Math.max(
-        (double) queue.numRunning() / shares.places(c),
-        (double) blocks.numHeld(c) / Math.max(1, shares.blocks(c)));
-  }
-
   private void admit(boolean withinShares) {
     while (numRunning() < maxNumSeqs) {
-      ClassQueue queue = neediest(q -> left(q, withinShares) > 0);
+      ClassQueue queue = admissions.neediest(q -> left(q, withinShares) > 0);
       Sequence s = queue == null ? null : queue.next();
       if (queue == null || s == null || !start(queue, s, left(queue, withinShares))) {
         return;
@@ -372,7 +254,7 @@ final class Scheduler {
     queue.admit(s, ++turn);
     s.state(State.RUNNING);
     countBrokenKv(s.noteBrokenKv(weightVersion));
-    turns.add(s); // for what is left
+    order.add(s); // for what is left
     take(queue, s, count);
     return true;
   }

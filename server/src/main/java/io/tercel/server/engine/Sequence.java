@@ -45,18 +45,12 @@ final class Sequence {
   private int numBlocks;
   private int numChained;
   private long chainId = PrefixCache.ROOT;
-  private boolean mixesWeights;
+  private final KeptKv keptKv = new KeptKv();
   private boolean started;
   private long startVersion;
   private boolean stalled;
   private int numScheduled;
   private @Nullable SharedPrompt sharedPrompt;
-  private int mostComputedTokens; // ever
-  private int numKeptTokens; // of those computed, by older weights
-  private int numLostTokens; // of those, when it was set back
-  private boolean lost; // what it had computed, and is not back yet
-  private long lostVersion; // of the weights at that time
-  private final List<EngineEvent.BrokenKv> brokenKv = new ArrayList<>();
   private State state = State.WAITING;
   private final ThoughtWatch watch;
   private final @Nullable FormWatch form;
@@ -268,7 +262,7 @@ final class Sequence {
 
   void computed(int count) {
     numComputedTokens += count;
-    mostComputedTokens = Math.max(mostComputedTokens, numComputedTokens);
+    keptKv.computed(numComputedTokens);
     if (numComputedTokens > numTokens) {
       throw new IllegalStateException(
           "%d tokens computed of %d".formatted(numComputedTokens, numTokens));
@@ -321,13 +315,10 @@ final class Sequence {
 
   /** Forgets what was computed: its blocks are gone, all tokens so far are computed again. */
   void recompute(long weightVersion) {
-    lost |= numComputedTokens > 0;
-    numLostTokens = mixesWeights ? numKeptTokens : 0;
-    lostVersion = weightVersion;
+    keptKv.lose(numComputedTokens, weightVersion);
     numComputedTokens = 0;
     numChained = 0;
     chainId = PrefixCache.ROOT;
-    mixesWeights = false;
     state = State.WAITING;
   }
 
@@ -340,47 +331,30 @@ final class Sequence {
 
   /** Whether keys of more than one weight version may be among its own: nobody may share them. */
   boolean mixesWeights() {
-    return mixesWeights;
+    return keptKv.mixesWeights();
   }
 
   /**
-   * What it has computed so far becomes older weights'. If it was catching up after having been set
-   * back, the rest of what it had computed then is newer weights' now, which is noted.
+   * What it has computed so far becomes older weights'.
    *
    * @return how many tokens' older keys were lost
    */
   int mixWeights(long weightVersion) {
-    mixesWeights = true;
-    numKeptTokens = numComputedTokens;
-    return noteBrokenKv(mostComputedTokens - numComputedTokens, weightVersion);
+    return keptKv.mixWeights(numComputedTokens, weightVersion, numGeneratedTokens());
   }
 
   /**
-   * It comes back to a step. If keys that it was to keep were lost meanwhile and newer weights make
-   * them again, that is noted: those that were old already when it was set back, or all, if new
-   * weights have come since.
+   * It comes back to a step; keys that it was to keep may have been lost meanwhile.
    *
    * @return how many tokens' older keys were lost
    */
   int noteBrokenKv(long weightVersion) {
-    if (!lost || staleKv() == StaleKv.DROP) {
-      return 0;
-    }
-    lost = false;
-    int tokens = weightVersion > lostVersion ? mostComputedTokens : numLostTokens;
-    return noteBrokenKv(tokens, weightVersion);
-  }
-
-  private int noteBrokenKv(int tokens, long weightVersion) {
-    if (tokens > 0) {
-      brokenKv.add(new EngineEvent.BrokenKv(tokens, weightVersion, numGeneratedTokens()));
-    }
-    return tokens;
+    return staleKv() == StaleKv.DROP ? 0 : keptKv.comeBack(weightVersion, numGeneratedTokens());
   }
 
   /** Each time that kept keys were lost. */
   List<EngineEvent.BrokenKv> brokenKv() {
-    return brokenKv;
+    return keptKv.broken();
   }
 
   /** Its first blocks that are in the prefix cache. */

@@ -7,7 +7,6 @@ import java.util.BitSet;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -18,24 +17,10 @@ import java.util.TreeMap;
  */
 final class CharDfa {
   private final Complexity complexity;
-  private final List<Row> rows;
+  private final List<DfaState> rows;
   private final BitSet live;
 
-  /**
-   * A state.
-   *
-   * @param firsts the first characters of its ranges, rising from 0
-   * @param targets the state that each range leads to
-   */
-  @SuppressWarnings("ArrayRecordComponent") // never compared
-  private record Row(int[] firsts, int[] targets, boolean accepts) {
-    int next(int c) {
-      int at = Arrays.binarySearch(firsts, c);
-      return targets[at >= 0 ? at : -at - 2];
-    }
-  }
-
-  private CharDfa(Complexity complexity, List<Row> rows) {
+  private CharDfa(Complexity complexity, List<DfaState> rows) {
     this.complexity = complexity;
     this.rows = rows;
     this.live = reaching(rows);
@@ -65,9 +50,9 @@ final class CharDfa {
       accepts.set(at);
     }
     int nowhere = tries.size();
-    List<Row> rows = new ArrayList<>();
+    List<DfaState> rows = new ArrayList<>();
     for (int i = 0; i < nowhere; i++) {
-      RowBuilder row = new RowBuilder();
+      DfaState.Builder row = new DfaState.Builder();
       int last = -1;
       for (Map.Entry<Integer, Integer> entry : tries.get(i).entrySet()) {
         row.range(last + 1, nowhere);
@@ -77,7 +62,7 @@ final class CharDfa {
       row.range(last + 1, nowhere);
       rows.add(row.build(accepts.get(i)));
     }
-    rows.add(new RowBuilder().range(0, nowhere).build(false));
+    rows.add(new DfaState.Builder().range(0, nowhere).build(false));
     return new CharDfa(complexity, rows);
   }
 
@@ -88,10 +73,10 @@ final class CharDfa {
 
   /** The texts of so many characters or more. */
   static CharDfa atLeast(int min, Complexity complexity) {
-    List<Row> rows = new ArrayList<>();
+    List<DfaState> rows = new ArrayList<>();
     for (int i = 0; i <= min; i++) {
       complexity.work(1);
-      rows.add(new RowBuilder().range(0, Math.min(i + 1, min)).build(i == min));
+      rows.add(new DfaState.Builder().range(0, Math.min(i + 1, min)).build(i == min));
     }
     return new CharDfa(complexity, rows);
   }
@@ -109,12 +94,12 @@ final class CharDfa {
   private CharDfa product(CharDfa other, boolean wanted) {
     Map<Long, Integer> known = new HashMap<>();
     List<long[]> pairs = new ArrayList<>();
-    List<Row> all = new ArrayList<>();
+    List<DfaState> all = new ArrayList<>();
     pair(0, 0, known, pairs);
     for (int i = 0; i < pairs.size(); i++) {
-      Row a = rows.get((int) pairs.get(i)[0]);
-      Row b = other.rows.get((int) pairs.get(i)[1]);
-      RowBuilder row = new RowBuilder();
+      DfaState a = rows.get((int) pairs.get(i)[0]);
+      DfaState b = other.rows.get((int) pairs.get(i)[1]);
+      DfaState.Builder row = new DfaState.Builder();
       int atA = 0;
       int atB = 0;
       int first = 0;
@@ -162,7 +147,7 @@ final class CharDfa {
   /** Whether each of the texts goes on, by a character, to another one. */
   boolean growsByOne() {
     for (int i = live.nextSetBit(0); i >= 0; i = live.nextSetBit(i + 1)) {
-      Row row = rows.get(i);
+      DfaState row = rows.get(i);
       if (row.accepts() && Arrays.stream(row.targets()).noneMatch(t -> rows.get(t).accepts())) {
         return false;
       }
@@ -245,7 +230,7 @@ final class CharDfa {
         nfa.epsilon(from, node);
       }
       nfa.betweenCharacters(node);
-      Row row = rows.get(i);
+      DfaState row = rows.get(i);
       TreeMap<Integer, List<CharSet.Range>> byTarget = new TreeMap<>();
       for (int r = 0; r < row.targets().length; r++) {
         int last = r + 1 < row.firsts().length ? row.firsts()[r + 1] - 1 : CharSet.LAST;
@@ -267,7 +252,7 @@ final class CharDfa {
   }
 
   /** The states from which a text can still end. */
-  private static BitSet reaching(List<Row> rows) {
+  private static BitSet reaching(List<DfaState> rows) {
     List<List<Integer>> before = new ArrayList<>();
     rows.forEach(_ -> before.add(new ArrayList<>(2)));
     Deque<Integer> open = new ArrayDeque<>();
@@ -290,130 +275,5 @@ final class CharDfa {
       }
     }
     return live;
-  }
-
-  /** Joins ranges that lead to the same state. */
-  private static final class RowBuilder {
-    private int[] firsts = new int[4];
-    private int[] targets = new int[4];
-    private int size;
-
-    /** From this character on, up to the next one that is named. */
-    RowBuilder range(int first, int target) {
-      if (first > CharSet.LAST) {
-        return this;
-      }
-      if (size > 0 && firsts[size - 1] == first) {
-        size--; // the range before was empty
-      }
-      if (size > 0 && targets[size - 1] == target) {
-        return this;
-      }
-      if (size == firsts.length) {
-        firsts = Arrays.copyOf(firsts, 2 * size);
-        targets = Arrays.copyOf(targets, 2 * size);
-      }
-      firsts[size] = first;
-      targets[size++] = target;
-      return this;
-    }
-
-    Row build(boolean accepts) {
-      return new Row(Arrays.copyOf(firsts, size), Arrays.copyOf(targets, size), accepts);
-    }
-  }
-
-  /** Makes an expression deterministic. */
-  private static final class SubsetConstruction {
-    private record Edge(CharSet set, int to) {}
-
-    private final Complexity complexity;
-    private final Nfa silent; // what reads nothing
-    private final Map<Integer, List<Edge>> edges = new HashMap<>();
-    private final int start;
-    private final int end;
-    private final Map<BitSet, Integer> known = new HashMap<>();
-    private final List<BitSet> subsets = new ArrayList<>();
-
-    SubsetConstruction(Regex regex, Complexity complexity) {
-      this.complexity = complexity;
-      this.silent = new Nfa(complexity);
-      this.start = silent.node();
-      this.end =
-          regex.write(
-              silent,
-              start,
-              (nfa, from, set, to) ->
-                  edges.computeIfAbsent(from, _ -> new ArrayList<>()).add(new Edge(set, to)));
-    }
-
-    List<Row> rows() {
-      number(List.of(start));
-      List<Row> rows = new ArrayList<>();
-      for (int i = 0; i < subsets.size(); i++) {
-        rows.add(row(subsets.get(i)));
-      }
-      return rows;
-    }
-
-    private Row row(BitSet subset) {
-      List<Edge> all = new ArrayList<>();
-      TreeMap<Integer, List<Edge>> changes = new TreeMap<>(); // edges that begin or end there
-      changes.put(0, new ArrayList<>());
-      for (int node = subset.nextSetBit(0); node >= 0; node = subset.nextSetBit(node + 1)) {
-        all.addAll(edges.getOrDefault(node, List.of()));
-      }
-      for (Edge edge : all) {
-        complexity.work(2L * edge.set().ranges().size());
-        for (CharSet.Range range : edge.set().ranges()) {
-          changes.computeIfAbsent(range.first(), _ -> new ArrayList<>()).add(edge);
-          if (range.last() < CharSet.LAST) {
-            changes.computeIfAbsent(range.last() + 1, _ -> new ArrayList<>()).add(edge);
-          }
-        }
-      }
-      RowBuilder row = new RowBuilder();
-      IdentityHashMap<Edge, Boolean> active = new IdentityHashMap<>();
-      for (Map.Entry<Integer, List<Edge>> change : changes.entrySet()) {
-        for (Edge edge : change.getValue()) {
-          if (active.remove(edge) == null) {
-            active.put(edge, true);
-          }
-        }
-        complexity.work(4L * active.size() + 16);
-        row.range(change.getKey(), number(active.keySet().stream().map(Edge::to).toList()));
-      }
-      return row.build(subset.get(end));
-    }
-
-    /** The state of these nodes and of those that are reached from them by reading nothing. */
-    private int number(Collection<Integer> seeds) {
-      BitSet subset = new BitSet();
-      Deque<Integer> open = new ArrayDeque<>(seeds);
-      while (!open.isEmpty()) {
-        int node = open.remove();
-        complexity.work(2);
-        if (!subset.get(node)) {
-          subset.set(node);
-          for (int e = silent.firstEdge(node); e >= 0; e = silent.nextEdge(e)) {
-            open.add(silent.target(e));
-          }
-        }
-      }
-      // nodes that only lead on by reading nothing don't tell subsets apart
-      for (int node = subset.nextSetBit(0); node >= 0; node = subset.nextSetBit(node + 1)) {
-        if (node != end && !edges.containsKey(node)) {
-          subset.clear(node);
-        }
-      }
-      complexity.work(subset.length() / 64 + 1L);
-      Integer number = known.putIfAbsent(subset, subsets.size());
-      if (number != null) {
-        return number;
-      }
-      complexity.textState();
-      subsets.add(subset);
-      return subsets.size() - 1;
-    }
   }
 }
