@@ -1,5 +1,7 @@
 package io.tercel.server.engine.speculation;
 
+import java.util.Arrays;
+
 /**
  * How often drafted tokens of each {@link Kind} came true, lately, in all sequences of an engine.
  * Counted whether drafts are verified or only compared with what was said, so that a kind that does
@@ -14,10 +16,15 @@ final class Acceptance {
 
   private final double[] tried = new double[Kind.COUNT];
   private final double[] right = new double[Kind.COUNT];
+  private final double[] rates = new double[Kind.COUNT];
+
+  Acceptance() {
+    Arrays.setAll(rates, Kind::prior);
+  }
 
   /** The share of such tokens that came true, those before them in the draft having done so. */
   double rate(int kind) {
-    return (right[kind] + PRIOR * Kind.prior(kind)) / (tried[kind] + PRIOR);
+    return rates[kind];
   }
 
   /** How many of the draft's tokens come true, on average. */
@@ -39,5 +46,6 @@ final class Acceptance {
     }
     tried[kind]++;
     right[kind] += cameTrue ? 1 : 0;
+    rates[kind] = (right[kind] + PRIOR * Kind.prior(kind)) / (tried[kind] + PRIOR);
   }
 }

@@ -1,50 +1,65 @@
 package io.tercel.server.engine.speculation;
 
 /**
- * How a drafted token was found, as a small number: behind how long a match, and how often what was
- * matched went on so. What each kind is worth is counted ({@link Acceptance}), not supposed.
+ * How a drafted token was found, as a small number: behind how long a match, how often the match
+ * was there, and what share of the times it went on so. What each kind is worth is counted ({@link
+ * Acceptance}), not supposed.
  */
 final class Kind {
   /** Upper bounds of the lengths of a match that are not told apart. */
-  private static final int[] LENGTHS = {1, 2, 3, 5, 8};
+  private static final int[] LENGTHS = {1, 2, 3, 4, 6, 9};
 
-  private static final int LENGTH_CLASSES = LENGTHS.length + 1;
+  /** Upper bounds of the times that are not told apart. */
+  private static final int[] TIMES = {1, 3, 9};
 
   /** Upper bounds of the shares that are not told apart. */
-  private static final double[] SHARES = {0.4, 0.6, 0.8, 0.95};
+  private static final double[] SHARES = {0.35, 0.55, 0.75, 0.9, 0.97};
 
+  private static final int LENGTH_CLASSES = LENGTHS.length + 1;
+  private static final int TIMES_CLASSES = TIMES.length + 1;
   private static final int SHARE_CLASSES = SHARES.length + 1;
+  private static final int COUNTED = LENGTH_CLASSES * TIMES_CLASSES * SHARE_CLASSES;
 
-  static final int COUNT = LENGTH_CLASSES * (1 + SHARE_CLASSES);
+  static final int COUNT = COUNTED + LENGTH_CLASSES;
 
   private Kind() {}
 
-  /** Found once behind a match of that length. */
-  static int single(int length) {
-    return lengthClass(length);
+  /** Found in the sequence's own text behind a match of that length. */
+  static int own(int length) {
+    return COUNTED + lengthClass(length);
   }
 
-  /** Found behind a match of that length, as a share of all that was ever found there. */
+  /** Found so often behind a match of that length, of all that was ever found there. */
   static int counted(int length, int times, int ofAll) {
     double share = (double) times / ofAll;
     int shareClass = 0;
     while (shareClass < SHARES.length && share > SHARES[shareClass]) {
       shareClass++;
     }
-    return LENGTH_CLASSES * (1 + shareClass) + lengthClass(length);
+    return (shareClass * TIMES_CLASSES + classOf(TIMES, ofAll)) * LENGTH_CLASSES
+        + lengthClass(length);
   }
 
   /** What it is taken to be worth before anything was counted. */
   static double prior(int kind) {
-    int lengthClass = kind % LENGTH_CLASSES;
-    int shareClass = kind / LENGTH_CLASSES - 1;
-    double byLength = 0.3 + 0.1 * lengthClass;
-    return shareClass < 0 ? byLength : byLength * (0.4 + 0.15 * shareClass);
+    double byLength = 0.2 + 0.1 * (kind % LENGTH_CLASSES);
+    if (kind >= COUNTED) {
+      return byLength;
+    }
+    int shareClass = kind / (LENGTH_CLASSES * TIMES_CLASSES);
+    int timesClass = kind / LENGTH_CLASSES % TIMES_CLASSES;
+    double share = (shareClass + 0.5) / SHARE_CLASSES;
+    double weight = (timesClass + 1.0) / (TIMES_CLASSES + 1);
+    return weight * share + (1 - weight) * byLength * share;
   }
 
   private static int lengthClass(int length) {
+    return classOf(LENGTHS, length);
+  }
+
+  private static int classOf(int[] bounds, int value) {
     int c = 0;
-    while (c < LENGTHS.length && length > LENGTHS[c]) {
+    while (c < bounds.length && value > bounds[c]) {
       c++;
     }
     return c;

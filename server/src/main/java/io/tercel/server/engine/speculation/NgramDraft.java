@@ -46,7 +46,7 @@ final class NgramDraft implements Drafter {
       // a match that overlaps its continuation goes on periodically
       int at = from + i;
       int token = at < length ? tokens[at] : into.token(at - length);
-      into.add(token, Kind.single(bestLength + i));
+      into.add(token, Kind.own(bestLength + i));
     }
   }
 

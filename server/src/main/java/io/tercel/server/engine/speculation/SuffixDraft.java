@@ -80,18 +80,34 @@ final class SuffixDraft implements Drafter {
     return tree;
   }
 
-  private static void walk(SuffixTree tree, int from, int most, Draft into) {
-    int n = from;
+  /**
+   * Token by token, that which is the likeliest of those that were there most often behind the last
+   * ten, nine, ... tokens.
+   */
+  private void walk(SuffixTree tree, int from, int most, Draft into) {
+    int at = from;
     while (into.size() < most) {
-      while (tree.best(n) == SuffixTree.ROOT && n != SuffixTree.ROOT) {
-        n = tree.link(n);
+      double likeliest = 0;
+      int next = SuffixTree.ROOT;
+      int kind = 0;
+      for (int n = at; n != SuffixTree.ROOT; n = tree.link(n)) {
+        int best = tree.best(n);
+        if (best == SuffixTree.ROOT) {
+          continue;
+        }
+        int k = Kind.counted(tree.depth(n), tree.times(best), tree.followed(n));
+        double rate = acceptance.rate(k);
+        if (rate > likeliest) {
+          likeliest = rate;
+          next = best;
+          kind = k;
+        }
       }
-      if (n == SuffixTree.ROOT) {
+      if (next == SuffixTree.ROOT) {
         return; // what is said most often anywhere is no guess
       }
-      int next = tree.best(n);
-      into.add(tree.token(next), Kind.counted(tree.depth(n), tree.times(next), tree.followed(n)));
-      n = next;
+      into.add(tree.token(next), kind);
+      at = tree.follow(at, tree.token(next));
     }
   }
 }

@@ -7,49 +7,47 @@ import java.util.Arrays;
  * followed it: a trie of suffixes, cut at that depth, with suffix links (SuffixDecoding: Oliaro et
  * al., 2024). A text is entered token by token; each token is {@value #DEPTH} look-ups.
  *
- * <p>Nodes are numbers; the edges lie in one open-addressed table by (parent, token). Room for a
- * fixed number of nodes: who enters looks {@link #hasRoom} first.
+ * <p>A node is a place in one array, where its fields lie side by side: a look-up is one cache line
+ * in the table of edges, by (parent, token), and one here. Room for a fixed number of nodes: who
+ * enters looks {@link #hasRoom} first.
  */
 final class SuffixTree {
   /** Tokens of the longest string. */
-  static final int DEPTH = 10;
+  static final int DEPTH = 8;
 
   static final int ROOT = 0;
 
-  /** Bytes a node. */
-  static final int NODE_BYTES = 7 * Integer.BYTES + 1 + 2 * Integer.BYTES;
+  // fields of a node
+  private static final int PARENT = 0;
+  private static final int TOKEN = 1;
+  private static final int LINK = 2; // the node of the same string without its first token
+  private static final int TIMES = 3; // that the string was there
+  private static final int FOLLOWED = 4; // times that something came after it
+  private static final int BEST = 5; // the child that was there most often; of equals the latest
+  private static final int DEPTH_OF = 6; // tokens of the string
+  private static final int FIELDS = 8; // half a cache line
 
-  private final int[] parent;
-  private final int[] token;
-  private final int[] link; // the node of the same string without its first token
-  private final int[] times; // that the string was there
-  private final int[] followed; // times that something came after it
-  private final int[] best; // the child that was there most often; of equals the latest
-  private final byte[] depth;
+  /** Bytes a node, and of its two places in the table of edges. */
+  static final int NODE_BYTES = (FIELDS + 2) * Integer.BYTES;
+
+  private final int[] nodes;
   private final int[] slots; // nodes by (parent, token); ROOT: empty
-  private int size = 1;
+  private int end = FIELDS;
   private int generation;
 
   /**
    * @param capacity nodes, a power of two
    */
   SuffixTree(int capacity) {
-    parent = new int[capacity];
-    token = new int[capacity];
-    link = new int[capacity];
-    times = new int[capacity];
-    followed = new int[capacity];
-    best = new int[capacity];
-    depth = new byte[capacity];
+    nodes = new int[capacity * FIELDS];
     slots = new int[2 * capacity];
   }
 
   /** Forgets everything; nodes got before mean nothing any more. */
   void clear() {
     Arrays.fill(slots, ROOT);
-    Arrays.fill(best, ROOT);
-    Arrays.fill(followed, 0);
-    size = 1;
+    Arrays.fill(nodes, 0, end, 0);
+    end = FIELDS;
     generation++;
   }
 
@@ -60,41 +58,41 @@ final class SuffixTree {
 
   /** Whether one more token can be entered. */
   boolean hasRoom() {
-    return size + DEPTH <= parent.length;
+    return end + DEPTH * FIELDS <= nodes.length;
   }
 
   /** Nodes in use. */
   int size() {
-    return size;
+    return end / FIELDS;
   }
 
   int depth(int node) {
-    return depth[node];
+    return nodes[node + DEPTH_OF];
   }
 
   /** The token that the node's string ends with. */
   int token(int node) {
-    return token[node];
+    return nodes[node + TOKEN];
   }
 
   /** How often the string was there. */
   int times(int node) {
-    return times[node];
+    return nodes[node + TIMES];
   }
 
   /** How often something came after the string. */
   int followed(int node) {
-    return followed[node];
+    return nodes[node + FOLLOWED];
   }
 
   /** The node's string without its first token; of the root itself. */
   int link(int node) {
-    return link[node];
+    return nodes[node + LINK];
   }
 
   /** The child that was there most often; the root where there is none. */
   int best(int node) {
-    return best[node];
+    return nodes[node + BEST];
   }
 
   /** The node of the string with one token more; the root where it never was. */
@@ -107,7 +105,7 @@ final class SuffixTree {
    * tokens, as there are tokens.
    */
   int follow(int node, int next) {
-    for (int n = node; ; n = link[n]) {
+    for (int n = node; ; n = link(n)) {
       int child = child(n, next);
       if (child != ROOT || n == ROOT) {
         return child;
@@ -121,19 +119,19 @@ final class SuffixTree {
    * @return the node of the string with the token, of its last {@value #DEPTH} tokens at most
    */
   int enter(int node, int next) {
-    int from = depth[node] == DEPTH ? link[node] : node;
+    int from = depth(node) == DEPTH ? link(node) : node;
     int entered = ROOT;
     int longer = ROOT; // the child made last, whose link is still to be set
-    for (int n = from; ; n = link[n]) {
+    for (int n = from; ; n = link(n)) {
       int child = enterChild(n, next);
       if (longer == ROOT) {
         entered = child;
       } else {
-        link[longer] = child;
+        nodes[longer + LINK] = child;
       }
       longer = child;
       if (n == ROOT) {
-        link[child] = ROOT;
+        nodes[child + LINK] = ROOT;
         return entered;
       }
     }
@@ -143,17 +141,18 @@ final class SuffixTree {
     int slot = slot(n, next);
     int child = slots[slot];
     if (child == ROOT) {
-      child = size++;
+      child = end;
+      end += FIELDS;
       slots[slot] = child;
-      parent[child] = n;
-      token[child] = next;
-      times[child] = 0;
-      depth[child] = (byte) (depth[n] + 1);
+      nodes[child + PARENT] = n;
+      nodes[child + TOKEN] = next;
+      nodes[child + DEPTH_OF] = depth(n) + 1;
     }
-    times[child]++;
-    followed[n]++;
-    if (best[n] == ROOT || times[child] >= times[best[n]]) {
-      best[n] = child;
+    int times = ++nodes[child + TIMES];
+    nodes[n + FOLLOWED]++;
+    int best = nodes[n + BEST];
+    if (best == ROOT || times >= nodes[best + TIMES]) {
+      nodes[n + BEST] = child;
     }
     return child;
   }
@@ -162,7 +161,10 @@ final class SuffixTree {
     int mask = slots.length - 1;
     int h = node * 0x9E3779B9 + next * 0x85EBCA6B;
     int slot = (h ^ h >>> 15) & mask;
-    while (slots[slot] != ROOT && (parent[slots[slot]] != node || token[slots[slot]] != next)) {
+    for (int n = slots[slot]; n != ROOT; n = slots[slot]) {
+      if (nodes[n + PARENT] == node && nodes[n + TOKEN] == next) {
+        break;
+      }
       slot = (slot + 1) & mask;
     }
     return slot;
