@@ -21,6 +21,9 @@ final class NgramDraft implements Drafter {
 
   static final int CANDIDATES = 16;
 
+  /** Places looked at, those that are there by their hash alone included. */
+  private static final int HOPS = 4 * CANDIDATES;
+
   private int[] heads = new int[256]; // 1 + the place behind the pair, by its hash; 0: none
   private int[] before = new int[256]; // likewise, by place
   private int indexed;
@@ -34,8 +37,10 @@ final class NgramDraft implements Drafter {
     int bestLength = SHORTEST - 1;
     int from = 0;
     int place = heads[hash(tokens, length)] - 1;
-    for (int i = 0; i < CANDIDATES && place > 0 && bestLength < LONGEST; i++) {
+    int seen = 0;
+    for (int i = 0; i < HOPS && seen < CANDIDATES && place > 0 && bestLength < LONGEST; i++) {
       int common = common(tokens, place, length);
+      seen += common >= SHORTEST ? 1 : 0; // others have the same hash
       if (common > bestLength) {
         bestLength = common;
         from = place;
@@ -85,7 +90,7 @@ final class NgramDraft implements Drafter {
   }
 
   private int hash(int[] tokens, int end) {
-    int h = tokens[end - 1] * 0x9E3779B9 + tokens[end - 2] * 0x85EBCA6B;
+    int h = (tokens[end - 1] * 0x9E3779B9 ^ tokens[end - 2]) * 0x85EBCA6B;
     return (h ^ h >>> 15) & (heads.length - 1);
   }
 }
