@@ -1,15 +1,18 @@
 package io.tercel.kernels.memory;
 
 import io.tercel.kernels.format.CheckpointException;
-import io.tercel.kernels.format.DType;
+import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.Tensor;
+import io.tercel.kernels.format.W3Block;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Looks for NaN and infinities among plain weights: a model that has one serves nothing but noise,
- * or NaN to whoever uses the token that it belongs to.
+ * Looks for NaN and infinities among weights: a model that has one serves nothing but noise, or NaN
+ * to whoever uses the token that it belongs to.
  */
 final class FiniteWeights {
   private static final ValueLayout.OfLong LONG =
@@ -33,39 +36,104 @@ final class FiniteWeights {
   }
 
   /**
-   * Looks at some bytes of a matrix, eight at a time: an element is not finite where all bits of
-   * its exponent are set, so none of them is left in the complement.
+   * Looks at some bytes of a checkpoint's matrix.
    *
    * @param at first byte, a multiple of 8
    * @throws CheckpointException that names the first value that is not finite
    */
   static void check(Tensor tensor, long at, long bytes) {
-    boolean wide = tensor.dtype() == DType.F32;
-    long exponent =
+    QuantFormat.Dense format =
         switch (tensor.dtype()) {
-          case F32 -> 0x7f80_0000_7f80_0000L;
-          case BF16 -> 0x7f80_7f80_7f80_7f80L;
-          case F16 -> 0x7c00_7c00_7c00_7c00L;
+          case F32 -> QuantFormat.Dense.FP32;
+          case BF16 -> QuantFormat.Dense.BF16;
+          case F16 -> QuantFormat.Dense.FP16;
           default -> throw new IllegalArgumentException(tensor.where() + " holds no floats");
         };
-    long below = wide ? 0x7fff_ffff_7fff_ffffL : 0x7fff_7fff_7fff_7fffL;
-    MemorySegment data = tensor.data();
+    long found = first(tensor.data(), format, at, bytes);
+    if (found >= 0) {
+      throw refusal(tensor, found);
+    }
+  }
+
+  /** What is not finite in a packed matrix, of dense values or of scales; null if all is. */
+  static @Nullable String fault(PackedMatrix matrix) {
+    return switch (matrix.format()) {
+      case QuantFormat.Dense dense -> {
+        long found = first(matrix.segment(), dense, 0, matrix.segment().byteSize());
+        yield found < 0
+            ? null
+            : "%s has %s in row %d, column %d"
+                .formatted(
+                    matrix.name(),
+                    dense.element(matrix.segment(), found),
+                    found / matrix.cols(),
+                    found % matrix.cols());
+      }
+      case QuantFormat.Grouped _ -> scaleFault(matrix);
+    };
+  }
+
+  private static @Nullable String scaleFault(PackedMatrix matrix) {
+    int groups = W3Block.groups(matrix.cols());
+    MemorySegment data = matrix.segment();
+    for (int tile = 0; tile < W3Block.tiles(matrix.rows()); tile++) {
+      for (int group = 0; group < groups; group++) {
+        long block = W3Block.blockOffset(tile, group, groups);
+        long scales = block + W3Block.SCALES_OFFSET;
+        long found = first(data, QuantFormat.Dense.FP16, scales, (long) W3Block.ROWS * Short.BYTES);
+        if (found >= 0) {
+          int row = (int) (found - scales / Short.BYTES);
+          return "%s has a scale of %s in row %d, group %d"
+              .formatted(
+                  matrix.name(),
+                  Float.float16ToFloat(W3Block.scale(data, block, row)),
+                  tile * W3Block.ROWS + row,
+                  group);
+        }
+      }
+    }
+    return null;
+  }
+
+  /** What is not finite in a norm or a bias; null if all is. */
+  static @Nullable String fault(String name, float[] values) {
+    for (int i = 0; i < values.length; i++) {
+      if (!Float.isFinite(values[i])) {
+        return "%s has %s in element %d".formatted(name, values[i], i);
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Index of the first element that is not finite, from the segment's start on; -1 if there is none
+   * among these bytes. Eight bytes are looked at at a time: an element is not finite where all bits
+   * of its exponent are set, so none of them is left in the complement.
+   *
+   * @param at first byte, a multiple of the element's size
+   */
+  private static long first(MemorySegment data, QuantFormat.Dense format, long at, long bytes) {
+    long exponent =
+        switch (format) {
+          case FP32 -> 0x7f80_0000_7f80_0000L;
+          case BF16 -> 0x7f80_7f80_7f80_7f80L;
+          case FP16 -> 0x7c00_7c00_7c00_7c00L;
+        };
+    long below = format == QuantFormat.Dense.FP32 ? 0x7fff_ffff_7fff_ffffL : 0x7fff_7fff_7fff_7fffL;
     int words = Math.toIntExact(bytes / Long.BYTES);
     long finite = ~0L;
     for (int i = 0; i < words; i++) {
       // a sum reaches the top bit unless the field is 0, and never goes beyond
       finite &= (~data.get(LONG, at + 8L * i) & exponent) + below;
     }
-    int size = tensor.dtype().bytes();
-    long tail = at + 8L * words;
-    if ((finite & ~below) != ~below) {
-      tail = at;
-    }
-    for (long i = tail / size; i < (at + bytes) / size; i++) {
-      if (!Float.isFinite(tensor.floatAt(i))) {
-        throw refusal(tensor, i);
+    int size = format.elementBytes();
+    boolean all = (finite & ~below) == ~below;
+    for (long i = (all ? at + 8L * words : at) / size; i < (at + bytes) / size; i++) {
+      if (!Float.isFinite(format.element(data, i))) {
+        return i;
       }
     }
+    return -1;
   }
 
   private static CheckpointException refusal(Tensor tensor, long i) {

@@ -4,9 +4,12 @@ import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.StampedLock;
 import org.jspecify.annotations.Nullable;
@@ -27,6 +30,7 @@ public final class WeightStore implements AutoCloseable {
   private final Linear head;
   private final StampedLock writing = new StampedLock();
   private volatile long version;
+  private volatile @Nullable String fault;
 
   /**
    * @param arena holds every matrix; closed by {@link #close()}
@@ -76,28 +80,92 @@ public final class WeightStore implements AutoCloseable {
 
   /**
    * Writes weights in place and raises the version. On the engine thread between two steps, or
-   * before there is an engine.
+   * before there is an engine. All weights are looked through for NaN and infinities afterwards.
    *
    * @param write may fail halfway; the version rises then too, since the weights are others
+   * @throws NonFiniteWeightsException if a dense value, a scale, a norm or a bias is not finite
+   *     now, naming it; nothing is computed with such weights, until an update has mended them
    */
   public void update(Runnable write) {
+    update(matrices(), write);
+  }
+
+  /**
+   * As {@link #update(Runnable)}, but of the matrices only these are looked through, and all norms
+   * and biases: what a trainer leaves alone, such as a large embedding, costs it nothing.
+   *
+   * @param written at least those that are written to
+   */
+  public void update(Collection<PackedMatrix> written, Runnable write) {
     long stamp = writing.writeLock(); // readers are optimistic: nobody is waited for
     try {
       write.run();
     } finally {
       version++;
+      // a fault from before may lie in a matrix that was not written to now
+      fault = findFault(fault == null ? written : matrices());
       writing.unlockWrite(stamp);
     }
+    requireFinite();
+  }
+
+  /**
+   * To be called before weights are computed with.
+   *
+   * @throws NonFiniteWeightsException if the last update has left values that are not finite
+   */
+  public void requireFinite() {
+    String what = fault;
+    if (what != null) {
+      throw new NonFiniteWeightsException(what, version);
+    }
+  }
+
+  private @Nullable String findFault(Collection<PackedMatrix> among) {
+    for (PackedMatrix matrix : among) {
+      String found = FiniteWeights.fault(matrix);
+      if (found != null) {
+        return found;
+      }
+    }
+    return vectorFault();
+  }
+
+  private @Nullable String vectorFault() {
+    for (int i = 0; i < layers.size(); i++) {
+      int layer = i;
+      Map<String, float[]> named = new LinkedHashMap<>();
+      layers.get(i).mapNorms(v -> v).forEach((norm, v) -> named.put(norm.name(layer), v));
+      for (Linear linear : layers.get(i).matrices()) {
+        named.put("the bias of " + linear.weight().name(), orEmpty(linear.bias()));
+      }
+      for (Map.Entry<String, float[]> vector : named.entrySet()) {
+        String found = FiniteWeights.fault(vector.getKey(), vector.getValue());
+        if (found != null) {
+          return found;
+        }
+      }
+    }
+    String found = FiniteWeights.fault("model.norm", finalNorm);
+    return found != null
+        ? found
+        : FiniteWeights.fault("the bias of " + head.weight().name(), orEmpty(head.bias()));
   }
 
   /**
    * Takes over another store's weights as one update.
    *
    * @throws IllegalArgumentException if shapes or formats differ; nothing has changed then
+   * @throws NonFiniteWeightsException if the other's are not finite; nothing has changed then
    */
   public void replaceWith(WeightStore other) {
     WeightShapes.requireSame(this, other);
-    update(() -> WeightShapes.copy(other, this));
+    String found = other.findFault(other.matrices());
+    if (found != null) {
+      throw new NonFiniteWeightsException(found, other.version());
+    }
+    fault = null;
+    update(List.of(), () -> WeightShapes.copy(other, this));
   }
 
   /** For readers on other threads: to be asked of {@link #unchangedSince} when they have read. */

@@ -68,6 +68,7 @@ public final class CpuBackend implements Backend {
   @Override
   public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
     StepCheck.check(batch, plan, vocab, kv.numBlocks());
+    weights.requireFinite();
     transformer.forward(batch);
     int count = plan.size();
     if (rows.length < count) {

@@ -29,6 +29,7 @@ public interface Backend extends AutoCloseable {
    *
    * @throws IllegalArgumentException if a token id or a block number is out of range; nothing is
    *     computed then
+   * @throws RuntimeException likewise if the weights are not finite, naming what is not
    */
   List<TokenResult> step(StepBatch batch, SamplingPlan plan);
 

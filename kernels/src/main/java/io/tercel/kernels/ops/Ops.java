@@ -95,6 +95,17 @@ public interface Ops extends AutoCloseable {
   int argMax(float[] x, int offset, int count);
 
   /**
+   * Leaves only some ids to draw from: out[i] is x[offset + i], but at least -{@link
+   * Float#MAX_VALUE}, where bit i is set, and minus infinity where it is not. An allowed id is
+   * never impossible, however unlikely the model says.
+   *
+   * @param allowed bit i % 64 of word i / 64; words that are missing are 0
+   * @param out the first count elements are written; may be x itself where the offset is 0
+   * @return {@link #argMax} of what was written
+   */
+  int mask(float[] x, int offset, int count, long[] allowed, float[] out);
+
+  /**
    * Sum of exp(x - max) over count elements from offset on: floats by {@link LaneSum} within chunks
    * of 1024, doubles over chunks.
    */

@@ -58,16 +58,23 @@ public final class Sampler {
     if (plain) {
       return row.temperature() == 0 ? best : drawFrom(logits, at, best, row);
     }
-    System.arraycopy(logits, at, adjusted, 0, vocab);
-    adjust(row);
-    int likeliest = ops.argMax(adjusted, 0, vocab);
+    int likeliest = adjust(logits, at, row);
     if (adjusted[likeliest] == Float.NEGATIVE_INFINITY) {
       throw new IllegalStateException("no id of the vocabulary may be drawn");
     }
     return row.temperature() == 0 ? likeliest : drawFrom(adjusted, 0, likeliest, row);
   }
 
-  private void adjust(SamplingRow row) {
+  /** Fills adjusted; returns the likeliest id. */
+  private int adjust(float[] logits, int at, SamplingRow row) {
+    long[] allowed = row.allowed();
+    if (allowed != null
+        && row.penalties() == null
+        && row.logitBias() == null
+        && row.forbidden() == null) {
+      return ops.mask(logits, at, vocab, allowed, adjusted);
+    }
+    System.arraycopy(logits, at, adjusted, 0, vocab);
     Map<Integer, Float> bias = row.logitBias();
     if (bias != null) {
       bias.forEach((id, b) -> adjusted[id] += b);
@@ -81,25 +88,9 @@ public final class Sampler {
         adjusted[id] = Float.NEGATIVE_INFINITY;
       }
     }
-    if (row.allowed() != null) {
-      keep(row.allowed());
-    }
-  }
-
-  /** Leaves the allowed ids alone; none of these is impossible, however unlikely the model says. */
-  private void keep(long[] allowed) {
-    for (int from = 0; from < vocab; from += 64) {
-      long bits = from >> 6 < allowed.length ? allowed[from >> 6] : 0;
-      int end = Math.min(vocab, from + 64);
-      if (bits == 0) { // of most masks most words are empty
-        Arrays.fill(adjusted, from, end, Float.NEGATIVE_INFINITY);
-        continue;
-      }
-      for (int id = from; id < end; id++) {
-        boolean kept = (bits >>> id & 1) != 0;
-        adjusted[id] = kept ? Math.max(adjusted[id], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
-      }
-    }
+    return allowed == null
+        ? ops.argMax(adjusted, 0, vocab)
+        : ops.mask(adjusted, 0, vocab, allowed, adjusted);
   }
 
   private void penalize(Penalties p) {

@@ -184,6 +184,15 @@ public final class ScalarOps implements Ops {
   }
 
   @Override
+  public int mask(float[] x, int offset, int count, long[] allowed, float[] out) {
+    for (int i = 0; i < count; i++) {
+      boolean kept = i >> 6 < allowed.length && (allowed[i >> 6] >>> i & 1) != 0;
+      out[i] = kept ? Math.max(x[offset + i], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
+    }
+    return argMax(out, 0, count);
+  }
+
+  @Override
   public double sumExp(float[] x, int offset, int count, float max) {
     double total = 0;
     for (int chunk = 0; chunk < count; chunk += SUM_CHUNK) {

@@ -3,7 +3,9 @@ package io.tercel.kernels.vector;
 import io.tercel.kernels.ops.Exp;
 import io.tercel.kernels.ops.LaneSum;
 import io.tercel.kernels.ops.Ops;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 
 /** Scans of a row of logits. */
 final class LogitsLoop {
@@ -17,16 +19,65 @@ final class LogitsLoop {
     for (; i + Lanes.COUNT <= count; i += Lanes.COUNT) {
       best = best.max(Lanes.load(x, offset + i));
     }
-    float max = Float.NEGATIVE_INFINITY;
-    for (int lane = 0; lane < Lanes.COUNT; lane++) {
-      max = Math.max(max, best.lane(lane));
-    }
+    float max = largestLane(best);
     for (; i < count; i++) {
       max = Math.max(max, x[offset + i]);
     }
-    for (int j = 0; j < count; j++) {
-      if (x[offset + j] == max || Float.isNaN(x[offset + j])) {
-        return j; // there is no NaN before the largest, or that would be NaN
+    return first(x, offset, count, max);
+  }
+
+  /**
+   * Writes what may be drawn, a word of the mask at a time; see {@code Ops.mask}. Most words of
+   * most masks are empty or full.
+   */
+  static int mask(float[] x, int offset, int count, long[] allowed, float[] out) {
+    FloatVector no = FloatVector.broadcast(Lanes.FLOAT, Float.NEGATIVE_INFINITY);
+    FloatVector best = no;
+    int i = 0;
+    for (; i + Long.SIZE <= count; i += Long.SIZE) {
+      long word = i >> 6 < allowed.length ? allowed[i >> 6] : 0;
+      if (word == 0) {
+        Arrays.fill(out, i, i + Long.SIZE, Float.NEGATIVE_INFINITY);
+        continue;
+      }
+      for (int at = i; at < i + Long.SIZE; at += Lanes.COUNT) {
+        FloatVector kept = Lanes.load(x, offset + at).max(-Float.MAX_VALUE);
+        if (word != -1) {
+          kept = no.blend(kept, VectorMask.fromLong(Lanes.FLOAT, word >>> at));
+        }
+        kept.intoArray(out, at);
+        best = best.max(kept);
+      }
+    }
+    float max = largestLane(best);
+    long word = i >> 6 < allowed.length ? allowed[i >> 6] : 0;
+    for (; i < count; i++) {
+      boolean kept = (word >>> i & 1) != 0;
+      out[i] = kept ? Math.max(x[offset + i], -Float.MAX_VALUE) : Float.NEGATIVE_INFINITY;
+      max = Math.max(max, out[i]);
+    }
+    return first(out, 0, count, max);
+  }
+
+  private static float largestLane(FloatVector x) {
+    float max = Float.NEGATIVE_INFINITY;
+    for (int lane = 0; lane < Lanes.COUNT; lane++) {
+      max = Math.max(max, x.lane(lane));
+    }
+    return max;
+  }
+
+  /** Index of the first element that is the largest, or of the first NaN. */
+  private static int first(float[] x, int offset, int count, float max) {
+    int i = 0;
+    if (!Float.isNaN(max)) {
+      while (i + Lanes.COUNT <= count && !Lanes.load(x, offset + i).eq(max).anyTrue()) {
+        i += Lanes.COUNT;
+      }
+    }
+    for (; i < count; i++) {
+      if (x[offset + i] == max || Float.isNaN(x[offset + i])) {
+        return i; // there is no NaN before the largest, or that would be NaN
       }
     }
     throw new IllegalStateException("the largest of " + count + " elements is none of them");

@@ -619,6 +619,42 @@ public abstract class OpsContract extends NanContract {
     assertEquals(0, ops().argMax(x, 3, 33));
   }
 
+  /** Words that are empty, full, mixed and missing; in place and not; bits behind the end. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 13, 16, 63, 64, 65, 207, 1024, 4098})
+  void mask_leavesTheAllowed(int count) {
+    Random random = new Random(count);
+    for (int round = 0; round < 24; round++) {
+      int offset = round % 2 == 0 ? 0 : 7;
+      float[] x = gaussians(random, offset + count + 3, 4);
+      x[offset + random.nextInt(count)] = Float.NEGATIVE_INFINITY;
+      x[offset + random.nextInt(count)] = round % 5 == 0 ? Float.NaN : 1e4f;
+      x[offset + random.nextInt(count)] = round % 3 == 0 ? 1e4f : -0f; // a tie: the first counts
+      long[] allowed = new long[Math.max(1, (count + 63) / 64 - round % 4 / 3)];
+      for (int i = 0; i < allowed.length; i++) {
+        allowed[i] =
+            switch (random.nextInt(4)) {
+              case 0 -> 0;
+              case 1 -> -1;
+              case 2 -> 1L << random.nextInt(64);
+              default -> random.nextLong();
+            };
+      }
+      float[] before = x.clone();
+      float[] expected = new float[count + 2];
+      float[] actual = new float[count + 2];
+      int best = definition.mask(x, offset, count, allowed, expected);
+      assertEquals(best, ops().mask(x, offset, count, allowed, actual), "round " + round);
+      assertBits(expected, actual, "round " + round);
+      assertBits(before, x, "source");
+      if (offset == 0) {
+        assertEquals(best, ops().mask(x, 0, count, allowed, x), "in place, round " + round);
+        assertBits(Arrays.copyOf(expected, count), Arrays.copyOf(x, count), "in place");
+      }
+    }
+    assertEquals(0, ops().mask(new float[count], 0, count, new long[] {0}, new float[count]));
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 2, 3, 100})
   void forEach_everyTaskOnce(int count) {

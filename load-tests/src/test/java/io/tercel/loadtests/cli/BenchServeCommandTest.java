@@ -192,7 +192,7 @@ class BenchServeCommandTest {
       server.play(
           (request, answer) -> {
             answer.thought("Hm");
-            Thread.sleep(30);
+            Thread.sleep(30); // what is measured is real time
             answer.said("4");
             answer.end(100, 2, 1);
           });

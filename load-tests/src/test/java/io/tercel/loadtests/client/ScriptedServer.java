@@ -104,6 +104,17 @@ public final class ScriptedServer implements AutoCloseable {
     script = next;
   }
 
+  /** Waits until no request is under way; false if some are after 20 s. */
+  public boolean awaitIdle() throws InterruptedException {
+    long deadline = System.nanoTime() + 20_000_000_000L;
+    synchronized (running) {
+      while (running.get() > 0 && System.nanoTime() < deadline) {
+        running.wait(1000);
+      }
+      return running.get() == 0;
+    }
+  }
+
   public String url() {
     return "http://127.0.0.1:" + server.getAddress().getPort();
   }
@@ -150,7 +161,10 @@ public final class ScriptedServer implements AutoCloseable {
     } catch (InterruptedException e) {
       throw new IOException(e);
     } finally {
-      running.decrementAndGet();
+      synchronized (running) {
+        running.decrementAndGet();
+        running.notifyAll();
+      }
     }
   }
 

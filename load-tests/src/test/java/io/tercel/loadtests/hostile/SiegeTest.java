@@ -1,11 +1,13 @@
 package io.tercel.loadtests.hostile;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import io.tercel.loadtests.client.HonestClient;
 import io.tercel.loadtests.client.ServerProbe;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -13,7 +15,12 @@ import java.net.InetSocketAddress;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -35,6 +42,11 @@ class SiegeTest {
   private volatile int attackStatus = 400;
   private final AtomicInteger attacks = new AtomicInteger();
 
+  /** What the honest client is answered, one after the other; 200 when they are used up. */
+  private final Queue<Integer> honest = new ConcurrentLinkedQueue<>();
+
+  private volatile CountDownLatch asked = new CountDownLatch(0);
+
   @BeforeEach
   void start() throws Exception {
     server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
@@ -55,7 +67,14 @@ class SiegeTest {
       attacks.incrementAndGet();
       answer(exchange, attackStatus, "{}");
     } else {
-      answer(exchange, 200, "{\"id\":\"x\",\"choices\":[\"" + text + "\"],\"usage\":{}}");
+      Integer status = honest.poll();
+      if (status != null) {
+        asked.countDown();
+      }
+      answer(
+          exchange,
+          status == null ? 200 : status,
+          "{\"id\":\"x\",\"choices\":[\"" + text + "\"],\"usage\":{}}");
     }
   }
 
@@ -104,6 +123,57 @@ class SiegeTest {
   @Test
   void anotherAnswerForTheHonest_isNot() throws Exception {
     assertFalse(siege((door, tally) -> text = "771").borne());
+  }
+
+  /** Until the honest client has had the answers that were laid out for it. */
+  private Siege.Result siegeOf(Integer... answers) throws Exception {
+    asked = new CountDownLatch(answers.length);
+    CountDownLatch laidOut = asked;
+    return siege(
+        (door, tally) -> {
+          if (attacks.incrementAndGet() == 1) {
+            honest.addAll(List.of(answers)); // its questions before the attack are behind it
+          }
+          if (!laidOut.await(30, TimeUnit.SECONDS)) {
+            throw new IOException("the honest client asks no more");
+          }
+        });
+  }
+
+  @Test
+  void honestClientSentAwayMostly_isLockedOut() throws Exception {
+    Siege.Result result = siegeOf(429, 503, 429, 429, 503);
+    assertEquals(5, result.answers().refused());
+    assertTrue(result.answers().lockedOut());
+    assertTrue(result.afterwards().allTheSame(), "nothing else is wrong");
+    assertFalse(result.borne());
+  }
+
+  @Test
+  void honestClientSentAwayAtTimes_isNotLockedOut() throws Exception {
+    Siege.Result result = siegeOf(200, 429, 200);
+    assertEquals(1, result.answers().refused());
+    assertTrue(result.borne());
+  }
+
+  @Test
+  void lockedOut_isMoreOftenSentAwayThanAnswered() throws Exception {
+    URI uri = URI.create("http://127.0.0.1:" + server.getAddress().getPort());
+    HonestClient client = new HonestClient(uri, "key", "m");
+    HonestClient.Answers answers = new HonestClient.Answers();
+    assertFalse(answers.lockedOut(), "never asked");
+    honest.addAll(List.of(429, 200, 503));
+    boolean[] lockedOut = new boolean[3];
+    for (int i = 0; i < 3; i++) {
+      client.ask(answers);
+      lockedOut[i] = answers.lockedOut();
+    }
+    assertArrayEquals(new boolean[] {true, false, true}, lockedOut);
+    assertTrue(answers.allTheSame(), "being sent away is not another answer");
+    honest.add(500);
+    client.ask(answers);
+    assertFalse(answers.allTheSame());
+    assertEquals(2, answers.refused());
   }
 
   @Test

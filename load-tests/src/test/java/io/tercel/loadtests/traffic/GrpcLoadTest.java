@@ -93,6 +93,16 @@ class GrpcLoadTest {
     out.onCompleted();
   }
 
+  private boolean awaitIdle() throws InterruptedException {
+    long deadline = System.nanoTime() + java.time.Duration.ofSeconds(20).toNanos();
+    synchronized (running) {
+      while (running.get() > 0 && System.nanoTime() < deadline) {
+        running.wait(1000);
+      }
+      return running.get() == 0;
+    }
+  }
+
   private final class Scripted extends InferenceGrpc.InferenceImplBase {
     @Override
     public void generate(GenerateRequest request, StreamObserver<GenerateResponse> out) {
@@ -105,7 +115,10 @@ class GrpcLoadTest {
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       } finally {
-        running.decrementAndGet();
+        synchronized (running) {
+          running.decrementAndGet();
+          running.notifyAll();
+        }
       }
     }
 
@@ -231,7 +244,7 @@ class GrpcLoadTest {
     script =
         out -> {
           while (!out.isCancelled()) {
-            Thread.sleep(5);
+            Thread.sleep(5); // until the deadline, which is of real time
           }
         };
     RunResult late = run(1, false, ClientMix.patient(), java.time.Duration.ofMillis(300));
@@ -258,15 +271,12 @@ class GrpcLoadTest {
         out -> {
           while (!out.isCancelled()) {
             out.onNext(delta(Phase.PHASE_ANSWER, "a", 1));
-            Thread.sleep(2);
+            Thread.sleep(2); // the server's pace
           }
         };
     RunResult result = run(16, new ClientMix(1, 0, 1, 3));
     assertEquals(16, Misbehaviour.of(result.traces(), Client.LEAVER).left());
-    for (int i = 0; i < 1000 && running.get() > 0; i++) {
-      Thread.sleep(20);
-    }
-    assertEquals(0, running.get(), "the server still writes to some");
+    assertTrue(awaitIdle(), "the server still writes to some");
     assertTrue(requests.size() >= 8, () -> "only " + requests.size() + " were answered");
   }
 

@@ -20,9 +20,12 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -76,10 +79,12 @@ class LoadRunTest {
 
   @Test
   void closedLoop_keepsItsConcurrency() throws InterruptedException {
+    CyclicBarrier three = new CyclicBarrier(3);
     server.play(
         (request, answer) -> {
           answer.token("a");
-          Thread.sleep(20);
+          together(three); // answered by threes, or never
+          Thread.sleep(20); // it is real time that a load test measures
           answer.end(12, 1, 0);
         });
     RunResult result = run(count(12, INF, 3));
@@ -93,6 +98,14 @@ class LoadRunTest {
       assertEquals("a", trace.generatedText());
       assertTrue(trace.e2el() >= 20_000_000, () -> "answered in " + trace.e2el());
       assertTrue(result.window().contains(trace.last()));
+    }
+  }
+
+  private static void together(CyclicBarrier all) throws IOException, InterruptedException {
+    try {
+      all.await(20, TimeUnit.SECONDS);
+    } catch (BrokenBarrierException | TimeoutException e) {
+      throw new IOException("they are not there at once", e);
     }
   }
 
@@ -150,7 +163,7 @@ class LoadRunTest {
     server.play(
         (request, answer) -> {
           if (server.requests.size() == 1) {
-            Thread.sleep(500);
+            Thread.sleep(500); // the stall is measured: real time
           }
           answer.token("a");
           answer.end(1, 1, 0);
@@ -168,7 +181,7 @@ class LoadRunTest {
     server.play(
         (request, answer) -> {
           answer.token("a");
-          Thread.sleep(10);
+          Thread.sleep(10); // the server's pace, or half a second is a million answers
           answer.end(1, 1, 0);
         });
     long before = System.nanoTime();
@@ -239,15 +252,12 @@ class LoadRunTest {
         (request, answer) -> {
           while (true) {
             answer.token("a");
-            Thread.sleep(2);
+            Thread.sleep(2); // the server's pace; only a write tells that a client has gone
           }
         });
     RunResult result = run(count(20, INF, 4), new ClientMix(1, 0, 1, 3), Duration.ofSeconds(30));
     assertEquals(20, Misbehaviour.of(result.traces(), Client.LEAVER).left());
-    for (int i = 0; i < 1000 && server.running.get() > 0; i++) {
-      Thread.sleep(20);
-    }
-    assertEquals(0, server.running.get(), "the server still writes to some");
+    assertTrue(server.awaitIdle(), "the server still writes to some");
     assertEquals(server.requests.size(), server.gone.get());
     assertTrue(server.gone.get() >= 10, () -> "only " + server.gone.get() + " were answered");
     List<Integer> tokens = result.traces().stream().map(RequestTrace::tokenEvents).toList();

@@ -15,9 +15,15 @@ import org.jspecify.annotations.Nullable;
  * @param thought how far the prompt has come
  * @param splits whether the thought is told apart from the answer; else its tokens are only counted
  * @param maxToolCalls tool calls to look for, 0 where they are text like any other
+ * @param eitherCallsOrText whether an answer that doesn't begin with a call has none, as where it
+ *     has a form: what looks like one within it is what the form says
  */
 public record AnswerParts(
-    @Nullable Markers markers, PromptThought thought, boolean splits, int maxToolCalls) {
+    @Nullable Markers markers,
+    PromptThought thought,
+    boolean splits,
+    int maxToolCalls,
+    boolean eitherCallsOrText) {
 
   /** What tells thought from answer in {@link OutputText}, where anything does. */
   Optional<ReasoningParser> reasoning() {
@@ -30,6 +36,6 @@ public record AnswerParts(
   }
 
   @Nullable ToolCallParser toolCalls() {
-    return maxToolCalls == 0 ? null : new ToolCallParser(maxToolCalls);
+    return maxToolCalls == 0 ? null : new ToolCallParser(maxToolCalls, eitherCallsOrText);
   }
 }

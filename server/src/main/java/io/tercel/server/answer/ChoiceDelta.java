@@ -10,10 +10,15 @@ import org.jspecify.annotations.Nullable;
  *
  * @param parts of the output, in its order
  * @param tokens since the last delta
+ * @param weights which ones made those tokens, in their order
  * @param end null while the choice goes on
  */
 public record ChoiceDelta(
-    int choice, List<OutputPart> parts, List<TokenResult> tokens, @Nullable ChoiceEnd end) {
+    int choice,
+    List<OutputPart> parts,
+    List<TokenResult> tokens,
+    List<WeightRun> weights,
+    @Nullable ChoiceEnd end) {
 
   /** More of the thought, may be empty. */
   public String reasoning() {

@@ -18,6 +18,7 @@ final class ChoiceReader {
   private final @Nullable ToolCallParser toolCalls;
   private final EndTokens endTokens;
   private List<TokenResult> pending = new ArrayList<>();
+  private List<WeightRun> pendingWeights = List.of();
   private int numTokens;
   private @Nullable ChoiceEnd end;
 
@@ -51,12 +52,13 @@ final class ChoiceReader {
    * Takes a token; null while there is nothing to send. A delta with an end by a stop string means
    * that the engine is to be told.
    */
-  @Nullable ChoiceDelta token(TokenResult token) {
+  @Nullable ChoiceDelta token(TokenResult token, long weightVersion) {
     if (end != null) {
       return null; // on its way when the stop string was found
     }
     numTokens++;
     pending.add(token);
+    pendingWeights = WeightRun.joined(pendingWeights, List.of(new WeightRun(weightVersion, 1)));
     if (endTokens.hides(token.tokenId())) {
       return null; // its end follows at once
     }
@@ -118,8 +120,10 @@ final class ChoiceReader {
 
   private ChoiceDelta delta(List<OutputPart> parts) {
     List<TokenResult> tokens = pending;
+    List<WeightRun> weights = pendingWeights;
     pending = new ArrayList<>();
-    return new ChoiceDelta(choice, parts, tokens, end);
+    pendingWeights = List.of();
+    return new ChoiceDelta(choice, parts, tokens, weights, end);
   }
 
   /** Tokens so far, those of the stop included. */

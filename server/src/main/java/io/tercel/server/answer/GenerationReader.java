@@ -138,7 +138,7 @@ public final class GenerationReader {
     clocks[token.choice()].token();
     weightVersions.accept(token.weightVersion());
     boolean wasThinking = choice.thinking();
-    ChoiceDelta delta = choice.token(token.result());
+    ChoiceDelta delta = choice.token(token.result(), token.weightVersion());
     sink.token(token, wasThinking || choice.thinking());
     if (delta == null) {
       return;

@@ -53,6 +53,7 @@ public final class AdminRoutes implements HttpService {
         .command("/pause", answering(this::pause))
         .command("/resume", answering(this::resume))
         .command("/abort", answering(this::abort))
+        .command("/abort_started_before", answering(this::abortStartedBefore))
         .command("/reload", answering(this::reload))
         .command("/drain", answering(exchange -> Map.of("unfinished", control.drain())));
   }
@@ -80,6 +81,17 @@ public final class AdminRoutes implements HttpService {
     }
     control.abort(id);
     return NOTHING;
+  }
+
+  private Object abortStartedBefore(Exchange exchange) throws InterruptedException {
+    JsonNode version = exchange.fields().get("weight_version");
+    if (version == null || version.isNull()) {
+      throw ApiException.missing("weight_version");
+    }
+    if (!version.isIntegralNumber() || !version.canConvertToLong()) {
+      throw ApiException.invalid("weight_version", "weight_version must be an integer");
+    }
+    return Map.of("aborted", control.abortStartedBefore(version.longValue()));
   }
 
   private Object reload(Exchange exchange) throws Exception {

@@ -95,6 +95,29 @@ public final class ServerControl {
   }
 
   /**
+   * Ends every sequence that weights older than a version have begun, with what it has got so far.
+   *
+   * @param version the oldest that a sequence may have begun with
+   * @return how many sequences were ended
+   * @throws ApiException 400 if the version is below 1, which would end nothing ever
+   * @throws IllegalStateException if the engine has stopped
+   */
+  public int abortStartedBefore(long version) throws InterruptedException {
+    if (version < 1) {
+      throw ApiException.invalid(
+          "weight_version",
+          "weight_version must be 1 or more, not "
+              + version
+              + ": what began with an older version of the weights is ended");
+    }
+    try {
+      return engine().abortStartedBefore(version).get();
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e);
+    }
+  }
+
+  /**
    * Reads the model directory's weights again and puts them in place.
    *
    * @return the new version

@@ -6,6 +6,8 @@ import io.grpc.stub.StreamObserver;
 import io.tercel.kernels.memory.WeightChecksum;
 import io.tercel.proto.v1.AbortRequest;
 import io.tercel.proto.v1.AbortResponse;
+import io.tercel.proto.v1.AbortStartedBeforeRequest;
+import io.tercel.proto.v1.AbortStartedBeforeResponse;
 import io.tercel.proto.v1.ControlGrpc;
 import io.tercel.proto.v1.DrainRequest;
 import io.tercel.proto.v1.DrainResponse;
@@ -61,6 +63,17 @@ final class ControlService extends ControlGrpc.ControlImplBase {
           control.abort(request.getRequestId());
           return AbortResponse.getDefaultInstance();
         });
+  }
+
+  @Override
+  public void abortStartedBefore(
+      AbortStartedBeforeRequest request, StreamObserver<AbortStartedBeforeResponse> observer) {
+    answer(
+        observer,
+        () ->
+            AbortStartedBeforeResponse.newBuilder()
+                .setAborted(control.abortStartedBefore(request.getWeightVersion()))
+                .build());
   }
 
   @Override

@@ -75,6 +75,10 @@ final class ConnectionInitializer extends ChannelInitializer<SocketChannel> {
     return open.size();
   }
 
+  int unread() {
+    return (int) open.stream().filter(channel -> !channel.config().isAutoRead()).count();
+  }
+
   void closeAll() {
     open.close().awaitUninterruptibly();
   }

@@ -166,6 +166,11 @@ public final class HttpServer implements AutoCloseable {
     return connections.open();
   }
 
+  /** Connections that are not read from, because too much is pipelined behind their request. */
+  int unreadConnections() {
+    return connections.unread();
+  }
+
   /** Requests that have a thread now. */
   public int runningRequests() {
     return context.requests().running();

@@ -4,26 +4,40 @@ import io.tercel.kernels.ops.Backend;
 import io.tercel.kernels.ops.SamplingPlan;
 import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
+import java.util.function.LongSupplier;
 
 /**
- * A few steps of the real weights before anybody asks: what a {@link Miniature} cannot touch is
- * touched here, code for the real shapes and memory that was reserved but never used. What they
- * write lies in blocks that nobody owns.
+ * Steps of the real weights before anybody asks: what a {@link Miniature} cannot touch is touched
+ * here, code for the real shapes and memory that was reserved but never used. Where a second
+ * backend does what the first did once and never again (scratch that grows, workers that begin),
+ * compiled loops are thrown away; so the steps go on until the compilers rest. What they write lies
+ * in blocks that nobody owns.
  */
 final class FirstSteps {
   private static final int PROMPT = 40;
   private static final int DECODES = 32;
   private static final int STREAMS = 4;
 
+  /** The compilers rest when this many decodes in a row gave them nothing to do. */
+  private static final int QUIET = 64;
+
   private final Backend backend;
   private final int vocabSize;
   private final StepBatch batch = new StepBatch();
   private final SamplingPlan plan = new SamplingPlan();
+  private final LongSupplier compiledMillis;
 
   FirstSteps(Backend backend, int vocabSize) {
+    this(backend, vocabSize, ManagementFactory.getCompilationMXBean()::getTotalCompilationTime);
+  }
+
+  /** {@code compiledMillis}: the time that the JVM's compilers have spent so far. */
+  FirstSteps(Backend backend, int vocabSize, LongSupplier compiledMillis) {
     this.backend = backend;
     this.vocabSize = vocabSize;
+    this.compiledMillis = compiledMillis;
   }
 
   /** On the thread that steps; no new step begins after so long. Returns how many it took. */
@@ -39,10 +53,18 @@ final class FirstSteps {
       step(new int[][] {tables[s]}, 0, PROMPT);
     }
     int steps = streams;
-    for (int i = 0; i < DECODES && System.nanoTime() - start < atMost.toNanos(); i++) {
+    long compiled = compiledMillis.getAsLong();
+    int quiet = 0;
+    for (int i = 0; i < DECODES || quiet < QUIET; i++) {
+      if (System.nanoTime() - start >= atMost.toNanos()) {
+        break;
+      }
       // one stream mostly, now and then all
-      step(i % 4 == 3 ? tables : new int[][] {tables[0]}, PROMPT + i, 1);
+      step(i % 4 == 3 ? tables : new int[][] {tables[0]}, PROMPT + i % DECODES, 1);
       steps++;
+      long now = compiledMillis.getAsLong();
+      quiet = now == compiled ? quiet + 1 : 0;
+      compiled = now;
     }
     return steps;
   }

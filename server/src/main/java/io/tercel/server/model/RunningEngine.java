@@ -15,12 +15,16 @@ import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.engine.ServiceClass;
 import java.time.Duration;
 import java.util.Set;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A checkpoint that computes: weights, backend and engine, for who works with token ids alone.
  * Closing goes the other way round: engine, KV (by the backend), weights.
  */
 public final class RunningEngine implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(RunningEngine.class);
+
   private final ServingPlan plan;
   private final WeightStore weights;
   private final Engine engine;
@@ -47,6 +51,10 @@ public final class RunningEngine implements AutoCloseable {
       LoadProgress progress) {
     ServingPlan plan = ServingPlan.of(checkpoint, options);
     WeightStore weights = WeightLoader.load(checkpoint, plan.available(), progress);
+    String leftOut = LeftOutTensors.warning(checkpoint.directory(), checkpoint.unexpectedTensors());
+    if (leftOut != null) {
+      log.warn(leftOut);
+    }
     return start(plan, weights, options, eosTokenIds);
   }
 

@@ -59,7 +59,7 @@ final class ChatChunks implements GenerationReader.Sink {
   private void begin(int choice) {
     if (!begun[choice]) {
       begun[choice] = true;
-      emit(new ChatCompletionChunk.Choice(choice, ChatDelta.ROLE, null, null, null, null));
+      emit(new ChatCompletionChunk.Choice(choice, ChatDelta.ROLE, null, null, null, null, null));
     }
   }
 
@@ -68,7 +68,7 @@ final class ChatChunks implements GenerationReader.Sink {
   }
 
   private static ChoiceDelta withoutTokens(ChoiceDelta delta) {
-    return new ChoiceDelta(delta.choice(), List.of(), List.of(), delta.end());
+    return new ChoiceDelta(delta.choice(), List.of(), List.of(), List.of(), delta.end());
   }
 
   private void send(ChoiceDelta delta, ChatDelta content, @Nullable ChoiceEnd end) {
@@ -80,7 +80,8 @@ final class ChatChunks implements GenerationReader.Sink {
             scored ? logprobs.chat(delta.tokens(), request.topLogprobs()) : null,
             end == null ? null : end.finishReason(),
             end == null ? null : end.stopReason(),
-            request.common().returnTokenIds() ? Logprobs.ids(delta.tokens()) : null));
+            request.common().returnTokenIds() ? Logprobs.ids(delta.tokens()) : null,
+            request.common().weightVersions(delta.weights())));
   }
 
   private void emit(ChatCompletionChunk.Choice choice) {

@@ -153,7 +153,8 @@ final class ChatCompletionHandler implements Handler {
           top < 0 ? null : logprobs.chat(choice.tokens(), top),
           choice.end().finishReason(),
           choice.end().stopReason(),
-          request.common().returnTokenIds() ? Logprobs.ids(choice.tokens()) : null);
+          request.common().returnTokenIds() ? Logprobs.ids(choice.tokens()) : null,
+          request.common().weightVersions(choice.weights()));
     }
   }
 }

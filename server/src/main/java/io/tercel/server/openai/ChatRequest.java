@@ -55,7 +55,7 @@ record ChatRequest(
     return new ChatRequest(
         common,
         prompt,
-        new AnswerParts(model.markers(), thought, true, maxToolCalls(fields)),
+        new AnswerParts(model.markers(), thought, true, maxToolCalls(fields), form.present()),
         topLogprobs,
         form.addTo(watched, thought, true));
   }

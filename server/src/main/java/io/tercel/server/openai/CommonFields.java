@@ -2,11 +2,14 @@ package io.tercel.server.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.answer.TextRules;
+import io.tercel.server.answer.WeightRun;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
+import io.tercel.server.openai.wire.WeightVersion;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What both completion routes read alike, besides how tokens are drawn.
@@ -22,6 +25,7 @@ record CommonFields(
     boolean includeUsage,
     TextRules text,
     boolean returnTokenIds,
+    boolean returnWeightVersions,
     int promptLogprobs,
     Service service) {
   private static final int MAX_STOPS = 64;
@@ -49,6 +53,7 @@ record CommonFields(
             fields.bool("include_stop_str_in_output", false),
             fields.bool("skip_special_tokens", true)),
         fields.bool("return_token_ids", false),
+        fields.bool("return_weight_versions", false),
         promptLogprobs,
         Service.read(fields));
   }
@@ -56,6 +61,13 @@ record CommonFields(
   /** What the engine gets. */
   GenerationRequest generation(String id, int[] prompt, SamplingParams params) {
     return service.of(new GenerationRequest(id, prompt, params));
+  }
+
+  /** Which weights made a choice's tokens, where that is asked for. */
+  @Nullable List<WeightVersion> weightVersions(List<WeightRun> weights) {
+    return returnWeightVersions
+        ? weights.stream().map(run -> new WeightVersion(run.version(), run.tokens())).toList()
+        : null;
   }
 
   /** The model that a request names, which must be the served one. */

@@ -68,7 +68,7 @@ final class CompletionHandler implements Handler {
       prompts.add(
           new Sequencing.Prompt(
               request.common().generation(part, prompt.ids(), prompt.params()),
-              new AnswerParts(model.markers(), prompt.thought(), false, 0)));
+              new AnswerParts(model.markers(), prompt.thought(), false, 0, false)));
     }
     GenerationGroup group = new GenerationGroup();
     sequencing

@@ -72,6 +72,7 @@ final class CompletionPart {
             ? logprobs.prompt(scores.tokens())
             : null,
         first && ids ? Arrays.stream(prompt.ids()).boxed().toList() : null,
-        ids ? Logprobs.ids(tokens) : null);
+        ids ? Logprobs.ids(tokens) : null,
+        request.common().weightVersions(request.echoOnly() ? List.of() : delta.weights()));
   }
 }

@@ -228,6 +228,11 @@ final class FormReader {
     return tools;
   }
 
+  /** Whether the answer has a form, be it that of calls. */
+  boolean present() {
+    return form != null;
+  }
+
   /**
    * The parameters with the form; a thought stays free.
    *

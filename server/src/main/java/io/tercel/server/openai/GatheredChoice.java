@@ -3,6 +3,7 @@ package io.tercel.server.openai;
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
+import io.tercel.server.answer.WeightRun;
 import io.tercel.server.openai.wire.ToolCall;
 import io.tercel.server.text.OutputPart;
 import java.util.ArrayList;
@@ -16,6 +17,7 @@ final class GatheredChoice {
   private final List<TokenResult> tokens = new ArrayList<>();
   private final List<ToolCall> calls = new ArrayList<>();
   private final boolean keepsTokens;
+  private List<WeightRun> weights = List.of();
   private @Nullable ChoiceEnd end;
 
   /**
@@ -38,6 +40,7 @@ final class GatheredChoice {
     if (keepsTokens) {
       tokens.addAll(delta.tokens());
     }
+    weights = WeightRun.joined(weights, delta.weights());
     if (delta.end() != null) {
       end = delta.end();
     }
@@ -67,6 +70,7 @@ final class GatheredChoice {
         choice,
         List.of(new OutputPart.Thought(reasoning()), new OutputPart.Text(text())),
         tokens,
+        weights,
         end());
   }
 
@@ -80,6 +84,11 @@ final class GatheredChoice {
 
   List<TokenResult> tokens() {
     return tokens;
+  }
+
+  /** Which weights made its tokens, kept or not. */
+  List<WeightRun> weights() {
+    return weights;
   }
 
   /** How it ended; to be asked when it has. */

@@ -127,7 +127,7 @@ public final class InferenceApi {
                 caller,
                 request.common().generation(named.id(), request.prompt(), request.params()),
                 request.common().text(),
-                new AnswerParts(model.markers(), request.thought(), true, 0),
+                new AnswerParts(model.markers(), request.thought(), true, 0, false),
                 arrived)
             .tellingVersions(named::madeBy);
     try {

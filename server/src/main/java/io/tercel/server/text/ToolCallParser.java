@@ -27,6 +27,11 @@ public final class ToolCallParser {
   }
 
   private final int maxCalls;
+  private final boolean eitherCallsOrText;
+
+  /** Whether all that comes is text. */
+  private boolean plain;
+
   private State state = State.TEXT;
 
   /** Text that may still turn out to be a marker, or blanks before one; brackets in the tail. */
@@ -50,9 +55,11 @@ public final class ToolCallParser {
    * A parser for one stream.
    *
    * @param maxCalls what follows the last of them is left out
+   * @param eitherCallsOrText whether an answer that begins with text has no calls
    */
-  public ToolCallParser(int maxCalls) {
+  public ToolCallParser(int maxCalls, boolean eitherCallsOrText) {
     this.maxCalls = maxCalls;
+    this.eitherCallsOrText = eitherCallsOrText;
   }
 
   /** Takes the next piece of the answer; texts and calls in their order. */
@@ -92,6 +99,10 @@ public final class ToolCallParser {
   }
 
   private void accept(char c) {
+    if (plain) {
+      text.append(c);
+      return;
+    }
     switch (state) {
       case TEXT -> text(c);
       case BODY -> body(c);
@@ -114,6 +125,12 @@ public final class ToolCallParser {
     if (keep > blanks) {
       text.append(held, 0, keep);
       held.delete(0, keep);
+      if (eitherCallsOrText && numCalls == 0) {
+        plain = true;
+        text.append(held);
+        held.setLength(0);
+        return;
+      }
     }
     blanks = held.length() - length;
   }
@@ -171,6 +188,11 @@ public final class ToolCallParser {
     state = State.TEXT;
     held.setLength(0);
     blanks = 0;
+    if (eitherCallsOrText && numCalls == 0) {
+      plain = true;
+      text.append(rest);
+      return;
+    }
     for (int i = 0; i < rest.length(); i++) {
       text(rest.charAt(i));
     }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.net.URI;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -131,17 +132,23 @@ class ChatClientTest {
 
   @Test
   void cancel_beforeTheAnswerBegins_endsIt() throws Exception {
+    CountDownLatch cancelled = new CountDownLatch(1);
     server.play(
         (request, stream) -> {
           try {
-            Thread.sleep(200);
+            assertTrue(cancelled.await(10, TimeUnit.SECONDS)); // not a byte before
           } catch (InterruptedException e) {
             throw new IOException(e);
           }
           stream.untilGone();
         });
     ChatStream stream = client.open(call());
-    Thread.ofVirtual().start(stream::cancel);
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              stream.cancel();
+              cancelled.countDown();
+            });
     assertTrue(stream.read(ChatSink.NONE).cancelled());
   }
 

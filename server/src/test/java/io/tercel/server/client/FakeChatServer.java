@@ -82,7 +82,7 @@ public final class FakeChatServer implements AutoCloseable {
       while (true) {
         raw(": keep-alive\n\n");
         try {
-          Thread.sleep(5);
+          Thread.sleep(5); // the pace of a keep-alive; only a write tells that a client has gone
         } catch (InterruptedException e) {
           throw new IOException(e);
         }

@@ -106,6 +106,7 @@ class AdminRoutesTest {
         new String[][] {
           {"GET", "/info"}, {"GET", "/checksum"}, {"GET", "/is_paused"}, {"POST", "/pause"},
           {"POST", "/resume"}, {"POST", "/abort"}, {"POST", "/reload"}, {"POST", "/drain"},
+          {"POST", "/abort_started_before"},
         }) {
       assertEquals(401, ask(admin, route[0], route[1], "", "").statusCode(), route[1]);
       assertEquals(401, ask(admin, route[0], route[1], "wrong", "").statusCode(), route[1]);
@@ -195,6 +196,12 @@ class AdminRoutesTest {
   }
 
   @Test
+  void abortStartedBefore_saysHowManyEnded() throws Exception {
+    assertEquals(
+        0, command("/abort_started_before", "{\"weight_version\": 9}").path("aborted").asInt(-1));
+  }
+
+  @Test
   void drain_isSeenByEveryPort() throws Exception {
     assertEquals(0, command("/drain", "").path("unfinished").asInt(-1));
     assertEquals(503, ask(admin, "GET", "/ready", "", "").statusCode());
@@ -210,6 +217,9 @@ class AdminRoutesTest {
           {"/pause?mode=abort", "", "mode"},
           {"/pause", "{\"mode\": 1}", "mode"},
           {"/abort", "", "request_id"},
+          {"/abort_started_before", "", "weight_version"},
+          {"/abort_started_before", "{\"weight_version\": 0}", "weight_version"},
+          {"/abort_started_before", "{\"weight_version\": 1.5}", "weight_version"},
           {"/reload", "{\"stale_kv\": \"keep\"}", "stale_kv"},
         }) {
       HttpResponse<String> response = ask(admin, "POST", wrong[0], KEY, wrong[1]);

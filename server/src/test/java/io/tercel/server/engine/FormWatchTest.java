@@ -102,11 +102,13 @@ class FormWatchTest {
     assertEquals(12, Set.copyOf(alone).size());
     TokenAutomaton shared = automaton(REGEX);
     try (Engine engine = engine(new FakeBackend(100, 4, VOCAB))) {
+      engine.pause().get(); // so that all meet, however slowly they come
       List<Generation> generations = new ArrayList<>();
       for (int i = 0; i < 12; i++) {
         generations.add(
             engine.submit(new GenerationRequest("b", prompt(10 + i, i), params(1, 100, shared))));
       }
+      engine.resume();
       for (int i = 0; i < 12; i++) {
         assertEquals(alone.get(i), read(generations.get(i), 1).texts().getFirst());
       }

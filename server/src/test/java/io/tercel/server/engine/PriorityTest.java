@@ -66,6 +66,33 @@ class PriorityTest {
     assertTrue(step().contains(small));
   }
 
+  /** Of 32 tokens 3 are set aside for the decodes that stay, none for the one that goes. */
+  @Test
+  void setBackDecode_leavesItsTokenToTheNewcomer() {
+    for (int i = 0; i < 4; i++) {
+      add(LATER, 4);
+    }
+    step();
+    Sequence first = add(FIRST, 30);
+    assertEquals(29, lab.counts().get(first));
+  }
+
+  /** Its chunk comes after the newcomer's, and has what that leaves of the step. */
+  @Test
+  void catchingUp_waitsForOneOfFirstPriorityThatIsAdmitted() {
+    Sequence later = add(LATER, 40);
+    assertEquals(List.of(later), step());
+    Sequence first = add(FIRST, 20);
+    assertEquals(List.of(first, later), step());
+    assertEquals(20, first.numComputedTokens());
+    assertEquals(40, later.numComputedTokens(), "the last 8 of its 40");
+    Sequence another = add(LATER + 1, 40);
+    Sequence third = add(FIRST, 20);
+    step();
+    assertEquals(20, third.numComputedTokens());
+    assertTrue(another.numComputedTokens() < 32);
+  }
+
   @Test
   void equals_neverYieldToOneWhoWaits() {
     for (int i = 0; i < 4; i++) {

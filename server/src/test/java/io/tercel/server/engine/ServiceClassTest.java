@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.ops.Penalties;
+import io.tercel.kernels.ops.TokenResult;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -107,6 +108,22 @@ class ServiceClassTest {
     int said = first.numGeneratedTokens();
     lab.step();
     assertEquals(said + 1, first.numGeneratedTokens());
+  }
+
+  /**
+   * Both fill their fourth block; who is first in the step finds none, and only firsts beside it.
+   */
+  @Test
+  void firstThatGrows_goesItself_ratherThanTheFirstOfAnotherClass() {
+    SchedulerLab small = new SchedulerLab(8, 4, 64);
+    Sequence chat = small.add(CHAT, 14);
+    Sequence rollout = small.add(ROLLOUT, 14);
+    while (small.scheduler.preemptions() == 0) {
+      small.step();
+    }
+    assertEquals(Sequence.State.WAITING, chat.state());
+    assertEquals(Sequence.State.RUNNING, rollout.state());
+    assertEquals(0, small.scheduler.queue(ROLLOUT).preemptions());
   }
 
   @Test
@@ -223,6 +240,23 @@ class ServiceClassTest {
     small.scheduler.remove(other);
     assertTrue(small.step().contains(same));
     assertEquals(Sequence.State.RUNNING, rollout.state());
+  }
+
+  /** Scores that nobody has seen yet are the older weights', as the keys are. */
+  @Test
+  void newWeights_scoresOfThePromptSoFar_goWithTheKeys() {
+    for (StaleKv staleKv : StaleKv.values()) {
+      SamplingParams params = SamplingParams.builder().maxTokens(9).promptLogprobs(0).build();
+      Sequence s =
+          lab.add(new GenerationRequest("p", lab.prompt(150), params).withStaleKv(staleKv))
+              .getFirst();
+      lab.step();
+      List<TokenResult> scores = Objects.requireNonNull(s.promptScores());
+      scores.add(new TokenResult(0, -1, 1, List.of()));
+      lab.newWeights();
+      assertEquals(staleKv == StaleKv.KEEP ? 1 : 0, scores.size());
+      lab.scheduler.remove(s);
+    }
   }
 
   @Test

@@ -311,4 +311,33 @@ class GenerateTest {
         "INVALID_ARGUMENT: temperature must be at most 3.4028235E38, not a larger number",
         e.getMessage());
   }
+
+  /** The usage names the weights that made the last token, each token its own. */
+  @Test
+  void newWeightsInTheMiddle_areNamed() throws Exception {
+    try (GrpcTestServer fresh = GrpcTestServer.start()) {
+      fresh.http.says("x".repeat(400));
+      fresh.http.stepMillis(2);
+      Thread change =
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    try {
+                      TestServer.await(
+                          "tokens",
+                          () -> fresh.http.engine.stats().work().generationTokens() >= 20);
+                    } catch (InterruptedException e) {
+                      throw new IllegalStateException(e);
+                    }
+                    fresh.http.backend.weightVersion = 2;
+                  });
+      Answer answer = fresh.generate(r -> r.setMaxTokens(200));
+      assertFalse(change.isAlive());
+      assertEquals("fp_test", answer.messages().getFirst().getStarted().getSystemFingerprint());
+      assertEquals("fp_test-w2", answer.usage().getSystemFingerprint());
+      List<Long> versions = answer.tokens(0).stream().map(Token::getWeightVersion).toList();
+      assertEquals(List.of(1L, 2L), versions.stream().distinct().toList());
+      assertTrue(versions.indexOf(2L) >= 20, versions.toString());
+    }
+  }
 }

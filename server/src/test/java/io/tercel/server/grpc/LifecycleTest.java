@@ -126,6 +126,32 @@ class LifecycleTest {
     assertEquals(Status.Code.NOT_FOUND, codeOf(() -> abort("r-1")));
   }
 
+  /** What began with version 1 ends, what began with 3 goes on. */
+  @Test
+  void abortStartedBefore_endsWhatOlderWeightsBegan() throws Exception {
+    server.http.stepMillis(5);
+    CompletableFuture<Answer> old =
+        CompletableFuture.supplyAsync(
+            () -> server.generate(r -> r.mergeFrom(endless()).setRequestId("old").setN(2)));
+    TestServer.await("it runs", () -> server.http.engine.stats().work().generationTokens() > 5);
+    assertEquals(0, abortStartedBefore(1), "it began with that one");
+    assertEquals(Status.Code.INVALID_ARGUMENT, codeOf(() -> abortStartedBefore(0)));
+    server.http.weightVersion(3);
+    CompletableFuture<Answer> young =
+        CompletableFuture.supplyAsync(
+            () -> server.generate(r -> r.mergeFrom(endless()).setRequestId("young")));
+    TestServer.await("both run", () -> server.http.engine.stats().running() == 3);
+    assertEquals(2, abortStartedBefore(3));
+    Answer answer = old.get(10, TimeUnit.SECONDS);
+    assertEquals(FinishReason.FINISH_REASON_ABORT, answer.end(0).getFinishReason());
+    assertEquals(FinishReason.FINISH_REASON_ABORT, answer.end(1).getFinishReason());
+    assertEquals(0, abortStartedBefore(3), "idempotent");
+    assertEquals(1, abortStartedBefore(4));
+    assertEquals(
+        FinishReason.FINISH_REASON_ABORT, young.get(10, TimeUnit.SECONDS).end(0).getFinishReason());
+    server.awaitIdle();
+  }
+
   @Test
   void abort_ofAnHttpRequest_byTheIdOfItsAnswer() throws Exception {
     server.http.stepMillis(5);
@@ -142,6 +168,16 @@ class LifecycleTest {
     }
     assertTrue(last.contains("\"finish_reason\":\"abort\""), last);
     server.awaitIdle();
+  }
+
+  private int abortStartedBefore(long version) {
+    return server
+        .control()
+        .abortStartedBefore(
+            io.tercel.proto.v1.AbortStartedBeforeRequest.newBuilder()
+                .setWeightVersion(version)
+                .build())
+        .getAborted();
   }
 
   private void abort(String id) {
@@ -183,39 +219,18 @@ class LifecycleTest {
     call.sendMessage(endless().toBuilder().setLogprobs(20).build());
     call.halfClose();
     call.request(1);
-    awaitStandstill();
-    long made = server.http.engine.stats().work().generationTokens();
+    long made = server.http.awaitStandstill();
     assertTrue(made > 256 && made < 1500, made + " tokens for a reader of one message");
     assertEquals(1, server.http.engine.stats().running());
 
     Answer other = server.generate(r -> r.setMaxTokens(200).setReturnText(false));
     assertEquals(200, other.ids(0).size());
-    assertEquals(
-        made + 200, server.http.engine.stats().work().generationTokens(), "it still stands");
 
     call.request(Integer.MAX_VALUE);
     TestServer.await("the rest", closed::get);
     assertEquals(4000, tokens.get());
     narrow.shutdownNow();
     server.awaitIdle();
-  }
-
-  private void awaitStandstill() throws InterruptedException {
-    TestServer.await("tokens", () -> server.http.engine.stats().work().generationTokens() > 0);
-    long[] before = {-1};
-    TestServer.await(
-        "a standstill",
-        () -> {
-          long now = server.http.engine.stats().work().generationTokens();
-          boolean still = now == before[0];
-          before[0] = now;
-          try {
-            Thread.sleep(200);
-          } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-          }
-          return still;
-        });
   }
 
   @Test

@@ -104,7 +104,7 @@ public class ConnectionTest {
                         throw new IllegalStateException(e);
                       }
                     });
-        Thread.sleep(200);
+        TestServer.await("it reads no more", () -> server.http.unreadConnections() == 1);
         server.backend.stepMillis = 0;
         for (int i = 0; i < 41; i++) {
           assertEquals(200, client.read().status(), "answer " + i);

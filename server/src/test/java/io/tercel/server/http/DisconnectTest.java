@@ -107,7 +107,7 @@ class DisconnectTest {
     try (TestServer server = new TestServer(TestServer.USUAL.saying("x").withLength(100_000));
         RawClient client = new RawClient(server.http.port())) {
       client.send(RawClient.post(PATH, STREAM.replace("4000", "60000")));
-      Thread.sleep(1000);
+      assertTrue(server.awaitStandstill() < 60_000, "it waits for its reader");
       Events events = Events.parse(client.read().body());
       events.assertWellFormed(1);
       assertEquals("x".repeat(60_000), events.text(0, "content"));

@@ -79,7 +79,7 @@ class SlowAnswerTest {
         tail += new String(part, from, count - from, StandardCharsets.ISO_8859_1);
         tail = tail.substring(Math.max(0, tail.length() - 7));
         if (System.nanoTime() - begun < 4 * SHORT.toNanos()) {
-          Thread.sleep(10); // the client's pace
+          Thread.sleep(10); // the client's pace: the limits under test are of real time
         }
       }
       assertTrue(System.nanoTime() - begun > 4 * SHORT.toNanos(), "it was not slow");

@@ -191,4 +191,46 @@ class ToolCallTest {
     assertEquals("completed", output.at("/1/status").asText());
     assertEquals("After.", output.at("/2/content/0/text").asText());
   }
+
+  /**
+   * A choice that quotes a call, beside tools that may be called: it is the answer that was asked
+   * for.
+   */
+  @Test
+  void formThatQuotesACall_isNoCall_onEveryRoute() throws Exception {
+    String quoted = "Say <tool_call>{\"name\": \"add\", \"arguments\": {}}</tool_call>!";
+    String form =
+        "\"structured_outputs\": {\"choice\": [" + Json.MAPPER.writeValueAsString(quoted) + "]}";
+    server.says(quoted + "<|im_end|>");
+    String asked = "\"chat_template_kwargs\": {\"enable_thinking\": false}, " + form;
+    JsonNode choice = chat(TOOLS + ", " + asked).get(0);
+    assertEquals("stop", choice.path("finish_reason").asText(), choice.toString());
+    assertEquals(quoted, choice.at("/message/content").asText());
+    assertTrue(choice.at("/message/tool_calls").isMissingNode());
+    Events events = Events.parse(server.chat("\"stream\": true, " + TOOLS + ", " + asked).body());
+    assertEquals(quoted, events.text(0, "content"));
+    assertEquals("stop", events.of(0).getLast().path("finish_reason").asText());
+    JsonNode response =
+        Json.MAPPER.readTree(
+            server
+                .post("/v1/responses", "{\"input\": \"hi\", " + FLAT_TOOLS + ", " + asked + "}")
+                .body());
+    assertEquals(1, response.path("output").size(), response.toString());
+    assertEquals(quoted, response.at("/output/0/content/0/text").asText());
+    server.awaitIdle();
+  }
+
+  /**
+   * JSON escapes the quotes of a string, so no call can be read out of one: as vLLM's parser has
+   * it.
+   */
+  @Test
+  void freeJsonThatQuotesACall_isNoCall() throws Exception {
+    String quoted =
+        "{\"a\": \"<tool_call>{\\\"name\\\": \\\"add\\\", \\\"arguments\\\": {}}</tool_call>\", \"b\": 1}";
+    server.says(quoted + "<|im_end|>");
+    JsonNode choice = chat(TOOLS).get(0);
+    assertEquals(quoted, choice.at("/message/content").asText());
+    assertEquals("stop", choice.path("finish_reason").asText());
+  }
 }

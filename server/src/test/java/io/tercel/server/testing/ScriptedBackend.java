@@ -67,7 +67,7 @@ public final class ScriptedBackend implements Backend {
   public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
     if (stepMillis > 0) {
       try {
-        Thread.sleep(stepMillis);
+        Thread.sleep(stepMillis); // the pace of a slow model; no test proves anything by it
       } catch (InterruptedException e) {
         throw new IllegalStateException(e);
       }

@@ -196,6 +196,11 @@ public final class TestServer implements AutoCloseable {
         .build();
   }
 
+  /** What the next step's tokens name. */
+  public void weightVersion(long version) {
+    backend.weightVersion = version;
+  }
+
   /** Milliseconds of each step from now on. */
   public void stepMillis(int millis) {
     backend.stepMillis = millis;
@@ -266,6 +271,37 @@ public final class TestServer implements AutoCloseable {
       }
       Thread.sleep(2);
     }
+  }
+
+  /**
+   * Waits until the one sequence that runs stands still because its client doesn't read, and
+   * returns how many tokens it has. That it stands is proved by the engine's own steps: another
+   * answer of 200 tokens is generated meanwhile, and it gets none.
+   */
+  public long awaitStandstill() throws InterruptedException {
+    long[] made = new long[1];
+    long[] others = new long[1];
+    await(
+        "a standstill",
+        () -> {
+          if (engine.stats().stalled() != 1) {
+            return false;
+          }
+          long before = engine.stats().work().generationTokens();
+          try {
+            String other = complete("\"max_tokens\": 200, \"ignore_eos\": true").body();
+            if (!other.contains("\"completion_tokens\":200")) {
+              throw new AssertionError(other);
+            }
+          } catch (IOException | InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+          others[0] += 200;
+          long now = engine.stats().work().generationTokens();
+          made[0] = now - others[0];
+          return now == before + 200 && engine.stats().stalled() == 1;
+        });
+    return made[0];
   }
 
   /** Nothing of any request is left. */

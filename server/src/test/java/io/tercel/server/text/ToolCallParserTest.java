@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ToolCallParserTest {
   private static final String ONE =
@@ -23,7 +24,7 @@ class ToolCallParserTest {
 
   /** Reads the output in pieces of that many characters. */
   private static List<OutputPart> read(String output, int size, int maxCalls) {
-    ToolCallParser parser = new ToolCallParser(maxCalls);
+    ToolCallParser parser = new ToolCallParser(maxCalls, false);
     List<OutputPart> parts = new ArrayList<>();
     for (int i = 0; i < output.length(); i += size) {
       parts.addAll(parser.accept(output.substring(i, Math.min(i + size, output.length()))));
@@ -141,7 +142,7 @@ class ToolCallParserTest {
 
   @Test
   void accept_tellsACallOnceItIsWhole() {
-    ToolCallParser parser = new ToolCallParser(99);
+    ToolCallParser parser = new ToolCallParser(99, false);
     assertEquals(List.of(), parser.accept(F.substring(0, F.length() - 1)));
     assertEquals(0, parser.numCalls());
     assertEquals(List.of(f(0)), parser.accept("}"));
@@ -151,14 +152,14 @@ class ToolCallParserTest {
 
   @Test
   void accept_textIsNotHeldLongerThanItMayBeACall() {
-    ToolCallParser parser = new ToolCallParser(99);
+    ToolCallParser parser = new ToolCallParser(99, false);
     parser.accept("Use <tool_call>");
     assertEquals(List.of(new Text(" <tool_call> t")), parser.accept(" t"));
   }
 
   @Test
   void full_afterTheLastCallThatIsWanted() {
-    ToolCallParser parser = new ToolCallParser(1);
+    ToolCallParser parser = new ToolCallParser(1, false);
     parser.accept(ONE.substring(0, 30));
     assertFalse(parser.full());
     parser.accept(ONE.substring(30));
@@ -168,7 +169,7 @@ class ToolCallParserTest {
 
   @Test
   void full_evenIfOnePieceHasMore() {
-    ToolCallParser parser = new ToolCallParser(1);
+    ToolCallParser parser = new ToolCallParser(1, false);
     parser.accept(ONE + ONE.substring(0, 30));
     assertTrue(parser.full());
   }
@@ -177,10 +178,50 @@ class ToolCallParserTest {
   @Test
   @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   void blanks_aMillionOfThem() {
-    ToolCallParser parser = new ToolCallParser(99);
+    ToolCallParser parser = new ToolCallParser(99, false);
     for (int i = 0; i < 1_000_000; i++) {
       assertEquals(List.of(), parser.accept("\n"));
     }
     assertEquals(List.of(new Text("\n".repeat(1_000_000) + "x")), parser.accept("x"));
+  }
+
+  /** Where an answer is either calls or has a form, a call within the form is its text. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "[1] <tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call> x ",
+        "\n x  <tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>",
+        "<tool_call>no <tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>",
+        "<tool_call>{\"name\": \"f\"<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>",
+        "{\"a\": \"<tool_call>\"}",
+        "<",
+        " < ",
+        "   "
+      })
+  void eitherCallsOrText_whatBeginsAsTextIsText(String written) {
+    for (int piece : new int[] {1, 3, 1000}) {
+      ToolCallParser parser = new ToolCallParser(9, true);
+      StringBuilder text = new StringBuilder();
+      List<OutputPart> parts = new ArrayList<>();
+      for (int i = 0; i < written.length(); i += piece) {
+        parts.addAll(parser.accept(written.substring(i, Math.min(written.length(), i + piece))));
+      }
+      parts.addAll(parser.finish());
+      for (OutputPart part : parts) {
+        text.append(((OutputPart.Text) part).text());
+      }
+      assertEquals(written, text.toString());
+      assertEquals(0, parser.numCalls());
+    }
+  }
+
+  @Test
+  void eitherCallsOrText_callsThatComeFirstAreCalls() {
+    ToolCallParser parser = new ToolCallParser(9, true);
+    String call = "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>";
+    List<OutputPart> parts = parser.accept("\n\n" + call + "\n" + call);
+    assertEquals(2, parts.size(), parts.toString());
+    assertEquals(2, parser.numCalls());
+    assertEquals(List.of(), parser.finish());
   }
 }

@@ -90,6 +90,7 @@ public final class TornadoBackend implements Backend {
   @Override
   public List<TokenResult> step(StepBatch batch, SamplingPlan sampling) {
     StepCheck.check(batch, sampling, vocab, numBlocks);
+    weights.requireFinite();
     if (version != weights.version()) {
       resent += plan.refresh();
       version = weights.version();

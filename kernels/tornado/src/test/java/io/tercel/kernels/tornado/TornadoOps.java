@@ -477,6 +477,12 @@ record TornadoOps(boolean four) implements Ops {
     return tokens;
   }
 
+  /** Masked rows are drawn from on the host. */
+  @Override
+  public int mask(float[] x, int offset, int count, long[] allowed, float[] out) {
+    return DEFINITION.mask(x, offset, count, allowed, out);
+  }
+
   @Override
   public double sumExp(float[] x, int offset, int count, float max) {
     FloatArray logits = FloatArray.fromArray(Arrays.copyOfRange(x, offset, offset + count));

@@ -30,5 +30,7 @@ public record ChatCompletionChunk(
       @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("stop_reason")
           @Nullable Object stopReason,
       @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("token_ids")
-          @Nullable List<Integer> tokenIds) {}
+          @Nullable List<Integer> tokenIds,
+      @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("weight_versions")
+          @Nullable List<WeightVersion> weightVersions) {}
 }

@@ -33,5 +33,7 @@ public record TextCompletion(
       @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("prompt_token_ids")
           @Nullable List<Integer> promptTokenIds,
       @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("token_ids")
-          @Nullable List<Integer> tokenIds) {}
+          @Nullable List<Integer> tokenIds,
+      @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("weight_versions")
+          @Nullable List<WeightVersion> weightVersions) {}
 }
