@@ -65,8 +65,7 @@ final class DraftPlanner {
       int most = Math.min(room(s), maxNumBatchedTokens - numRows);
       int count = s.numNewTokens() == 1 && most > 0 ? draft(s, most) : 0;
       numRows += count;
-      planned.add(
-          count == 0 ? chunk : new Chunk(s, chunk.count(), Arrays.copyOf(drafted, count)));
+      planned.add(count == 0 ? chunk : new Chunk(s, chunk.count(), Arrays.copyOf(drafted, count)));
     }
     return planned;
   }
@@ -92,8 +91,7 @@ final class DraftPlanner {
 
   /** Fills {@code drafted} and {@code chances}. */
   private int guess(Sequence s, int most) {
-    Drafting drafting =
-        draftings.computeIfAbsent(s, _ -> speculator.drafting(s.numPromptTokens()));
+    Drafting drafting = draftings.computeIfAbsent(s, _ -> speculator.drafting(s.numPromptTokens()));
     int worth = drafting.draft(s.tokens(), s.numTokens(), most);
     Lookahead ahead = new Lookahead(s, drafted);
     double chance = 1;
@@ -130,7 +128,8 @@ final class DraftPlanner {
     if (allowed == null) {
       return guess;
     }
-    boolean may = guess >= 0 && guess >> 6 < allowed.length && (allowed[guess >> 6] >>> guess & 1) != 0;
+    boolean may =
+        guess >= 0 && guess >> 6 < allowed.length && (allowed[guess >> 6] >>> guess & 1) != 0;
     return may ? guess : onlyOne(allowed);
   }
 

@@ -94,8 +94,7 @@ final class Stepper {
   }
 
   /** Books a chunk's part of a finished step, whose results lie from {@code from} to {@code to}. */
-  private void book(
-      Chunk chunk, List<TokenResult> results, int from, int to, long weightVersion) {
+  private void book(Chunk chunk, List<TokenResult> results, int from, int to, long weightVersion) {
     Sequence s = chunk.sequence();
     int drafted = to - chunk.draft().length;
     if (results.subList(from, drafted).stream().anyMatch(TokenResult::isBroken)) {

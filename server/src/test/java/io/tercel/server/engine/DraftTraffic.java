@@ -83,19 +83,23 @@ final class DraftTraffic {
       params.presencePenalty(0.7f).frequencyPenalty(0.3f).repetitionPenalty(1.2f);
     }
     if (random.nextInt(3) == 0) {
-      params.stopTokenIds(Set.of(random.nextInt(8))).minTokens(random.nextInt(Math.min(20, maxTokens)));
+      params
+          .stopTokenIds(Set.of(random.nextInt(8)))
+          .minTokens(random.nextInt(Math.min(20, maxTokens)));
     }
     if (random.nextInt(3) == 0) {
       params.numLogprobs(3).promptLogprobs(random.nextBoolean() ? 2 : -1);
     }
     Thinking thinking =
-        new Thinking(random.nextBoolean(), OPEN, CLOSE, random.nextInt(25) - 1, List.of(3, CLOSE, 4));
+        new Thinking(
+            random.nextBoolean(), OPEN, CLOSE, random.nextInt(25) - 1, List.of(3, CLOSE, 4));
     boolean thinks = random.nextBoolean();
     if (thinks) {
       params.thinking(thinking);
     }
     if (random.nextInt(3) == 0) {
-      params.form(new AnswerForm(FORMS[random.nextInt(FORMS.length)], thinks && random.nextBoolean()));
+      params.form(
+          new AnswerForm(FORMS[random.nextInt(FORMS.length)], thinks && random.nextBoolean()));
     }
     return params.build();
   }
@@ -162,7 +166,14 @@ final class DraftTraffic {
     StringBuilder s = new StringBuilder();
     s.append(result.tokenId()).append(' ').append(Float.floatToIntBits(result.logprob()));
     s.append(' ').append(result.rank());
-    result.top().forEach(t -> s.append(' ').append(t.tokenId()).append(' ').append(Float.floatToIntBits(t.logprob())));
+    result
+        .top()
+        .forEach(
+            t ->
+                s.append(' ')
+                    .append(t.tokenId())
+                    .append(' ')
+                    .append(Float.floatToIntBits(t.logprob())));
     return s.toString();
   }
 }

@@ -37,7 +37,9 @@ class SpeculationTest {
   private static Generation submit(Engine engine, int maxTokens) {
     return engine.submit(
         new GenerationRequest(
-            "r", new int[] {1, 2, 3, 1, 2, 3}, SamplingParams.builder().maxTokens(maxTokens).build()));
+            "r",
+            new int[] {1, 2, 3, 1, 2, 3},
+            SamplingParams.builder().maxTokens(maxTokens).build()));
   }
 
   private static List<Integer> read(Generation generation) throws InterruptedException {
@@ -182,7 +184,8 @@ class SpeculationTest {
       int[] prompt = {7, 7, EOS, 7, 7, EOS};
       SamplingParams params = SamplingParams.builder().maxTokens(50).build();
       assertEquals(
-          List.of(7, 7, 7, 7, 7, 7, EOS), read(engine.submit(new GenerationRequest("r", prompt, params))));
+          List.of(7, 7, 7, 7, 7, 7, EOS),
+          read(engine.submit(new GenerationRequest("r", prompt, params))));
     }
   }
 

@@ -44,11 +44,13 @@ class SuffixTreeTest {
     for (int i = 0; i < 600; i++) {
       int t = random.nextInt(2);
       List<Integer> text = texts.get(t);
-      text.add(random.nextInt(3) > 0 && text.size() > 9 ? text.get(text.size() - 9) : random.nextInt(vocab));
+      text.add(
+          random.nextInt(3) > 0 && text.size() > 9
+              ? text.get(text.size() - 9)
+              : random.nextInt(vocab));
       at[t] = tree.enter(at[t], text.getLast());
       count(counts, text, text.size());
-      List<Integer> last =
-          text.subList(Math.max(0, text.size() - SuffixTree.DEPTH), text.size());
+      List<Integer> last = text.subList(Math.max(0, text.size() - SuffixTree.DEPTH), text.size());
       assertEquals(node(tree, last), at[t], "the place behind the last tokens");
     }
     Map<List<Integer>, Integer> most = new HashMap<>();
@@ -69,7 +71,8 @@ class SuffixTreeTest {
           int node = node(tree, string);
           assertEquals(followed.getOrDefault(string, 0), tree.followed(node), string.toString());
           int best = tree.best(node);
-          assertEquals(most.getOrDefault(string, 0), best == SuffixTree.ROOT ? 0 : tree.times(best));
+          assertEquals(
+              most.getOrDefault(string, 0), best == SuffixTree.ROOT ? 0 : tree.times(best));
         });
     assertEquals(counts.size() + 1, tree.size());
   }
@@ -88,7 +91,9 @@ class SuffixTreeTest {
       other.add(random.nextInt(6)); // one is unknown
       followed = tree.follow(followed, other.getLast());
       int longest = SuffixTree.ROOT;
-      for (int n = Math.min(other.size(), SuffixTree.DEPTH); n > 0 && longest == SuffixTree.ROOT; n--) {
+      for (int n = Math.min(other.size(), SuffixTree.DEPTH);
+          n > 0 && longest == SuffixTree.ROOT;
+          n--) {
         longest = node(tree, other.subList(other.size() - n, other.size()));
       }
       assertEquals(longest, followed, "at " + i);
