@@ -19,6 +19,7 @@ import io.tercel.kernels.vector.VectorOps;
 import io.tercel.server.engine.speculation.Speculation;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -152,7 +153,9 @@ class NanSequenceTest {
       try (Engine engine = new Engine(backend(weights, type, ops), config)) {
         SamplingParams says =
             SamplingParams.builder().maxTokens(TOKENS).logitBias(Map.of(BROKEN, 100f)).build();
-        Outcome failed = read(engine.submit(new GenerationRequest("b", prompt, says)));
+        int[] longer = Arrays.copyOf(prompt, prompt.length + 1); // as the others go on
+        longer[prompt.length] = alone.getFirst().id();
+        Outcome failed = read(engine.submit(new GenerationRequest("b", longer, says)));
         assertEquals(BROKEN, failed.said().getLast().id());
         assertTrue(failed.failure().contains("the model computed NaN"), failed.failure());
         for (int i = 0; i < 2; i++) {

@@ -161,6 +161,7 @@ class SpeculationTest {
       Generation other = submit(engine, 20);
       assertEquals(20, read(submit(engine, 20)).size());
       assertEquals(20, read(other).size());
+      assertEquals(20, read(submit(engine, 20)).size()); // with nobody beside it
       assertTrue(backend.failed > 0);
       assertTrue(engine.ready());
     }

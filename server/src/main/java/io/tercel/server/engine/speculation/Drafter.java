@@ -9,8 +9,9 @@ interface Drafter {
    * @param tokens the sequence's, prompt first; those it has seen before are the same
    * @param length how many they are; never falls
    * @param most tokens of the draft, at most {@link Speculation#MOST}
+   * @param least behind a token whose chance is lower, nothing is asked for
    */
-  void draft(int[] tokens, int length, int most, Draft into);
+  void draft(int[] tokens, int length, int most, double least, Draft into);
 
   /** Sees the rest of a sequence that has ended. */
   default void end(int[] tokens, int length) {}

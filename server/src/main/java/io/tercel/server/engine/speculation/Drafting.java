@@ -38,9 +38,10 @@ public final class Drafting {
     judge(tokens, length);
     draft.clear();
     draftedAt = length;
-    drafter.draft(tokens, length, Math.min(most, Speculation.MOST), draft);
-    double chance = 1;
     double belief = (right + PRIOR) / (expected + PRIOR);
+    double least = shared.least() / Math.max(1, belief);
+    drafter.draft(tokens, length, Math.min(most, Speculation.MOST), least, draft);
+    double chance = 1;
     for (int i = 0; i < draft.size(); i++) {
       chance *= Math.min(MOST_LIKELY, shared.acceptance().rate(draft.kind(i)) * belief);
       chances[i] = chance;

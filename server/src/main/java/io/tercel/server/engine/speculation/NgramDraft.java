@@ -29,7 +29,7 @@ final class NgramDraft implements Drafter {
   private int indexed;
 
   @Override
-  public void draft(int[] tokens, int length, int most, Draft into) {
+  public void draft(int[] tokens, int length, int most, double least, Draft into) {
     if (length < SHORTEST + 1) {
       return;
     }

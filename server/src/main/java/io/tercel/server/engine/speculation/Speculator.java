@@ -58,6 +58,11 @@ public final class Speculator {
     cost.took(rows, nanos);
   }
 
+  /** Tokens of a lower chance are not worth a row in this step. */
+  double least() {
+    return settings.always() ? 0 : gain.least();
+  }
+
   int worth(double[] chances, int count) {
     return settings.always() ? count : gain.worth(chances, count);
   }

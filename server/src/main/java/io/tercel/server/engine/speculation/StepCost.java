@@ -21,8 +21,8 @@ final class StepCost {
   /** Spread of the rows, squared, that tells as much as the prior. */
   private static final double PRIOR_WEIGHT = 0.1;
 
-  /** A step that took so many times what it should have was held up by others. */
-  private static final double OUTLIER = 3;
+  /** What a step takes beyond so many times what it should have is others' doing. */
+  private static final double OUTLIER = 1.5;
 
   private double weight;
   private double meanRows;

@@ -42,6 +42,12 @@ final class StepGain {
     return count;
   }
 
+  /** Below this chance no row of a draft pays. */
+  double least() {
+    double perRow = cost.perRow();
+    return MARGIN * perRow * tokens / (cost.base() + perRow * (rows + Speculation.MOST));
+  }
+
   /** A row is in the step whose token comes true with that chance. */
   void add(double chance) {
     tokens += chance;

@@ -28,15 +28,15 @@ final class SuffixDraft implements Drafter {
   }
 
   @Override
-  public void draft(int[] tokens, int length, int most, Draft into) {
+  public void draft(int[] tokens, int length, int most, double least, Draft into) {
     SuffixTree tree = enter(tokens, length);
-    own.draft(tokens, length, most, into);
+    own.draft(tokens, length, most, least, into);
     double worth = acceptance.expected(into);
     other.clear();
-    walk(tree, node, most, other);
+    walk(tree, node, most, least, other);
     worth = takeBetter(into, worth);
     other.clear();
-    walk(memory.full(), fullNode, most, other);
+    walk(memory.full(), fullNode, most, least, other);
     takeBetter(into, worth);
   }
 
@@ -84,9 +84,10 @@ final class SuffixDraft implements Drafter {
    * Token by token, that which is the likeliest of those that were there most often behind the last
    * ten, nine, ... tokens.
    */
-  private void walk(SuffixTree tree, int from, int most, Draft into) {
+  private void walk(SuffixTree tree, int from, int most, double least, Draft into) {
     int at = from;
-    while (into.size() < most) {
+    double chance = 1;
+    while (into.size() < most && chance >= least) {
       double likeliest = 0;
       int next = SuffixTree.ROOT;
       int kind = 0;
@@ -107,6 +108,7 @@ final class SuffixDraft implements Drafter {
         return; // what is said most often anywhere is no guess
       }
       into.add(tree.token(next), kind);
+      chance *= likeliest;
       at = tree.follow(at, tree.token(next));
     }
   }

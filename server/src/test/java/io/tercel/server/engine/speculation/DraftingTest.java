@@ -87,7 +87,7 @@ class DraftingTest {
     StepCost cost = new StepCost();
     for (int i = 0; i < 400; i++) {
       int rows = 1 + random.nextInt(8);
-      cost.took(rows, i == 200 ? 5_000_000 : 50_000 + 3_000 * rows + random.nextInt(2000));
+      cost.took(rows, i == 396 ? 5_000_000 : 50_000 + 3_000 * rows + random.nextInt(2000));
       cost.took(500, 9_000_000); // a prompt's
     }
     assertEquals(3_000, cost.perRow(), 600);

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class NgramDraftTest {
   private static List<Integer> draft(NgramDraft drafter, int[] tokens, int length, int most) {
     Draft draft = new Draft();
-    drafter.draft(tokens, length, most, draft);
+    drafter.draft(tokens, length, most, 0, draft);
     List<Integer> list = new ArrayList<>();
     for (int i = 0; i < draft.size(); i++) {
       list.add(draft.token(i));

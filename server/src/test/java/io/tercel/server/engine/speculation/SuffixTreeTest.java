@@ -142,7 +142,7 @@ class SuffixTreeTest {
       new SuffixDraft(memory, acceptance, 0).end(filler, filler.length);
       turns += memory.growing() == before ? 0 : 1;
       Draft draft = new Draft();
-      new SuffixDraft(memory, acceptance, 3).draft(Arrays.copyOf(phrase, 3), 3, 3, draft);
+      new SuffixDraft(memory, acceptance, 3).draft(Arrays.copyOf(phrase, 3), 3, 3, 0, draft);
       known = draft.size() > 0 && draft.token(0) == 904;
       assertTrue(known || turns == 2, "forgotten too early");
       if (memory.full() != first && memory.growing() != first) {
