@@ -12,4 +12,7 @@ public interface LoadProgress {
    * @param totalBytes as planned
    */
   void loaded(String name, long doneBytes, long totalBytes);
+
+  /** A matrix that the checkpoint has in more bits was rounded to fewer. */
+  default void rounded(String name, RoundingLoss loss) {}
 }

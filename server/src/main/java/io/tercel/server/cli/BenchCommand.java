@@ -104,15 +104,17 @@ public final class BenchCommand implements Command {
             ? "device " + options.device
             : options.threads + " threads";
     out.printf(Locale.ROOT, "read bandwidth  %.1f GB/s, %s%n", bandwidth / 1e9, reader);
-    WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16);
+    WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16, serving.lmHeadType());
     ServingPlan fits = ServingPlan.of(config, plan, serving, Backends.available(serving));
-    try (WeightStore weights = RandomWeights.create(config, linears, QuantFormat.Dense.BF16, 1);
+    try (WeightStore weights =
+            RandomWeights.create(config, linears, QuantFormat.Dense.BF16, serving.lmHeadType(), 1);
         Backend backend = Backends.open(weights, fits, serving)) {
       out.printf(
           Locale.ROOT,
-          "%s, %s linears, bf16 head, %s backend, %s KV, weights %s%n",
+          "%s, %s linears, %s head, %s backend, %s KV, weights %s%n",
           shape,
           linears.label(),
+          weights.head().weight().format().label(),
           backend.name(),
           fits.kv().type().label(),
           ByteSize.format(weights.bytes()));

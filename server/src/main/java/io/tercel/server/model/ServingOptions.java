@@ -1,6 +1,7 @@
 package io.tercel.server.model;
 
 import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.ClassQuota;
 import io.tercel.server.engine.ServiceClass;
@@ -27,6 +28,7 @@ public final class ServingOptions {
   private final Map<ServiceClass, Integer> placeShares = new EnumMap<>(ServiceClass.class);
   private final Map<ServiceClass, Integer> tokenShares = new EnumMap<>(ServiceClass.class);
   private String kvCacheDtype = "auto";
+  private String lmHeadDtype = "auto";
   private @Nullable Long kvCacheMemory;
   private boolean prefixCaching = true;
   private Duration stallTimeout = Duration.ofSeconds(60);
@@ -95,6 +97,12 @@ public final class ServingOptions {
   /** {@code auto}, or a label of {@link KvType}. */
   public ServingOptions kvCacheDtype(String label) {
     kvCacheDtype = label;
+    return this;
+  }
+
+  /** {@code auto}, which is as stored, or {@code int8}. */
+  public ServingOptions lmHeadDtype(String label) {
+    lmHeadDtype = label;
     return this;
   }
 
@@ -196,6 +204,27 @@ public final class ServingOptions {
   }
 
   /**
+   * The chosen head.
+   *
+   * @throws UserException if it is none, or the backend has no kernel for it
+   */
+  public LmHeadType lmHeadType() {
+    for (LmHeadType type : LmHeadType.values()) {
+      if (type.label().equals(lmHeadDtype)) {
+        if (type == LmHeadType.INT8 && backend.equals(Backends.TORNADO)) {
+          throw new UserException(
+              "--lm-head-dtype: int8 isn't available on the tornado backend; choose auto");
+        }
+        return type;
+      }
+    }
+    String known =
+        Arrays.stream(LmHeadType.values()).map(LmHeadType::label).collect(Collectors.joining(", "));
+    throw new UserException(
+        "--lm-head-dtype: %s isn't available; choose one of %s".formatted(lmHeadDtype, known));
+  }
+
+  /**
    * Checks what does not depend on the model.
    *
    * @throws UserException naming the option
@@ -224,6 +253,7 @@ public final class ServingOptions {
       throw new UserException("--device: the %s backend has none".formatted(backend));
     }
     kvType();
+    lmHeadType();
     if (stallTimeout.compareTo(Duration.ofMillis(1)) < 0) {
       throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
     }
