@@ -10,10 +10,14 @@ import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.format.W3Block;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -30,6 +34,9 @@ public final class WeightLoader {
   private final LmHeadType headType;
   private final LoadProgress progress;
   private final long totalBytes;
+  private final Map<String, PackedMatrix> packed = new HashMap<>();
+  private @Nullable PackedFile cached;
+  private @Nullable RoundingLoss loss;
   private long doneBytes;
 
   private WeightLoader(
@@ -48,12 +55,13 @@ public final class WeightLoader {
   /** Loads all weights, the head as it is stored. */
   public static WeightStore load(
       Checkpoint checkpoint, long availableBytes, LoadProgress progress) {
-    return load(checkpoint, LmHeadType.STORED, availableBytes, progress);
+    return load(checkpoint, LmHeadType.STORED, PackedCache.off(), availableBytes, progress);
   }
 
   /**
    * Loads all weights; the checkpoint may be closed afterwards.
    *
+   * @param cache where packed matrices are found, or left for the next time
    * @param availableBytes how much the packed weights may take
    * @return a store that the caller closes
    * @throws CheckpointException if they take more than that, before anything is allocated, or if a
@@ -61,7 +69,11 @@ public final class WeightLoader {
    *     tied head is not the embedding; nothing stays allocated then
    */
   public static WeightStore load(
-      Checkpoint checkpoint, LmHeadType headType, long availableBytes, LoadProgress progress) {
+      Checkpoint checkpoint,
+      LmHeadType headType,
+      PackedCache cache,
+      long availableBytes,
+      LoadProgress progress) {
     WeightPlan plan = WeightPlan.of(checkpoint, headType);
     if (plan.offHeapBytes() > availableBytes) {
       throw new CheckpointException(
@@ -76,11 +88,33 @@ public final class WeightLoader {
     try (RowTasks tasks = new RowTasks(Runtime.getRuntime().availableProcessors())) {
       WeightArena memory = new WeightArena(arena);
       return new WeightLoader(memory, tasks, headType, progress, plan.offHeapBytes())
-          .load(checkpoint);
+          .load(checkpoint, cache.entry(checkpoint, headType, plan, progress));
     } catch (Throwable t) {
       arena.close();
       throw t;
     }
+  }
+
+  /** Takes what is cached, and caches what had to be packed. */
+  private WeightStore load(Checkpoint checkpoint, PackedCache.@Nullable Entry entry) {
+    if (entry == null) {
+      return load(checkpoint);
+    }
+    boolean found;
+    WeightStore store;
+    try (PackedFile file = entry.open(progress)) {
+      cached = file;
+      store = load(checkpoint);
+      found = cached != null;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    if (found) {
+      progress.note("packed weights read from " + entry.path());
+    } else {
+      entry.write(checkpoint, packed, loss, progress);
+    }
+    return store;
   }
 
   private WeightStore load(Checkpoint checkpoint) {
@@ -113,10 +147,17 @@ public final class WeightLoader {
   private PackedMatrix int8(LinearSource.Plain source) {
     PackedMatrix matrix =
         memory.allocate(WeightPlan.HEAD, source.rows(), source.cols(), Grouped.INT8G128, null);
-    Tensor weight = source.weight();
-    FiniteWeights.check(weight, 0, weight.data().byteSize());
-    Dense stored = Objects.requireNonNull(weight.dtype().dense());
-    progress.rounded(matrix.name(), Int8Rounding.round(weight.data(), stored, matrix, tasks));
+    if (fromCache(matrix)) {
+      loss = Objects.requireNonNull(cached).loss();
+    } else {
+      Tensor weight = source.weight();
+      FiniteWeights.check(weight, 0, weight.data().byteSize());
+      Dense stored = Objects.requireNonNull(weight.dtype().dense());
+      loss = Int8Rounding.round(weight.data(), stored, matrix, tasks);
+    }
+    if (loss != null) {
+      progress.rounded(matrix.name(), loss);
+    }
     loaded(matrix);
     return matrix;
   }
@@ -166,10 +207,35 @@ public final class WeightLoader {
     return matrix;
   }
 
+  /**
+   * Whether a matrix could be read as it was packed before; the first that can't be is the last.
+   */
+  private boolean fromCache(PackedMatrix matrix) {
+    packed.put(matrix.name(), matrix);
+    PackedFile file = cached;
+    if (file == null) {
+      return false;
+    }
+    String fault = "damaged";
+    try {
+      if (file.read(matrix, tasks)) {
+        return true;
+      }
+    } catch (IOException e) {
+      fault = String.valueOf(e.getMessage());
+    }
+    progress.warn("packed weights of %s, packing anew: %s".formatted(matrix.name(), fault));
+    cached = null;
+    return false;
+  }
+
   private PackedMatrix decode(LinearSource.Gptq source) {
     PackedMatrix matrix =
         memory.allocate(
             source.name(), source.rows(), source.cols(), source.format(), source.inputOrder());
+    if (fromCache(matrix)) {
+      return matrix;
+    }
     // a tile touches every file row: on a cold disk that would be read all over the place
     source.qweight().data().load();
     tasks.forEach(

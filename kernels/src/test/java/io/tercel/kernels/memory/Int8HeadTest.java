@@ -59,7 +59,7 @@ class Int8HeadTest {
       Heard heard = new Heard();
       try (WeightStore stored = WeightLoader.load(checkpoint, Long.MAX_VALUE, heard);
           WeightStore store =
-              WeightLoader.load(checkpoint, LmHeadType.INT8, plan.offHeapBytes(), heard)) {
+              WeightLoader.load(checkpoint, LmHeadType.INT8, PackedCache.off(), plan.offHeapBytes(), heard)) {
         assertEquals(plan.offHeapBytes(), store.bytes());
         assertEquals(plan.offHeapBytes(), heard.done.getLast());
         List<PackedMatrix> matrices = store.matrices();

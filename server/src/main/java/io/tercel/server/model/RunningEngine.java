@@ -53,7 +53,12 @@ public final class RunningEngine implements AutoCloseable {
       LoadProgress progress) {
     ServingPlan plan = ServingPlan.of(checkpoint, options);
     WeightStore weights =
-        WeightLoader.load(checkpoint, options.lmHeadType(), plan.available(), logging(progress));
+        WeightLoader.load(
+            checkpoint,
+            options.lmHeadType(),
+            options.packedCache(checkpoint.directory()),
+            plan.available(),
+            logging(progress));
     String leftOut = LeftOutTensors.warning(checkpoint.directory(), checkpoint.unexpectedTensors());
     if (leftOut != null) {
       log.warn(leftOut);
@@ -61,12 +66,22 @@ public final class RunningEngine implements AutoCloseable {
     return start(plan, weights, options, eosTokenIds);
   }
 
-  /** Tells the log what rounding at load has cost. */
+  /** Tells the log what there is to be said beside the progress. */
   private static LoadProgress logging(LoadProgress progress) {
     return new LoadProgress() {
       @Override
       public void loaded(String name, long doneBytes, long totalBytes) {
         progress.loaded(name, doneBytes, totalBytes);
+      }
+
+      @Override
+      public void note(String message) {
+        log.info(message);
+      }
+
+      @Override
+      public void warn(String message) {
+        log.warn(message);
       }
 
       @Override

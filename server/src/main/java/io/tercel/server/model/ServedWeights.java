@@ -4,6 +4,7 @@ import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.PackedCache;
 import io.tercel.kernels.memory.WeightChecksum;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
@@ -67,7 +68,11 @@ public final class ServedWeights {
     try (Checkpoint checkpoint = Checkpoint.open(directory);
         WeightStore fresh =
             WeightLoader.load(
-                checkpoint, headType, availableBytes.getAsLong(), LoadProgress.SILENT)) {
+                checkpoint,
+                headType,
+                PackedCache.off(),
+                availableBytes.getAsLong(),
+                LoadProgress.SILENT)) {
       // whatever happens to this thread: the fresh weights must stay until they are copied
       long version = engine.betweenSteps(() -> replace(fresh)).join();
       log.info("weights of {} read again: version {}", directory, version);

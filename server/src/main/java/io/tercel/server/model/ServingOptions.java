@@ -2,9 +2,13 @@ package io.tercel.server.model;
 
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.LmHeadType;
+import io.tercel.kernels.memory.PackedCache;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.ClassQuota;
 import io.tercel.server.engine.ServiceClass;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -29,6 +33,7 @@ public final class ServingOptions {
   private final Map<ServiceClass, Integer> tokenShares = new EnumMap<>(ServiceClass.class);
   private String kvCacheDtype = "auto";
   private String lmHeadDtype = "auto";
+  private String packedCache = "off";
   private @Nullable Long kvCacheMemory;
   private boolean prefixCaching = true;
   private Duration stallTimeout = Duration.ofSeconds(60);
@@ -103,6 +108,15 @@ public final class ServingOptions {
   /** {@code auto}, which is as stored, or {@code int8}. */
   public ServingOptions lmHeadDtype(String label) {
     lmHeadDtype = label;
+    return this;
+  }
+
+  /**
+   * {@code auto}, which is in the model's directory, {@code off}, or a folder: where packed weights
+   * are kept. Off unless set: only who serves for long gains by it.
+   */
+  public ServingOptions packedCache(String place) {
+    packedCache = place;
     return this;
   }
 
@@ -224,6 +238,15 @@ public final class ServingOptions {
         "--lm-head-dtype: %s isn't available; choose one of %s".formatted(lmHeadDtype, known));
   }
 
+  /** Where the packed weights of the model in a directory are kept. */
+  PackedCache packedCache(Path model) {
+    return switch (packedCache) {
+      case "off" -> PackedCache.off();
+      case "auto" -> PackedCache.beside(model);
+      default -> PackedCache.in(Path.of(packedCache));
+    };
+  }
+
   /**
    * Checks what does not depend on the model.
    *
@@ -254,10 +277,23 @@ public final class ServingOptions {
     }
     kvType();
     lmHeadType();
+    checkPackedCache();
     if (stallTimeout.compareTo(Duration.ofMillis(1)) < 0) {
       throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
     }
     atLeast("--reasoning-budget", reasoning.budget(), -1);
+  }
+
+  private void checkPackedCache() {
+    try {
+      if (packedCache.isBlank() || Files.isRegularFile(Path.of(packedCache))) {
+        throw new UserException(
+            "--packed-cache: '%s' is no folder; choose auto, off or a folder"
+                .formatted(packedCache));
+      }
+    } catch (InvalidPathException e) {
+      throw new UserException("--packed-cache: " + e.getMessage(), e);
+    }
   }
 
   private static void share(String option, int weight) {
