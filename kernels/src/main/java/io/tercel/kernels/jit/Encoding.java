@@ -11,8 +11,9 @@ import java.util.Arrays;
  *            (R X B R' v V' inverted)
  * </pre>
  *
- * <p>L'L = 2 (512 bits), W = 0 and no masking (z = aaa = 0) throughout; b broadcasts a 32-bit
- * memory operand to all lanes. A displacement of one byte counts in operand sizes.
+ * <p>L'L = 2 (512 bits) and W = 0 throughout; b broadcasts a 32-bit memory operand to all lanes;
+ * where mask register aaa is not 0, lanes that it leaves out become 0 (z) or are left alone. A
+ * displacement of one byte counts in operand sizes.
  */
 class Encoding {
   // the pp field: a mandatory prefix of the older encodings
@@ -47,6 +48,18 @@ class Encoding {
 
   final void registers(int map, int pp, int opcode, int reg, int vvvv, int rm) {
     prefix(map, pp, reg, vvvv, rm >> 4, rm >> 3 & 1, false);
+    put(opcode);
+    put(0xC0 | (reg & 7) << 3 | rm & 7);
+  }
+
+  /**
+   * @param mask register, 1 to 7
+   * @param zeroing whether lanes left out become 0
+   */
+  final void masked(
+      int map, int pp, int opcode, int reg, int vvvv, int rm, int mask, boolean zeroing) {
+    prefix(map, pp, reg, vvvv, rm >> 4, rm >> 3 & 1, false);
+    code[size - 1] |= (byte) ((zeroing ? 0x80 : 0) | mask);
     put(opcode);
     put(0xC0 | (reg & 7) << 3 | rm & 7);
   }

@@ -3,7 +3,7 @@ package io.tercel.kernels.jit;
 /**
  * Writes x86-64 machine code: the few 512-bit vector instructions (EVEX) and general ones that the
  * kernels need, each method one instruction under its Intel name, operands in Intel's order. A zmm
- * register is its number, 0 to 31.
+ * register is its number, 0 to 31, a mask register k1 to k7 is 1 to 7.
  */
 final class Evex extends Encoding {
   static Mem at(Gpr base, int displacement) {
@@ -46,6 +46,21 @@ final class Evex extends Encoding {
 
   void vpaddd(int to, int a, int b) {
     registers(MAP_0F, P66, 0xFE, to, a, b);
+  }
+
+  /** 0 where the mask leaves out. */
+  void vpaddd(int to, int a, int b, int mask) {
+    masked(MAP_0F, P66, 0xFE, to, a, b, mask, true);
+  }
+
+  /** A mask of lanes: a &gt; b, of signed ints. */
+  void vpcmpgtd(int mask, int a, int b) {
+    registers(MAP_0F, P66, 0x66, mask, a, b);
+  }
+
+  /** a where the mask leaves out, else b. */
+  void vpblendmd(int to, int a, int b, int mask) {
+    masked(MAP_0F38, P66, 0x64, to, a, b, mask, false);
   }
 
   /** The larger of signed ints. */
@@ -139,8 +154,32 @@ final class Evex extends Encoding {
     registers(MAP_0F, NP, 0x58, to, a, b);
   }
 
+  void vsubps(int to, int a, int b) {
+    registers(MAP_0F, NP, 0x5C, to, a, b);
+  }
+
+  /** The larger; b where either is NaN. */
+  void vmaxps(int to, int a, int b) {
+    registers(MAP_0F, NP, 0x5F, to, a, b);
+  }
+
+  void vmovaps(int to, int from) {
+    registers(MAP_0F, NP, 0x28, to, 0, from);
+  }
+
+  /** A mask of lanes: not a &lt; b, so NaN too. */
+  void vcmpnltps(int mask, int a, int b) {
+    registers(MAP_0F, NP, 0xC2, mask, a, b);
+    put(5);
+  }
+
   void vmulps(int to, int a, int b) {
     registers(MAP_0F, NP, 0x59, to, a, b);
+  }
+
+  /** 0 where the mask leaves out. */
+  void vmulps(int to, int a, int b, int mask) {
+    masked(MAP_0F, NP, 0x59, to, a, b, mask, true);
   }
 
   void vdivps(int to, int a, int b) {
@@ -155,6 +194,21 @@ final class Evex extends Encoding {
   /** sum = a b + sum, rounded once. */
   void vfmadd231ps(int sum, int a, int b) {
     registers(MAP_0F38, P66, 0xB8, sum, a, b);
+  }
+
+  /** to = a to + b, rounded once. */
+  void vfmadd213ps(int to, int a, int b) {
+    registers(MAP_0F38, P66, 0xA8, to, a, b);
+  }
+
+  /** sum = sum - a b, rounded once. */
+  void vfnmadd231ps(int sum, int a, int b) {
+    registers(MAP_0F38, P66, 0xBC, sum, a, b);
+  }
+
+  /** {@code b} is one float for all lanes. */
+  void vfmadd231psBroadcast(int sum, int a, Mem b) {
+    memory(MAP_0F38, P66, 0xB8, sum, a, b, DWORD, true);
   }
 
   /** Quarters of 128 bits: two of a, then two of b, two bits of {@code order} each. */

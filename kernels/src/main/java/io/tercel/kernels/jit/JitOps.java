@@ -11,11 +11,13 @@ import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.vector.VectorOps;
 import io.tercel.kernels.vector.WorkerPool;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The operations with linears, and the rounding of their inputs, in machine code that was assembled
- * for this processor; all others are {@link VectorOps}'. The same bits as {@code ScalarOps}.
+ * The operations with linears, the rounding of their inputs and attention's passes over keys and
+ * values in machine code that was assembled for this processor; all else is {@link VectorOps}'. The
+ * same bits as {@code ScalarOps}.
  */
 public final class JitOps implements Ops {
   private final VectorOps vector;
@@ -24,8 +26,12 @@ public final class JitOps implements Ops {
   private final LinearJob linears;
 
   private JitOps(WorkerPool pool, LinearKernels kernels) {
+    List<JitSplits> splits = new ArrayList<>();
+    for (int i = 0; i < pool.size(); i++) {
+      splits.add(new JitSplits(kernels, arena));
+    }
     this.vector =
-        VectorOps.withRounding(pool, new JitRounding(kernels.rounding(), pool.size(), arena));
+        VectorOps.around(pool, new JitRounding(kernels.rounding(), pool.size(), arena), splits);
     this.kernels = kernels;
     this.linears = new LinearJob(pool, kernels, arena);
   }
@@ -43,6 +49,7 @@ public final class JitOps implements Ops {
     JitOps ops = new JitOps(new WorkerPool(threads), kernels);
     try {
       SelfTest.check(ops);
+      AttentionSelfTest.check(ops);
       return ops;
     } catch (RuntimeException e) {
       ops.close();

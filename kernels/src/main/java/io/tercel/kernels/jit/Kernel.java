@@ -5,8 +5,8 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * A function of machine code that reads its operands from a {@link LinearCall}: so many tokens by
- * so many streams of weights.
+ * A function of machine code that reads its operands from {@link Operands}: linears so many tokens
+ * by so many streams of weights.
  */
 final class Kernel {
   private static final FunctionDescriptor TYPE = FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG);
@@ -30,7 +30,7 @@ final class Kernel {
   }
 
   /** Runs it; the caller has set all operands that it reads. */
-  void run(LinearCall call) {
+  void run(Operands call) {
     try {
       function.invokeExact(call.address());
     } catch (Throwable e) {

@@ -4,14 +4,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/**
- * The operands of a kernel's call, as it finds them: longs in memory, whose address is its one
- * argument. One worker's, with the slots for its results.
- *
- * <p>Machine code checks nothing. So whoever points an operand at memory says how much of it the
- * kernel touches, and that is checked here, once a call.
- */
-final class LinearCall {
+/** The operands of linears and of rounding: one worker's, with the slots for its results. */
+final class LinearCall extends Operands {
   /** Where the first stream of weights begins. */
   static final int WEIGHTS = 0;
 
@@ -42,8 +36,6 @@ final class LinearCall {
   /** Bytes from a group's results to the next group's, of {@link RoundingCode}. */
   static final int OUTPUT_STRIDE = 72;
 
-  private static final int BYTES = 128;
-
   /** Tiles of 16 results that a slot holds: one token's of one stream. */
   static final int SLOT_TILES = 64;
 
@@ -56,42 +48,15 @@ final class LinearCall {
   /** Slots there are: streams by tokens. */
   static final int SLOTS = 24;
 
-  private final MemorySegment operands;
   private final MemorySegment slots;
 
   /**
    * @param arena lives as long as the calls
    */
   LinearCall(Arena arena) {
-    operands = arena.allocate(BYTES, Codes.VECTOR);
+    super(arena);
     slots = arena.allocate((long) SLOTS * SLOT_BYTES, Codes.VECTOR);
     point(OUTPUTS, slots, 0, slots.byteSize());
-  }
-
-  /** Sets a count or a distance. */
-  void set(int operand, long value) {
-    operands.set(ValueLayout.JAVA_LONG, operand, value);
-  }
-
-  /**
-   * Points an operand at memory that the caller keeps alive until the kernel has returned.
-   *
-   * @param bytes that the kernel reads or writes from {@code offset} on
-   * @throws IndexOutOfBoundsException if the segment hasn't that many
-   */
-  void point(int operand, MemorySegment segment, long offset, long bytes) {
-    if (!segment.isNative()) {
-      throw new IllegalArgumentException("operands must lie off the heap");
-    }
-    if (!segment.scope().isAlive()) {
-      throw new IllegalStateException("memory already freed");
-    }
-    set(operand, segment.asSlice(offset, bytes).address());
-  }
-
-  /** What the kernel is given. */
-  long address() {
-    return operands.address();
   }
 
   /** Copies the first {@code count} floats of a slot. */

@@ -2,9 +2,11 @@ package io.tercel.kernels.jit;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.ops.BackendUnavailableException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiFunction;
 
 /**
  * The functions of a process, assembled into one piece of {@link ExecutableMemory}: for every
@@ -33,6 +35,9 @@ final class LinearKernels implements AutoCloseable {
   private final Kernel[] bf16 = new Kernel[2 * DENSE_TOKENS];
   private final Kernel[] fp16 = new Kernel[2 * DENSE_TOKENS];
   private final Kernel[] rounding = new Kernel[1];
+  private final Kernel[] softmax = new Kernel[KvType.values().length];
+  private final Kernel[] scores = new Kernel[KvType.values().length * ScoreCode.QUERIES];
+  private final Kernel[] values = new Kernel[KvType.values().length * ScoreCode.QUERIES];
 
   /**
    * Assembles them.
@@ -57,6 +62,11 @@ final class LinearKernels implements AutoCloseable {
       }
     }
     pieces.add(new Piece(RoundingCode.assemble(), 1, 1));
+    for (KvType type : KvType.values()) {
+      pieces.add(new Piece(SoftmaxCode.assemble(type), 1, 1));
+    }
+    attention(pieces, ScoreCode::assemble);
+    attention(pieces, ValueCode::assemble);
     long size = 0;
     for (Piece piece : pieces) {
       size += aligned(piece.code);
@@ -88,6 +98,14 @@ final class LinearKernels implements AutoCloseable {
     return new Piece(DenseCode.assemble(format, streams, tokens), streams, tokens);
   }
 
+  private static void attention(List<Piece> pieces, BiFunction<KvType, Integer, Evex> assembler) {
+    for (KvType type : KvType.values()) {
+      for (int queries = 1; queries <= ScoreCode.QUERIES; queries++) {
+        pieces.add(new Piece(assembler.apply(type, queries), 1, queries));
+      }
+    }
+  }
+
   private static long aligned(Evex code) {
     return Math.ceilDiv(code.bytes().length, ALIGNMENT) * (long) ALIGNMENT;
   }
@@ -102,7 +120,7 @@ final class LinearKernels implements AutoCloseable {
     }
     memory.seal();
     int next = 0;
-    for (Kernel[] table : List.of(w3, int8, bf16, fp16, rounding)) {
+    for (Kernel[] table : List.of(w3, int8, bf16, fp16, rounding, softmax, scores, values)) {
       for (int i = 0; i < table.length; i++, next++) {
         Piece piece = pieces.get(next);
         table[i] = new Kernel(memory, offsets[next], piece.streams, piece.tokens);
@@ -124,6 +142,21 @@ final class LinearKernels implements AutoCloseable {
   /** Activations to integers. */
   Kernel rounding() {
     return rounding[0];
+  }
+
+  /** Dots to weights. */
+  Kernel softmax(KvType type) {
+    return softmax[type.ordinal()];
+  }
+
+  /** So many queries by keys. */
+  Kernel scores(KvType type, int queries) {
+    return scores[type.ordinal() * ScoreCode.QUERIES + queries - 1];
+  }
+
+  /** Weighted values of so many queries. */
+  Kernel values(KvType type, int queries) {
+    return values[type.ordinal() * ScoreCode.QUERIES + queries - 1];
   }
 
   /** For tests that ask the system for its rights. */

@@ -7,6 +7,8 @@ import io.tercel.kernels.ops.Attention;
 import io.tercel.kernels.ops.EightSum;
 import io.tercel.kernels.ops.StepBatch;
 import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Attention of a whole batch over the paged cache: lays out tasks, runs splits, joins results. */
 final class PagedAttention {
@@ -23,10 +25,14 @@ final class PagedAttention {
 
   /** What one thread needs. */
   private static final class Worker {
-    final SplitAttention split = new SplitAttention();
+    final SplitAttention split;
     final float[] joined = new float[2];
     float[] stats = new float[0];
     float[] running = new float[0];
+
+    Worker(@Nullable SplitKernel kernel) {
+      split = new SplitAttention(kernel);
+    }
 
     void reserve(int headDim, int slots) {
       if (running.length < slots * headDim || stats.length < 2 * slots) {
@@ -36,10 +42,13 @@ final class PagedAttention {
     }
   }
 
-  PagedAttention(WorkerPool pool) {
+  /**
+   * @param kernels one a worker, or none
+   */
+  PagedAttention(WorkerPool pool, List<? extends SplitKernel> kernels) {
     this.pool = pool;
     this.workers = new Worker[pool.size()];
-    Arrays.setAll(workers, i -> new Worker());
+    Arrays.setAll(workers, i -> new Worker(kernels.isEmpty() ? null : kernels.get(i)));
   }
 
   void attend(KvPool kv, int layer, StepBatch batch, float[] q, int heads, float[] out) {

@@ -10,6 +10,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One split of attention for some rows of a sequence and some KV heads: one worker's scratch and
@@ -18,9 +19,10 @@ import java.util.Arrays;
  * <p>The split is walked four blocks at a time, and within them head by head: that is the order of
  * the bytes, and what hardware prefetches ahead is what comes next. Few queries on 4-bit codes take
  * {@link KvInt4}'s loops, which keep unpacked codes in registers; otherwise four blocks of a head
- * are unpacked into floats that stay in the first-level cache, for {@link AttentionLoop}.
+ * are unpacked into floats that stay in the first-level cache, for {@link AttentionLoop}. A {@link
+ * SplitKernel}, where there is one for the cache, takes the place of both.
  */
-final class SplitAttention {
+final class SplitAttention implements SplitKernel.Slots {
   /** Blocks walked together. */
   private static final int UNIT = 4;
 
@@ -31,6 +33,7 @@ final class SplitAttention {
 
   private static final int SPLIT = Attention.SPLIT;
 
+  private final @Nullable SplitKernel kernel;
   private final long[] keys = new long[Attention.SPLIT_BLOCKS];
   private final long[] values = new long[Attention.SPLIT_BLOCKS];
   private final float[] lanes = new float[Lanes.VIRTUAL];
@@ -48,6 +51,15 @@ final class SplitAttention {
   private int perHead;
   private int stride;
   private int firstRow;
+  private int firstHead;
+  private int heads;
+
+  /**
+   * @param kernel null where there is none but this package's
+   */
+  SplitAttention(@Nullable SplitKernel kernel) {
+    this.kernel = kernel;
+  }
 
   /** The first row that sees the split; those before it end earlier. */
   int firstRow() {
@@ -55,8 +67,29 @@ final class SplitAttention {
   }
 
   /** Queries of each KV head: rows from {@link #firstRow} on x heads of a group. */
-  int perHead() {
+  @Override
+  public int perHead() {
     return perHead;
+  }
+
+  @Override
+  public int heads() {
+    return heads;
+  }
+
+  @Override
+  public int firstHead() {
+    return firstHead;
+  }
+
+  @Override
+  public int queryAt(int slot) {
+    return queryAt[slot];
+  }
+
+  @Override
+  public int limit(int slot) {
+    return limits[slot];
   }
 
   float max(int slot) {
@@ -106,55 +139,75 @@ final class SplitAttention {
     perHead = (rowTo - firstRow) * group;
     int slots = perHead * (headTo - headFrom);
     reserve(layout, slots);
-    int slot = 0;
+    int next = 0;
     for (int head = headFrom; head < headTo; head++) {
       for (int row = firstRow; row < rowTo; row++) {
         int limit = Math.min(SPLIT, batch.position(row) + 1 - begin);
         for (int g = 0; g < group; g++) {
-          queryAt[slot] = (row * heads + head * group + g) * headDim;
-          limits[slot++] = limit;
+          queryAt[next] = (row * heads + head * group + g) * headDim;
+          limits[next++] = limit;
         }
       }
     }
     int tokens = limits[perHead - 1];
     int blocks = Math.ceilDiv(tokens, KvLayout.BLOCK_SIZE);
     locate(kv, layer, table, split, blocks);
-    boolean fused = layout.type() == KvType.INT4 && perHead <= FUSED_QUERIES;
-    for (int block = 0; block < blocks; block += UNIT) {
-      int end = Math.min(blocks, block + UNIT);
-      for (int head = headFrom; head < headTo; head++) {
-        if (fused) {
-          fusedScores(layout, head, (head - headFrom) * perHead, block, end, q);
-        } else {
-          unpackKeys(layout, head, block, end);
-          manyScores(headDim, (head - headFrom) * perHead, block, q);
-        }
+    firstHead = headFrom;
+    this.heads = headTo - headFrom;
+    if (kernel != null && kernel.handles(layout)) {
+      kernel.attend(layout, this, keys, values, blocks, q, querySums, max, sum, outs, stride);
+    } else {
+      scores(layout, blocks, q);
+      for (int slot = 0; slot < slots; slot++) {
+        softmax(layout, headFrom + slot / perHead, slot, blocks, querySums);
       }
+      values(layout, blocks, tokens);
+      subtractZeros(layout, slots);
     }
-    for (int head = headFrom; head < headTo; head++) {
-      for (int i = 0; i < perHead; i++) {
-        softmax(layout, head, (head - headFrom) * perHead + i, blocks, querySums);
-      }
-    }
-    for (int block = 0; block < blocks; block += UNIT) {
-      int end = Math.min(blocks, block + UNIT);
-      for (int head = headFrom; head < headTo; head++) {
-        if (fused) {
-          fusedValues(layout, head, (head - headFrom) * perHead, block, end);
-        } else {
-          unpackValues(layout, head, block, end, tokens);
-          manyValues(layout, (head - headFrom) * perHead, block);
-        }
-      }
-    }
+    Reference.reachabilityFence(kv);
+    Reference.reachabilityFence(unpackedSegment);
+  }
+
+  private void subtractZeros(KvLayout layout, int slots) {
+    int headDim = layout.headDim();
     for (int i = 0; i < slots && layout.type() == KvType.INT4; i++) {
       float zeros = outs[i * stride + stride - 1];
       for (int d = i * stride; d < i * stride + headDim; d++) {
         outs[d] -= zeros;
       }
     }
-    Reference.reachabilityFence(kv);
-    Reference.reachabilityFence(unpackedSegment);
+  }
+
+  private boolean fused(KvLayout layout) {
+    return layout.type() == KvType.INT4 && perHead <= FUSED_QUERIES;
+  }
+
+  private void scores(KvLayout layout, int blocks, float[] q) {
+    for (int block = 0; block < blocks; block += UNIT) {
+      int end = Math.min(blocks, block + UNIT);
+      for (int h = 0; h < heads; h++) {
+        if (fused(layout)) {
+          fusedScores(layout, firstHead + h, h * perHead, block, end, q);
+        } else {
+          unpackKeys(layout, firstHead + h, block, end);
+          manyScores(layout.headDim(), h * perHead, block, q);
+        }
+      }
+    }
+  }
+
+  private void values(KvLayout layout, int blocks, int tokens) {
+    for (int block = 0; block < blocks; block += UNIT) {
+      int end = Math.min(blocks, block + UNIT);
+      for (int h = 0; h < heads; h++) {
+        if (fused(layout)) {
+          fusedValues(layout, firstHead + h, h * perHead, block, end);
+        } else {
+          unpackValues(layout, firstHead + h, block, end, tokens);
+          manyValues(layout, h * perHead, block);
+        }
+      }
+    }
   }
 
   private void reserve(KvLayout layout, int slots) {

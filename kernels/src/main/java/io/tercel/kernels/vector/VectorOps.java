@@ -12,6 +12,7 @@ import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.RopeTable;
 import io.tercel.kernels.ops.StepBatch;
 import java.util.Arrays;
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -35,14 +36,18 @@ public final class VectorOps implements Ops {
   }
 
   private VectorOps(WorkerPool pool, KernelScratch[] scratch) {
-    this(pool, scratch, new ArrangedRounding(scratch));
+    this(pool, scratch, new ArrangedRounding(scratch), List.of());
   }
 
-  private VectorOps(WorkerPool pool, KernelScratch[] scratch, RowRounding rounding) {
+  private VectorOps(
+      WorkerPool pool,
+      KernelScratch[] scratch,
+      RowRounding rounding,
+      List<? extends SplitKernel> splits) {
     this.pool = pool;
     this.inputs = new InputLoop(pool, scratch, rounding);
     this.linear = new LinearLoop(pool, scratch);
-    this.attention = new PagedAttention(pool);
+    this.attention = new PagedAttention(pool, splits);
   }
 
   private static KernelScratch[] scratch(int threads) {
@@ -56,9 +61,11 @@ public final class VectorOps implements Ops {
    * no arrangement to read.
    *
    * @param pool closed with what this returns
+   * @param splits of attention, one a worker
    */
-  public static VectorOps withRounding(WorkerPool pool, RowRounding rounding) {
-    return new VectorOps(pool, scratch(pool.size()), rounding);
+  public static VectorOps around(
+      WorkerPool pool, RowRounding rounding, List<? extends SplitKernel> splits) {
+    return new VectorOps(pool, scratch(pool.size()), rounding, splits);
   }
 
   @Override

@@ -67,7 +67,13 @@ final class EvexInstructions {
     three("vdivps", "", Evex::vdivps);
     three("vpternlogd", ",0xe4", (e, a, b, c) -> e.vpternlogd(a, b, c, 0xE4));
     three("vaddps", "", Evex::vaddps);
+    three("vsubps", "", Evex::vsubps);
+    three("vmaxps", "", Evex::vmaxps);
     three("vfmadd231ps", "", Evex::vfmadd231ps);
+    three("vfmadd213ps", "", Evex::vfmadd213ps);
+    three("vfnmadd231ps", "", Evex::vfnmadd231ps);
+    masks();
+    two("vmovaps", "", Evex::vmovaps);
     three("vshuff32x4", ",0xb1", (e, a, b, c) -> e.vshuff32x4(a, b, c, 0xB1));
     two("vpslld", ",5", (e, a, b) -> e.vpslld(a, b, 5));
     two("vpsrld", ",3", (e, a, b) -> e.vpsrld(a, b, 3));
@@ -95,7 +101,25 @@ final class EvexInstructions {
     }
   }
 
+  private void masks() {
+    for (int mask = 1; mask < 8; mask++) {
+      int k = mask;
+      for (int a : ZMMS) {
+        for (int b : ZMMS) {
+          String ab = "zmm%d,zmm%d".formatted(a, b);
+          String toAb = "zmm%d{k%d}%%s,%s".formatted(a ^ b, k, ab);
+          add("vpcmpgtd k%d,%s".formatted(k, ab), e -> e.vpcmpgtd(k, a, b));
+          add("vcmpnltps k%d,%s".formatted(k, ab), e -> e.vcmpnltps(k, a, b));
+          add("vpaddd " + toAb.formatted("{z}"), e -> e.vpaddd(a ^ b, a, b, k));
+          add("vmulps " + toAb.formatted("{z}"), e -> e.vmulps(a ^ b, a, b, k));
+          add("vpblendmd " + toAb.formatted(""), e -> e.vpblendmd(a ^ b, a, b, k));
+        }
+      }
+    }
+  }
+
   private void broadcasts() {
+    twoMemory("vfmadd231ps", "dword ptr %s{1to16}", Evex::vfmadd231psBroadcast);
     twoMemory("vpdpbusd", "dword ptr %s{1to16}", Evex::vpdpbusdBroadcast);
     twoMemory("vpmulld", "dword ptr %s{1to16}", Evex::vpmulldBroadcast);
     twoMemory("vmulps", "dword ptr %s{1to16}", Evex::vmulpsBroadcast);

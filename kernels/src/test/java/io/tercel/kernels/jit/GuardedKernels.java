@@ -36,7 +36,7 @@ final class GuardedKernels {
           }
         }
         rounding(kernels.rounding(), call, random);
-        calls++;
+        calls += 1 + GuardedAttention.run(kernels, arena, random);
       }
     }
     System.out.println(calls + " calls");

@@ -6,11 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.Int8Block;
 import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.testing.GptqVariant;
 import io.tercel.kernels.testing.TinyCheckpoint;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -317,5 +320,27 @@ class PackedCacheTest {
     }
     assertFalse(Files.exists(model.resolve(PackedCache.FOLDER)), "too small to be kept");
     assertEquals(List.of(), heard.warnings);
+  }
+
+  /** Who changes how a block lies raises {@link PackedFile#VERSION}, and these with it. */
+  @Test
+  void blocks_lieAsThisVersionSays() {
+    assertEquals(1, PackedFile.VERSION);
+    byte[] codes = new byte[W3Block.ROWS * W3Block.GROUP];
+    short[] scales = new short[W3Block.ROWS];
+    byte[] zeros = new byte[W3Block.ROWS];
+    Random random = new Random(11);
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] = (byte) random.nextInt(8);
+    }
+    for (int r = 0; r < W3Block.ROWS; r++) {
+      scales[r] = (short) random.nextInt();
+      zeros[r] = (byte) random.nextInt(8);
+    }
+    byte[] w3 = new byte[W3Block.BLOCK_BYTES];
+    W3Block.pack(codes, scales, zeros, MemorySegment.ofArray(w3), 0);
+    byte[] int8 = new byte[Int8Block.BLOCK_BYTES];
+    Int8Block.pack(codes, scales, MemorySegment.ofArray(int8), 0);
+    assertEquals("716232583 -571010266", Arrays.hashCode(w3) + " " + Arrays.hashCode(int8));
   }
 }

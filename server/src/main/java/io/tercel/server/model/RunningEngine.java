@@ -132,6 +132,7 @@ public final class RunningEngine implements AutoCloseable {
         .eosTokenIds(eosTokenIds)
         .prefixCaching(options.prefixCaching())
         .stallTimeout(options.stallTimeout())
+        .speculation(options.speculation())
         .build();
   }
 

@@ -9,6 +9,7 @@ import io.tercel.server.engine.ServiceClass;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import io.tercel.server.engine.speculation.Speculation;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -37,6 +38,8 @@ public final class ServingOptions {
   private @Nullable Long kvCacheMemory;
   private boolean prefixCaching = true;
   private Duration stallTimeout = Duration.ofSeconds(60);
+  private Speculation.Method speculative = Speculation.Method.OFF;
+  private int speculativeTokens = Speculation.DEFAULT_TOKENS;
   private ReasoningDefaults reasoning = new ReasoningDefaults(-1, true);
 
   /** {@code auto}, {@code jit}, {@code vector}, {@code scalar} or {@code tornado}. */
@@ -138,6 +141,18 @@ public final class ServingOptions {
     return this;
   }
 
+  /** Where drafts come from. */
+  public ServingOptions speculative(Speculation.Method method) {
+    speculative = method;
+    return this;
+  }
+
+  /** The longest draft, in tokens. */
+  public ServingOptions speculativeTokens(int tokens) {
+    speculativeTokens = tokens;
+    return this;
+  }
+
   /** Bounds of a thought where the request has none. */
   public ServingOptions reasoning(ReasoningDefaults defaults) {
     reasoning = defaults;
@@ -191,6 +206,11 @@ public final class ServingOptions {
 
   public Duration stallTimeout() {
     return stallTimeout;
+  }
+
+  /** How tokens are drafted, if they are. */
+  public Speculation speculation() {
+    return new Speculation(speculative, speculativeTokens, false);
   }
 
   public ReasoningDefaults reasoning() {
@@ -280,6 +300,12 @@ public final class ServingOptions {
     checkPackedCache();
     if (stallTimeout.compareTo(Duration.ofMillis(1)) < 0) {
       throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
+    }
+    atLeast("--speculative-tokens", speculativeTokens, 1);
+    if (speculativeTokens > Speculation.MOST) {
+      throw new UserException(
+          "--speculative-tokens: %d is too large; at most %d"
+              .formatted(speculativeTokens, Speculation.MOST));
     }
     atLeast("--reasoning-budget", reasoning.budget(), -1);
   }
