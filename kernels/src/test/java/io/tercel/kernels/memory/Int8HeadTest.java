@@ -20,6 +20,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -59,7 +60,8 @@ class Int8HeadTest {
       Heard heard = new Heard();
       try (WeightStore stored = WeightLoader.load(checkpoint, Long.MAX_VALUE, heard);
           WeightStore store =
-              WeightLoader.load(checkpoint, LmHeadType.INT8, PackedCache.off(), plan.offHeapBytes(), heard)) {
+              WeightLoader.load(
+                  checkpoint, LmHeadType.INT8, PackedCache.off(), plan.offHeapBytes(), heard)) {
         assertEquals(plan.offHeapBytes(), store.bytes());
         assertEquals(plan.offHeapBytes(), heard.done.getLast());
         List<PackedMatrix> matrices = store.matrices();
@@ -71,9 +73,9 @@ class Int8HeadTest {
         assertEquals(Dense.FP16, store.embedding().format());
         assertEquals(
             -1, store.embedding().segment().mismatch(stored.embedding().segment()), "embedding");
-        RoundingLoss loss = heard.loss;
-        assertTrue(loss != null && loss.relative() > 1e-3 && loss.relative() < 8e-3, "" + loss);
-        assertTrue(loss.worstRow() >= loss.relative(), "" + loss);
+        RoundingLoss loss = Objects.requireNonNull(heard.loss, "nothing was said");
+        assertTrue(loss.relative() > 1e-3 && loss.relative() < 8e-3, loss.describe());
+        assertTrue(loss.worstRow() >= loss.relative(), loss.describe());
         assertRounded(stored.head().weight(), store.head().weight());
         int before = WeightPlan.of(checkpoint).matrices().size();
         assertEquals(before + (tied ? 1 : 0), plan.matrices().size());
