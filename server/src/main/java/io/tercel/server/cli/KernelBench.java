@@ -20,6 +20,7 @@ import java.io.PrintWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -34,21 +35,25 @@ final class KernelBench {
   /** Tokens that are multiplied at a time. */
   static final int[] TOKENS = {1, 2, 4, 8, 12, 32};
 
+  /** Passes at least. */
   private static final int WARM_UP = 3;
 
   private final ModelConfig config;
   private final int runs;
   private final long workingSet;
+  private final Duration warmUp;
   private final PrintWriter out;
   private final Random random = new Random(1);
 
   /**
    * @param workingSet bytes of the copies of one layer together, more than the caches hold
+   * @param warmUp of each line, for the compilers: a shape's first passes run uncompiled
    */
-  KernelBench(ModelConfig config, int runs, long workingSet, PrintWriter out) {
+  KernelBench(ModelConfig config, int runs, long workingSet, Duration warmUp, PrintWriter out) {
     this.config = config;
     this.runs = runs;
     this.workingSet = workingSet;
+    this.warmUp = warmUp;
     this.out = out;
   }
 
@@ -173,12 +178,14 @@ final class KernelBench {
 
   private double median(Runnable work) {
     double[] seconds = new double[runs];
-    for (int run = -WARM_UP; run < runs; run++) {
+    long begin = System.nanoTime();
+    for (int i = 0; i < WARM_UP || System.nanoTime() - begin < warmUp.toNanos(); i++) {
+      work.run();
+    }
+    for (int run = 0; run < runs; run++) {
       long start = System.nanoTime();
       work.run();
-      if (run >= 0) {
-        seconds[run] = (System.nanoTime() - start) / 1e9;
-      }
+      seconds[run] = (System.nanoTime() - start) / 1e9;
     }
     Arrays.sort(seconds);
     return seconds[runs / 2];

@@ -10,6 +10,7 @@ import io.tercel.kernels.vector.VectorOps;
 import io.tercel.server.model.MachineLimits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -34,7 +35,7 @@ class KernelBenchTest {
             List.of());
     StringWriter text = new StringWriter();
     try (Ops ops = new VectorOps(1)) {
-      new KernelBench(config, 1, 1 << 16, new PrintWriter(text))
+      new KernelBench(config, 1, 1 << 16, Duration.ZERO, new PrintWriter(text))
           .run(ops, new MachineLimits(1, 1e10, 1e11, 0), 48);
     }
     List<String> lines = text.toString().lines().toList();
