@@ -1,10 +1,15 @@
 package io.tercel.server.model;
 
 import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.LmHeadType;
+import io.tercel.kernels.memory.PackedCache;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.ClassQuota;
 import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.engine.speculation.Speculation;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -28,6 +33,8 @@ public final class ServingOptions {
   private final Map<ServiceClass, Integer> placeShares = new EnumMap<>(ServiceClass.class);
   private final Map<ServiceClass, Integer> tokenShares = new EnumMap<>(ServiceClass.class);
   private String kvCacheDtype = "auto";
+  private String lmHeadDtype = "auto";
+  private String packedCache = "off";
   private @Nullable Long kvCacheMemory;
   private boolean prefixCaching = true;
   private Duration stallTimeout = Duration.ofSeconds(60);
@@ -98,6 +105,21 @@ public final class ServingOptions {
   /** {@code auto}, or a label of {@link KvType}. */
   public ServingOptions kvCacheDtype(String label) {
     kvCacheDtype = label;
+    return this;
+  }
+
+  /** {@code auto}, which is as stored, or {@code int8}. */
+  public ServingOptions lmHeadDtype(String label) {
+    lmHeadDtype = label;
+    return this;
+  }
+
+  /**
+   * {@code auto}, which is in the model's directory, {@code off}, or a folder: where packed weights
+   * are kept. Off unless set: only who serves for long gains by it.
+   */
+  public ServingOptions packedCache(String place) {
+    packedCache = place;
     return this;
   }
 
@@ -216,6 +238,36 @@ public final class ServingOptions {
   }
 
   /**
+   * The chosen head.
+   *
+   * @throws UserException if it is none, or the backend has no kernel for it
+   */
+  public LmHeadType lmHeadType() {
+    for (LmHeadType type : LmHeadType.values()) {
+      if (type.label().equals(lmHeadDtype)) {
+        if (type == LmHeadType.INT8 && backend.equals(Backends.TORNADO)) {
+          throw new UserException(
+              "--lm-head-dtype: int8 isn't available on the tornado backend; choose auto");
+        }
+        return type;
+      }
+    }
+    String known =
+        Arrays.stream(LmHeadType.values()).map(LmHeadType::label).collect(Collectors.joining(", "));
+    throw new UserException(
+        "--lm-head-dtype: %s isn't available; choose one of %s".formatted(lmHeadDtype, known));
+  }
+
+  /** Where the packed weights of the model in a directory are kept. */
+  PackedCache packedCache(Path model) {
+    return switch (packedCache) {
+      case "off" -> PackedCache.off();
+      case "auto" -> PackedCache.beside(model);
+      default -> PackedCache.in(Path.of(packedCache));
+    };
+  }
+
+  /**
    * Checks what does not depend on the model.
    *
    * @throws UserException naming the option
@@ -244,6 +296,8 @@ public final class ServingOptions {
       throw new UserException("--device: the %s backend has none".formatted(backend));
     }
     kvType();
+    lmHeadType();
+    checkPackedCache();
     if (stallTimeout.compareTo(Duration.ofMillis(1)) < 0) {
       throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
     }
@@ -254,6 +308,18 @@ public final class ServingOptions {
               .formatted(speculativeTokens, Speculation.MOST));
     }
     atLeast("--reasoning-budget", reasoning.budget(), -1);
+  }
+
+  private void checkPackedCache() {
+    try {
+      if (packedCache.isBlank() || Files.isRegularFile(Path.of(packedCache))) {
+        throw new UserException(
+            "--packed-cache: '%s' is no folder; choose auto, off or a folder"
+                .formatted(packedCache));
+      }
+    } catch (InvalidPathException e) {
+      throw new UserException("--packed-cache: " + e.getMessage(), e);
+    }
   }
 
   private static void share(String option, int weight) {

@@ -47,7 +47,11 @@ public record ServingPlan(
    * @throws UserException if the model and one sequence don't fit, saying what does
    */
   public static ServingPlan of(Checkpoint checkpoint, ServingOptions options) {
-    return of(checkpoint.config(), WeightPlan.of(checkpoint), options, Backends.available(options));
+    return of(
+        checkpoint.config(),
+        WeightPlan.of(checkpoint, options.lmHeadType()),
+        options,
+        Backends.available(options));
   }
 
   /**
