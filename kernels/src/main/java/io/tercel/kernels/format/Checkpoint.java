@@ -1,10 +1,13 @@
 package io.tercel.kernels.format;
 
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,6 +26,8 @@ public final class Checkpoint implements AutoCloseable {
   private final Tensor finalNorm;
   private final List<LayerSource> layers;
   private final List<String> unexpectedTensors;
+  private final byte[] settings;
+  private final List<SafetensorsFile> files;
 
   private Checkpoint(Path directory, Arena arena) {
     this.directory = directory;
@@ -30,11 +35,14 @@ public final class Checkpoint implements AutoCloseable {
     if (!Files.isDirectory(directory)) {
       throw new CheckpointException(directory + ": not a directory");
     }
+    // before they are read, so that it can be seen afterwards whether others were read
+    settings = CheckpointFingerprint.ofSmall(settingFiles());
     JsonSection json = JsonSection.read(directory.resolve("config.json"), 16 << 20);
     generationDefaults = GenerationDefaults.read(directory);
     config = ModelConfigReader.read(json, generationDefaults.eosTokenIds());
     GptqSettings gptq = GptqSettings.read(directory, json);
     TensorTable tensors = TensorTable.open(directory, arena);
+    files = tensors.files();
     CheckpointLayout layout = new CheckpointLayout(config, tensors, gptq);
     embedding = layout.embedding();
     layers = layout.layers();
@@ -74,6 +82,27 @@ public final class Checkpoint implements AutoCloseable {
 
   public Path directory() {
     return directory;
+  }
+
+  private List<Path> settingFiles() {
+    return Stream.of("config.json", GptqSettings.FILE, TensorTable.INDEX)
+        .map(directory::resolve)
+        .toList();
+  }
+
+  /**
+   * What this checkpoint's contents may be known by: 64 hexadecimal digits that are others when its
+   * files are. {@link CheckpointFingerprint} says what it is made of.
+   *
+   * @throws UncheckedIOException if its files can't be asked
+   */
+  public String fingerprint() {
+    return CheckpointFingerprint.of(settings, files);
+  }
+
+  /** Whether the settings beside the tensors are still those that were read. */
+  public boolean unchanged() {
+    return Arrays.equals(settings, CheckpointFingerprint.ofSmall(settingFiles()));
   }
 
   public ModelConfig config() {

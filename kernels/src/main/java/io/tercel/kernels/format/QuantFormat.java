@@ -89,16 +89,38 @@ public sealed interface QuantFormat permits QuantFormat.Dense, QuantFormat.Group
   /** Integer codes with a scale and a zero point per group of consecutive inputs of one row. */
   enum Grouped implements QuantFormat {
     /** 3-bit codes, groups of 128, in {@link W3Block}s of 16 rows by one group. */
-    W3G128;
+    W3G128("w3g128", W3Block.BLOCK_BYTES, W3Block.SCALES_OFFSET),
+    /** Symmetric 8-bit codes, groups of 128, in {@link Int8Block}s: for heads. */
+    INT8G128("int8g128", Int8Block.BLOCK_BYTES, Int8Block.SCALES_OFFSET);
+
+    private final String label;
+    private final int blockBytes;
+    private final int scalesOffset;
+
+    Grouped(String label, int blockBytes, int scalesOffset) {
+      this.label = label;
+      this.blockBytes = blockBytes;
+      this.scalesOffset = scalesOffset;
+    }
 
     @Override
     public String label() {
-      return "w3g128";
+      return label;
+    }
+
+    /** Bytes of a block of 16 rows by 128 columns. */
+    public int blockBytes() {
+      return blockBytes;
+    }
+
+    /** Where in a block its 16 fp16 scales are. */
+    public int scalesOffset() {
+      return scalesOffset;
     }
 
     @Override
     public long bytes(int rows, int cols) {
-      return W3Block.matrixBytes(rows, cols);
+      return (long) W3Block.tiles(rows) * W3Block.groups(cols) * blockBytes;
     }
   }
 }

@@ -15,10 +15,14 @@ import java.util.List;
 /** One safetensors file, mapped: its tensors are views of the page cache, nothing is copied. */
 public final class SafetensorsFile {
   private final Path path;
+  private final MemorySegment bytes;
+  private final long dataStart;
   private final List<Tensor> tensors;
 
-  private SafetensorsFile(Path path, List<Tensor> tensors) {
+  private SafetensorsFile(Path path, MemorySegment bytes, long dataStart, List<Tensor> tensors) {
     this.path = path;
+    this.bytes = bytes;
+    this.dataStart = dataStart;
     this.tensors = List.copyOf(tensors);
   }
 
@@ -49,7 +53,7 @@ public final class SafetensorsFile {
         MemorySegment data = map.asSlice(dataStart + e.begin(), e.end() - e.begin());
         tensors.add(new Tensor(path, e.name(), e.dtype(), e.shape(), data));
       }
-      return new SafetensorsFile(path, tensors);
+      return new SafetensorsFile(path, map, dataStart, tensors);
     } catch (NoSuchFileException e) {
       throw new CheckpointException(path + ": no such file", e);
     } catch (IOException e) {
@@ -96,6 +100,16 @@ public final class SafetensorsFile {
 
   public Path path() {
     return path;
+  }
+
+  /** The whole file, mapped. */
+  MemorySegment bytes() {
+    return bytes;
+  }
+
+  /** Bytes before the first tensor's. */
+  long dataStart() {
+    return dataStart;
   }
 
   /** In the order of their data. */

@@ -4,8 +4,10 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +22,7 @@ final class TensorTable {
   private static final int MAX_SHARDS = 4096;
 
   private final Path source;
+  private final List<SafetensorsFile> files = new ArrayList<>();
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final Set<String> used = new LinkedHashSet<>();
 
@@ -111,6 +114,7 @@ final class TensorTable {
   }
 
   private void addAll(SafetensorsFile file) {
+    files.add(file);
     for (Tensor tensor : file.tensors()) {
       Tensor other = tensors.putIfAbsent(tensor.name(), tensor);
       if (other != null) {
@@ -118,6 +122,11 @@ final class TensorTable {
             tensor.where() + " is in " + other.file().getFileName() + " too");
       }
     }
+  }
+
+  /** The file, or the shards. */
+  List<SafetensorsFile> files() {
+    return files;
   }
 
   boolean has(String name) {

@@ -6,6 +6,8 @@ package io.tercel.kernels.jit;
  * products come out {@code 2^shift} times too large and are shifted back in the sum. Where fields
  * of 3 bits leave the top two bits of a byte over, those of three vectors make two fields more.
  *
+ * <p>With a high mask of 0 a byte is one field, and nothing is masked.
+ *
  * @param low the mask of the low field of a byte
  * @param high the mask of the high field
  * @param shift the high field's lowest bit
@@ -15,6 +17,9 @@ package io.tercel.kernels.jit;
 record Codes(int low, int high, int shift, boolean spare, int dots) {
   /** Codes of 3 bits by activations of 16. */
   static final Codes W3 = new Codes(0x07, 0x38, 3, true, 2);
+
+  /** Codes of 8 bits by activations of 16: the bytes are fields as they lie. */
+  static final Codes INT8 = new Codes(0xff, 0, 0, false, 2);
 
   /** Bytes of a vector. */
   static final int VECTOR = 64;
@@ -33,9 +38,14 @@ record Codes(int low, int high, int shift, boolean spare, int dots) {
     return spare ? 3 : 1;
   }
 
+  /** Whether a byte is one field. */
+  boolean whole() {
+    return high == 0;
+  }
+
   /** Fields that come out of them. */
   int setFields() {
-    return 2 * setVectors() + (spare ? 2 : 0);
+    return (whole() ? 1 : 2) * setVectors() + (spare ? 2 : 0);
   }
 
   /** Sets of a group. */

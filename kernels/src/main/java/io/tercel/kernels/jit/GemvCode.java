@@ -24,7 +24,7 @@ import static io.tercel.kernels.jit.Evex.at;
  *
  * <p>Instructions for a block, dots d, tokens n: W3 has 12 loads, 32 ands (and 16 shifts, if not in
  * place), 12 shifts and 8 selections for the spare bits, 32 d n dots; then 2 + (7 + 2 (d - 1)) n,
- * in place (9 + 4 (d - 1)) n.
+ * in place (9 + 4 (d - 1)) n. Codes of 8 bits are multiplied as they lie: 32 loads, 32 d n dots.
  */
 final class GemvCode {
   // registers: three vectors that are taken apart, then scale, zero and scratch
@@ -64,6 +64,9 @@ final class GemvCode {
     this.tokens = tokens;
     this.inPlace = inPlace;
     this.firstSum = inPlace ? HIGH + 1 : HIGH;
+    if (inPlace && codes.whole()) {
+      throw new IllegalArgumentException("there is no high field to be multiplied in place");
+    }
     if (firstSum + streams * tokens * sumsOfOutput() > REGISTERS) {
       throw new IllegalArgumentException(
           "%d streams by %d tokens need too many registers".formatted(streams, tokens));
@@ -84,7 +87,9 @@ final class GemvCode {
 
   private void function() {
     code.push(OUTPUTS);
-    FieldCode.masks(code, codes, LOW, SPARE_A, SPARE_AB);
+    if (!codes.whole()) {
+      FieldCode.masks(code, codes, LOW, SPARE_A, SPARE_AB);
+    }
     if (inPlace) {
       FieldCode.broadcast(code, HIGH, codes.high());
     }
@@ -151,6 +156,10 @@ final class GemvCode {
     for (int v = 0; v < vectors; v++) {
       code.vmovdqu32(A + v, at(WEIGHTS[stream], (set * vectors + v) * Codes.VECTOR));
     }
+    if (codes.whole()) {
+      dots(field, A, stream, 0);
+      return;
+    }
     for (int v = 0; v < vectors; v++) {
       field = pair(A + v, field, stream);
     }
@@ -163,24 +172,24 @@ final class GemvCode {
   /** The low and the high field of a vector's bytes; returns the next field's number. */
   private int pair(int vector, int field, int stream) {
     code.vpandd(FIELD, vector, LOW);
-    dots(field, stream, 0);
+    dots(field, FIELD, stream, 0);
     if (inPlace) {
       code.vpandd(FIELD, vector, HIGH);
-      dots(field + 1, stream, 1);
+      dots(field + 1, FIELD, stream, 1);
     } else {
       code.vpsrld(FIELD, vector, codes.shift());
       code.vpandd(FIELD, FIELD, LOW);
-      dots(field + 1, stream, 0);
+      dots(field + 1, FIELD, stream, 0);
     }
     return field + 2;
   }
 
-  /** sums += field . inputs, for every token and each of its dots. */
-  private void dots(int field, int stream, int place) {
+  /** sums += bytes . inputs of a field, for every token and each of its dots. */
+  private void dots(int field, int bytes, int stream, int place) {
     for (int token = 0; token < tokens; token++) {
       for (int dot = 0; dot < codes.dots(); dot++) {
         int input = token * codes.inputBytes() + dot * Codes.GROUP + field * Integer.BYTES;
-        code.vpdpbusdBroadcast(sum(stream, token, dot, place), FIELD, at(INPUTS, input));
+        code.vpdpbusdBroadcast(sum(stream, token, dot, place), bytes, at(INPUTS, input));
       }
     }
   }

@@ -50,7 +50,7 @@ final class LinearJob {
 
   private static boolean handles(PackedMatrix w) {
     return switch (w.format()) {
-      case Grouped.W3G128 -> true;
+      case Grouped _ -> true;
       case Dense.FP32 -> false;
       case Dense.BF16, Dense.FP16 -> w.cols() % DenseCode.COLUMNS == 0;
     };
@@ -104,7 +104,7 @@ final class LinearJob {
       if (first < last) {
         Linear layer = layers.get(i);
         switch (layer.weight().format()) {
-          case Grouped.W3G128 -> worker.w3(layer, x, outs[i], first, last);
+          case Grouped format -> worker.grouped(layer, format, x, outs[i], first, last);
           case Dense format -> worker.dense(layer, format, dense, x, outs[i], first, last);
         }
       }

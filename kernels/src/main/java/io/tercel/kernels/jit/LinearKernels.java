@@ -1,6 +1,7 @@
 package io.tercel.kernels.jit;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.ops.BackendUnavailableException;
 import java.util.ArrayList;
@@ -13,7 +14,10 @@ import java.util.function.BiFunction;
  * stream, for what doesn't divide.
  */
 final class LinearKernels implements AutoCloseable {
-  /** Tokens of one call of a W3 kernel, at most: as many as there are registers for their sums. */
+  /**
+   * Tokens of one call of an integer kernel, at most: as many as there are registers for their
+   * sums.
+   */
   static final int TOKENS = 12;
 
   /** Tokens of one call of a dense kernel, at most. */
@@ -27,6 +31,7 @@ final class LinearKernels implements AutoCloseable {
 
   private final ExecutableMemory memory;
   private final Kernel[] w3 = new Kernel[2 * TOKENS];
+  private final Kernel[] int8 = new Kernel[2 * TOKENS];
   private final Kernel[] bf16 = new Kernel[2 * DENSE_TOKENS];
   private final Kernel[] fp16 = new Kernel[2 * DENSE_TOKENS];
   private final Kernel[] rounding = new Kernel[1];
@@ -43,8 +48,12 @@ final class LinearKernels implements AutoCloseable {
     List<Piece> pieces = new ArrayList<>();
     for (int tokens = 1; tokens <= TOKENS; tokens++) {
       boolean inPlace = inPlace(tokens);
-      pieces.add(gemv(streams(tokens), tokens, inPlace));
-      pieces.add(gemv(1, tokens, inPlace));
+      pieces.add(gemv(Codes.W3, streams(tokens), tokens, inPlace));
+      pieces.add(gemv(Codes.W3, 1, tokens, inPlace));
+    }
+    for (int tokens = 1; tokens <= TOKENS; tokens++) {
+      pieces.add(gemv(Codes.INT8, streams(tokens), tokens, false));
+      pieces.add(gemv(Codes.INT8, 1, tokens, false));
     }
     for (Dense format : List.of(Dense.BF16, Dense.FP16)) {
       for (int tokens = 1; tokens <= DENSE_TOKENS; tokens++) {
@@ -81,8 +90,8 @@ final class LinearKernels implements AutoCloseable {
     return tokens <= 3;
   }
 
-  private static Piece gemv(int streams, int tokens, boolean inPlace) {
-    return new Piece(GemvCode.assemble(Codes.W3, streams, tokens, inPlace), streams, tokens);
+  private static Piece gemv(Codes codes, int streams, int tokens, boolean inPlace) {
+    return new Piece(GemvCode.assemble(codes, streams, tokens, inPlace), streams, tokens);
   }
 
   private static Piece dense(Dense format, int streams, int tokens) {
@@ -111,7 +120,7 @@ final class LinearKernels implements AutoCloseable {
     }
     memory.seal();
     int next = 0;
-    for (Kernel[] table : List.of(w3, bf16, fp16, rounding, softmax, scores, values)) {
+    for (Kernel[] table : List.of(w3, int8, bf16, fp16, rounding, softmax, scores, values)) {
       for (int i = 0; i < table.length; i++, next++) {
         Piece piece = pieces.get(next);
         table[i] = new Kernel(memory, offsets[next], piece.streams, piece.tokens);
@@ -119,9 +128,10 @@ final class LinearKernels implements AutoCloseable {
     }
   }
 
-  /** W3G128, several streams (or one). */
-  Kernel w3(int tokens, boolean single) {
-    return w3[2 * (tokens - 1) + (single ? 1 : 0)];
+  /** W3G128 or INT8G128, several streams (or one). */
+  Kernel grouped(Grouped format, int tokens, boolean single) {
+    Kernel[] kernels = format == Grouped.W3G128 ? w3 : int8;
+    return kernels[2 * (tokens - 1) + (single ? 1 : 0)];
   }
 
   /** A 16-bit format, several streams (or one). */

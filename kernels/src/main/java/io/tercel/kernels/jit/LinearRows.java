@@ -2,6 +2,7 @@ package io.tercel.kernels.jit;
 
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.ops.PreparedInput;
@@ -22,11 +23,11 @@ final class LinearRows {
   }
 
   /**
-   * Tiles [from, to) of a layer of W3G128.
+   * Tiles [from, to) of a layer of 3-bit or 8-bit codes.
    *
    * @param out [tokens][rows]
    */
-  void w3(Linear layer, PreparedInput x, float[] out, int from, int to) {
+  void grouped(Linear layer, Grouped format, PreparedInput x, float[] out, int from, int to) {
     check(layer, x, out);
     int batches = Math.ceilDiv(x.tokens(), LinearKernels.TOKENS);
     for (int tile = from; tile < to; tile += LinearCall.SLOT_TILES) {
@@ -35,8 +36,10 @@ final class LinearRows {
         int token = first(batch, batches, x);
         int tokens = first(batch + 1, batches, x) - token;
         inputs(x, token, tokens);
-        int done = w3(kernels.w3(tokens, false), layer, x, token, out, tile, tiles);
-        w3(kernels.w3(tokens, true), layer, x, token, out, tile + done, tiles - done);
+        Kernel several = kernels.grouped(format, tokens, false);
+        int done = grouped(several, layer, format, x, token, out, tile, tiles);
+        Kernel single = kernels.grouped(format, tokens, true);
+        grouped(single, layer, format, x, token, out, tile + done, tiles - done);
       }
     }
     addBias(layer, x, out, from * W3Block.ROWS, to * W3Block.ROWS);
@@ -54,14 +57,22 @@ final class LinearRows {
   }
 
   /** As many of the tiles as the kernel's streams divide; returns how many. */
-  private int w3(
-      Kernel kernel, Linear layer, PreparedInput x, int token, float[] out, int tile, int tiles) {
+  private int grouped(
+      Kernel kernel,
+      Linear layer,
+      Grouped format,
+      PreparedInput x,
+      int token,
+      float[] out,
+      int tile,
+      int tiles) {
     int steps = tiles / kernel.streams();
     if (steps == 0) {
       return 0;
     }
-    long stream = W3Block.blockOffset(steps, 0, x.groups());
-    long offset = W3Block.blockOffset(tile, 0, x.groups());
+    long tileBytes = (long) x.groups() * format.blockBytes();
+    long stream = steps * tileBytes;
+    long offset = tile * tileBytes;
     call.point(LinearCall.WEIGHTS, layer.weight().segment(), offset, stream * kernel.streams());
     call.set(LinearCall.STREAM_STRIDE, stream);
     call.set(LinearCall.STEPS, steps);

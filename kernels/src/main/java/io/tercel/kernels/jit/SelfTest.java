@@ -1,5 +1,6 @@
 package io.tercel.kernels.jit;
 
+import io.tercel.kernels.format.Int8Block;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
@@ -35,7 +36,7 @@ final class SelfTest {
    * @throws BackendUnavailableException if any differ
    */
   static void check(Ops ops) {
-    for (QuantFormat format : List.of(Grouped.W3G128, Dense.BF16, Dense.FP16)) {
+    for (QuantFormat format : List.of(Grouped.W3G128, Grouped.INT8G128, Dense.BF16, Dense.FP16)) {
       try (Arena arena = Arena.ofShared()) {
         Random random = new Random(1);
         PackedMatrix weight = random(format, arena, random);
@@ -53,6 +54,7 @@ final class SelfTest {
         }
       }
       case Grouped.W3G128 -> fillW3(segment, random);
+      case Grouped.INT8G128 -> fillInt8(segment, random);
     }
     return new PackedMatrix("self-test", segment, ROWS, COLS, format, null);
   }
@@ -70,6 +72,20 @@ final class SelfTest {
         zeros[i] = (byte) random.nextInt(8);
       }
       W3Block.pack(codes, scales, zeros, segment, at);
+    }
+  }
+
+  private static void fillInt8(MemorySegment segment, Random random) {
+    byte[] codes = new byte[Codes.ROWS * Codes.GROUP];
+    short[] scales = new short[Codes.ROWS];
+    for (long at = 0; at < segment.byteSize(); at += Int8Block.BLOCK_BYTES) {
+      for (int i = 0; i < codes.length; i++) {
+        codes[i] = (byte) (random.nextInt(2 * Int8Block.MAX_CODE + 1) - Int8Block.MAX_CODE);
+      }
+      for (int i = 0; i < scales.length; i++) {
+        scales[i] = Float.floatToFloat16((float) random.nextGaussian());
+      }
+      Int8Block.pack(codes, scales, segment, at);
     }
   }
 

@@ -69,24 +69,24 @@ final class FiniteWeights {
                     found / matrix.cols(),
                     found % matrix.cols());
       }
-      case QuantFormat.Grouped _ -> scaleFault(matrix);
+      case QuantFormat.Grouped grouped -> scaleFault(matrix, grouped);
     };
   }
 
-  private static @Nullable String scaleFault(PackedMatrix matrix) {
+  private static @Nullable String scaleFault(PackedMatrix matrix, QuantFormat.Grouped format) {
     int groups = W3Block.groups(matrix.cols());
     MemorySegment data = matrix.segment();
     for (int tile = 0; tile < W3Block.tiles(matrix.rows()); tile++) {
       for (int group = 0; group < groups; group++) {
-        long block = W3Block.blockOffset(tile, group, groups);
-        long scales = block + W3Block.SCALES_OFFSET;
+        long block = ((long) tile * groups + group) * format.blockBytes();
+        long scales = block + format.scalesOffset();
         long found = first(data, QuantFormat.Dense.FP16, scales, (long) W3Block.ROWS * Short.BYTES);
         if (found >= 0) {
           int row = (int) (found - scales / Short.BYTES);
           return "%s has a scale of %s in row %d, group %d"
               .formatted(
                   matrix.name(),
-                  Float.float16ToFloat(W3Block.scale(data, block, row)),
+                  QuantFormat.Dense.FP16.element(data, found),
                   tile * W3Block.ROWS + row,
                   group);
         }

@@ -16,7 +16,7 @@ public sealed interface InputSpec permits InputSpec.Plain, InputSpec.Int16PerGro
   static InputSpec of(PackedMatrix weight) {
     return switch (weight.format()) {
       case Dense _ -> new Plain();
-      case Grouped.W3G128 -> new Int16PerGroup(weight.inputOrder());
+      case Grouped.W3G128, Grouped.INT8G128 -> new Int16PerGroup(weight.inputOrder());
     };
   }
 
@@ -25,7 +25,7 @@ public sealed interface InputSpec permits InputSpec.Plain, InputSpec.Int16PerGro
 
   /**
    * Integers of 16 bits with a scale per token and group of 128, as {@code ops.GroupedInts} says:
-   * for 3-bit weights.
+   * for 3-bit and 8-bit weights.
    */
   final class Int16PerGroup implements InputSpec {
     private final int @Nullable [] inputOrder;

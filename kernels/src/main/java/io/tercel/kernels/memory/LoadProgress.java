@@ -12,4 +12,13 @@ public interface LoadProgress {
    * @param totalBytes as planned
    */
   void loaded(String name, long doneBytes, long totalBytes);
+
+  /** Something went as it should. */
+  default void note(String message) {}
+
+  /** Something did not, and loading goes on. */
+  default void warn(String message) {}
+
+  /** A matrix that the checkpoint has in more bits was rounded to fewer. */
+  default void rounded(String name, RoundingLoss loss) {}
 }

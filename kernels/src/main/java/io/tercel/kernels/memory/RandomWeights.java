@@ -27,6 +27,7 @@ public final class RandomWeights {
   private final ModelConfig config;
   private final QuantFormat linears;
   private final QuantFormat.Dense head;
+  private final LmHeadType headType;
   private final WeightArena memory;
   private final RowTasks tasks;
   private final SplittableRandom seeds;
@@ -35,12 +36,14 @@ public final class RandomWeights {
       ModelConfig config,
       QuantFormat linears,
       QuantFormat.Dense head,
+      LmHeadType headType,
       WeightArena memory,
       RowTasks tasks,
       long seed) {
     this.config = config;
     this.linears = linears;
     this.head = head;
+    this.headType = headType;
     this.memory = memory;
     this.tasks = tasks;
     this.seeds = new SplittableRandom(seed);
@@ -54,10 +57,24 @@ public final class RandomWeights {
    */
   public static WeightStore create(
       ModelConfig config, QuantFormat linears, QuantFormat.Dense head, long seed) {
+    return create(config, linears, head, LmHeadType.STORED, seed);
+  }
+
+  /**
+   * As above, with a head that is rounded from what it would be as stored.
+   *
+   * @param embedding its format, which a head that stays as stored has as well
+   */
+  public static WeightStore create(
+      ModelConfig config,
+      QuantFormat linears,
+      QuantFormat.Dense embedding,
+      LmHeadType headType,
+      long seed) {
     Arena arena = Arena.ofShared();
     try (RowTasks tasks = new RowTasks(Runtime.getRuntime().availableProcessors())) {
       WeightArena memory = new WeightArena(arena);
-      return new RandomWeights(config, linears, head, memory, tasks, seed).create();
+      return new RandomWeights(config, linears, embedding, headType, memory, tasks, seed).create();
     } catch (Throwable t) {
       arena.close();
       throw t;
@@ -72,10 +89,36 @@ public final class RandomWeights {
     for (int i = 0; i < config.numLayers(); i++) {
       layers.add(layer(i));
     }
-    PackedMatrix last =
-        config.tieWordEmbeddings() ? embedding : matrix("lm_head", vocab, hidden, head);
     return new WeightStore(
-        config, memory.arena(), embedding, layers, ones(hidden), new Linear(last, null));
+        config,
+        memory.arena(),
+        embedding,
+        layers,
+        ones(hidden),
+        new Linear(headType == LmHeadType.INT8 ? int8(embedding) : stored(embedding), null));
+  }
+
+  private PackedMatrix stored(PackedMatrix embedding) {
+    return config.tieWordEmbeddings()
+        ? embedding
+        : matrix(WeightPlan.HEAD, embedding.rows(), embedding.cols(), head);
+  }
+
+  /** The head as it would be stored, rounded; what it was made of is not kept. */
+  private PackedMatrix int8(PackedMatrix embedding) {
+    QuantFormat format = QuantFormat.Grouped.INT8G128;
+    PackedMatrix packed =
+        memory.allocate(WeightPlan.HEAD, embedding.rows(), embedding.cols(), format, null);
+    try (Arena own = Arena.ofShared()) {
+      PackedMatrix source = embedding;
+      if (!config.tieWordEmbeddings()) {
+        source =
+            new WeightArena(own).allocate(packed.name(), packed.rows(), packed.cols(), head, null);
+        fillDense(source, head);
+      }
+      Int8Rounding.round(source.segment(), head, packed, tasks);
+    }
+    return packed;
   }
 
   private LayerWeights layer(int index) {
@@ -108,7 +151,9 @@ public final class RandomWeights {
     PackedMatrix matrix = memory.allocate(name, rows, cols, format, null);
     switch (format) {
       case QuantFormat.Dense dense -> fillDense(matrix, dense);
-      case QuantFormat.Grouped _ -> fillBlocks(matrix);
+      case QuantFormat.Grouped.W3G128 -> fillBlocks(matrix);
+      case QuantFormat.Grouped.INT8G128 ->
+          throw new IllegalArgumentException("8-bit weights are for heads: " + name);
     }
     return matrix;
   }

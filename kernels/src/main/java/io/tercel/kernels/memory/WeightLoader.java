@@ -6,37 +6,62 @@ import io.tercel.kernels.format.GptqDecoder;
 import io.tercel.kernels.format.LayerSource;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.format.W3Block;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Packs a checkpoint into a {@link WeightStore}: plain matrices as their bytes are, GPTQ ones into
- * {@link W3Block}s, norms and biases onto the heap. The one time that weights are copied.
+ * {@link W3Block}s, norms and biases onto the heap, and the head into 8 bits where that is asked
+ * for. The one time that weights are copied.
  */
 public final class WeightLoader {
   private static final long COPY_BYTES = 8 << 20;
 
   private final WeightArena memory;
   private final RowTasks tasks;
+  private final LmHeadType headType;
   private final LoadProgress progress;
   private final long totalBytes;
+  private final Map<String, PackedMatrix> packed = new HashMap<>();
+  private @Nullable PackedFile cached;
+  private @Nullable RoundingLoss loss;
   private long doneBytes;
 
-  private WeightLoader(WeightArena memory, RowTasks tasks, LoadProgress progress, long totalBytes) {
+  private WeightLoader(
+      WeightArena memory,
+      RowTasks tasks,
+      LmHeadType headType,
+      LoadProgress progress,
+      long totalBytes) {
     this.memory = memory;
     this.tasks = tasks;
+    this.headType = headType;
     this.progress = progress;
     this.totalBytes = totalBytes;
+  }
+
+  /** Loads all weights, the head as it is stored. */
+  public static WeightStore load(
+      Checkpoint checkpoint, long availableBytes, LoadProgress progress) {
+    return load(checkpoint, LmHeadType.STORED, PackedCache.off(), availableBytes, progress);
   }
 
   /**
    * Loads all weights; the checkpoint may be closed afterwards.
    *
+   * @param cache where packed matrices are found, or left for the next time
    * @param availableBytes how much the packed weights may take
    * @return a store that the caller closes
    * @throws CheckpointException if they take more than that, before anything is allocated, or if a
@@ -44,8 +69,12 @@ public final class WeightLoader {
    *     tied head is not the embedding; nothing stays allocated then
    */
   public static WeightStore load(
-      Checkpoint checkpoint, long availableBytes, LoadProgress progress) {
-    WeightPlan plan = WeightPlan.of(checkpoint);
+      Checkpoint checkpoint,
+      LmHeadType headType,
+      PackedCache cache,
+      long availableBytes,
+      LoadProgress progress) {
+    WeightPlan plan = WeightPlan.of(checkpoint, headType);
     if (plan.offHeapBytes() > availableBytes) {
       throw new CheckpointException(
           "%s: its weights take %d MiB, of which %d MiB are available"
@@ -58,11 +87,34 @@ public final class WeightLoader {
     Arena arena = Arena.ofShared();
     try (RowTasks tasks = new RowTasks(Runtime.getRuntime().availableProcessors())) {
       WeightArena memory = new WeightArena(arena);
-      return new WeightLoader(memory, tasks, progress, plan.offHeapBytes()).load(checkpoint);
+      return new WeightLoader(memory, tasks, headType, progress, plan.offHeapBytes())
+          .load(checkpoint, cache.entry(checkpoint, headType, plan, progress));
     } catch (Throwable t) {
       arena.close();
       throw t;
     }
+  }
+
+  /** Takes what is cached, and caches what had to be packed. */
+  private WeightStore load(Checkpoint checkpoint, PackedCache.@Nullable Entry entry) {
+    if (entry == null) {
+      return load(checkpoint);
+    }
+    boolean found;
+    WeightStore store;
+    try (PackedFile file = entry.open(progress)) {
+      cached = file;
+      store = load(checkpoint);
+      found = cached != null;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    if (found) {
+      progress.note("packed weights read from " + entry.path());
+    } else {
+      entry.write(checkpoint, packed, loss, progress);
+    }
+    return store;
   }
 
   private WeightStore load(Checkpoint checkpoint) {
@@ -72,14 +124,42 @@ public final class WeightLoader {
       layers.add(layer(layer));
     }
     float[] finalNorm = FiniteWeights.floats(checkpoint.finalNorm());
-    LinearSource head = checkpoint.head();
     return new WeightStore(
         checkpoint.config(),
         memory.arena(),
         embedding,
         layers,
         finalNorm,
-        head == null ? new Linear(embedding, null) : linear(head));
+        head(checkpoint, embedding));
+  }
+
+  private Linear head(Checkpoint checkpoint, PackedMatrix embedding) {
+    LinearSource.Plain head = checkpoint.head();
+    return switch (headType) {
+      case STORED -> head == null ? new Linear(embedding, null) : linear(head);
+      case INT8 -> {
+        LinearSource.Plain source = head == null ? checkpoint.embedding() : head;
+        yield new Linear(int8(source), floats(source.bias()));
+      }
+    };
+  }
+
+  private PackedMatrix int8(LinearSource.Plain source) {
+    PackedMatrix matrix =
+        memory.allocate(WeightPlan.HEAD, source.rows(), source.cols(), Grouped.INT8G128, null);
+    if (fromCache(matrix)) {
+      loss = Objects.requireNonNull(cached).loss();
+    } else {
+      Tensor weight = source.weight();
+      FiniteWeights.check(weight, 0, weight.data().byteSize());
+      Dense stored = Objects.requireNonNull(weight.dtype().dense());
+      loss = Int8Rounding.round(weight.data(), stored, matrix, tasks);
+    }
+    if (loss != null) {
+      progress.rounded(matrix.name(), loss);
+    }
+    loaded(matrix);
+    return matrix;
   }
 
   private LayerWeights layer(LayerSource layer) {
@@ -100,9 +180,13 @@ public final class WeightLoader {
           case LinearSource.Plain plain -> copy(plain);
           case LinearSource.Gptq gptq -> decode(gptq);
         };
+    loaded(matrix);
+    return matrix;
+  }
+
+  private void loaded(PackedMatrix matrix) {
     doneBytes += matrix.segment().byteSize();
     progress.loaded(matrix.name(), doneBytes, totalBytes);
-    return matrix;
   }
 
   private PackedMatrix copy(LinearSource.Plain source) {
@@ -123,10 +207,35 @@ public final class WeightLoader {
     return matrix;
   }
 
+  /**
+   * Whether a matrix could be read as it was packed before; the first that can't be is the last.
+   */
+  private boolean fromCache(PackedMatrix matrix) {
+    packed.put(matrix.name(), matrix);
+    PackedFile file = cached;
+    if (file == null) {
+      return false;
+    }
+    String fault = "damaged";
+    try {
+      if (file.read(matrix, tasks)) {
+        return true;
+      }
+    } catch (IOException e) {
+      fault = String.valueOf(e.getMessage());
+    }
+    progress.warn("packed weights of %s, packing anew: %s".formatted(matrix.name(), fault));
+    cached = null;
+    return false;
+  }
+
   private PackedMatrix decode(LinearSource.Gptq source) {
     PackedMatrix matrix =
         memory.allocate(
             source.name(), source.rows(), source.cols(), source.format(), source.inputOrder());
+    if (fromCache(matrix)) {
+      return matrix;
+    }
     // a tile touches every file row: on a cold disk that would be read all over the place
     source.qweight().data().load();
     tasks.forEach(

@@ -19,6 +19,9 @@ import java.util.List;
  */
 public record WeightPlan(List<Matrix> matrices, long heapBytes) {
 
+  /** The name of a head that is a matrix of its own. */
+  static final String HEAD = "lm_head";
+
   /** One matrix [rows, cols] of the plan. */
   public record Matrix(String name, int rows, int cols, QuantFormat format) {
     /** Off-heap bytes. */
@@ -36,8 +39,13 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
     return matrices.stream().mapToLong(Matrix::bytes).sum();
   }
 
-  /** The plan of a checkpoint as it lies on disk. */
+  /** The plan of a checkpoint whose head stays as it is stored. */
   public static WeightPlan of(Checkpoint checkpoint) {
+    return of(checkpoint, LmHeadType.STORED);
+  }
+
+  /** The plan of a checkpoint. */
+  public static WeightPlan of(Checkpoint checkpoint, LmHeadType headType) {
     Tally tally = new Tally();
     tally.add(checkpoint.embedding());
     for (LayerSource layer : checkpoint.layers()) {
@@ -46,8 +54,13 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
     }
     tally.add(checkpoint.finalNorm());
     LinearSource head = checkpoint.head();
-    if (head != null) {
-      tally.add(head);
+    if (head != null || headType != LmHeadType.STORED) {
+      LinearSource source = head == null ? checkpoint.embedding() : head;
+      tally.add(HEAD, source.rows(), source.cols(), headType.format(source.format()));
+      Tensor bias = source.bias();
+      if (bias != null) {
+        tally.add(bias);
+      }
     }
     return tally.plan();
   }
@@ -58,9 +71,19 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
    * @param head of the embedding too
    */
   public static WeightPlan of(ModelConfig config, QuantFormat linears, QuantFormat.Dense head) {
+    return of(config, linears, head, LmHeadType.STORED);
+  }
+
+  /**
+   * The plan of a shape.
+   *
+   * @param embedding its format, which a head that stays as stored has as well
+   */
+  public static WeightPlan of(
+      ModelConfig config, QuantFormat linears, QuantFormat.Dense embedding, LmHeadType headType) {
     int hidden = config.hiddenSize();
     Tally tally = new Tally();
-    tally.add("model.embed_tokens", config.vocabSize(), hidden, head);
+    tally.add("model.embed_tokens", config.vocabSize(), hidden, embedding);
     for (int i = 0; i < config.numLayers(); i++) {
       for (LayerTensors.Matrix m : LayerTensors.Matrix.values()) {
         tally.add(m.name(i), m.rows(config), m.cols(config), linears);
@@ -71,8 +94,8 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
       }
     }
     tally.floats += hidden;
-    if (!config.tieWordEmbeddings()) {
-      tally.add("lm_head", config.vocabSize(), hidden, head);
+    if (!config.tieWordEmbeddings() || headType != LmHeadType.STORED) {
+      tally.add(HEAD, config.vocabSize(), hidden, headType.format(embedding));
     }
     return tally.plan();
   }

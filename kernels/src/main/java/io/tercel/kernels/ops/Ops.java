@@ -55,13 +55,14 @@ public interface Ops extends AutoCloseable {
    * <pre>
    * W3G128  in each group of 128, with the input's codes q and scale sx: S = sum (code - z) q, exact;
    *         y = fma(s * sx, (float) S, y), groups ascending, y from 0
+   * INT8G128 the same, with codes -127..127 and no zero point
    * 16-bit  16 partial sums: blocks of 32 columns ascending, lane i takes column 2i, then 2i + 1
    * FP32    16 partial sums: blocks of 16 columns ascending, lane i takes column i
    *         columns after the last whole block: the i-th of them goes to lane i % 16; then {@link LaneSum#tree}
    * </pre>
    *
-   * The bias is added last. |S| is at most 29,244,544 and fits an int whatever the order; (float)
-   * rounds it once.
+   * The bias is added last. |S| is at most 29,244,544 (of 8 bits 530,579,584) and fits an int
+   * whatever the order; (float) rounds it once.
    *
    * @param input prepared for this projection, or one of an equal spec
    */

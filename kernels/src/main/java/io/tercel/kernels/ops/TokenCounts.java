@@ -14,6 +14,15 @@ public final class TokenCounts {
     void accept(int id, int count);
   }
 
+  /** The same counts, which go their own way from now on. */
+  public TokenCounts copy() {
+    TokenCounts copy = new TokenCounts();
+    copy.keys = keys.clone();
+    copy.counts = counts.clone();
+    copy.size = size;
+    return copy;
+  }
+
   public void add(int id) {
     int slot = slot(keys, counts, id);
     if (counts[slot] == 0) {

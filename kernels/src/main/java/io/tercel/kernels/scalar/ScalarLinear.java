@@ -1,5 +1,6 @@
 package io.tercel.kernels.scalar;
 
+import io.tercel.kernels.format.Int8Block;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
@@ -17,6 +18,7 @@ final class ScalarLinear {
     return switch (w.format()) {
       case Dense dense -> dense(w, dense, r, x.values(), token * w.cols());
       case Grouped.W3G128 -> w3(w, r, x, token);
+      case Grouped.INT8G128 -> int8(w, r, x, token);
     };
   }
 
@@ -48,6 +50,23 @@ final class ScalarLinear {
         sum += (W3Block.code(words, k) - zero) * x.code(token, g * W3Block.GROUP + k);
       }
       float scale = Float.float16ToFloat(W3Block.scale(w.segment(), block, row));
+      y = Math.fma(scale * x.scale(token, g), (float) sum, y);
+    }
+    return y;
+  }
+
+  private static float int8(PackedMatrix w, int r, PreparedInput x, int token) {
+    int groups = W3Block.groups(w.cols());
+    int row = r % Int8Block.ROWS;
+    float y = 0;
+    for (int g = 0; g < groups; g++) {
+      long block = Int8Block.blockOffset(r / Int8Block.ROWS, g, groups);
+      int sum = 0;
+      for (int k = 0; k < Int8Block.GROUP; k++) {
+        int code = Int8Block.code(w.segment(), block, row, k);
+        sum += code * x.code(token, g * Int8Block.GROUP + k);
+      }
+      float scale = Float.float16ToFloat(Int8Block.scale(w.segment(), block, row));
       y = Math.fma(scale * x.scale(token, g), (float) sum, y);
     }
     return y;

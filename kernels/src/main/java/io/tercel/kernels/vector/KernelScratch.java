@@ -50,15 +50,26 @@ public final class KernelScratch {
     return rows;
   }
 
-  /** Sums of two tiles for every group: [group][tile][16]. */
+  /** Sums of some tiles for every group: [group][tile][16]. */
   private int[] sums = new int[0];
 
-  /** Sums for so many groups. */
-  int[] sums(int groups) {
-    if (sums.length < groups * 2 * Lanes.VIRTUAL) {
-      sums = new int[groups * 2 * Lanes.VIRTUAL];
+  /** At least {@code size} sums. */
+  int[] sums(int size) {
+    if (sums.length < size) {
+      sums = new int[size];
     }
     return sums;
+  }
+
+  /** Codes of inputs as ints. */
+  private int[] ints = new int[0];
+
+  /** At least {@code size} ints. */
+  int[] ints(int size) {
+    if (ints.length < size) {
+      ints = new int[size];
+    }
+    return ints;
   }
 
   /** A row of inputs on its way from a norm to its integers. */

@@ -24,6 +24,7 @@ interface LinearKernel {
     return switch (format) {
       case Dense dense -> (layer, x, out, from, to, s) -> dense(dense, layer, x, out, from, to, s);
       case Grouped.W3G128 -> LinearKernel::w3;
+      case Grouped.INT8G128 -> Int8Kernel::multiply;
     };
   }
 

@@ -71,7 +71,7 @@ final class PagedAttention {
         (from, to, worker) -> {
           for (int task = from; task < to; task++) {
             if (plan.split(task) >= 0) {
-              oneSplit(task, workers[worker], kv, layer, batch, q, heads);
+              oneSplit(task, workers[worker], kv, layer, batch, q, heads, out);
             } else {
               allSplits(task, workers[worker], kv, layer, batch, q, heads, out);
             }
@@ -90,7 +90,14 @@ final class PagedAttention {
   }
 
   private void oneSplit(
-      int task, Worker w, KvPool kv, int layer, StepBatch batch, float[] q, int heads) {
+      int task,
+      Worker w,
+      KvPool kv,
+      int layer,
+      StepBatch batch,
+      float[] q,
+      int heads,
+      float[] out) {
     int headDim = kv.layout().headDim();
     int group = heads / kv.layout().numKvHeads();
     int split = plan.split(task);
@@ -113,6 +120,12 @@ final class PagedAttention {
       for (int row = s.firstRow(); row < plan.toRow(task); row++) {
         int splits = Attention.splits(batch.position(row) + 1);
         for (int g = 0; g < group; g++) {
+          if (splits == 1) { // nothing to join
+            int at = (row * heads + head * group + g) * headDim;
+            Attention.finish(s.sum(slot), s.outs(), slot * s.stride(), out, at, headDim);
+            slot++;
+            continue;
+          }
           int partial = plan.partialStart(row) + (head * group + g) * splits + split;
           partialMax[partial] = s.max(slot);
           partialSum[partial] = s.sum(slot);
@@ -190,7 +203,9 @@ final class PagedAttention {
     for (int s = 0; s < batch.numSequences(); s++) {
       int first = batch.queryStart(s);
       int rows = batch.queryStart(s + 1) - first;
-      if (rows <= AttentionPlan.FEW_ROWS) {
+      // rows ascend: where the last one sees one split, all do
+      boolean joined = Attention.splits(batch.position(first + rows - 1) + 1) > 1;
+      if (rows <= AttentionPlan.FEW_ROWS && joined) {
         pool.run(
             rows * heads,
             JOIN_CLAIM,
@@ -198,7 +213,9 @@ final class PagedAttention {
               for (int i = from; i < to; i++) {
                 int row = first + i / heads;
                 int splits = Attention.splits(batch.position(row) + 1);
-                join(row, i % heads, splits, headDim, heads, workers[worker].joined, out);
+                if (splits > 1) {
+                  join(row, i % heads, splits, headDim, heads, workers[worker].joined, out);
+                }
               }
             });
       }

@@ -64,7 +64,7 @@ final class W3Gemv {
     long meta = OffHeap.address(x.meta(), 0, (long) groups * PreparedInput.META_BYTES);
     int[] pairs = x.arrangedInts(groups * W3Block.GROUP);
     float[] lanes = scratch.lanes;
-    int[] sums = scratch.sums(groups);
+    int[] sums = scratch.sums(groups * 2 * Lanes.VIRTUAL);
     int apart = Math.ceilDiv(tileTo - tileFrom, 2);
     for (int tile = tileFrom; tile < tileFrom + apart; tile++) {
       long first = base + W3Block.blockOffset(tile, 0, groups);

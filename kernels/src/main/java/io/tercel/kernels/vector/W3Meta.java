@@ -33,7 +33,11 @@ final class W3Meta {
 
   /** Scales of rows [part, part + COUNT), exactly; they are finite. */
   static FloatVector scales(long block, int part) {
-    long at = block + W3Block.SCALES_OFFSET + part * (long) Short.BYTES;
+    return halves(block + W3Block.SCALES_OFFSET + part * (long) Short.BYTES);
+  }
+
+  /** COUNT halves at an address, which are finite, exactly. */
+  static FloatVector halves(long at) {
     IntVector bits =
         (IntVector)
             ShortVector.fromMemorySegment(SHORTS, OffHeap.ALL, at, ByteOrder.LITTLE_ENDIAN)

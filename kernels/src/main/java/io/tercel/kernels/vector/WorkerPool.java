@@ -2,6 +2,7 @@ package io.tercel.kernels.vector;
 
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -18,9 +19,9 @@ import org.jspecify.annotations.Nullable;
  * epoch}. A worker that sees a new epoch counts itself in at the gate (the acquire), takes units
  * until none is left and counts itself out. The caller takes units too, then waits for the gate to
  * be empty and shuts it in the same step. So nobody claims while the next job's fields are set, and
- * a worker that comes late, because another process has its core, is not waited for. A parked
- * worker can't miss a job: it is unparked after the epoch rose, and it looks at the epoch after
- * each park.
+ * a worker that comes late, because another process has its core, is not waited for. Only workers
+ * that say that they park are woken. A parked worker can't miss a job: it says so before it looks
+ * at the epoch for the last time, and the caller raises the epoch before it looks who parks.
  *
  * <p>One caller at a time, and none from within a job, whose scratch would be handed out twice:
  * {@code busy} refuses both.
@@ -34,6 +35,9 @@ public final class WorkerPool implements AutoCloseable {
 
   private static final int SHUT = -1;
 
+  /** Ints of a cache line: a worker's flag shares none with another's. */
+  private static final int LINE = 16;
+
   /** Work on units [from, to) by one of the pool's threads. */
   @FunctionalInterface
   public interface Job {
@@ -46,6 +50,7 @@ public final class WorkerPool implements AutoCloseable {
   /** Workers within the job, or {@link #SHUT}. */
   private final AtomicInteger gate = new AtomicInteger(SHUT);
 
+  private final AtomicIntegerArray parked;
   private volatile int epoch;
   private volatile boolean closed;
   private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
@@ -59,6 +64,7 @@ public final class WorkerPool implements AutoCloseable {
       throw new IllegalArgumentException("threads: " + size + ", at least 1 is needed");
     }
     threads = new Thread[size - 1];
+    parked = new AtomicIntegerArray(threads.length * LINE);
     for (int i = 0; i < threads.length; i++) {
       int worker = i + 1;
       threads[i] =
@@ -104,8 +110,10 @@ public final class WorkerPool implements AutoCloseable {
     next.set(0);
     gate.set(0);
     epoch++;
-    for (Thread thread : threads) {
-      LockSupport.unpark(thread);
+    for (int i = 0; i < threads.length; i++) {
+      if (parked.get(i * LINE) != 0) {
+        LockSupport.unpark(threads[i]);
+      }
     }
     work(work, count, unitsPerClaim, 0);
     shutGate();
@@ -158,12 +166,17 @@ public final class WorkerPool implements AutoCloseable {
 
   private void loop(int worker) {
     int seen = 0;
+    int flag = (worker - 1) * LINE;
     while (true) {
       for (int spins = 0; epoch == seen && !closed; spins++) {
         if (spins < SPINS) {
           Thread.onSpinWait();
         } else {
-          LockSupport.park(this);
+          parked.set(flag, 1);
+          if (epoch == seen && !closed) {
+            LockSupport.park(this);
+          }
+          parked.set(flag, 0);
         }
       }
       if (closed) {

@@ -3,6 +3,7 @@ package io.tercel.kernels.jit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.tercel.kernels.format.Int8Block;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.Arena;
@@ -34,15 +35,19 @@ class GemvCodeTest {
     assertEquals(W3Block.ZEROS_OFFSET, Codes.W3.zerosOffset());
     assertEquals(W3Block.BLOCK_BYTES, Codes.W3.blockBytes());
     assertEquals(PreparedInput.CODE_BYTES, Codes.W3.inputBytes());
+    assertEquals(Int8Block.SCALES_OFFSET, Codes.INT8.scalesOffset());
+    assertEquals(Int8Block.ZEROS_OFFSET, Codes.INT8.zerosOffset());
+    assertEquals(Int8Block.BLOCK_BYTES, Codes.INT8.blockBytes());
   }
 
   @ParameterizedTest
   @CsvSource({
     "W3,4,1,true", "W3,2,2,true", "W3,2,3,true", "W3,3,4,false", "W3,2,6,false", "W3,1,12,false",
-    "W3,1,5,true", "W4,4,3,true", "W4,3,4,true", "W4,4,6,false", "W4,1,1,false", "W4,2,12,false"
+    "W3,1,5,true", "W4,4,3,true", "W4,3,4,true", "W4,4,6,false", "W4,1,1,false", "W4,2,12,false",
+    "INT8,4,1,false", "INT8,2,2,false", "INT8,2,6,false", "INT8,1,1,false", "INT8,1,12,false"
   })
   void results_areTheScalarOnes(String name, int streams, int tokens, boolean inPlace) {
-    Codes codes = name.equals("W3") ? Codes.W3 : W4;
+    Codes codes = name.equals("W3") ? Codes.W3 : name.equals("W4") ? W4 : Codes.INT8;
     Random random = new Random(streams * 100L + tokens);
     int steps = 3;
     int groups = 2;
@@ -125,6 +130,9 @@ class GemvCodeTest {
   private static int code(Codes codes, MemorySegment weights, long lane, int column) {
     int field = column / 4;
     int j = column % 4;
+    if (codes.whole()) {
+      return weights.get(ValueLayout.JAVA_BYTE, lane + field * 64L + j) & 0xff;
+    }
     if (!codes.spare()) {
       int b = weights.get(ValueLayout.JAVA_BYTE, lane + field / 2 * 64L + j) & 0xff;
       return field % 2 == 0 ? b & 15 : b >> 4;
@@ -170,8 +178,20 @@ class GemvCodeTest {
     assertEquals(function, GemvCode.assemble(Codes.W3, streams, tokens, inPlace).count());
   }
 
+  @ParameterizedTest
+  @CsvSource({"4,1", "2,2", "2,6", "1,12"})
+  void instructionsOfWholeBytes_areAsManyAsTheLoopNeeds(int streams, int tokens) {
+    int outputs = streams * tokens;
+    int block = (tokens >= 3 ? 2 : 1) * 32 + 32 * 2 * tokens;
+    int group = outputs * 2 + streams * (block + 2 + 9 * tokens + 1) + 4;
+    int step = 1 + outputs + 3 + group + 1 + 2;
+    int function = 1 + 1 + 2 * (streams - 1) + 2 + step + 3;
+    assertEquals(function, GemvCode.assemble(Codes.INT8, streams, tokens, false).count());
+  }
+
   @Test
   void registers_areCounted() {
+    assertThrows(IllegalArgumentException.class, () -> GemvCode.assemble(Codes.INT8, 1, 1, true));
     assertThrows(IllegalArgumentException.class, () -> GemvCode.assemble(Codes.W3, 4, 4, false));
     assertThrows(IllegalArgumentException.class, () -> GemvCode.assemble(Codes.W3, 4, 2, true));
   }

@@ -1,6 +1,7 @@
 package io.tercel.kernels.jit;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.format.QuantFormat.Grouped;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -24,7 +25,9 @@ final class GuardedKernels {
       for (int round = 0; round < rounds; round++) {
         for (boolean single : new boolean[] {false, true}) {
           for (int tokens = 1; tokens <= LinearKernels.TOKENS; tokens++, calls++) {
-            w3(kernels.w3(tokens, single), call, random);
+            grouped(kernels.grouped(Grouped.W3G128, tokens, single), Codes.W3, call, random);
+            grouped(kernels.grouped(Grouped.INT8G128, tokens, single), Codes.INT8, call, random);
+            calls++;
           }
           for (Dense format : new Dense[] {Dense.BF16, Dense.FP16}) {
             for (int tokens = 1; tokens <= LinearKernels.DENSE_TOKENS; tokens++, calls++) {
@@ -39,13 +42,14 @@ final class GuardedKernels {
     System.out.println(calls + " calls");
   }
 
-  private static void w3(Kernel kernel, LinearCall call, Random random) throws Throwable {
+  private static void grouped(Kernel kernel, Codes codes, LinearCall call, Random random)
+      throws Throwable {
     int steps = 1 + random.nextInt(5);
     int groups = 1 + random.nextInt(4);
     int all = kernel.tokens() + random.nextInt(4); // of which the kernel takes some
     int first = random.nextInt(all - kernel.tokens() + 1);
-    long stream = (long) steps * groups * Codes.W3.blockBytes();
-    long bytes = Codes.W3.inputBytes();
+    long stream = (long) steps * groups * codes.blockBytes();
+    long bytes = codes.inputBytes();
     long pieces = (groups - 1L) * all + kernel.tokens();
     boolean end = random.nextBoolean();
     try (GuardedMemory weights = new GuardedMemory(stream * kernel.streams(), end);

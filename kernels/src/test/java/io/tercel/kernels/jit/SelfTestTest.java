@@ -51,7 +51,17 @@ class SelfTestTest {
 
   /** One bit of one row, wrong only where that format and that many tokens are computed. */
   @ParameterizedTest
-  @CsvSource({"w3g128,1", "w3g128,7", "w3g128,12", "bf16,4", "bf16,6", "fp16,1", "fp16,5"})
+  @CsvSource({
+    "w3g128,1",
+    "w3g128,7",
+    "w3g128,12",
+    "int8g128,1",
+    "int8g128,9",
+    "bf16,4",
+    "bf16,6",
+    "fp16,1",
+    "fp16,5"
+  })
   void oneWrongBit_isFound(String format, int tokens) {
     Ops wrong =
         changed(

@@ -136,6 +136,57 @@ public abstract class OpsContract extends NanContract {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"1,1", "13,24", "16,128", "17,96", "33,207", "70,130", "207,13", "5,4098", "130,256"})
+  void linear_int8(int rows, int cols) {
+    Random random = new Random(rows * 41L + cols);
+    PackedMatrix weight = Int8Weights.random(arena, rows, cols, random);
+    checkLinear(List.of(new Linear(weight, gaussians(random, rows, 1))), cols, random);
+    checkLinear(List.of(new Linear(weight, null)), cols, random);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Inputs.class)
+  void linear_int8_anyInputs(Inputs kind) {
+    Random random = new Random(kind.ordinal());
+    int cols = 200;
+    Projection projection =
+        Projection.of(new Linear(Int8Weights.random(arena, 35, cols, random), null));
+    for (int n : BATCHES) {
+      float[] x = new float[n * cols];
+      for (int i = 0; i < x.length; i++) {
+        x[i] = i / cols == n / 2 ? kind.value(random, i % cols) : (float) random.nextGaussian();
+      }
+      float[] out = checkProjection(projection, x, n)[0];
+      boolean sick = kind == Inputs.NAN || kind == Inputs.INFINITE;
+      for (int i = 0; i < out.length; i++) {
+        assertEquals(sick && i / 35 == n / 2, Float.isNaN(out[i]), kind + ", element " + i);
+      }
+    }
+  }
+
+  /** 530 million, of either sign, and what the stored bytes give on the way. */
+  @Test
+  void linear_int8_largestSums() {
+    for (int code : new int[] {127, -127}) {
+      PackedMatrix weight = Int8Weights.constant(arena, 16, 256, (byte) code);
+      Projection projection = Projection.of(new Linear(weight, null));
+      for (float value : new float[] {32639, -32639, 128, -129}) {
+        for (int n : BATCHES) {
+          float[] x = new float[n * 256];
+          Arrays.fill(x, value);
+          for (int at = 0; at < x.length; at += GroupedInts.GROUP) {
+            x[at] = 32639;
+          }
+          int sum = code * (127 * (int) value + 32639);
+          for (float y : checkProjection(projection, x, n)[0]) {
+            assertEquals((float) sum + (float) sum, y, value + ", " + n + " tokens");
+          }
+        }
+      }
+    }
+  }
+
   /** What a row of inputs can be that is not like its neighbours. */
   enum Inputs {
     GAUSSIAN,
@@ -278,6 +329,7 @@ public abstract class OpsContract extends NanContract {
         List.of(
             w3(17, cols, Filling.RANDOM, false, random),
             w3(17, cols, Filling.RANDOM, true, random),
+            Int8Weights.random(arena, 17, cols, random),
             dense(Dense.BF16, 17, cols, random),
             dense(Dense.FP32, 17, cols, random));
     PreparedInput expected = new PreparedInput();
@@ -338,6 +390,7 @@ public abstract class OpsContract extends NanContract {
     for (PackedMatrix weight :
         List.of(
             w3(33, cols, Filling.RANDOM, true, random),
+            Int8Weights.random(arena, 33, cols, random),
             dense(Dense.BF16, 33, cols, random),
             dense(Dense.FP16, 33, cols, random),
             dense(Dense.FP32, 33, cols, random))) {

@@ -2,17 +2,22 @@ package io.tercel.server.cli;
 
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.memory.LayerWeights;
+import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.ModelShapes;
 import io.tercel.kernels.memory.RandomWeights;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.Ops;
 import io.tercel.server.UserException;
 import io.tercel.server.model.Backends;
 import io.tercel.server.model.ByteSize;
+import io.tercel.server.model.MachineLimits;
 import io.tercel.server.model.ServingOptions;
 import io.tercel.server.model.ServingPlan;
 import java.io.PrintWriter;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -32,12 +37,19 @@ import picocli.CommandLine.Spec;
     name = "bench",
     description = {
       "Measures the backend on random weights of a named shape.",
-      "First measures this machine's read bandwidth; decode prints its own share of it."
+      "First measures this machine's limits (read bandwidth, fp32 and int8 peak); each result prints",
+      "its share of them. A run that others disturbed says so at its end, on Linux.",
+      "kernels times each linear layer and attention alone, at 1 to 32 tokens, on each backend."
     },
     mixinStandardHelpOptions = true)
 public final class BenchCommand implements Command {
   /** Tokens that are really computed before a deep decode. */
   private static final int REPLICATED = 512;
+
+  /** Bytes of the copies of a layer that is timed alone: more than caches hold. */
+  private static final long KERNEL_BYTES = 192L << 20;
+
+  private static final Duration KERNEL_WARM_UP = Duration.ofMillis(400);
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -45,7 +57,7 @@ public final class BenchCommand implements Command {
   @Parameters(
       paramLabel = "TEST",
       arity = "0..1",
-      description = "decode, prefill, batch or long (default: ${DEFAULT-VALUE})")
+      description = "decode, prefill, batch, long or kernels (default: ${DEFAULT-VALUE})")
   private String test = "decode";
 
   @Option(
@@ -62,7 +74,7 @@ public final class BenchCommand implements Command {
       names = "--context",
       split = ",",
       description =
-          "tokens before the measured ones; long takes several (default: 128; for long 128,4096,32768)")
+          "tokens before the measured ones; long takes several (default: 128; for long 128,4096,32768; for kernels 4096)")
   private int @Nullable [] contexts;
 
   @Option(
@@ -98,32 +110,84 @@ public final class BenchCommand implements Command {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
     ServingOptions serving = options.serving();
-    double bandwidth = Backends.readBandwidth(serving);
-    String reader =
-        options.backend.equals(Backends.TORNADO)
-            ? "device " + options.device
-            : options.threads + " threads";
-    out.printf(Locale.ROOT, "read bandwidth  %.1f GB/s, %s%n", bandwidth / 1e9, reader);
-    WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16);
+    Disturbance disturbance = Disturbance.watch();
+    measure(config, linears, serving, out);
+    String verdict = disturbance.verdict();
+    if (!verdict.isEmpty()) {
+      out.println(verdict);
+    }
+    out.flush();
+    return 0;
+  }
+
+  private void measure(
+      ModelConfig config, QuantFormat linears, ServingOptions serving, PrintWriter out) {
+    if (test.equals("kernels")) {
+      kernels(config, serving, out);
+      return;
+    }
+    MachineLimits limits = limits(serving, out);
+    double bandwidth = limits.readBandwidth();
+    WeightPlan plan = WeightPlan.of(config, linears, QuantFormat.Dense.BF16, serving.lmHeadType());
     ServingPlan fits = ServingPlan.of(config, plan, serving, Backends.available(serving));
-    try (WeightStore weights = RandomWeights.create(config, linears, QuantFormat.Dense.BF16, 1);
+    try (WeightStore weights =
+            RandomWeights.create(config, linears, QuantFormat.Dense.BF16, serving.lmHeadType(), 1);
         Backend backend = Backends.open(weights, fits, serving)) {
       out.printf(
           Locale.ROOT,
-          "%s, %s linears, bf16 head, %s backend, %s KV, weights %s%n",
+          "%s, %s linears, %s head, %s backend, %s KV, weights %s%n",
           shape,
           linears.label(),
+          weights.head().weight().format().label(),
           backend.name(),
           fits.kv().type().label(),
           ByteSize.format(weights.bytes()));
       out.flush();
-      run(new StepBench(backend, config, runs), out, bandwidth, weights, fits);
+      run(new StepBench(backend, config, runs), out, limits, weights, fits);
     }
-    return 0;
+  }
+
+  /** Prints them: of one thread, and of all that compute. */
+  private MachineLimits limits(ServingOptions serving, PrintWriter out) {
+    if (options.backend.equals(Backends.TORNADO)) {
+      double bandwidth = Backends.readBandwidth(serving);
+      out.printf(
+          Locale.ROOT, "read bandwidth  %.1f GB/s, device %d%n", bandwidth / 1e9, options.device);
+      return new MachineLimits(0, bandwidth, 0, 0);
+    }
+    if (options.threads > 1) {
+      out.println(MachineLimits.measure(1).describe());
+    }
+    MachineLimits limits = MachineLimits.measure(options.threads);
+    out.println(limits.describe());
+    out.flush();
+    return limits;
+  }
+
+  private void kernels(ModelConfig config, ServingOptions serving, PrintWriter out) {
+    List<String> backends =
+        options.backend.equals("auto") ? List.of("jit", "vector") : List.of(options.backend);
+    MachineLimits limits = limits(serving, out);
+    for (String name : backends) {
+      try (Ops ops = Backends.cpuOps(serving.backend(name))) {
+        new KernelBench(config, runs, KERNEL_BYTES, KERNEL_WARM_UP, out)
+            .run(ops, limits, contexts()[0]);
+      } catch (UserException e) {
+        if (backends.size() == 1) {
+          throw e;
+        }
+        out.println(e.getMessage());
+      }
+    }
   }
 
   private void run(
-      StepBench bench, PrintWriter out, double bandwidth, WeightStore weights, ServingPlan plan) {
+      StepBench bench,
+      PrintWriter out,
+      MachineLimits limits,
+      WeightStore weights,
+      ServingPlan plan) {
+    double bandwidth = limits.readBandwidth();
     switch (test) {
       case "decode" -> {
         StepBench.Result r = bench.decode(1, contexts()[0], tokens);
@@ -134,14 +198,15 @@ public final class BenchCommand implements Command {
         StepBench.Result r = bench.prefill(prompt, options.maxNumBatchedTokens);
         out.printf(
             Locale.ROOT,
-            "prefill %d  %.1f tok/s median (min %.1f, max %.1f, %d runs)%n",
+            "prefill %d  %.1f tok/s median (min %.1f, max %.1f, %d runs)%s%n",
             prompt,
             r.median(),
             r.min(),
             r.max(),
-            runs);
+            runs,
+            arithmetic(r.median(), weights, limits));
       }
-      default -> batches(bench, out, bandwidth, weights, plan);
+      default -> batches(bench, out, limits, weights, plan);
     }
     out.flush();
   }
@@ -184,11 +249,42 @@ public final class BenchCommand implements Command {
     if (contexts != null) {
       return contexts;
     }
-    return test.equals("long") ? new int[] {128, 4096, 32_768} : new int[] {128};
+    return switch (test) {
+      case "long" -> new int[] {128, 4096, 32_768};
+      case "kernels" -> new int[] {4096};
+      default -> new int[] {128};
+    };
+  }
+
+  /** The share of the arithmetic limit that the layers' products alone take. */
+  private static String arithmetic(double rate, WeightStore weights, MachineLimits limits) {
+    boolean bytes = limits.int8() > 0;
+    // an activation of 16 bits is two products of bytes
+    double peak = bytes ? limits.int8() / 2 : limits.fp32();
+    if (peak == 0) {
+      return "";
+    }
+    double products = 0;
+    for (LayerWeights layer : weights.layers()) {
+      for (Linear linear : layer.matrices()) {
+        products += (double) linear.weight().rows() * linear.weight().cols();
+      }
+    }
+    return String.format(
+        Locale.ROOT,
+        ", linears %.0f Gop/s, %.0f %% of %s",
+        2 * products * rate / 1e9,
+        200 * products * rate / peak,
+        bytes ? "int8 / 2" : "fp32");
   }
 
   private void batches(
-      StepBench bench, PrintWriter out, double bandwidth, WeightStore weights, ServingPlan plan) {
+      StepBench bench,
+      PrintWriter out,
+      MachineLimits limits,
+      WeightStore weights,
+      ServingPlan plan) {
+    double bandwidth = limits.readBandwidth();
     double one = 0;
     for (int streams : batch) {
       StepBench.Result r = bench.decode(streams, contexts()[0], Math.max(4, tokens / 2));
@@ -197,14 +293,16 @@ public final class BenchCommand implements Command {
       double read = readBytes(weights, plan, 0) + context;
       out.printf(
           Locale.ROOT,
-          "batch %-3d @%d  %.1f tok/s median (min %.1f, max %.1f), %.2fx of one stream, %.0f %% of the read limit%n",
+          "batch %-3d @%d  %.1f tok/s median (min %.1f, max %.1f), %.2fx of one stream, %.0f %% of the read"
+              + " limit%s%n",
           streams,
           contexts()[0],
           r.median(),
           r.min(),
           r.max(),
           r.median() / one,
-          100 * r.median() / streams * read / bandwidth);
+          100 * r.median() / streams * read / bandwidth,
+          arithmetic(r.median(), weights, limits));
       out.flush();
     }
   }
@@ -220,9 +318,9 @@ public final class BenchCommand implements Command {
   }
 
   private ModelConfig config() {
-    if (!List.of("decode", "prefill", "batch", "long").contains(test)) {
+    if (!List.of("decode", "prefill", "batch", "long", "kernels").contains(test)) {
       throw new UserException(
-          "bench: no test '" + test + "'; choose decode, prefill, batch or long");
+          "bench: no test '" + test + "'; choose decode, prefill, batch, long or kernels");
     }
     if (!ModelShapes.names().contains(shape)) {
       throw new UserException(

@@ -26,6 +26,7 @@ public final class DevicesCommand implements Command {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
     out.println("cpu  " + Backends.cpu());
+    out.println("     " + Backends.cpuPeaks());
     out.flush();
     for (ComputeDevice device : Backends.devices(Backends.TORNADO)) {
       out.printf(

@@ -2,6 +2,7 @@ package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
 import io.tercel.server.engine.ServiceClass;
+import io.tercel.server.engine.speculation.Speculation;
 import io.tercel.server.model.ReasoningDefaults;
 import io.tercel.server.model.ServingOptions;
 import java.time.Duration;
@@ -44,6 +45,21 @@ final class EngineOptions {
   boolean loopBreaker = true;
 
   @Option(
+      names = "--speculative",
+      paramLabel = "HOW",
+      description =
+          "guess tokens and verify several in one step, which changes no token and no log-prob: off, ngram (from"
+              + " the request's own text) or suffix (also from what other requests were answered lately; how long an"
+              + " answer takes may then tell of them) (default: ${DEFAULT-VALUE})")
+  String speculative = "off";
+
+  @Option(
+      names = "--speculative-tokens",
+      paramLabel = "N",
+      description = "guess so many tokens at most, 1 to 15 (default: ${DEFAULT-VALUE})")
+  int speculativeTokens = Speculation.DEFAULT_TOKENS;
+
+  @Option(
       names = "--class-max-waiting",
       paramLabel = "CLASS=N",
       split = ",",
@@ -72,7 +88,8 @@ final class EngineOptions {
   /**
    * Adds what these options say.
    *
-   * @throws UserException naming the option whose value is no time, or has an unknown class
+   * @throws UserException naming the option whose value is no time, no way to guess, or has an
+   *     unknown class
    */
   void addTo(ServingOptions serving) {
     if (!(stallTimeout >= 0.001 && stallTimeout <= 1e9)) {
@@ -81,10 +98,23 @@ final class EngineOptions {
     serving
         .prefixCaching(prefixCaching)
         .stallTimeout(Duration.ofMillis((long) (stallTimeout * 1000)))
+        .speculative(method(speculative))
+        .speculativeTokens(speculativeTokens)
         .reasoning(new ReasoningDefaults(reasoningBudget, loopBreaker))
         .classMaxWaiting(byClass("--class-max-waiting", classMaxWaiting))
         .placeShares(byClass("--class-places", classPlaces))
         .tokenShares(byClass("--class-tokens", classTokens));
+  }
+
+  private static Speculation.Method method(String label) {
+    return switch (label) {
+      case "off" -> Speculation.Method.OFF;
+      case "ngram" -> Speculation.Method.NGRAM;
+      case "suffix" -> Speculation.Method.SUFFIX;
+      default ->
+          throw new UserException(
+              "--speculative: there is no '%s'; choose off, ngram or suffix".formatted(label));
+    };
   }
 
   private static Map<ServiceClass, Integer> byClass(String option, Map<String, Integer> values) {

@@ -36,7 +36,8 @@ final class LocalServing implements RunningServer {
    */
   static LocalServing start(Path directory) {
     RunningModel model =
-        RunningModel.open(directory, new ServingOptions(), null, new LoadBar(System.err));
+        RunningModel.open(
+            directory, new ServingOptions().packedCache("auto"), null, new LoadBar(System.err));
     try {
       ApiConfig api =
           new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint);

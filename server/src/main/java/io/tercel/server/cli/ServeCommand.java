@@ -110,6 +110,14 @@ public final class ServeCommand implements Command {
               + " (default: on)")
   private boolean warmUp = true;
 
+  @Option(
+      names = "--packed-cache",
+      paramLabel = "auto|off|DIR",
+      description =
+          "where packed weights are kept for the next start: auto is .tercel in the model's directory,"
+              + " if it can be written and the weights take 64 MiB or more (default: ${DEFAULT-VALUE})")
+  private String packedCache = "auto";
+
   @Option(names = "--plan", description = "print what it will take, and stop")
   private boolean planOnly;
 
@@ -132,7 +140,8 @@ public final class ServeCommand implements Command {
     if (adminPort != null) {
       requirePort("--admin-port", adminPort);
     }
-    ServingOptions serving = options.serving();
+    ServingOptions serving = options.serving().packedCache(packedCache);
+    serving.check();
     Path directory = model == null ? bundled() : ModelLocator.locate(model, TerminalProgress::hub);
     if (planOnly) {
       out.print(RunningModel.plan(directory, serving).table());

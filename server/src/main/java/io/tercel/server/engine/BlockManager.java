@@ -243,6 +243,14 @@ final class BlockManager {
     }
   }
 
+  /** Takes back what lies beyond the sequence's tokens: room for a draft that was wrong. */
+  void trim(Sequence sequence) {
+    while (sequence.numBlocks() > blocksFor(sequence.numTokens())) {
+      giveBack(sequence.block(sequence.numBlocks() - 1), sequence.serviceClass());
+      sequence.removeLastBlock();
+    }
+  }
+
   /** Takes all blocks of a sequence back, the last first, so that tails are evicted first. */
   void release(Sequence sequence) {
     for (int i = sequence.numBlocks() - 1; i >= 0; i--) {

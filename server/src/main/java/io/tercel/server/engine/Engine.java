@@ -65,7 +65,7 @@ public final class Engine implements AutoCloseable {
     long poolTokens = (long) backend.numBlocks() * backend.blockSize();
     this.maxModelLen = (int) Math.min(poolTokens, config.model().maxModelLen());
     this.requestCheck = new RequestCheck(config, maxModelLen);
-    this.stepper = new Stepper(backend, scheduler, config.model().eosTokenIds(), maxModelLen);
+    this.stepper = new Stepper(backend, scheduler, blocks, config, maxModelLen);
     this.waitingRoom = new WaitingRoom(config);
     this.stats = new StatsPublisher(scheduler, blocks, stepper, waitingRoom, weightVersion);
     this.stallWatch = new StallWatch(config.stallTimeout());

@@ -1,5 +1,6 @@
 package io.tercel.server.engine;
 
+import io.tercel.server.engine.speculation.Speculation;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
@@ -13,6 +14,7 @@ import java.util.Set;
  * @param maxNumBatchedTokens tokens in one step, decodes and prefill chunks together
  * @param prefixCaching whether a prompt's beginning is taken from those before it
  * @param stallTimeout how long a client may leave a full queue unread before its request is ended
+ * @param speculation how tokens are drafted, if they are
  * @param quotas what each class of service is entitled to
  */
 public record EngineConfig(
@@ -21,6 +23,7 @@ public record EngineConfig(
     int maxNumBatchedTokens,
     boolean prefixCaching,
     Duration stallTimeout,
+    Speculation speculation,
     Map<ServiceClass, ClassQuota> quotas) {
   /** Time enough for any client that still reads. */
   public static final Duration DEFAULT_STALL_TIMEOUT = Duration.ofSeconds(60);
@@ -84,6 +87,7 @@ public record EngineConfig(
     private final Map<ServiceClass, ClassQuota> quotas = new EnumMap<>(ServiceClass.class);
     private boolean prefixCaching = true;
     private Duration stallTimeout = DEFAULT_STALL_TIMEOUT;
+    private Speculation speculation = Speculation.OFF;
 
     private Builder(int maxModelLen, int vocabSize) {
       this.maxModelLen = maxModelLen;
@@ -129,6 +133,11 @@ public record EngineConfig(
       return this;
     }
 
+    public Builder speculation(Speculation value) {
+      speculation = value;
+      return this;
+    }
+
     public EngineConfig build() {
       return new EngineConfig(
           new Model(maxModelLen, vocabSize, eosTokenIds),
@@ -136,6 +145,7 @@ public record EngineConfig(
           maxNumBatchedTokens,
           prefixCaching,
           stallTimeout,
+          speculation,
           quotas);
     }
   }

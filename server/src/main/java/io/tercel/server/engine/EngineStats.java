@@ -2,6 +2,7 @@ package io.tercel.server.engine;
 
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -10,6 +11,7 @@ import java.util.Map;
  *
  * @param classes by class of service
  * @param brokenKv kept keys that were lost all the same
+ * @param drafts tokens drafted, and what became of them
  * @param finished choices that ended, by how; ABORT is cancelled or failed
  * @param weightVersion of the weights that the next step computes with
  */
@@ -19,6 +21,7 @@ public record EngineStats(
     Work work,
     PrefixHits prefix,
     BrokenKv brokenKv,
+    Drafts drafts,
     Map<FinishReason, Long> finished,
     long weightVersion) {
 
@@ -72,6 +75,24 @@ public record EngineStats(
   public record BrokenKv(long times, long tokens) {}
 
   /**
+   * Speculation's success.
+   *
+   * @param drafts sequences' parts of steps that held a draft
+   * @param tokens drafted and verified
+   * @param acceptedByPlace of those, the ones that came true, by their place in the draft
+   */
+  public record Drafts(long drafts, long tokens, List<Long> acceptedByPlace) {
+    public Drafts {
+      acceptedByPlace = List.copyOf(acceptedByPlace);
+    }
+
+    /** Drafted tokens that came true. */
+    public long accepted() {
+      return acceptedByPlace.stream().mapToLong(Long::longValue).sum();
+    }
+  }
+
+  /**
    * The prefix cache's success, in tokens.
    *
    * @param queries of new sequences, looked up
@@ -123,6 +144,6 @@ public record EngineStats(
               is.generationTokens(),
               is.preemptions()));
     }
-    return new EngineStats(with, blocks, work, prefix, brokenKv, finished, weightVersion);
+    return new EngineStats(with, blocks, work, prefix, brokenKv, drafts, finished, weightVersion);
   }
 }

@@ -18,12 +18,24 @@ final class FormWatch {
   private boolean inThought;
   private boolean mayOpenThought;
 
+  private FormWatch(FormWatch other) {
+    this.answer = other.answer.copy();
+    this.thinking = other.thinking;
+    this.inThought = other.inThought;
+    this.mayOpenThought = other.mayOpenThought;
+  }
+
   FormWatch(AnswerForm form, @Nullable Thinking thinking) {
     this.answer = form.automaton().start();
     this.thinking = thinking;
     this.inThought = thinking != null && thinking.startsOpen();
     this.mayOpenThought =
         form.mayThinkFirst() && thinking != null && thinking.openId() >= 0 && !inThought;
+  }
+
+  /** Another that has seen the same, to look ahead with. */
+  FormWatch copy() {
+    return new FormWatch(this);
   }
 
   /**

@@ -42,8 +42,23 @@ import java.util.Set;
  * <p>Owned by the engine thread; no model in sight.
  */
 final class Scheduler {
-  /** A sequence's part of a step: tokens [numComputedTokens, numComputedTokens + count). */
-  record Chunk(Sequence sequence, int count) {}
+  /**
+   * A sequence's part of a step: tokens [numComputedTokens, numComputedTokens + count).
+   *
+   * @param draft tokens computed behind them, in case they come next
+   */
+  record Chunk(Sequence sequence, int count, int[] draft) {
+    private static final int[] NONE = {};
+
+    Chunk(Sequence sequence, int count) {
+      this(sequence, count, NONE);
+    }
+
+    /** Whether the sequence's next token is drawn. */
+    boolean samples() {
+      return count == sequence.numNewTokens();
+    }
+  }
 
   private final BlockManager blocks;
   private final int maxNumSeqs;

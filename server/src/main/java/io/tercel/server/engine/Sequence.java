@@ -310,7 +310,13 @@ final class Sequence {
 
   /** The token that comes next whatever the model says, or -1 where it is the model's to say. */
   int forcedToken() {
-    return numForced < forced.size() ? forced.get(numForced) : -1;
+    return forcedToken(0);
+  }
+
+  /** The same behind so many tokens more, all of them forced. */
+  int forcedToken(int further) {
+    int i = numForced + further;
+    return i < forced.size() ? forced.get(i) : -1;
   }
 
   /** Forgets what was computed: its blocks are gone, all tokens so far are computed again. */
@@ -395,6 +401,10 @@ final class Sequence {
 
   void replaceBlock(int i, int block) {
     blocks[i] = block;
+  }
+
+  void removeLastBlock() {
+    numBlocks--;
   }
 
   void clearBlocks() {

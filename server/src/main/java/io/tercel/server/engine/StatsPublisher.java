@@ -85,6 +85,7 @@ final class StatsPublisher {
         new EngineStats.PrefixHits(
             blocks.queriedTokens(), blocks.hitTokens(), blocks.recoveredTokens()),
         scheduler.brokenKv(),
+        stepper.drafts(),
         stepper.finished(),
         weightVersion);
   }

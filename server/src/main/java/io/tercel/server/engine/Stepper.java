@@ -1,19 +1,14 @@
 package io.tercel.server.engine;
 
 import io.tercel.kernels.ops.Backend;
-import io.tercel.kernels.ops.SamplingPlan;
-import io.tercel.kernels.ops.SamplingRow;
-import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.Scheduler.Chunk;
 import java.util.EnumMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -26,10 +21,11 @@ final class Stepper {
 
   private final Backend backend;
   private final Scheduler scheduler;
+  private final BlockManager blocks;
   private final Set<Integer> eosTokenIds;
   private final int maxModelLen;
-  private final StepBatch batch = new StepBatch();
-  private final SamplingPlan plan = new SamplingPlan();
+  private final StepRows rows;
+  private final DraftPlanner drafts;
   private final Map<FinishReason, Long> finished = new EnumMap<>(FinishReason.class);
   private final Map<QueuedGeneration, String> faults = new LinkedHashMap<>();
   private int[] planEnds = new int[16];
@@ -39,11 +35,19 @@ final class Stepper {
   private long steps;
   private long nanSequences;
 
-  Stepper(Backend backend, Scheduler scheduler, Set<Integer> eosTokenIds, int maxModelLen) {
+  Stepper(
+      Backend backend,
+      Scheduler scheduler,
+      BlockManager blocks,
+      EngineConfig config,
+      int maxModelLen) {
     this.backend = backend;
     this.scheduler = scheduler;
-    this.eosTokenIds = eosTokenIds;
+    this.blocks = blocks;
+    this.eosTokenIds = config.model().eosTokenIds();
     this.maxModelLen = maxModelLen;
+    this.rows = new StepRows(eosTokenIds);
+    this.drafts = new DraftPlanner(config, blocks, rows, maxModelLen);
   }
 
   /**
@@ -52,55 +56,96 @@ final class Stepper {
    */
   void step(List<Chunk> chunks, long weightVersion) {
     faults.clear();
-    stepTogether(chunks, weightVersion);
+    long start = System.nanoTime();
+    if (stepTogether(drafts.plan(chunks), weightVersion)) {
+      drafts.stepTook(rows.batch().numTokens(), System.nanoTime() - start);
+    }
   }
 
-  private void stepTogether(List<Chunk> chunks, long weightVersion) {
+  /** Whether it went as planned. */
+  private boolean stepTogether(List<Chunk> chunks, long weightVersion) {
     List<TokenResult> results;
     try {
       results = compute(chunks, weightVersion);
     } catch (RuntimeException e) {
-      if (chunks.size() == 1) {
-        fault(chunks.getFirst().sequence(), e);
-        return;
+      Chunk first = chunks.getFirst();
+      if (chunks.size() == 1 && first.draft().length == 0) {
+        fault(first.sequence(), e);
+        return false;
       }
       log.error("a step of {} sequences failed; each is tried alone", chunks.size(), e);
       for (Chunk chunk : chunks) {
         if (!faults.containsKey(chunk.sequence().generation())) {
-          stepTogether(List.of(chunk), weightVersion);
+          // without its draft: that it fails must be of what it really says
+          stepTogether(List.of(new Chunk(chunk.sequence(), chunk.count())), weightVersion);
         }
       }
-      return;
+      return false;
     }
     steps++;
     for (int i = 0; i < chunks.size(); i++) {
-      Sequence s = chunks.get(i).sequence();
-      int from = i == 0 ? 0 : planEnds[i - 1];
       try {
-        if (results.subList(from, planEnds[i]).stream().anyMatch(TokenResult::isBroken)) {
-          broken(s, chunks.get(i).count());
-        } else {
-          apply(s, chunks.get(i).count(), results, from, weightVersion);
-        }
+        book(chunks.get(i), results, i == 0 ? 0 : planEnds[i - 1], planEnds[i], weightVersion);
       } catch (RuntimeException e) {
-        fault(s, e);
+        fault(chunks.get(i).sequence(), e);
       }
+    }
+    return true;
+  }
+
+  /** Books a chunk's part of a finished step, whose results lie from {@code from} to {@code to}. */
+  private void book(Chunk chunk, List<TokenResult> results, int from, int to, long weightVersion) {
+    Sequence s = chunk.sequence();
+    int drafted = to - chunk.draft().length;
+    if (results.subList(from, drafted).stream().anyMatch(TokenResult::isBroken)) {
+      broken(s, chunk.count());
+    } else if (apply(s, chunk.count(), results, from, weightVersion) && drafted < to) {
+      verify(chunk, results, drafted, weightVersion);
+    }
+  }
+
+  /**
+   * Goes on as long as what was drafted is what was said, and the next row was made for the
+   * sequence as it has become: a thought that is cut short goes on by force, which no draft
+   * foresees.
+   */
+  private void verify(Chunk chunk, List<TokenResult> results, int from, long weightVersion) {
+    Sequence s = chunk.sequence();
+    int[] draft = chunk.draft();
+    int accepted = 0;
+    boolean goesOn = true;
+    while (goesOn
+        && accepted < draft.length
+        && s.token(s.numTokens() - 1) == draft[accepted]
+        && rows.plan().get(from + accepted).target() == s.forcedToken()
+        && !s.generation().full(s.choice())) {
+      TokenResult result = results.get(from + accepted);
+      if (result.isBroken()) {
+        broken(s, 1);
+        break;
+      }
+      accepted++;
+      scheduler.computed(s, 1);
+      goesOn = take(s, result, weightVersion);
+    }
+    drafts.accepted(accepted);
+    if (goesOn) {
+      blocks.trim(s);
     }
   }
 
   private List<TokenResult> compute(List<Chunk> chunks, long weightVersion) {
-    batch.clear();
-    plan.clear();
+    rows.clear();
     if (planEnds.length < chunks.size()) {
       planEnds = new int[2 * chunks.size()];
     }
     for (int i = 0; i < chunks.size(); i++) {
       Sequence s = chunks.get(i).sequence();
       announce(s, weightVersion);
-      addToBatch(s, chunks.get(i).count());
-      planEnds[i] = plan.size();
+      rows.add(chunks.get(i));
+      planEnds[i] = rows.plan().size();
     }
-    return backend.step(batch, plan);
+    return backend.step(rows.batch(), rows.plan());
   }
 
   private void fault(Sequence s, RuntimeException e) {
@@ -129,67 +174,12 @@ final class Stepper {
     }
   }
 
-  private void addToBatch(Sequence s, int count) {
-    batch.beginSequence(s.blockTable());
-    List<TokenResult> scores = s.promptScores();
-    int from = s.numComputedTokens();
-    for (int position = from; position < from + count; position++) {
-      int row = batch.addToken(s.token(position), position);
-      // after a preemption the prompt is computed again, but not scored again
-      if (scores != null && position >= scores.size() && position + 1 < s.numPromptTokens()) {
-        plan.add(
-            SamplingRow.score(row, s.token(position + 1), s.params().reported().promptLogprobs()));
-      }
-      if (position + 1 == s.numTokens()) {
-        plan.add(samplingRow(s, row));
-      } else if (position + 1 == from + count && !asks(row)) {
-        // the last row sees all keys and values so far: its logits tell whether any is NaN
-        plan.add(SamplingRow.score(row, s.token(position + 1), 0));
-      }
-    }
-  }
-
-  private boolean asks(int row) {
-    return plan.size() > 0 && plan.get(plan.size() - 1).row() == row;
-  }
-
-  private SamplingRow samplingRow(Sequence s, int row) {
-    SamplingParams p = s.params();
-    if (s.forcedToken() >= 0) {
-      return SamplingRow.score(row, s.forcedToken(), p.reported().numLogprobs());
-    }
-    boolean tooEarly = s.numGeneratedTokens() < p.ending().minTokens();
-    Set<Integer> forbidden = tooEarly ? endTokens(p) : null;
-    FormWatch form = s.form();
-    boolean bound = form != null && form.isBound();
-    if (form != null && !bound && forbidden == null) {
-      forbidden = eosTokenIds; // a thought alone does not have the form
-    }
-    SamplingParams.Draw draw = p.draw();
-    return SamplingRow.sample(row)
-        .temperature(draw.temperature())
-        .topP(draw.topP())
-        .topK(draw.topK())
-        .minP(draw.minP())
-        .logitBias(draw.logitBias().isEmpty() ? null : draw.logitBias())
-        .seed(draw.seed())
-        .choice(s.choice())
-        .position(s.numTokens())
-        .penalties(s.penalties())
-        .forbidden(bound ? null : forbidden) // the mask is without them where it can be
-        .allowed(form == null ? null : form.allowed(forbidden))
-        .numLogprobs(p.reported().numLogprobs())
-        .build();
-  }
-
-  private @Nullable Set<Integer> endTokens(SamplingParams p) {
-    Set<Integer> end = new HashSet<>(p.ending().stopTokenIds());
-    end.addAll(eosTokenIds);
-    return end.isEmpty() ? null : end;
-  }
-
-  /** Books a sequence's part of a finished step, whose results begin at {@code from}. */
-  private void apply(
+  /**
+   * Books all of a chunk but its draft.
+   *
+   * @return whether it has got a token and goes on
+   */
+  private boolean apply(
       Sequence s, int count, List<TokenResult> results, int from, long weightVersion) {
     int next = from;
     int computed = s.numComputedTokens();
@@ -213,15 +203,16 @@ final class Stepper {
       if (s.numGeneratedTokens() == 0) {
         promptTokens += s.numPromptTokens();
       }
-      take(s, results.get(next), weightVersion);
     }
+    return samples && take(s, results.get(next), weightVersion);
   }
 
-  private void take(Sequence s, TokenResult result, long weightVersion) {
+  /** Takes the next token; whether the sequence goes on. */
+  private boolean take(Sequence s, TokenResult result, long weightVersion) {
     SamplingParams p = s.params();
     if (p.ending().maxTokens() == 0) {
       finish(s, FinishReason.LENGTH, -1);
-      return;
+      return false;
     }
     int token = result.tokenId();
     boolean forced = s.forcedToken() >= 0;
@@ -229,7 +220,7 @@ final class Stepper {
     boolean repeats = s.append(token);
     if (form != null && form.isBroken()) {
       faults.put(s.generation(), "the model gave a token that the asked form does not allow");
-      return;
+      return false;
     }
     generationTokens.merge(s.serviceClass(), 1L, Long::sum);
     s.generation().post(new EngineEvent.Token(s.choice(), result, weightVersion, forced));
@@ -241,6 +232,7 @@ final class Stepper {
     } else if (repeats && s.numGeneratedTokens() >= p.ending().minTokens()) {
       finish(s, FinishReason.REPETITION, -1);
     }
+    return s.state() != Sequence.State.FINISHED;
   }
 
   /** The requests that the last step failed for, and why; they are to be ended. */
@@ -256,6 +248,7 @@ final class Stepper {
 
   /** Ends a choice whose client is told otherwise. */
   void drop(Sequence s, FinishReason reason) {
+    drafts.end(s);
     scheduler.remove(s);
     finished.merge(reason, 1L, Long::sum);
   }
@@ -280,6 +273,11 @@ final class Stepper {
 
   long steps() {
     return steps;
+  }
+
+  /** Tokens that were drafted, and what became of them. */
+  EngineStats.Drafts drafts() {
+    return drafts.stats();
   }
 
   /** Sequences that failed because the model computed NaN. */

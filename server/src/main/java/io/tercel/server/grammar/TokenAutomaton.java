@@ -77,6 +77,11 @@ public final class TokenAutomaton {
       this.state = state;
     }
 
+    /** Another place of the same text. */
+    public Position copy() {
+      return new Position(state);
+    }
+
     /** Takes the next token; after one that was not allowed nothing is. */
     public void accept(int token) {
       if (isEndToken(token)) {

@@ -187,6 +187,7 @@ public final class ServerMetrics {
     public List<MetricFamilySamples> collect() {
       EngineStats stats = engine.stats();
       List<MetricFamilySamples> all = new ArrayList<>(whole(stats));
+      all.addAll(drafts(stats.drafts()));
       all.addAll(byClass(stats));
       return all;
     }
@@ -227,6 +228,25 @@ public final class ServerMetrics {
               .addMetric(List.of(model), stats.work().nanSequences()),
           new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
               .addMetric(List.of(model), stats.weightVersion()));
+    }
+
+    private List<MetricFamilySamples> drafts(EngineStats.Drafts drafts) {
+      CounterMetricFamily byPlace =
+          new CounterMetricFamily(
+              "vllm:spec_decode_num_accepted_tokens_per_pos",
+              "Drafted tokens that came true, by their place in the draft.",
+              List.of("model_name", "position"));
+      for (int i = 0; i < drafts.acceptedByPlace().size(); i++) {
+        byPlace.addMetric(List.of(model, Integer.toString(i)), drafts.acceptedByPlace().get(i));
+      }
+      return List.of(
+          counter("spec_decode_num_drafts", "Drafts verified.", drafts.drafts()),
+          counter("spec_decode_num_draft_tokens", "Tokens drafted.", drafts.tokens()),
+          counter(
+              "spec_decode_num_accepted_tokens",
+              "Drafted tokens that came true.",
+              drafts.accepted()),
+          byPlace);
     }
 
     private List<MetricFamilySamples> byClass(EngineStats stats) {

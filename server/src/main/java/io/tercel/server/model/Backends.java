@@ -9,6 +9,7 @@ import io.tercel.kernels.ops.BackendUnavailableException;
 import io.tercel.kernels.ops.ComputeDevice;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.scalar.ScalarOps;
+import io.tercel.kernels.vector.FmaPeak;
 import io.tercel.kernels.vector.VectorOps;
 import io.tercel.server.UserException;
 import java.util.List;
@@ -58,7 +59,7 @@ public final class Backends {
    *
    * @throws UserException if it was asked for and can't be had
    */
-  static Ops cpuOps(ServingOptions options) {
+  public static Ops cpuOps(ServingOptions options) {
     int threads = options.threads();
     return switch (options.backend()) {
       case "scalar" -> new ScalarOps();
@@ -88,6 +89,17 @@ public final class Backends {
       return "jit: " + String.join(" ", JitOps.requireProcessor()) + ", self-test passed";
     } catch (BackendUnavailableException e) {
       return "vector: jit " + e.getMessage();
+    }
+  }
+
+  /** The instruction sets that {@code tercel bench} measures the CPU's peaks by, in one line. */
+  public static String cpuPeaks() {
+    String fp32 = "fp32 multiply-add: %d lanes".formatted(FmaPeak.lanes());
+    try {
+      JitOps.requireProcessor();
+      return "peaks: " + fp32 + "; int8 dot: AVX512_VNNI (vpdpbusd of 64 bytes)";
+    } catch (BackendUnavailableException e) {
+      return "peaks: " + fp32 + "; int8 dot: no kernel has one here";
     }
   }
 

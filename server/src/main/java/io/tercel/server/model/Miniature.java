@@ -54,6 +54,7 @@ public final class Miniature implements AutoCloseable {
             .maxModelLen(Math.min(MAX_MODEL_LEN, config.maxPositionEmbeddings()))
             .maxNumSeqs(MAX_NUM_SEQS)
             .kvCacheDtype(plan.kv().type().label())
+            .lmHeadDtype(options.lmHeadType().label())
             .reasoning(options.reasoning());
     RunningEngine running =
         RunningEngine.random(config, linears, head, SEED, small, model.eosTokenIds());

@@ -3,8 +3,10 @@ package io.tercel.server.model;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.RandomWeights;
+import io.tercel.kernels.memory.RoundingLoss;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.memory.WeightStore;
@@ -50,12 +52,44 @@ public final class RunningEngine implements AutoCloseable {
       Set<Integer> eosTokenIds,
       LoadProgress progress) {
     ServingPlan plan = ServingPlan.of(checkpoint, options);
-    WeightStore weights = WeightLoader.load(checkpoint, plan.available(), progress);
+    WeightStore weights =
+        WeightLoader.load(
+            checkpoint,
+            options.lmHeadType(),
+            options.packedCache(checkpoint.directory()),
+            plan.available(),
+            logging(progress));
     String leftOut = LeftOutTensors.warning(checkpoint.directory(), checkpoint.unexpectedTensors());
     if (leftOut != null) {
       log.warn(leftOut);
     }
     return start(plan, weights, options, eosTokenIds);
+  }
+
+  /** Tells the log what there is to be said beside the progress. */
+  private static LoadProgress logging(LoadProgress progress) {
+    return new LoadProgress() {
+      @Override
+      public void loaded(String name, long doneBytes, long totalBytes) {
+        progress.loaded(name, doneBytes, totalBytes);
+      }
+
+      @Override
+      public void note(String message) {
+        log.info(message);
+      }
+
+      @Override
+      public void warn(String message) {
+        log.warn(message);
+      }
+
+      @Override
+      public void rounded(String name, RoundingLoss loss) {
+        log.info("{} rounded to 8 bits: off by {}", name, loss.describe());
+        progress.rounded(name, loss);
+      }
+    };
   }
 
   /** Starts an engine on random weights of a shape, see {@link RandomWeights}. */
@@ -66,9 +100,11 @@ public final class RunningEngine implements AutoCloseable {
       long seed,
       ServingOptions options,
       Set<Integer> eosTokenIds) {
-    WeightPlan shapes = WeightPlan.of(config, linears, head);
+    LmHeadType headType = options.lmHeadType();
+    WeightPlan shapes = WeightPlan.of(config, linears, head, headType);
     ServingPlan plan = ServingPlan.of(config, shapes, options, Backends.available(options));
-    return start(plan, RandomWeights.create(config, linears, head, seed), options, eosTokenIds);
+    WeightStore weights = RandomWeights.create(config, linears, head, headType, seed);
+    return start(plan, weights, options, eosTokenIds);
   }
 
   private static RunningEngine start(
@@ -96,6 +132,7 @@ public final class RunningEngine implements AutoCloseable {
         .eosTokenIds(eosTokenIds)
         .prefixCaching(options.prefixCaching())
         .stallTimeout(options.stallTimeout())
+        .speculation(options.speculation())
         .build();
   }
 

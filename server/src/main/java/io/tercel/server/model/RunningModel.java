@@ -160,7 +160,8 @@ public final class RunningModel implements AutoCloseable {
 
   /** What Control.Reload and the like are asked of. */
   public ServedWeights servedWeights() {
-    return new ServedWeights(directory, weights(), engine(), MachineMemory::available);
+    return new ServedWeights(
+        directory, weights(), engine(), options.lmHeadType(), MachineMemory::available);
   }
 
   /** What Control.GetInfo says. */

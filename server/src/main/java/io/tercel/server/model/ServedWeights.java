@@ -2,7 +2,9 @@ package io.tercel.server.model;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
+import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.PackedCache;
 import io.tercel.kernels.memory.WeightChecksum;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
@@ -21,19 +23,26 @@ public final class ServedWeights {
   private final Path directory;
   private final WeightStore weights;
   private final Engine engine;
+  private final LmHeadType headType;
   private final LongSupplier availableBytes;
   private final ReentrantLock reloading = new ReentrantLock();
 
   /**
    * Neither store nor engine is closed by this.
    *
+   * @param headType how the present weights' head is kept, and the next one's will be
    * @param availableBytes memory that is free now
    */
   public ServedWeights(
-      Path directory, WeightStore weights, Engine engine, LongSupplier availableBytes) {
+      Path directory,
+      WeightStore weights,
+      Engine engine,
+      LmHeadType headType,
+      LongSupplier availableBytes) {
     this.directory = directory;
     this.weights = weights;
     this.engine = engine;
+    this.headType = headType;
     this.availableBytes = availableBytes;
   }
 
@@ -58,7 +67,12 @@ public final class ServedWeights {
     }
     try (Checkpoint checkpoint = Checkpoint.open(directory);
         WeightStore fresh =
-            WeightLoader.load(checkpoint, availableBytes.getAsLong(), LoadProgress.SILENT)) {
+            WeightLoader.load(
+                checkpoint,
+                headType,
+                PackedCache.off(),
+                availableBytes.getAsLong(),
+                LoadProgress.SILENT)) {
       // whatever happens to this thread: the fresh weights must stay until they are copied
       long version = engine.betweenSteps(() -> replace(fresh)).join();
       log.info("weights of {} read again: version {}", directory, version);

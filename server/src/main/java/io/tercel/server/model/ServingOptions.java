@@ -1,9 +1,15 @@
 package io.tercel.server.model;
 
 import io.tercel.kernels.memory.KvType;
+import io.tercel.kernels.memory.LmHeadType;
+import io.tercel.kernels.memory.PackedCache;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.ClassQuota;
 import io.tercel.server.engine.ServiceClass;
+import io.tercel.server.engine.speculation.Speculation;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -27,9 +33,13 @@ public final class ServingOptions {
   private final Map<ServiceClass, Integer> placeShares = new EnumMap<>(ServiceClass.class);
   private final Map<ServiceClass, Integer> tokenShares = new EnumMap<>(ServiceClass.class);
   private String kvCacheDtype = "auto";
+  private String lmHeadDtype = "auto";
+  private String packedCache = "off";
   private @Nullable Long kvCacheMemory;
   private boolean prefixCaching = true;
   private Duration stallTimeout = Duration.ofSeconds(60);
+  private Speculation.Method speculative = Speculation.Method.OFF;
+  private int speculativeTokens = Speculation.DEFAULT_TOKENS;
   private ReasoningDefaults reasoning = new ReasoningDefaults(-1, true);
 
   /** {@code auto}, {@code jit}, {@code vector}, {@code scalar} or {@code tornado}. */
@@ -98,6 +108,21 @@ public final class ServingOptions {
     return this;
   }
 
+  /** {@code auto}, which is as stored, or {@code int8}. */
+  public ServingOptions lmHeadDtype(String label) {
+    lmHeadDtype = label;
+    return this;
+  }
+
+  /**
+   * {@code auto}, which is in the model's directory, {@code off}, or a folder: where packed weights
+   * are kept. Off unless set: only who serves for long gains by it.
+   */
+  public ServingOptions packedCache(String place) {
+    packedCache = place;
+    return this;
+  }
+
   /** Bytes of the KV pool; null for what the sequences can use and memory holds. */
   public ServingOptions kvCacheMemory(@Nullable Long bytes) {
     kvCacheMemory = bytes;
@@ -113,6 +138,18 @@ public final class ServingOptions {
   /** How long a client may leave a full queue unread. */
   public ServingOptions stallTimeout(Duration timeout) {
     stallTimeout = timeout;
+    return this;
+  }
+
+  /** Where drafts come from. */
+  public ServingOptions speculative(Speculation.Method method) {
+    speculative = method;
+    return this;
+  }
+
+  /** The longest draft, in tokens. */
+  public ServingOptions speculativeTokens(int tokens) {
+    speculativeTokens = tokens;
     return this;
   }
 
@@ -171,6 +208,11 @@ public final class ServingOptions {
     return stallTimeout;
   }
 
+  /** How tokens are drafted, if they are. */
+  public Speculation speculation() {
+    return new Speculation(speculative, speculativeTokens, false);
+  }
+
   public ReasoningDefaults reasoning() {
     return reasoning;
   }
@@ -193,6 +235,36 @@ public final class ServingOptions {
         Arrays.stream(KvType.values()).map(KvType::label).collect(Collectors.joining(", "));
     throw new UserException(
         "--kv-cache-dtype: %s isn't available; choose auto, %s".formatted(kvCacheDtype, known));
+  }
+
+  /**
+   * The chosen head.
+   *
+   * @throws UserException if it is none, or the backend has no kernel for it
+   */
+  public LmHeadType lmHeadType() {
+    for (LmHeadType type : LmHeadType.values()) {
+      if (type.label().equals(lmHeadDtype)) {
+        if (type == LmHeadType.INT8 && backend.equals(Backends.TORNADO)) {
+          throw new UserException(
+              "--lm-head-dtype: int8 isn't available on the tornado backend; choose auto");
+        }
+        return type;
+      }
+    }
+    String known =
+        Arrays.stream(LmHeadType.values()).map(LmHeadType::label).collect(Collectors.joining(", "));
+    throw new UserException(
+        "--lm-head-dtype: %s isn't available; choose one of %s".formatted(lmHeadDtype, known));
+  }
+
+  /** Where the packed weights of the model in a directory are kept. */
+  PackedCache packedCache(Path model) {
+    return switch (packedCache) {
+      case "off" -> PackedCache.off();
+      case "auto" -> PackedCache.beside(model);
+      default -> PackedCache.in(Path.of(packedCache));
+    };
   }
 
   /**
@@ -224,10 +296,30 @@ public final class ServingOptions {
       throw new UserException("--device: the %s backend has none".formatted(backend));
     }
     kvType();
+    lmHeadType();
+    checkPackedCache();
     if (stallTimeout.compareTo(Duration.ofMillis(1)) < 0) {
       throw new UserException("--stall-timeout: " + stallTimeout + " is not a positive time");
     }
+    atLeast("--speculative-tokens", speculativeTokens, 1);
+    if (speculativeTokens > Speculation.MOST) {
+      throw new UserException(
+          "--speculative-tokens: %d is too large; at most %d"
+              .formatted(speculativeTokens, Speculation.MOST));
+    }
     atLeast("--reasoning-budget", reasoning.budget(), -1);
+  }
+
+  private void checkPackedCache() {
+    try {
+      if (packedCache.isBlank() || Files.isRegularFile(Path.of(packedCache))) {
+        throw new UserException(
+            "--packed-cache: '%s' is no folder; choose auto, off or a folder"
+                .formatted(packedCache));
+      }
+    } catch (InvalidPathException e) {
+      throw new UserException("--packed-cache: " + e.getMessage(), e);
+    }
   }
 
   private static void share(String option, int weight) {

@@ -9,6 +9,7 @@ import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.WeightPlan;
 import io.tercel.kernels.model.Transformer;
 import io.tercel.server.UserException;
+import io.tercel.server.engine.speculation.Speculator;
 import java.util.Locale;
 
 /**
@@ -20,6 +21,7 @@ import java.util.Locale;
  * @param numBlocks blocks of the KV pool
  * @param maxModelLen tokens of one sequence
  * @param activationBytes heap floats of the largest step
+ * @param draftBytes what speculation remembers of all answers; 0 without
  * @param available memory that was free when this was made
  */
 public record ServingPlan(
@@ -29,6 +31,7 @@ public record ServingPlan(
     int numBlocks,
     int maxModelLen,
     long activationBytes,
+    long draftBytes,
     long available) {
   /**
    * Models made for more are served with this much unless told otherwise: a cache for 131k tokens
@@ -44,7 +47,11 @@ public record ServingPlan(
    * @throws UserException if the model and one sequence don't fit, saying what does
    */
   public static ServingPlan of(Checkpoint checkpoint, ServingOptions options) {
-    return of(checkpoint.config(), WeightPlan.of(checkpoint), options, Backends.available(options));
+    return of(
+        checkpoint.config(),
+        WeightPlan.of(checkpoint, options.lmHeadType()),
+        options,
+        Backends.available(options));
   }
 
   /**
@@ -61,7 +68,8 @@ public record ServingPlan(
         Transformer.activationBytes(config, options.maxNumBatchedTokens(), integers)
             + Float.BYTES * (logits + samplers);
     int maxLen = maxModelLen(config, options);
-    long left = available - weights.offHeapBytes() - weights.heapBytes() - activations;
+    long drafts = Speculator.bytes(options.speculation());
+    long left = available - weights.offHeapBytes() - weights.heapBytes() - activations - drafts;
     long pool = poolBytes(kv, options, maxLen, left);
     int blocks = (int) Math.min(pool / kv.blockBytes(), Integer.MAX_VALUE / KvLayout.BLOCK_SIZE);
     int fits = blocks * KvLayout.BLOCK_SIZE;
@@ -76,7 +84,7 @@ public record ServingPlan(
                   Math.max(0, fits)));
     }
     return new ServingPlan(
-        config, weights, kv, blocks, Math.min(maxLen, fits), activations, available);
+        config, weights, kv, blocks, Math.min(maxLen, fits), activations, drafts, available);
   }
 
   private static KvLayout kvLayout(ModelConfig config, WeightPlan weights, ServingOptions options) {
@@ -139,7 +147,11 @@ public record ServingPlan(
         "%d blocks of %d tokens x %d B a token (%s), off heap"
             .formatted(numBlocks, KvLayout.BLOCK_SIZE, kv.tokenBytes(), kv.type().label()));
     line(s, "activations", activationBytes, "one step at most, on heap");
-    long sum = weights.offHeapBytes() + weights.heapBytes() + kvBytes() + activationBytes;
+    if (draftBytes > 0) {
+      line(s, "drafts", draftBytes, "what was said lately, on heap");
+    }
+    long sum =
+        weights.offHeapBytes() + weights.heapBytes() + kvBytes() + activationBytes + draftBytes;
     line(s, "sum", sum, ByteSize.format(sum) + " of " + ByteSize.format(available) + " free");
     s.append(
         String.format(

@@ -22,6 +22,9 @@ class DevicesCommandTest {
             .execute("devices");
     assertEquals(1, status);
     assertTrue(err.toString().contains("docs/gpu.md"), err.toString());
-    assertEquals("cpu  " + Backends.cpu(), out.toString().strip(), "what --backend auto is");
+    assertEquals(
+        "cpu  " + Backends.cpu() + "\n     " + Backends.cpuPeaks(),
+        out.toString().strip(),
+        "what --backend auto is");
   }
 }

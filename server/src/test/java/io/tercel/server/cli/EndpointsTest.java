@@ -10,6 +10,7 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
@@ -68,7 +69,8 @@ class EndpointsTest {
         new ServerControl(
             server.api,
             new ServedModelInfo("scripted", "none", 16, 64, 2048, 256),
-            new ServedWeights(directory, weights, server.engine, () -> Long.MAX_VALUE));
+            new ServedWeights(
+                directory, weights, server.engine, LmHeadType.STORED, () -> Long.MAX_VALUE));
     HttpServerConfig config = server.config.toBuilder().drainTimeout(drainTimeout).build();
     Endpoints endpoints = new Endpoints(server.api, control, config, 0, config);
     endpoints.start();

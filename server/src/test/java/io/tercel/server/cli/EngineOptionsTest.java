@@ -12,6 +12,7 @@ import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.ServiceClass;
+import io.tercel.server.engine.speculation.Speculation;
 import io.tercel.server.model.ServingOptions;
 import io.tercel.server.testing.ScriptedBackend;
 import java.util.concurrent.CountDownLatch;
@@ -47,6 +48,30 @@ class EngineOptionsTest {
     EngineOptions on = parse("--loop-breaker", "--prefix-caching", "--reasoning-budget", "512");
     assertTrue(on.loopBreaker && on.prefixCaching);
     assertEquals(512, on.reasoningBudget);
+  }
+
+  @Test
+  void speculation_isOffUnlessAskedFor() {
+    assertFalse(serving().speculation().isOn());
+    assertEquals(
+        new Speculation(Speculation.Method.NGRAM, 7, false),
+        serving("--speculative", "ngram").speculation());
+    assertEquals(
+        new Speculation(Speculation.Method.SUFFIX, 3, false),
+        serving("--speculative", "suffix", "--speculative-tokens", "3").speculation());
+  }
+
+  @Test
+  void speculation_wrongValuesNameTheOption() {
+    assertEquals(
+        "--speculative: there is no 'medusa'; choose off, ngram or suffix",
+        assertThrows(UserException.class, () -> serving("--speculative", "medusa")).getMessage());
+    for (String n : new String[] {"0", "16"}) {
+      UserException refused =
+          assertThrows(UserException.class, () -> serving("--speculative-tokens", n));
+      String message = String.valueOf(refused.getMessage());
+      assertTrue(message.startsWith("--speculative-tokens: " + n + " is too "), message);
+    }
   }
 
   private static ServingOptions serving(String... args) {

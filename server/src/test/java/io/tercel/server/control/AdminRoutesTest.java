@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
@@ -51,7 +52,8 @@ class AdminRoutesTest {
         new ServerControl(
             server.api,
             new ServedModelInfo("scripted", "none", 16, 64, 2048, 256),
-            new ServedWeights(directory, weights, server.engine, () -> Long.MAX_VALUE));
+            new ServedWeights(
+                directory, weights, server.engine, LmHeadType.STORED, () -> Long.MAX_VALUE));
     HttpServer http =
         new HttpServer(
             server.config.toBuilder().keys(keys).build(), new AdminRoutes(server.api, control));

@@ -16,8 +16,10 @@ import io.tercel.kernels.scalar.ScalarOps;
 import io.tercel.kernels.testing.RawTensor;
 import io.tercel.kernels.testing.TinyCheckpoint;
 import io.tercel.kernels.vector.VectorOps;
+import io.tercel.server.engine.speculation.Speculation;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -131,6 +133,42 @@ class NanSequenceTest {
     }
   }
 
+  /**
+   * One says the token and fails. That teaches others to guess it, who verify it, compute NaN
+   * behind it, and say what they say all the same.
+   */
+  @ParameterizedTest
+  @CsvSource({"FP32,vector", "FP16,vector", "INT4,vector", "FP16,scalar"})
+  void drafted_isOnlyGuessed(KvType type, String ops) throws Exception {
+    try (WeightStore weights = weights()) {
+      int[] prompt = new Random(8).ints(20, BROKEN + 1, 250).toArray();
+      List<Said> alone;
+      try (Engine engine = engine(weights, type, ops, 64)) {
+        alone = read(submit(engine, prompt, 1)).said();
+      }
+      EngineConfig config =
+          EngineConfig.builder(300, weights.config().vocabSize())
+              .speculation(new Speculation(Speculation.Method.SUFFIX, 7, true))
+              .build();
+      try (Engine engine = new Engine(backend(weights, type, ops), config)) {
+        SamplingParams says =
+            SamplingParams.builder().maxTokens(TOKENS).logitBias(Map.of(BROKEN, 100f)).build();
+        int[] longer = Arrays.copyOf(prompt, prompt.length + 1); // as the others go on
+        longer[prompt.length] = alone.getFirst().id();
+        Outcome failed = read(engine.submit(new GenerationRequest("b", longer, says)));
+        assertEquals(BROKEN, failed.said().getLast().id());
+        assertTrue(failed.failure().contains("the model computed NaN"), failed.failure());
+        for (int i = 0; i < 2; i++) {
+          long drafted = engine.stats().drafts().tokens();
+          assertEquals(new Outcome(alone, 16, ""), read(submit(engine, prompt, 1)));
+          awaitIdle(engine);
+          assertTrue(engine.stats().drafts().tokens() > drafted, "drafts");
+        }
+        assertEquals(1, engine.stats().work().nanSequences());
+      }
+    }
+  }
+
   /** Until the reading is of after the last end. */
   private static void awaitIdle(Engine engine) throws InterruptedException {
     while (engine.stats().running() + engine.stats().waiting() > 0) {
@@ -139,14 +177,18 @@ class NanSequenceTest {
   }
 
   private static Engine engine(WeightStore weights, KvType type, String name, int budget) {
-    Ops ops = name.equals("scalar") ? new ScalarOps() : new VectorOps(2);
     return new Engine(
-        new CpuBackend(weights, ops, KvLayout.of(weights.config(), type), 64),
+        backend(weights, type, name),
         EngineConfig.builder(300, weights.config().vocabSize())
             .maxNumSeqs(8)
             .maxNumBatchedTokens(budget)
             .maxWaiting(100)
             .build());
+  }
+
+  private static CpuBackend backend(WeightStore weights, KvType type, String name) {
+    Ops ops = name.equals("scalar") ? new ScalarOps() : new VectorOps(2);
+    return new CpuBackend(weights, ops, KvLayout.of(weights.config(), type), 64);
   }
 
   private static Generation submit(Engine engine, int[] prompt, int n) {

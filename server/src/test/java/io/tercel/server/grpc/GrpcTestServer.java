@@ -10,6 +10,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.stub.MetadataUtils;
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.WeightLoader;
 import io.tercel.kernels.memory.WeightStore;
@@ -59,7 +60,8 @@ final class GrpcTestServer implements AutoCloseable {
             http.api,
             new ServedModelInfo("scripted", "none", 16, setup.maxNumSeqs(), 2048, 256),
             // they have nothing to do with what the script says
-            new ServedWeights(directory, weights, http.engine, () -> Long.MAX_VALUE));
+            new ServedWeights(
+                directory, weights, http.engine, LmHeadType.STORED, () -> Long.MAX_VALUE));
     grpc = new GrpcServer(http.api, http.config, 0, control);
     grpc.start();
     channel = channel(grpc.port());

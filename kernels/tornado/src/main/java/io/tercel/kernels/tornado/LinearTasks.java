@@ -120,6 +120,7 @@ record LinearTasks(
       boolean add) {
     switch (stack.format()) {
       case Grouped.W3G128 -> w3(graph, task, stack, image, rounded, y, add);
+      case Grouped.INT8G128 -> throw MatrixStack.noKernel(stack.format());
       case Dense.FP32 -> single(graph, task, stack, image, x, y, add);
       case Dense.FP16, Dense.BF16 -> sixteen(graph, task, stack, image, x, y, add);
     }

@@ -67,12 +67,18 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
         && (a.bias() == null) == (b.bias() == null);
   }
 
+  /** There is none for 8-bit heads; {@code TornadoBackends} refuses them before. */
+  static IllegalArgumentException noKernel(QuantFormat format) {
+    return new IllegalArgumentException("no kernel for " + format.label());
+  }
+
   /** Elements of one matrix on the device: ints, or floats of an fp32 one. */
   static long elements(PackedMatrix m) {
     return switch (m.format()) {
       case Dense.FP32 -> (long) padded(m.rows()) * m.cols();
       case Dense.FP16, Dense.BF16 -> (long) padded(m.rows()) * Math.ceilDiv(m.cols(), 2);
       case Grouped.W3G128 -> m.segment().byteSize() / Integer.BYTES;
+      case Grouped.INT8G128 -> throw noKernel(m.format());
     };
   }
 }

@@ -1,6 +1,7 @@
 package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Backend;
@@ -98,6 +99,10 @@ public final class TornadoBackends implements BackendProvider {
       throw new BackendUnavailableException(
           "heads of %d; its kernels take at most %d"
               .formatted(config.headDim(), KvTasks.MAX_HEAD_DIM));
+    }
+    if (weights.head().weight().format() == QuantFormat.Grouped.INT8G128) {
+      throw new BackendUnavailableException(
+          "it has no kernel for a head of 8 bits; choose --lm-head-dtype auto");
     }
     long cache = numBlocks * layout.layerBlockBytes();
     long largest = cache;
