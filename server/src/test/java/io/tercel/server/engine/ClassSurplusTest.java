@@ -35,24 +35,4 @@ class ClassSurplusTest {
     assertEquals(5, running(rollouts));
     assertEquals(0, lab.scheduler.preemptions());
   }
-
-  /** Of 33 blocks 21 are the chats' and 11 the rollouts'. */
-  @Test
-  void classWithAllItsBlocks_setsNobodyBackForMore() {
-    SchedulerLab lab = new SchedulerLab(33, 12, 99);
-    List<Sequence> rollouts = add(lab, 2, ROLLOUT, 22);
-    List<Sequence> chats = add(lab, 1, CHAT, 82);
-    for (int i = 0; i < 3; i++) {
-      lab.step();
-    }
-    assertEquals(12, lab.blocks.numHeld(ROLLOUT));
-    assertEquals(21, lab.blocks.numHeld(CHAT));
-    assertEquals(0, lab.blocks.numFree());
-    Sequence another = lab.add(CHAT, 4);
-    lab.step();
-    assertEquals(Sequence.State.WAITING, another.state());
-    assertEquals(2, running(rollouts));
-    assertEquals(1, running(chats));
-    assertEquals(0, lab.scheduler.preemptions());
-  }
 }
