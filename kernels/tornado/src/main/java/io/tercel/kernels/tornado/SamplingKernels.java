@@ -184,8 +184,8 @@ final class SamplingKernels {
         totals.set(w, raw);
       }
       state[0] = target >= 0 ? target : best;
-      // where the sum is no number there is nothing to draw from
-      state[1] = target >= 0 || temperature == 0f ? 1 : raw > 0 ? 0 : 1;
+      // among NaNs there is nothing to draw from; the largest is one of them then
+      state[1] = target >= 0 || temperature == 0f || isNaN(max) ? 1 : raw > 0 ? 0 : 1;
       state[2] = 0;
       if (state[1] == 0) {
         double total = 0;
@@ -317,7 +317,7 @@ final class SamplingKernels {
       floor = floor > 1e-12f ? floor * 1e-3f : 0f;
       c.localBarrier();
     }
-    int token = state[0];
+    int token = Math.max(Math.min(state[0], vocab - 1), 0);
     float logit = logits.get(at + token);
     int above = 0;
     if (asks.get(4 * w + 2) == 1) {
