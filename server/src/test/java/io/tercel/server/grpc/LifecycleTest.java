@@ -245,7 +245,12 @@ class LifecycleTest {
               small.inference().generate(endless()).next();
               var unused = small.inference().generate(endless());
             });
-        TestServer.await("one waits", () -> small.http.engine.stats().waiting() == 1);
+        // the first counts as waiting before it runs
+        TestServer.await(
+            "one runs, one waits",
+            () ->
+                small.http.engine.stats().running() == 1
+                    && small.http.engine.stats().waiting() == 1);
         StatusRuntimeException e = small.refused(Status.Code.RESOURCE_EXHAUSTED, r -> {});
         assertEquals("2", e.getTrailers().get(ErrorStatus.RETRY_AFTER));
         RetryInfo retry = null;
