@@ -4,12 +4,14 @@ import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.SafetensorsFile;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.server.UserException;
-import io.tercel.trainer.qat.AdamW;
-import io.tercel.trainer.qat.Parameter;
-import io.tercel.trainer.qat.SafetensorsWriter;
+import io.tercel.trainer.files.SafetensorsWriter;
+import io.tercel.trainer.files.SafetensorsWriter.Entry;
+import io.tercel.trainer.torch.AdamW;
+import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,21 +29,26 @@ final class TrainingState {
   private TrainingState() {}
 
   static void save(Path file, AdamW optimizer, int stepsDone) throws IOException {
-    SafetensorsWriter out = new SafetensorsWriter();
     int[] counts = {
       stepsDone / RADIX, stepsDone % RADIX, optimizer.steps() / RADIX, optimizer.steps() % RADIX
     };
-    out.add("steps", DType.F32, i -> counts[i], counts.length);
-    List<Parameter> parameters = optimizer.parameters();
-    for (int p = 0; p < parameters.size(); p++) {
-      Parameter parameter = parameters.get(p);
-      float[] first = optimizer.first(p);
-      float[] second = optimizer.second(p);
-      out.add("value." + parameter.name(), DType.F32, parameter::get, parameter.size());
-      out.add("first." + parameter.name(), DType.F32, i -> first[i], parameter.size());
-      out.add("second." + parameter.name(), DType.F32, i -> second[i], parameter.size());
+    List<Entry> entries = new ArrayList<>();
+    entries.add(new Entry("steps", DType.F32, counts.length));
+    for (Parameter parameter : optimizer.parameters()) {
+      entries.add(new Entry("value." + parameter.name(), DType.F32, parameter.size()));
+      entries.add(new Entry("first." + parameter.name(), DType.F32, parameter.size()));
+      entries.add(new Entry("second." + parameter.name(), DType.F32, parameter.size()));
     }
-    out.write(file);
+    try (SafetensorsWriter out = SafetensorsWriter.create(file, entries)) {
+      out.write("steps", i -> counts[i]);
+      for (int p = 0; p < optimizer.parameters().size(); p++) {
+        Parameter parameter = optimizer.parameters().get(p);
+        out.write("value." + parameter.name(), parameter::get);
+        out.write("first." + parameter.name(), optimizer.first(p));
+        out.write("second." + parameter.name(), optimizer.second(p));
+      }
+      out.finish();
+    }
   }
 
   /** Restores all and returns the steps done. */

@@ -1,8 +1,9 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.quant;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 
 /**
  * Straight-through W3G128 rounding of one linear weight with frozen scales and zero points: w^ =
@@ -13,8 +14,6 @@ import java.nio.FloatBuffer;
  * plain Java, exact, and no part of PyTorch's graph.
  */
 public final class FakeQuant {
-  public static final int GROUP = 128;
-  private static final int MAX_CODE = 7;
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
   private final int rows;
@@ -26,7 +25,7 @@ public final class FakeQuant {
   private FakeQuant(int rows, int cols, float[] scales, float[] zeros) {
     this.rows = rows;
     this.cols = cols;
-    this.groups = Math.ceilDiv(cols, GROUP);
+    this.groups = Grid.groups(cols);
     this.scales = scales;
     this.zeros = zeros;
   }
@@ -38,7 +37,7 @@ public final class FakeQuant {
    * @param zeros [rows][groups], whole, of 0..7
    */
   public static FakeQuant frozen(int rows, int cols, float[] scales, int[] zeros) {
-    int count = rows * Math.ceilDiv(cols, GROUP);
+    int count = rows * Grid.groups(cols);
     if (scales.length != count || zeros.length != count) {
       throw new IllegalArgumentException(
           "%d x %d has %d groups; got %d scales and %d zero points"
@@ -47,54 +46,43 @@ public final class FakeQuant {
     float[] halves = new float[count];
     float[] floats = new float[count];
     for (int i = 0; i < count; i++) {
-      halves[i] = half(scales[i]);
+      halves[i] = Grid.half(scales[i]);
       floats[i] = zeros[i];
       if (!(halves[i] > 0) || halves[i] == Float.POSITIVE_INFINITY) {
         throw new IllegalArgumentException("scale " + i + " is " + scales[i]);
       }
-      if (zeros[i] < 0 || zeros[i] > MAX_CODE) {
+      if (zeros[i] < 0 || zeros[i] > Grid.MAX_CODE) {
         throw new IllegalArgumentException("zero point " + i + " is " + zeros[i]);
       }
     }
     return new FakeQuant(rows, cols, halves, floats);
   }
 
-  /** With each group's range from 0 and its present least and greatest value: plain rounding. */
-  public static FakeQuant ofRange(Parameter weight) {
-    int rows = Math.toIntExact(weight.shape().getFirst());
-    int cols = Math.toIntExact(weight.shape().getLast());
-    int groups = Math.ceilDiv(cols, GROUP);
-    float[] scales = new float[rows * groups];
-    int[] zeros = new int[rows * groups];
+  /** With each group's range from 0 and its least and greatest value: plain rounding. */
+  public static FakeQuant ofRange(float[] latents, int rows, int cols) {
+    QuantizedMatrix matrix = QuantizedMatrix.empty(rows, cols);
+    GroupFit fit = new GroupFit(new Grid(false, false));
     for (int row = 0; row < rows; row++) {
-      for (int g = 0; g < groups; g++) {
-        float min = 0;
-        float max = 0;
-        for (int col = g * GROUP; col < Math.min(cols, (g + 1) * GROUP); col++) {
-          min = Math.min(min, weight.get(row * cols + col));
-          max = Math.max(max, weight.get(row * cols + col));
-        }
-        if (min == 0 && max == 0) {
-          min = -1;
-          max = 1;
-        }
-        float scale = half(Math.max(max - min, 1e-5f) / MAX_CODE);
-        scales[row * groups + g] = scale;
-        zeros[row * groups + g] = Math.clamp((int) Math.rint(-min / scale), 0, MAX_CODE);
-      }
+      matrix.fitRow(fit, latents, row * cols, row);
     }
-    return frozen(rows, cols, scales, zeros);
+    return frozen(matrix);
   }
 
-  private static float half(float value) {
-    return Float.float16ToFloat(Float.floatToFloat16(value));
+  /** With the scales and zero points of a matrix; its codes play no part. */
+  public static FakeQuant frozen(QuantizedMatrix matrix) {
+    int[] zeros = new int[matrix.zeros().length];
+    Arrays.setAll(zeros, i -> matrix.zeros()[i]);
+    return frozen(matrix.rows(), matrix.cols(), matrix.scales(), zeros);
   }
 
-  void checkShape(Parameter weight) {
-    if (!weight.shape().equals(java.util.List.of((long) rows, (long) cols))) {
-      throw new IllegalArgumentException(
-          "%s is %s, not %d x %d".formatted(weight.name(), weight.shape(), rows, cols));
-    }
+  /** Outputs. */
+  public int rows() {
+    return rows;
+  }
+
+  /** Inputs. */
+  public int cols() {
+    return cols;
   }
 
   /** Scale of a group as it is stored. */
@@ -108,7 +96,7 @@ public final class FakeQuant {
 
   /** The code 0..7 that a latent rounds to. */
   public int code(float latent, int row, int col) {
-    int g = row * groups + col / GROUP;
+    int g = row * groups + col / Grid.GROUP;
     return (int) clamp(unclamped(latent, scales[g], zeros[g]));
   }
 
@@ -117,17 +105,17 @@ public final class FakeQuant {
   }
 
   private static float clamp(float code) {
-    return Math.min(Math.max(code, 0), MAX_CODE);
+    return Math.min(Math.max(code, 0), Grid.MAX_CODE);
   }
 
   /** Writes w^ of all latents. */
-  void round(MemorySegment latents, MemorySegment rounded) {
+  public void round(MemorySegment latents, MemorySegment rounded) {
     for (int row = 0; row < rows; row++) {
       for (int g = 0; g < groups; g++) {
         float scale = scales[row * groups + g];
         float zero = zeros[row * groups + g];
-        long from = (long) row * cols + g * GROUP;
-        long to = (long) row * cols + Math.min(cols, (g + 1) * GROUP);
+        long from = (long) row * cols + g * Grid.GROUP;
+        long to = (long) row * cols + Math.min(cols, (g + 1) * Grid.GROUP);
         for (long i = from; i < to; i++) {
           float code = clamp(unclamped(latents.getAtIndex(FLOAT, i), scale, zero));
           rounded.setAtIndex(FLOAT, i, scale * (code - zero));
@@ -137,13 +125,13 @@ public final class FakeQuant {
   }
 
   /** Adds the gradient of w^ to that of the latents that were not clamped. */
-  void addInside(MemorySegment latents, FloatBuffer from, float[] gradient) {
+  public void addInside(MemorySegment latents, FloatBuffer from, float[] gradient) {
     for (int row = 0; row < rows; row++) {
       for (int col = 0; col < cols; col++) {
-        int g = row * groups + col / GROUP;
+        int g = row * groups + col / Grid.GROUP;
         int i = row * cols + col;
         float code = unclamped(latents.getAtIndex(FLOAT, i), scales[g], zeros[g]);
-        if (code >= 0 && code <= MAX_CODE) {
+        if (code >= 0 && code <= Grid.MAX_CODE) {
           gradient[i] += from.get(i);
         }
       }

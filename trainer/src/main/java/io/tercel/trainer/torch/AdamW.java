@@ -1,4 +1,4 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 import java.util.ArrayList;
 import java.util.List;

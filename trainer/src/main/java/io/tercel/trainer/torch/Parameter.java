@@ -1,9 +1,10 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.tercel.trainer.quant.FakeQuant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -31,7 +32,12 @@ public final class Parameter {
   private @Nullable FakeQuant quant;
   private @Nullable MemorySegment rounded;
 
-  Parameter(String name, Arena arena, long... shape) {
+  /**
+   * All zero, in memory of the arena.
+   *
+   * @param name as in a Hugging Face checkpoint
+   */
+  public Parameter(String name, Arena arena, long... shape) {
     this.name = name;
     this.arena = arena;
     this.shape = Arrays.stream(shape).boxed().toList();
@@ -87,7 +93,8 @@ public final class Parameter {
     return gradient;
   }
 
-  void clearGradient() {
+  /** Before the next step. */
+  public void clearGradient() {
     Arrays.fill(gradient, 0);
   }
 
@@ -99,7 +106,7 @@ public final class Parameter {
   /** Rounds the values in the forward pass from now on, or no longer. */
   public void quantize(@Nullable FakeQuant with) {
     if (with != null) {
-      with.checkShape(this);
+      checkShape(with);
       if (rounded == null) {
         rounded = arena.allocate(values.byteSize(), 64);
       }
@@ -107,12 +114,19 @@ public final class Parameter {
     quant = with;
   }
 
+  private void checkShape(FakeQuant with) {
+    if (!shape.equals(List.of((long) with.rows(), (long) with.cols()))) {
+      throw new IllegalArgumentException(
+          "%s is %s, not %d x %d".formatted(name, shape, with.rows(), with.cols()));
+    }
+  }
+
   public @Nullable FakeQuant quant() {
     return quant;
   }
 
   /** A fresh view for one forward pass; the next one sees the values changed meanwhile. */
-  NDArray leaf(NDManager manager, boolean gradient) {
+  public NDArray leaf(NDManager manager, boolean gradient) {
     MemorySegment read = values;
     if (quant != null && rounded != null) {
       quant.round(values, rounded);
@@ -130,7 +144,7 @@ public final class Parameter {
   }
 
   /** Adds what a backward pass left in a leaf. */
-  void accumulate(NDArray leaf) {
+  public void accumulate(NDArray leaf) {
     try (NDArray array = leaf.getGradient()) {
       FloatBuffer from = array.toByteBuffer(true).order(ByteOrder.nativeOrder()).asFloatBuffer();
       if (quant != null) {

@@ -1,4 +1,4 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.quant;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -17,18 +17,18 @@ final class FakeQuantTest {
   @Test
   void round_asTheFormulaSays_withTheScaleAsStored() {
     try (Arena arena = Arena.ofConfined()) {
-      Parameter weight = new Parameter("w", arena, 1, 6);
       // rounds to even at the halves, is clamped at both ends
-      weight.set(new float[] {0, 0.5f * SCALE, 1.5f * SCALE, -9, 9, -3 * SCALE});
+      float[] weight = {0, 0.5f * SCALE, 1.5f * SCALE, -9, 9, -3 * SCALE};
+      MemorySegment latents = arena.allocateFrom(ValueLayout.JAVA_FLOAT, weight);
       FakeQuant quant = FakeQuant.frozen(1, 6, new float[] {0.1f}, new int[] {3});
       MemorySegment rounded = arena.allocate(24);
-      quant.round(weight.values(), rounded);
+      quant.round(latents, rounded);
       float[] expected = {0, 0, 2 * SCALE, SCALE * -3, SCALE * 4, SCALE * -3};
       assertArrayEquals(expected, rounded.toArray(ValueLayout.JAVA_FLOAT));
       assertEquals(0, quant.code(-9, 0, 3));
       assertEquals(7, quant.code(9, 0, 4));
       float[] gradient = new float[6];
-      quant.addInside(weight.values(), FloatBuffer.wrap(new float[] {1, 2, 3, 4, 5, 6}), gradient);
+      quant.addInside(latents, FloatBuffer.wrap(new float[] {1, 2, 3, 4, 5, 6}), gradient);
       assertArrayEquals(new float[] {1, 2, 3, 0, 0, 6}, gradient);
     }
   }
@@ -36,17 +36,17 @@ final class FakeQuantTest {
   @Test
   void ofRange_roundsWithinHalfAScale() {
     try (Arena arena = Arena.ofConfined()) {
-      Parameter weight = new Parameter("w", arena, 3, 300);
       Random random = new Random(1);
-      for (int i = 0; i < weight.size(); i++) {
-        weight.set(i, (float) random.nextGaussian());
+      float[] weight = new float[3 * 300];
+      for (int i = 0; i < weight.length; i++) {
+        weight[i] = (float) random.nextGaussian();
       }
-      FakeQuant quant = FakeQuant.ofRange(weight);
-      MemorySegment rounded = arena.allocate(4L * weight.size());
-      quant.round(weight.values(), rounded);
-      for (int i = 0; i < weight.size(); i++) {
-        float scale = quant.scale(i / 300, i % 300 / FakeQuant.GROUP);
-        assertEquals(weight.get(i), rounded.getAtIndex(ValueLayout.JAVA_FLOAT, i), scale * 1.01);
+      FakeQuant quant = FakeQuant.ofRange(weight, 3, 300);
+      MemorySegment rounded = arena.allocate(4L * weight.length);
+      quant.round(arena.allocateFrom(ValueLayout.JAVA_FLOAT, weight), rounded);
+      for (int i = 0; i < weight.length; i++) {
+        float scale = quant.scale(i / 300, i % 300 / Grid.GROUP);
+        assertEquals(weight[i], rounded.getAtIndex(ValueLayout.JAVA_FLOAT, i), scale * 1.01);
       }
     }
   }
