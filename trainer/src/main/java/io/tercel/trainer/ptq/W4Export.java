@@ -102,8 +102,7 @@ final class W4Export implements AutoCloseable {
       for (Matrix which : Matrix.values()) {
         String name = which.name(i);
         long rows = which.rows(config);
-        entries.add(
-            new Entry(name + ".weight_packed", DType.U8, rows, which.cols(config) / 2));
+        entries.add(new Entry(name + ".weight_packed", DType.U8, rows, which.cols(config) / 2));
         entries.add(new Entry(name + ".weight_scale", DType.F16, rows));
         if (which.biased(config)) {
           entries.add(new Entry(name + ".bias", DType.F32, rows));

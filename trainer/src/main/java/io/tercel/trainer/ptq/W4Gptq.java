@@ -27,8 +27,7 @@ final class W4Gptq {
   private W4Gptq(InverseFactor factor, int rows, float[] latents) {
     this.factor = factor;
     this.latents = latents;
-    this.matrix =
-        new W4Matrix(rows, factor.cols(), new byte[latents.length], new float[rows]);
+    this.matrix = new W4Matrix(rows, factor.cols(), new byte[latents.length], new float[rows]);
   }
 
   /**

@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -41,7 +42,7 @@ final class FlatParameters {
   private final ModelConfig config;
   private final LayerPieces plain;
   private final Arena arena;
-  private final FlatTransforms start;
+  private final Map<String, double[]> start = new LinkedHashMap<>();
   private final Map<String, NDArray> firstScales = new LinkedHashMap<>();
   private final Map<String, NDArray> inverseScales = new LinkedHashMap<>();
   private final Map<String, Parameter> transforms = new LinkedHashMap<>();
@@ -53,15 +54,10 @@ final class FlatParameters {
    * @param manager of arrays that live as long as the training
    */
   FlatParameters(
-      ModelConfig config,
-      LayerPieces plain,
-      FlatTransforms start,
-      NDManager manager,
-      Arena arena) {
+      ModelConfig config, LayerPieces plain, FlatTransforms start, NDManager manager, Arena arena) {
     this.config = config;
     this.plain = plain;
     this.arena = arena;
-    this.start = start;
     kronecker("qkv", start.qkv(), start.qkvScale(), manager);
     kronecker("gate_up", start.gateUp(), start.gateUpScale(), manager);
     kronecker("down", start.down(), start.downScale(), manager);
@@ -69,7 +65,7 @@ final class FlatParameters {
     square("heads", start.heads());
     square("keys", start.keys());
     for (Matrix which : Matrix.values()) {
-      logits(which.name().toLowerCase(java.util.Locale.ROOT) + "_proj", which.rows(config), 1);
+      logits(name(which), which.rows(config), 1);
     }
     for (String name : List.of("qkv", "o", "gate_up", "down", "keys", "values")) {
       logits(name, 1);
@@ -80,6 +76,7 @@ final class FlatParameters {
     square(name + ".left", require(k.left()));
     square(name + ".right", require(k.right()));
     transforms.put(name + ".log_scale", new Parameter(name + ".log_scale", arena, scale.length));
+    start.put(name, scale);
     float[] first = new float[scale.length];
     float[] inverse = new float[scale.length];
     for (int i = 0; i < scale.length; i++) {
@@ -104,6 +101,10 @@ final class FlatParameters {
       parameter.set(values);
       clips.put(name + side, parameter);
     }
+  }
+
+  private static String name(Matrix which) {
+    return which.name().toLowerCase(Locale.ROOT) + "_proj";
   }
 
   private static SquareMatrix require(@Nullable SquareMatrix m) {
@@ -177,14 +178,13 @@ final class FlatParameters {
         }
         case DOWN -> weight = down.apply(weight);
       }
-      String name = which.name().toLowerCase(java.util.Locale.ROOT) + "_proj";
+      String name = name(which);
       pieces.linear(
           which, bits == null ? weight : bits.weights(weight, shares(name, leaves)), bias);
     }
     pieces.norm(Norm.INPUT, plain.requireNorm(Norm.INPUT).mul(scale("qkv", leaves)));
     pieces.norm(
-        Norm.POST_ATTENTION,
-        plain.requireNorm(Norm.POST_ATTENTION).mul(scale("gate_up", leaves)));
+        Norm.POST_ATTENTION, plain.requireNorm(Norm.POST_ATTENTION).mul(scale("gate_up", leaves)));
     for (Norm which : List.of(Norm.Q_HEAD, Norm.K_HEAD)) {
       NDArray norm = plain.norm(which);
       if (norm != null) {
@@ -239,10 +239,7 @@ final class FlatParameters {
 
   /** In doubles, through which the gradient goes as well. */
   private static NDArray inverseTranspose(NDArray p) {
-    return p.toType(DataType.FLOAT64, false)
-        .inverse()
-        .transpose()
-        .toType(DataType.FLOAT32, false);
+    return p.toType(DataType.FLOAT64, false).inverse().transpose().toType(DataType.FLOAT32, false);
   }
 
   /** Outputs, or a bias, of heads that are each multiplied by M: M^T W, or b M. */
@@ -261,11 +258,11 @@ final class FlatParameters {
   FlatTransforms toTransforms() {
     return new FlatTransforms(
         kronecker("qkv"),
-        scale("qkv", start.qkvScale()),
+        scale("qkv"),
         kronecker("gate_up"),
-        scale("gate_up", start.gateUpScale()),
+        scale("gate_up"),
         kronecker("down"),
-        scale("down", start.downScale()),
+        scale("down"),
         matrix("values"),
         matrix("heads"),
         matrix("keys"));
@@ -279,7 +276,11 @@ final class FlatParameters {
     return SquareMatrix.of(parameter(transforms, name).toFloats());
   }
 
-  private double[] scale(String name, double[] first) {
+  private double[] scale(String name) {
+    double[] first = start.get(name);
+    if (first == null) {
+      throw new IllegalStateException("no scale of " + name);
+    }
     Parameter logs = parameter(transforms, name + ".log_scale");
     double[] scale = new double[first.length];
     Arrays.setAll(scale, i -> first[i] * Math.exp(logs.get(i)));
@@ -300,7 +301,7 @@ final class FlatParameters {
   Map<Matrix, RowClips> toWeightClips() {
     Map<Matrix, RowClips> shares = new EnumMap<>(Matrix.class);
     for (Matrix which : Matrix.values()) {
-      String name = which.name().toLowerCase(java.util.Locale.ROOT) + "_proj";
+      String name = name(which);
       shares.put(which, new RowClips(sigmoids(name + ".clip_low"), sigmoids(name + ".clip_high")));
     }
     return shares;
@@ -326,15 +327,12 @@ final class FlatParameters {
   /** All values as they are now; scales in place of their logarithms' distances. */
   List<Trained> toState() {
     List<Trained> state = new ArrayList<>();
-    Map<String, double[]> firsts =
-        Map.of(
-            "qkv", start.qkvScale(), "gate_up", start.gateUpScale(), "down", start.downScale());
     transforms.forEach(
         (name, p) -> {
           int end = name.indexOf(".log_scale");
           float[] values = p.toFloats();
           if (end > 0) {
-            double[] scale = scale(name.substring(0, end), firsts.get(name.substring(0, end)));
+            double[] scale = scale(name.substring(0, end));
             for (int i = 0; i < values.length; i++) {
               values[i] = (float) scale[i];
             }

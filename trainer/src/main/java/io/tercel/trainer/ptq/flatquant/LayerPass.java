@@ -119,8 +119,7 @@ final class LayerPass {
   private NDArray feedForward(NDArray x, LayerPieces p) {
     NDArray in = input(normalized(x).mul(p.requireNorm(Norm.POST_ATTENTION)), Tap.MLP, p);
     NDArray gate = linear(in, Matrix.GATE, p);
-    NDArray gated =
-        gate.mul(gate.getNDArrayInternal().sigmoid()).mul(linear(in, Matrix.UP, p));
+    NDArray gated = gate.mul(gate.getNDArrayInternal().sigmoid()).mul(linear(in, Matrix.UP, p));
     return linear(input(gated, Tap.DOWN, p), Matrix.DOWN, p);
   }
 

@@ -10,8 +10,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a {@link LayerPass} computes with: weights (rounded already, where they are), norms, and what
- * happens to activations.
+ * What a {@link LayerPass} computes with: weights (rounded already, where they are), norms, and
+ * what happens to activations.
  */
 final class LayerPieces {
   /**

@@ -18,8 +18,7 @@ public final class W4Layer extends LayerTensors<W4Layer.W4Linear, float[]> {
   @SuppressWarnings("ArrayRecordComponent") // handed on, never compared
   public record W4Linear(W4Matrix matrix, float @Nullable [] bias, float[] latents) {}
 
-  public W4Layer(
-      Map<Matrix, W4Linear> linears, Map<Norm, float[]> norms, OnlineTransforms online) {
+  public W4Layer(Map<Matrix, W4Linear> linears, Map<Norm, float[]> norms, OnlineTransforms online) {
     super(linears, norms);
     this.online = online;
   }
