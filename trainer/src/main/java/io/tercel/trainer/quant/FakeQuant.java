@@ -108,33 +108,51 @@ public final class FakeQuant {
     return Math.min(Math.max(code, 0), Grid.MAX_CODE);
   }
 
-  /** Writes w^ of all latents. */
+  /**
+   * Writes w^ of all latents.
+   *
+   * @param latents of a shared arena, as {@code rounded}, for all processors work on them
+   */
   public void round(MemorySegment latents, MemorySegment rounded) {
-    for (int row = 0; row < rows; row++) {
-      for (int g = 0; g < groups; g++) {
-        float scale = scales[row * groups + g];
-        float zero = zeros[row * groups + g];
-        long from = (long) row * cols + g * Grid.GROUP;
-        long to = (long) row * cols + Math.min(cols, (g + 1) * Grid.GROUP);
-        for (long i = from; i < to; i++) {
-          float code = clamp(unclamped(latents.getAtIndex(FLOAT, i), scale, zero));
-          rounded.setAtIndex(FLOAT, i, scale * (code - zero));
-        }
-      }
-    }
+    forEachRun(
+        (from, to, scale, zero) -> {
+          for (int i = from; i < to; i++) {
+            float code = clamp(unclamped(latents.getAtIndex(FLOAT, i), scale, zero));
+            rounded.setAtIndex(FLOAT, i, scale * (code - zero));
+          }
+        });
   }
 
   /** Adds the gradient of w^ to that of the latents that were not clamped. */
-  public void addInside(MemorySegment latents, FloatBuffer from, float[] gradient) {
-    for (int row = 0; row < rows; row++) {
-      for (int col = 0; col < cols; col++) {
-        int g = row * groups + col / Grid.GROUP;
-        int i = row * cols + col;
-        float code = unclamped(latents.getAtIndex(FLOAT, i), scales[g], zeros[g]);
-        if (code >= 0 && code <= Grid.MAX_CODE) {
-          gradient[i] += from.get(i);
-        }
-      }
-    }
+  public void addInside(MemorySegment latents, FloatBuffer gradients, float[] sum) {
+    forEachRun(
+        (from, to, scale, zero) -> {
+          for (int i = from; i < to; i++) {
+            float code = unclamped(latents.getAtIndex(FLOAT, i), scale, zero);
+            if (code >= 0 && code <= Grid.MAX_CODE) {
+              sum[i] += gradients.get(i);
+            }
+          }
+        });
+  }
+
+  /** Neighbours from..to-1 of one group. */
+  private interface Run {
+    void accept(int from, int to, float scale, float zero);
+  }
+
+  private void forEachRun(Run run) {
+    Chunks.forEach(
+        rows * cols,
+        (from, to) -> {
+          int end;
+          for (int i = from; i < to; i = end) {
+            int row = i / cols;
+            int group = i % cols / Grid.GROUP;
+            end = Math.min(to, row * cols + Math.min(cols, (group + 1) * Grid.GROUP));
+            int g = row * groups + group;
+            run.accept(i, end, scales[g], zeros[g]);
+          }
+        });
   }
 }

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.tercel.trainer.quant.Chunks;
 import io.tercel.trainer.quant.FakeQuant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -31,9 +32,10 @@ public final class Parameter {
   private final float[] gradient;
   private @Nullable FakeQuant quant;
   private @Nullable MemorySegment rounded;
+  private boolean stale; // the values have changed since they were rounded
 
   /**
-   * All zero, in memory of the arena.
+   * All zero, in memory of the arena, a shared one: all processors work on it.
    *
    * @param name as in a Hugging Face checkpoint
    */
@@ -68,11 +70,14 @@ public final class Parameter {
 
   public void set(int i, float value) {
     values.setAtIndex(FLOAT, i, value);
+    stale = true;
   }
 
-  /** The values, or the latents of a quantized weight; they live as long as the model. */
+  /**
+   * The values, or the latents of a quantized weight, to be read; they live as long as the model.
+   */
   public MemorySegment values() {
-    return values;
+    return values.asReadOnly();
   }
 
   /** Copies values in. */
@@ -81,6 +86,7 @@ public final class Parameter {
       throw new IllegalArgumentException(name + " has " + size() + " values, not " + from.length);
     }
     MemorySegment.copy(from, 0, values, FLOAT, 0, from.length);
+    stale = true;
   }
 
   /** The values on the heap, copied. */
@@ -112,6 +118,7 @@ public final class Parameter {
       }
     }
     quant = with;
+    stale = true;
   }
 
   private void checkShape(FakeQuant with) {
@@ -129,7 +136,10 @@ public final class Parameter {
   public NDArray leaf(NDManager manager, boolean gradient) {
     MemorySegment read = values;
     if (quant != null && rounded != null) {
-      quant.round(values, rounded);
+      if (stale) {
+        quant.round(values, rounded);
+        stale = false;
+      }
       read = rounded;
     }
     NDArray leaf =
@@ -151,9 +161,13 @@ public final class Parameter {
         quant.addInside(values, from, gradient);
         return;
       }
-      for (int i = 0; i < gradient.length; i++) {
-        gradient[i] += from.get(i);
-      }
+      Chunks.forEach(
+          gradient.length,
+          (first, last) -> {
+            for (int i = first; i < last; i++) {
+              gradient[i] += from.get(i);
+            }
+          });
     }
   }
 }

@@ -18,8 +18,8 @@ import java.util.Map;
 
 /**
  * What a run needs to go on as if it had not stopped, in one file that is replaced whole: fp32
- * values, both moments, and how many steps are done. Data and random numbers are functions of the
- * step.
+ * values with what lies below their last bit, both moments, and how many steps are done. Data and
+ * random numbers are functions of the step.
  */
 final class TrainingState {
   static final String FILE = "training.safetensors";
@@ -38,6 +38,7 @@ final class TrainingState {
       entries.add(new Entry("value." + parameter.name(), DType.F32, parameter.size()));
       entries.add(new Entry("first." + parameter.name(), DType.F32, parameter.size()));
       entries.add(new Entry("second." + parameter.name(), DType.F32, parameter.size()));
+      entries.add(new Entry("rest." + parameter.name(), DType.F32, parameter.size()));
     }
     try (SafetensorsWriter out = SafetensorsWriter.create(file, entries)) {
       out.write("steps", i -> counts[i]);
@@ -46,6 +47,7 @@ final class TrainingState {
         out.write("value." + parameter.name(), parameter::get);
         out.write("first." + parameter.name(), optimizer.first(p));
         out.write("second." + parameter.name(), optimizer.second(p));
+        out.write("rest." + parameter.name(), optimizer.rest(p));
       }
       out.finish();
     }
@@ -63,6 +65,7 @@ final class TrainingState {
         parameter.set(floats(file, tensors, "value." + name, parameter.size()));
         copy(floats(file, tensors, "first." + name, parameter.size()), optimizer.first(p));
         copy(floats(file, tensors, "second." + name, parameter.size()), optimizer.second(p));
+        copy(floats(file, tensors, "rest." + name, parameter.size()), optimizer.rest(p));
       }
       float[] counts = floats(file, tensors, "steps", 4);
       optimizer.restore((int) counts[2] * RADIX + (int) counts[3]);
@@ -77,7 +80,8 @@ final class TrainingState {
   private static float[] floats(Path file, Map<String, Tensor> tensors, String name, int size) {
     Tensor tensor = tensors.get(name);
     if (tensor == null || tensor.elements() != size) {
-      throw new UserException(file + ": it is of another model: " + name + " does not fit");
+      throw new UserException(
+          file + ": it is of another model or version: " + name + " does not fit");
     }
     return tensor.toFloats();
   }

@@ -3,6 +3,7 @@ package io.tercel.trainer.quant;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -16,7 +17,7 @@ final class FakeQuantTest {
 
   @Test
   void round_asTheFormulaSays_withTheScaleAsStored() {
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       // rounds to even at the halves, is clamped at both ends
       float[] weight = {0, 0.5f * SCALE, 1.5f * SCALE, -9, 9, -3 * SCALE};
       MemorySegment latents = arena.allocateFrom(ValueLayout.JAVA_FLOAT, weight);
@@ -33,9 +34,44 @@ final class FakeQuantTest {
     }
   }
 
+  /** Chunks end where they end: in the middle of rows and of groups. */
+  @Test
+  void round_ofManyChunks_isThatOfEachWeight() {
+    int rows = 150;
+    int cols = 450;
+    assertTrue(Chunks.count(rows * cols) > 2);
+    float[] w = new float[rows * cols];
+    float[] scales = new float[rows * 4];
+    int[] zeros = new int[rows * 4];
+    Random random = new Random(2);
+    for (int i = 0; i < w.length; i++) {
+      w[i] = (float) random.nextGaussian();
+    }
+    for (int g = 0; g < zeros.length; g++) {
+      scales[g] = Grid.half(0.2f + 0.3f * random.nextFloat());
+      zeros[g] = random.nextInt(8);
+    }
+    FakeQuant quant = FakeQuant.frozen(rows, cols, scales, zeros);
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment latents = arena.allocateFrom(ValueLayout.JAVA_FLOAT, w);
+      MemorySegment rounded = arena.allocate(4L * w.length);
+      quant.round(latents, rounded);
+      float[] sum = new float[w.length];
+      quant.addInside(latents, FloatBuffer.wrap(w), sum);
+      for (int i = 0; i < w.length; i++) {
+        int g = i / cols * 4 + i % cols / 128;
+        int code = Grid.code(w[i], scales[g], zeros[g]);
+        assertEquals(
+            Grid.value(code, scales[g], zeros[g]), rounded.getAtIndex(ValueLayout.JAVA_FLOAT, i));
+        boolean inside = Math.rint(w[i] / scales[g]) + zeros[g] == code;
+        assertEquals(inside ? w[i] : 0, sum[i]);
+      }
+    }
+  }
+
   @Test
   void ofRange_roundsWithinHalfAScale() {
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       Random random = new Random(1);
       float[] weight = new float[3 * 300];
       for (int i = 0; i < weight.length; i++) {
