@@ -6,8 +6,23 @@ import java.util.Map;
 
 /** The weights of one decoder layer as they are computed with. */
 public final class LayerWeights extends LayerTensors<Linear, float[]> {
+  private final KvTransform kv;
+
   public LayerWeights(Map<Matrix, Linear> matrices, Map<Norm, float[]> norms) {
+    this(matrices, norms, KvTransform.NONE);
+  }
+
+  /**
+   * @param kv what happens to queries, keys and values before the cache
+   */
+  public LayerWeights(Map<Matrix, Linear> matrices, Map<Norm, float[]> norms, KvTransform kv) {
     super(matrices, norms);
+    this.kv = kv;
+  }
+
+  /** What happens to queries, keys and values before the cache. */
+  public KvTransform kv() {
+    return kv;
   }
 
   /** These weights and one linear more, or another in its place. */
@@ -15,6 +30,6 @@ public final class LayerWeights extends LayerTensors<Linear, float[]> {
     Map<Matrix, Linear> more = new EnumMap<>(Matrix.class);
     more.putAll(mapMatrices(m -> m));
     more.put(which, linear);
-    return new LayerWeights(more, mapNorms(v -> v));
+    return new LayerWeights(more, mapNorms(v -> v), kv);
   }
 }

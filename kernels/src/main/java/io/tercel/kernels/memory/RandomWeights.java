@@ -5,6 +5,7 @@ import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -154,6 +155,7 @@ public final class RandomWeights {
       case QuantFormat.Grouped.W3G128 -> fillBlocks(matrix);
       case QuantFormat.Grouped.INT8G128 ->
           throw new IllegalArgumentException("8-bit weights are for heads: " + name);
+      case QuantFormat.PerRow.W4A4 -> fillTiles(matrix);
     }
     return matrix;
   }
@@ -210,6 +212,31 @@ public final class RandomWeights {
                 fillBlock(matrix.segment(), at, rows, scale, randoms[rowBlock]);
               }
             });
+  }
+
+  private void fillTiles(PackedMatrix matrix) {
+    int cols = matrix.cols();
+    SplittableRandom[] randoms = split(W3Block.tiles(matrix.rows()));
+    // uniform codes -8..7 have deviation sqrt(21.25), about a mean that is near 0
+    double scale = 1 / Math.sqrt(21.25 * cols);
+    tasks.forEach(
+        randoms.length,
+        () -> {
+          byte[] codes = new byte[W4Tile.ROWS * cols];
+          return tile -> {
+            int rows = Math.min(W4Tile.ROWS, matrix.rows() - tile * W4Tile.ROWS);
+            short[] scales = new short[W4Tile.ROWS];
+            randoms[tile].nextBytes(codes);
+            for (int i = 0; i < codes.length; i++) {
+              codes[i] = (byte) (codes[i] >> 4);
+            }
+            for (int r = 0; r < rows; r++) {
+              double jitter = 0.75 + 0.5 * randoms[tile].nextDouble();
+              scales[r] = Float.floatToFloat16((float) (scale * jitter));
+            }
+            W4Tile.pack(codes, cols, scales, matrix.segment(), tile * W4Tile.tileBytes(cols));
+          };
+        });
   }
 
   private static void fillBlock(
