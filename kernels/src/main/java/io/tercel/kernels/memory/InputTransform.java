@@ -1,5 +1,6 @@
 package io.tercel.kernels.memory;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -100,8 +101,8 @@ public final class InputTransform {
     return clip[1];
   }
 
-  /** The two clips as they are stored, to be written by whoever owns the weights. */
-  float[] clip() {
-    return clip;
+  /** All that it is made of, to be written by whoever owns the weights; empty where it has none. */
+  List<float[]> floats() {
+    return List.of(left == null ? new float[0] : left, right == null ? new float[0] : right, clip);
   }
 }

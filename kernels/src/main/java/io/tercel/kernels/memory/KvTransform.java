@@ -1,5 +1,7 @@
 package io.tercel.kernels.memory;
 
+import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -57,5 +59,16 @@ public final class KvTransform {
   /** Low and high, of values. */
   public float[] valueClip() {
     return valueClip;
+  }
+
+  /** Whether keys that another one has transformed are as this one's are. */
+  boolean sameKeysAs(KvTransform other) {
+    return Arrays.equals(key, other.key);
+  }
+
+  /** All that it is made of, to be written by whoever owns the weights; empty where it has none. */
+  List<float[]> floats() {
+    return List.of(
+        key == null ? new float[0] : key, query == null ? new float[0] : query, keyClip, valueClip);
   }
 }

@@ -1,7 +1,9 @@
 package io.tercel.kernels.memory;
 
 import io.tercel.kernels.format.LayerTensors;
+import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 
 /** The weights of one decoder layer as they are computed with. */
@@ -23,6 +25,21 @@ public final class LayerWeights extends LayerTensors<Linear, float[]> {
   /** What happens to queries, keys and values before the cache. */
   public KvTransform kv() {
     return kv;
+  }
+
+  /** All that transforms are made of, each once, in one order for all layers of a model. */
+  List<float[]> transforms() {
+    List<float[]> all = new ArrayList<>();
+    for (Linear linear : List.of(q(), o(), up(), down())) {
+      if (linear.input() instanceof InputSpec.Int4PerToken spec
+          && spec.transform() != InputTransform.NONE) {
+        all.addAll(spec.transform().floats());
+      }
+    }
+    if (kv != KvTransform.NONE) {
+      all.addAll(kv.floats());
+    }
+    return all;
   }
 
   /** These weights and one linear more, or another in its place. */

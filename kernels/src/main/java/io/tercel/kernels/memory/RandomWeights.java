@@ -1,5 +1,6 @@
 package io.tercel.kernels.memory;
 
+import io.tercel.kernels.format.DecoderInput;
 import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
@@ -11,7 +12,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 
 /**
@@ -123,10 +127,46 @@ public final class RandomWeights {
   }
 
   private LayerWeights layer(int index) {
+    boolean transformed = linears == QuantFormat.PerRow.W4A4;
+    Map<DecoderInput, InputTransform> inputs = new EnumMap<>(DecoderInput.class);
+    for (DecoderInput input : DecoderInput.values()) {
+      inputs.put(input, transformed ? transform(input) : InputTransform.NONE);
+    }
     return new LayerWeights(
         LayerTensors.matrices(
-            m -> linear(m.name(index), m.rows(config), m.cols(config), m.biased(config))),
-        LayerTensors.norms(config, n -> ones(n.size(config))));
+            m -> linear(m, index, Objects.requireNonNull(inputs.get(DecoderInput.of(m))))),
+        LayerTensors.norms(config, n -> ones(n.size(config))),
+        transformed ? kvTransform() : KvTransform.NONE);
+  }
+
+  /** Of the sizes that FlatQuant gives it, so that it takes the time that it takes. */
+  private InputTransform transform(DecoderInput input) {
+    int left = input.leftSize(config);
+    int right = input.rightSize(config);
+    return new InputTransform(reflection(left), right == 0 ? null : reflection(right), 1, 1);
+  }
+
+  private KvTransform kvTransform() {
+    float[] reflection = reflection(config.headDim());
+    return new KvTransform(reflection, reflection, new float[] {1, 1}, new float[] {1, 1});
+  }
+
+  /** I - 2 v v^T for a random v of length 1: orthogonal, and its own inverse. */
+  private float[] reflection(int size) {
+    SplittableRandom random = seeds.split();
+    double[] v = new double[size];
+    double length = 0;
+    for (int i = 0; i < size; i++) {
+      v[i] = random.nextGaussian();
+      length += v[i] * v[i];
+    }
+    float[] matrix = new float[size * size];
+    for (int i = 0; i < size; i++) {
+      for (int j = 0; j < size; j++) {
+        matrix[i * size + j] = (float) ((i == j ? 1 : 0) - 2 * v[i] * v[j] / length);
+      }
+    }
+    return matrix;
   }
 
   private static float[] ones(int size) {
@@ -135,17 +175,20 @@ public final class RandomWeights {
     return ones;
   }
 
-  private Linear linear(String name, int rows, int cols, boolean biased) {
-    PackedMatrix weight = matrix(name, rows, cols, linears);
-    if (!biased) {
-      return new Linear(weight, null);
+  private Linear linear(LayerTensors.Matrix which, int layer, InputTransform transform) {
+    int rows = which.rows(config);
+    PackedMatrix weight = matrix(which.name(layer), rows, which.cols(config), linears);
+    float[] bias = null;
+    if (which.biased(config)) {
+      SplittableRandom random = seeds.split();
+      bias = new float[rows];
+      for (int i = 0; i < rows; i++) {
+        bias[i] = (float) (0.1 * random.nextGaussian());
+      }
     }
-    SplittableRandom random = seeds.split();
-    float[] bias = new float[rows];
-    for (int i = 0; i < rows; i++) {
-      bias[i] = (float) (0.1 * random.nextGaussian());
-    }
-    return new Linear(weight, bias);
+    return linears == QuantFormat.PerRow.W4A4
+        ? new Linear(weight, bias, transform)
+        : new Linear(weight, bias);
   }
 
   private PackedMatrix matrix(String name, int rows, int cols, QuantFormat format) {

@@ -144,7 +144,7 @@ public final class VectorOps implements Ops {
   public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
     pool.run(
         n * heads,
-        Math.ceilDiv(CLAIM, headDim * headDim),
+        Math.ceilDiv(4 * CLAIM, headDim * headDim), // rows that share what is loaded of the matrix
         (from, to, worker) -> {
           int count = (to - from) * headDim;
           float[] y = scratch[worker].transformed(count);
