@@ -1,7 +1,9 @@
 package io.tercel.trainer;
 
+import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.belongToAnyOf;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -31,7 +33,8 @@ class ArchitectureTest {
   void djlsEngine_onlyWhereGradientsAre() {
     noClasses()
         .that()
-        .resideOutsideOfPackages("io.tercel.trainer.qat..", "io.tercel.trainer.train..")
+        .resideOutsideOfPackages(
+            "io.tercel.trainer.torch..", "io.tercel.trainer.qat..", "io.tercel.trainer.train..")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("ai.djl..")
@@ -59,6 +62,28 @@ class ArchitectureTest {
             "io.tercel.server.answer..",
             "io.tercel.loadtests..",
             "io.tercel.kernels.tornado..")
+        .check(TRAINER);
+  }
+
+  /** What bits mean needs no gradients; what quantizes and what trains stand beside each other. */
+  @Test
+  void quantAndTorch_areTheGround() {
+    forbid("io.tercel.trainer.files..", "io.tercel.trainer.(*)..");
+    forbid("io.tercel.trainer.quant..", "io.tercel.trainer.torch..");
+    for (String user : new String[] {"ptq", "qat", "train", "eval", "problems"}) {
+      forbid("io.tercel.trainer.quant..", "io.tercel.trainer." + user + "..");
+      forbid("io.tercel.trainer.torch..", "io.tercel.trainer." + user + "..");
+    }
+    forbid("io.tercel.trainer.ptq..", "io.tercel.trainer.qat..");
+    forbid("io.tercel.trainer.qat..", "io.tercel.trainer.ptq..");
+  }
+
+  private static void forbid(String from, String to) {
+    noClasses()
+        .that()
+        .resideInAPackage(from)
+        .should()
+        .dependOnClassesThat(resideInAPackage(to).and(not(resideInAPackage(from))))
         .check(TRAINER);
   }
 

@@ -1,6 +1,9 @@
 package io.tercel.trainer.ptq;
 
 import io.tercel.kernels.ops.Ops;
+import io.tercel.trainer.quant.Grid;
+import io.tercel.trainer.quant.GroupFit;
+import io.tercel.trainer.quant.QuantizedMatrix;
 
 /**
  * GPTQ: rounds a matrix column by column and moves each column's error into the columns that are

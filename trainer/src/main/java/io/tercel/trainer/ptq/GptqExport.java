@@ -8,16 +8,20 @@ import io.tercel.kernels.format.LayerSource;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.server.UserException;
+import io.tercel.trainer.files.AtomicFile;
+import io.tercel.trainer.files.SafetensorsWriter;
+import io.tercel.trainer.quant.GptqTensors;
+import io.tercel.trainer.quant.Grid;
+import io.tercel.trainer.quant.PtqState;
+import io.tercel.trainer.quant.QuantizedMatrix;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -75,9 +79,7 @@ final class GptqExport implements AutoCloseable {
     try {
       copyCompanions(source.directory());
       writeConfig(source.directory(), options);
-      model =
-          new SafetensorsWriter(
-              directory.resolve("model.safetensors"), entries(source), Map.of("format", "pt"));
+      model = SafetensorsWriter.create(directory.resolve("model.safetensors"), entries(source));
       state = keepState ? openState(source) : null;
       for (Tensor tensor : unquantized(source)) {
         model.write(tensor.name(), tensor.data());
@@ -111,7 +113,7 @@ final class GptqExport implements AutoCloseable {
     }
     Path file = directory.resolve(PtqState.FILE);
     Files.createDirectories(directory.resolve("training-state"));
-    return new SafetensorsWriter(file, entries, Map.of("format", "pt"));
+    return SafetensorsWriter.create(file, entries);
   }
 
   private static List<SafetensorsWriter.Entry> entries(Checkpoint source) {
@@ -204,8 +206,8 @@ final class GptqExport implements AutoCloseable {
             .put("checkpoint_format", v2 ? "gptq_v2" : "gptq");
     ObjectNode config = (ObjectNode) JSON.readTree(Files.readAllBytes(from.resolve("config.json")));
     config.set("quantization_config", quantization);
-    Files.writeString(directory.resolve("config.json"), config.toPrettyString() + "\n");
-    Files.writeString(
+    AtomicFile.write(directory.resolve("config.json"), config.toPrettyString() + "\n");
+    AtomicFile.write(
         directory.resolve("quantize_config.json"), quantization.toPrettyString() + "\n");
   }
 
@@ -226,14 +228,14 @@ final class GptqExport implements AutoCloseable {
 
   /** Writes the report and moves the finished directory to its place. */
   void commit(QuantizeReport report) throws IOException {
-    Files.writeString(
+    AtomicFile.write(
         directory.resolve("quantize_report.json"), report.toJson().toPrettyString() + "\n");
     model.finish();
     if (state != null) {
       state.finish();
     }
-    Files.deleteIfExists(target); // an empty directory; anything else was refused
-    Files.move(directory, target, StandardCopyOption.ATOMIC_MOVE);
+    AtomicFile.forceDirectory(directory);
+    AtomicFile.move(directory, target); // replaces an empty directory; anything else was refused
     committed = true;
   }
 

@@ -1,5 +1,8 @@
 package io.tercel.trainer.ptq;
 
+import io.tercel.trainer.quant.Grid;
+import io.tercel.trainer.quant.PtqState;
+
 /**
  * How a model is quantized.
  *

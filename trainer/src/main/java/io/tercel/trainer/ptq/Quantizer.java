@@ -12,6 +12,8 @@ import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.server.UserException;
+import io.tercel.trainer.quant.GptqTensors;
+import io.tercel.trainer.quant.QuantizedMatrix;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;

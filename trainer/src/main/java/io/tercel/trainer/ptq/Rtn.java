@@ -1,6 +1,9 @@
 package io.tercel.trainer.ptq;
 
 import io.tercel.kernels.ops.Ops;
+import io.tercel.trainer.quant.Grid;
+import io.tercel.trainer.quant.GroupFit;
+import io.tercel.trainer.quant.QuantizedMatrix;
 import java.util.Arrays;
 
 /** Round to nearest: every weight by itself, on the grid of its group. Needs no calibration. */

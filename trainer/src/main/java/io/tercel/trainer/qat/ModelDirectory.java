@@ -6,9 +6,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.ModelConfig.Architecture;
+import io.tercel.trainer.files.AtomicFile;
+import io.tercel.trainer.files.SafetensorsWriter;
+import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -35,12 +39,17 @@ public final class ModelDirectory {
    */
   public static void write(QatModel model, Path directory, DType dtype) throws IOException {
     Files.createDirectories(directory);
-    SafetensorsWriter tensors = new SafetensorsWriter();
+    List<SafetensorsWriter.Entry> entries = new ArrayList<>();
     for (Parameter parameter : model.parameters()) {
-      long[] shape = parameter.shape().stream().mapToLong(Long::longValue).toArray();
-      tensors.add(parameter.name(), dtype, parameter::get, shape);
+      entries.add(new SafetensorsWriter.Entry(parameter.name(), dtype, parameter.shape()));
     }
-    tensors.write(directory.resolve("model.safetensors"));
+    Path file = directory.resolve("model.safetensors");
+    try (SafetensorsWriter tensors = SafetensorsWriter.create(file, entries)) {
+      for (Parameter parameter : model.parameters()) {
+        tensors.write(parameter.name(), parameter::get);
+      }
+      tensors.finish();
+    }
     AtomicFile.write(directory.resolve("config.json"), config(model.config(), dtype));
   }
 

@@ -13,11 +13,13 @@ import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.ModelConfig.Architecture;
 import io.tercel.kernels.format.Tensor;
-import io.tercel.trainer.ptq.PtqState;
-import io.tercel.trainer.ptq.QuantizedMatrix;
+import io.tercel.trainer.quant.FakeQuant;
+import io.tercel.trainer.quant.PtqState;
+import io.tercel.trainer.quant.QuantizedMatrix;
+import io.tercel.trainer.torch.Parameter;
+import io.tercel.trainer.torch.Torch;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -162,10 +164,8 @@ public final class QatModel implements AutoCloseable {
         }
         Parameter weight = parameter(packed.name() + ".weight");
         QuantizedMatrix matrix = state.matrix(packed.name());
-        int[] zeros = new int[matrix.zeros().length];
-        Arrays.setAll(zeros, i -> matrix.zeros()[i]);
         weight.set(state.latents(packed.name()));
-        weight.quantize(FakeQuant.frozen(matrix.rows(), matrix.cols(), matrix.scales(), zeros));
+        weight.quantize(FakeQuant.frozen(matrix));
       }
     }
     fill(source.name() + ".bias", source.bias());

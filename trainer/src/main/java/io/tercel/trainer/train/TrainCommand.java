@@ -2,7 +2,7 @@ package io.tercel.trainer.train;
 
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
-import io.tercel.trainer.qat.AtomicFile;
+import io.tercel.trainer.files.AtomicFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -4,20 +4,22 @@ import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.SafetensorsFile;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.server.UserException;
-import io.tercel.trainer.qat.AdamW;
-import io.tercel.trainer.qat.Parameter;
-import io.tercel.trainer.qat.SafetensorsWriter;
+import io.tercel.trainer.files.SafetensorsWriter;
+import io.tercel.trainer.files.SafetensorsWriter.Entry;
+import io.tercel.trainer.torch.AdamW;
+import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
  * What a run needs to go on as if it had not stopped, in one file that is replaced whole: fp32
- * values, both moments, and how many steps are done. Data and random numbers are functions of the
- * step.
+ * values with what lies below their last bit, both moments, and how many steps are done. Data and
+ * random numbers are functions of the step.
  */
 final class TrainingState {
   static final String FILE = "training.safetensors";
@@ -27,21 +29,28 @@ final class TrainingState {
   private TrainingState() {}
 
   static void save(Path file, AdamW optimizer, int stepsDone) throws IOException {
-    SafetensorsWriter out = new SafetensorsWriter();
     int[] counts = {
       stepsDone / RADIX, stepsDone % RADIX, optimizer.steps() / RADIX, optimizer.steps() % RADIX
     };
-    out.add("steps", DType.F32, i -> counts[i], counts.length);
-    List<Parameter> parameters = optimizer.parameters();
-    for (int p = 0; p < parameters.size(); p++) {
-      Parameter parameter = parameters.get(p);
-      float[] first = optimizer.first(p);
-      float[] second = optimizer.second(p);
-      out.add("value." + parameter.name(), DType.F32, parameter::get, parameter.size());
-      out.add("first." + parameter.name(), DType.F32, i -> first[i], parameter.size());
-      out.add("second." + parameter.name(), DType.F32, i -> second[i], parameter.size());
+    List<Entry> entries = new ArrayList<>();
+    entries.add(new Entry("steps", DType.F32, counts.length));
+    for (Parameter parameter : optimizer.parameters()) {
+      entries.add(new Entry("value." + parameter.name(), DType.F32, parameter.size()));
+      entries.add(new Entry("first." + parameter.name(), DType.F32, parameter.size()));
+      entries.add(new Entry("second." + parameter.name(), DType.F32, parameter.size()));
+      entries.add(new Entry("rest." + parameter.name(), DType.F32, parameter.size()));
     }
-    out.write(file);
+    try (SafetensorsWriter out = SafetensorsWriter.create(file, entries)) {
+      out.write("steps", i -> counts[i]);
+      for (int p = 0; p < optimizer.parameters().size(); p++) {
+        Parameter parameter = optimizer.parameters().get(p);
+        out.write("value." + parameter.name(), parameter::get);
+        out.write("first." + parameter.name(), optimizer.first(p));
+        out.write("second." + parameter.name(), optimizer.second(p));
+        out.write("rest." + parameter.name(), optimizer.rest(p));
+      }
+      out.finish();
+    }
   }
 
   /** Restores all and returns the steps done. */
@@ -56,6 +65,7 @@ final class TrainingState {
         parameter.set(floats(file, tensors, "value." + name, parameter.size()));
         copy(floats(file, tensors, "first." + name, parameter.size()), optimizer.first(p));
         copy(floats(file, tensors, "second." + name, parameter.size()), optimizer.second(p));
+        copy(floats(file, tensors, "rest." + name, parameter.size()), optimizer.rest(p));
       }
       float[] counts = floats(file, tensors, "steps", 4);
       optimizer.restore((int) counts[2] * RADIX + (int) counts[3]);
@@ -70,7 +80,8 @@ final class TrainingState {
   private static float[] floats(Path file, Map<String, Tensor> tensors, String name, int size) {
     Tensor tensor = tensors.get(name);
     if (tensor == null || tensor.elements() != size) {
-      throw new UserException(file + ": it is of another model: " + name + " does not fit");
+      throw new UserException(
+          file + ": it is of another model or version: " + name + " does not fit");
     }
     return tensor.toFloats();
   }

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.scalar.ScalarOps;
 import io.tercel.kernels.vector.VectorOps;
+import io.tercel.trainer.quant.Grid;
+import io.tercel.trainer.quant.QuantizedMatrix;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;

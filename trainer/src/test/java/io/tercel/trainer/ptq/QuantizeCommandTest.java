@@ -12,6 +12,7 @@ import io.tercel.kernels.testing.TinyCheckpoint;
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import io.tercel.server.text.Tokenizer;
+import io.tercel.trainer.quant.PtqState;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;

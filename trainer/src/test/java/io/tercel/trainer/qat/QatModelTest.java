@@ -11,6 +11,9 @@ import io.tercel.kernels.testing.DoubleReference;
 import io.tercel.kernels.testing.TinyCheckpoint;
 import io.tercel.trainer.ptq.QuantizeCommand;
 import io.tercel.trainer.qat.TokenBatch.Example;
+import io.tercel.trainer.quant.FakeQuant;
+import io.tercel.trainer.quant.Grid;
+import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -141,15 +144,16 @@ final class QatModelTest {
     try (QatModel student = QatModel.load(tiny);
         QatModel rounded = QatModel.load(tiny)) {
       for (Parameter linear : student.linears()) {
-        FakeQuant quant = FakeQuant.ofRange(linear);
+        int rows = Math.toIntExact(linear.shape().getFirst());
         int cols = Math.toIntExact(linear.shape().getLast());
+        FakeQuant quant = FakeQuant.ofRange(linear.toFloats(), rows, cols);
         // one latent far outside, which the frozen scale clamps
         linear.set(0, 100);
         linear.quantize(quant);
         Parameter plain = rounded.parameter(linear.name());
         for (int i = 0; i < linear.size(); i++) {
           int row = i / cols;
-          int group = i % cols / FakeQuant.GROUP;
+          int group = i % cols / Grid.GROUP;
           int code = quant.code(linear.get(i), row, i % cols);
           plain.set(i, quant.scale(row, group) * (code - quant.zero(row, group)));
         }

@@ -3,7 +3,7 @@ package io.tercel.trainer.train;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.tercel.trainer.qat.Parameter;
+import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

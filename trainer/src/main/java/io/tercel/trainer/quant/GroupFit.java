@@ -1,4 +1,4 @@
-package io.tercel.trainer.ptq;
+package io.tercel.trainer.quant;
 
 /**
  * Chooses scale and zero point of one group at a time, and keeps the last choice. One instance
@@ -10,12 +10,12 @@ package io.tercel.trainer.ptq;
  * #MARGIN}), each given up once it exceeds the best; then only those within the margin of the best
  * are summed exactly. The choice is that of the plain search.
  */
-final class GroupFit {
+public final class GroupFit {
   /** Shares of the range that are tried. */
-  static final int STEPS = 80;
+  public static final int STEPS = 80;
 
   /** The norm of the error. */
-  static final double POWER = 2.4;
+  public static final double POWER = 2.4;
 
   private static final double MARGIN = 5e-5;
   private static final int PER_UNIT = 1024;
@@ -28,7 +28,7 @@ final class GroupFit {
   private float scale;
   private int zero;
 
-  GroupFit(Grid grid) {
+  public GroupFit(Grid grid) {
     this.grid = grid;
   }
 
@@ -42,12 +42,12 @@ final class GroupFit {
   }
 
   /** Of the group fitted last; an fp16 value above 0. */
-  float scale() {
+  public float scale() {
     return scale;
   }
 
   /** Of the group fitted last. */
-  int zero() {
+  public int zero() {
     return zero;
   }
 
@@ -56,7 +56,7 @@ final class GroupFit {
    *
    * @throws IllegalArgumentException if they are so large that no fp16 scale can hold them
    */
-  void fit(float[] w, int from, int count) {
+  public void fit(float[] w, int from, int count) {
     float min = 0;
     float max = 0;
     for (int i = from; i < from + count; i++) {
@@ -127,7 +127,7 @@ final class GroupFit {
   }
 
   /** The sum of |w^ - w|^2.4, as the definition has it. */
-  static double error(float[] w, int from, int count, float scale, int zero) {
+  public static double error(float[] w, int from, int count, float scale, int zero) {
     double sum = 0;
     for (int i = from; i < from + count; i++) {
       float rounded = Grid.value(Grid.code(w[i], scale, zero), scale, zero);

@@ -1,4 +1,4 @@
-package io.tercel.trainer.ptq;
+package io.tercel.trainer.quant;
 
 /**
  * The 3-bit grid of a group: w^ = s (code - z), code 0..7, s an fp16 value. This holds the rules by
@@ -46,7 +46,7 @@ public record Grid(boolean symmetric, boolean clip, int minZero) {
   }
 
   /** The nearest fp16 value. */
-  static float half(float x) {
+  public static float half(float x) {
     return Float.float16ToFloat(Float.floatToFloat16(x));
   }
 }

@@ -1,9 +1,11 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.tercel.trainer.quant.Chunks;
+import io.tercel.trainer.quant.FakeQuant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -30,8 +32,14 @@ public final class Parameter {
   private final float[] gradient;
   private @Nullable FakeQuant quant;
   private @Nullable MemorySegment rounded;
+  private boolean stale; // the values have changed since they were rounded
 
-  Parameter(String name, Arena arena, long... shape) {
+  /**
+   * All zero, in memory of the arena, a shared one: all processors work on it.
+   *
+   * @param name as in a Hugging Face checkpoint
+   */
+  public Parameter(String name, Arena arena, long... shape) {
     this.name = name;
     this.arena = arena;
     this.shape = Arrays.stream(shape).boxed().toList();
@@ -62,11 +70,14 @@ public final class Parameter {
 
   public void set(int i, float value) {
     values.setAtIndex(FLOAT, i, value);
+    stale = true;
   }
 
-  /** The values, or the latents of a quantized weight; they live as long as the model. */
+  /**
+   * The values, or the latents of a quantized weight, to be read; they live as long as the model.
+   */
   public MemorySegment values() {
-    return values;
+    return values.asReadOnly();
   }
 
   /** Copies values in. */
@@ -75,6 +86,7 @@ public final class Parameter {
       throw new IllegalArgumentException(name + " has " + size() + " values, not " + from.length);
     }
     MemorySegment.copy(from, 0, values, FLOAT, 0, from.length);
+    stale = true;
   }
 
   /** The values on the heap, copied. */
@@ -87,7 +99,8 @@ public final class Parameter {
     return gradient;
   }
 
-  void clearGradient() {
+  /** Before the next step. */
+  public void clearGradient() {
     Arrays.fill(gradient, 0);
   }
 
@@ -99,12 +112,20 @@ public final class Parameter {
   /** Rounds the values in the forward pass from now on, or no longer. */
   public void quantize(@Nullable FakeQuant with) {
     if (with != null) {
-      with.checkShape(this);
+      checkShape(with);
       if (rounded == null) {
         rounded = arena.allocate(values.byteSize(), 64);
       }
     }
     quant = with;
+    stale = true;
+  }
+
+  private void checkShape(FakeQuant with) {
+    if (!shape.equals(List.of((long) with.rows(), (long) with.cols()))) {
+      throw new IllegalArgumentException(
+          "%s is %s, not %d x %d".formatted(name, shape, with.rows(), with.cols()));
+    }
   }
 
   public @Nullable FakeQuant quant() {
@@ -112,10 +133,13 @@ public final class Parameter {
   }
 
   /** A fresh view for one forward pass; the next one sees the values changed meanwhile. */
-  NDArray leaf(NDManager manager, boolean gradient) {
+  public NDArray leaf(NDManager manager, boolean gradient) {
     MemorySegment read = values;
     if (quant != null && rounded != null) {
-      quant.round(values, rounded);
+      if (stale) {
+        quant.round(values, rounded);
+        stale = false;
+      }
       read = rounded;
     }
     NDArray leaf =
@@ -130,16 +154,20 @@ public final class Parameter {
   }
 
   /** Adds what a backward pass left in a leaf. */
-  void accumulate(NDArray leaf) {
+  public void accumulate(NDArray leaf) {
     try (NDArray array = leaf.getGradient()) {
       FloatBuffer from = array.toByteBuffer(true).order(ByteOrder.nativeOrder()).asFloatBuffer();
       if (quant != null) {
         quant.addInside(values, from, gradient);
         return;
       }
-      for (int i = 0; i < gradient.length; i++) {
-        gradient[i] += from.get(i);
-      }
+      Chunks.forEach(
+          gradient.length,
+          (first, last) -> {
+            for (int i = first; i < last; i++) {
+              gradient[i] += from.get(i);
+            }
+          });
     }
   }
 }

@@ -1,17 +1,21 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.tercel.trainer.quant.Chunks;
 import java.lang.foreign.Arena;
 import java.util.List;
+import java.util.Random;
+import java.util.concurrent.ForkJoinPool;
 import org.junit.jupiter.api.Test;
 
 final class AdamWTest {
   @Test
   void step_agreesWithTheFormulaInDouble() {
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       Parameter matrix = new Parameter("w", arena, 1, 3);
       Parameter norm = new Parameter("n", arena, 3);
       AdamW optimizer = AdamW.of(List.of(matrix, norm), 0.1);
@@ -47,7 +51,7 @@ final class AdamWTest {
 
   @Test
   void step_longGradient_isClippedToTheNorm() {
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       Parameter p = new Parameter("p", arena, 2);
       AdamW optimizer = AdamW.of(List.of(p), 0);
       p.gradient()[0] = 30;
@@ -60,11 +64,61 @@ final class AdamWTest {
 
   @Test
   void step_gradientIsNoNumber_isRefused() {
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       Parameter p = new Parameter("p", arena, 2);
       p.gradient()[1] = Float.NaN;
       AdamW optimizer = AdamW.of(List.of(p), 0);
       assertThrows(ArithmeticException.class, () -> optimizer.step(0.1, 1));
+    }
+  }
+
+  /** At the rates of reinforcement learning; in plain floats neither of the two would move. */
+  @Test
+  void step_tinyUpdatesOfLargeValues_addUp() {
+    try (Arena arena = Arena.ofShared()) {
+      Parameter norm = new Parameter("n", arena, 3);
+      Parameter matrix = new Parameter("w", arena, 1, 3);
+      float[] start = {17, -300, 0.5f};
+      norm.set(start);
+      matrix.set(start);
+      AdamW optimizer = AdamW.of(List.of(norm, matrix), 0.1);
+      for (int t = 0; t < 20_000; t++) {
+        norm.gradient()[0] = norm.gradient()[1] = norm.gradient()[2] = 0.25f;
+        optimizer.step(5e-7, Double.POSITIVE_INFINITY); // the matrix decays alone
+      }
+      for (int i = 0; i < 3; i++) {
+        assertEquals(start[i] - 20_000 * 5e-7, norm.get(i), Math.ulp(start[i]));
+        assertEquals(start[i] * Math.pow(1 - 5e-8, 20_000), matrix.get(i), Math.ulp(start[i]));
+      }
+    }
+  }
+
+  @Test
+  void step_sameBitsByAnyNumberOfThreads() throws Exception {
+    float[] one;
+    float[] four;
+    try (ForkJoinPool alone = new ForkJoinPool(1);
+        ForkJoinPool pool = new ForkJoinPool(4)) {
+      one = alone.submit(AdamWTest::threeSteps).get();
+      four = pool.submit(AdamWTest::threeSteps).get();
+    }
+    assertArrayEquals(one, four);
+  }
+
+  private static float[] threeSteps() {
+    try (Arena arena = Arena.ofShared()) {
+      int size = 5 * Chunks.SIZE + 77;
+      Parameter p = new Parameter("p", arena, size);
+      AdamW optimizer = AdamW.of(List.of(p), 0.1);
+      Random random = new Random(4);
+      for (int t = 0; t < 3; t++) {
+        for (int i = 0; i < size; i++) {
+          p.gradient()[i] = (float) random.nextGaussian();
+        }
+        optimizer.step(0.01, 1);
+      }
+      assertNotEquals(0, p.get(size - 1));
+      return p.toFloats();
     }
   }
 }

@@ -1,4 +1,4 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

@@ -1,4 +1,4 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -10,11 +10,11 @@ import java.util.Arrays;
  * and group of 128, by {@link GroupedInts} itself, so that what is trained is what is served. The
  * gradient passes straight through.
  */
-final class ActivationRounding {
+public final class ActivationRounding {
   private ActivationRounding() {}
 
   /** x [tokens, inputs], rounded; its gradient is that of the result. */
-  static NDArray of(NDArray x, NDManager manager) {
+  public static NDArray of(NDArray x, NDManager manager) {
     int cols = Math.toIntExact(x.getShape().get(1));
     float[] values = x.toFloatArray();
     float[] moves = new float[values.length];

@@ -1,4 +1,4 @@
-package io.tercel.trainer.ptq;
+package io.tercel.trainer.quant;
 
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Grouped;
@@ -10,7 +10,7 @@ import java.util.Arrays;
  * The packed forms of a {@link QuantizedMatrix}: GPTQ's tensors for a file, blocks for the engine's
  * kernels.
  */
-final class GptqTensors {
+public final class GptqTensors {
   private GptqTensors() {}
 
   /**
@@ -18,7 +18,7 @@ final class GptqTensors {
    *
    * @return [cols * 3/32, rows]
    */
-  static int[] qweight(QuantizedMatrix matrix) {
+  public static int[] qweight(QuantizedMatrix matrix) {
     int rows = matrix.rows();
     int cols = matrix.cols();
     int[] words = new int[cols / 32 * 3 * rows];
@@ -40,7 +40,7 @@ final class GptqTensors {
    * @param v2 stored as they are; else one less, which needs every one to be at least 1
    * @return [groups, rows * 3/32]
    */
-  static int[] qzeros(QuantizedMatrix matrix, boolean v2) {
+  public static int[] qzeros(QuantizedMatrix matrix, boolean v2) {
     int rows = matrix.rows();
     int groups = matrix.groups();
     if (!v2 && matrix.minZero() == 0) {
@@ -62,7 +62,7 @@ final class GptqTensors {
   }
 
   /** fp16 bits, [groups, rows]. */
-  static short[] scales(QuantizedMatrix matrix) {
+  public static short[] scales(QuantizedMatrix matrix) {
     int groups = matrix.groups();
     short[] bits = new short[matrix.scales().length];
     for (int row = 0; row < matrix.rows(); row++) {
@@ -74,7 +74,7 @@ final class GptqTensors {
   }
 
   /** The group of each input: i / 128, since groups are those of neighbouring inputs. */
-  static int[] gIdx(QuantizedMatrix matrix) {
+  public static int[] gIdx(QuantizedMatrix matrix) {
     int[] groups = new int[matrix.cols()];
     Arrays.setAll(groups, i -> i / Grid.GROUP);
     return groups;
@@ -93,7 +93,7 @@ final class GptqTensors {
   }
 
   /** The engine's own layout, in memory of the arena. */
-  static PackedMatrix blocks(String name, QuantizedMatrix matrix, Arena arena) {
+  public static PackedMatrix blocks(String name, QuantizedMatrix matrix, Arena arena) {
     int rows = matrix.rows();
     int cols = matrix.cols();
     int groups = matrix.groups();

@@ -1,4 +1,4 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 import ai.djl.Device;
 import ai.djl.engine.Engine;
@@ -23,7 +23,7 @@ public final class Torch {
   }
 
   /** Records operations until closed; there is one at a time in a JVM. */
-  static GradientCollector newGradientCollector() {
+  public static GradientCollector newGradientCollector() {
     return engine().newGradientCollector();
   }
 

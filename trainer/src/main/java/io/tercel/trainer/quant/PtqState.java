@@ -1,9 +1,10 @@
-package io.tercel.trainer.ptq;
+package io.tercel.trainer.quant;
 
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.SafetensorsFile;
 import io.tercel.kernels.format.Tensor;
+import io.tercel.trainer.files.SafetensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -97,7 +98,7 @@ public final class PtqState implements AutoCloseable {
   }
 
   /** The tensors of a layer as they will be written. */
-  static List<SafetensorsWriter.Entry> entries(String layer, int rows, int cols) {
+  public static List<SafetensorsWriter.Entry> entries(String layer, int rows, int cols) {
     int groups = Grid.groups(cols);
     return List.of(
         new SafetensorsWriter.Entry(layer + LATENT, DType.F32, rows, cols),
@@ -107,7 +108,8 @@ public final class PtqState implements AutoCloseable {
   }
 
   /** Writes them. */
-  static void write(SafetensorsWriter to, String layer, QuantizedMatrix matrix, float[] latents)
+  public static void write(
+      SafetensorsWriter to, String layer, QuantizedMatrix matrix, float[] latents)
       throws IOException {
     short[] scales = new short[matrix.scales().length];
     for (int i = 0; i < scales.length; i++) {

@@ -1,4 +1,4 @@
-package io.tercel.trainer.ptq;
+package io.tercel.trainer.quant;
 
 /**
  * A weight matrix [rows, cols] in 3 bits, unpacked: codes, and a scale and a zero point for every
@@ -33,7 +33,7 @@ public final class QuantizedMatrix {
   }
 
   /** All zero, to be filled. */
-  static QuantizedMatrix empty(int rows, int cols) {
+  public static QuantizedMatrix empty(int rows, int cols) {
     int groups = Grid.groups(cols);
     return new QuantizedMatrix(
         rows,
@@ -92,14 +92,14 @@ public final class QuantizedMatrix {
   }
 
   /** Sets one row's groups to a fit of the given weights. */
-  void fitRow(GroupFit fit, float[] w, int from, int row) {
+  public void fitRow(GroupFit fit, float[] w, int from, int row) {
     for (int g = 0; g < groups(); g++) {
       fitGroup(fit, w, from, row, g);
     }
   }
 
   /** Sets one group to a fit of its weights, which lie in a row that begins at {@code from}. */
-  void fitGroup(GroupFit fit, float[] w, int from, int row, int group) {
+  public void fitGroup(GroupFit fit, float[] w, int from, int row, int group) {
     int first = group * Grid.GROUP;
     fit.fit(w, from + first, Math.min(Grid.GROUP, cols - first));
     scales[row * groups() + group] = fit.scale();

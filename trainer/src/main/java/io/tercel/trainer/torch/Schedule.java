@@ -1,4 +1,4 @@
-package io.tercel.trainer.qat;
+package io.tercel.trainer.torch;
 
 /**
  * A learning rate that rises linearly over the warm-up and falls along a cosine to a last fraction.

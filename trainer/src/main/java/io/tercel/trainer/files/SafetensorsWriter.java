@@ -1,0 +1,226 @@
+package io.tercel.trainer.files;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.kernels.format.DType;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A safetensors file whose tensors are all named beforehand and written in any order, each once, so
+ * that a model larger than memory can pass through. Tensors of wider elements lie first, which
+ * keeps all of them aligned.
+ *
+ * <p>The file is there whole or not at all: until {@link #finish} it has another name, and what it
+ * replaces stays.
+ */
+public final class SafetensorsWriter implements AutoCloseable {
+  private static final int PIECE = 1 << 20;
+
+  /** A tensor that will be written. */
+  public record Entry(String name, DType dtype, List<Long> shape) {
+    public Entry(String name, DType dtype, long... shape) {
+      this(name, dtype, Arrays.stream(shape).boxed().toList());
+    }
+
+    long elements() {
+      return shape.stream().reduce(1L, Math::multiplyExact);
+    }
+
+    long bytes() {
+      return Math.multiplyExact(elements(), (long) dtype.bytes());
+    }
+  }
+
+  /** Element i of a tensor. */
+  @FunctionalInterface
+  public interface Values {
+    float at(int i);
+  }
+
+  private final Path file;
+  private final FileChannel channel;
+  private final Map<String, Entry> missing = new LinkedHashMap<>();
+  private final Map<String, Long> offsets = new LinkedHashMap<>();
+  private boolean finished;
+
+  private SafetensorsWriter(Path file, List<Entry> entries) throws IOException {
+    this.file = file;
+    ByteBuffer header = header(entries);
+    channel =
+        FileChannel.open(
+            AtomicFile.partial(file),
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE);
+    try {
+      writeAt(header, 0);
+    } catch (IOException | RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  /**
+   * Begins a file.
+   *
+   * @throws IllegalArgumentException if a name is there twice
+   */
+  public static SafetensorsWriter create(Path file, List<Entry> entries) throws IOException {
+    return new SafetensorsWriter(file, entries);
+  }
+
+  /** Lays the tensors out, and says so. */
+  private ByteBuffer header(List<Entry> entries) {
+    ObjectNode header = new ObjectMapper().createObjectNode();
+    header.putObject("__metadata__").put("format", "pt");
+    List<Entry> ordered = new ArrayList<>(entries);
+    ordered.sort(Comparator.comparingInt(e -> -e.dtype().bytes()));
+    long at = 0;
+    for (Entry entry : ordered) {
+      ObjectNode node = header.putObject(entry.name()).put("dtype", entry.dtype().name());
+      entry.shape().forEach(node.putArray("shape")::add);
+      node.putArray("data_offsets").add(at).add(at + entry.bytes());
+      if (missing.put(entry.name(), entry) != null) {
+        throw new IllegalArgumentException(entry.name() + " is there twice");
+      }
+      offsets.put(entry.name(), at);
+      at += entry.bytes();
+    }
+    byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
+    int padded = Math.ceilDiv(json.length, 8) * 8;
+    ByteBuffer start = ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN);
+    start.putLong(padded).put(json);
+    while (start.hasRemaining()) {
+      start.put((byte) ' ');
+    }
+    offsets.replaceAll((name, offset) -> offset + 8 + padded);
+    return start.flip();
+  }
+
+  /** 32-bit integers. */
+  public void write(String name, int[] values) throws IOException {
+    write(name, MemorySegment.ofArray(values), ValueLayout.JAVA_INT);
+  }
+
+  /** The bits of 16-bit numbers. */
+  public void write(String name, short[] values) throws IOException {
+    write(name, MemorySegment.ofArray(values), ValueLayout.JAVA_SHORT);
+  }
+
+  /** 32-bit floats. */
+  public void write(String name, float[] values) throws IOException {
+    write(name, MemorySegment.ofArray(values), ValueLayout.JAVA_FLOAT);
+  }
+
+  /** Bytes as they are. */
+  public void write(String name, MemorySegment values) throws IOException {
+    write(name, values, ValueLayout.JAVA_BYTE);
+  }
+
+  /** Floats, each rounded to the nearest, ties to even, of F32, F16 or BF16. */
+  public void write(String name, Values values) throws IOException {
+    Entry entry = take(name);
+    DType dtype = entry.dtype();
+    if (dtype != DType.F32 && dtype != DType.F16 && dtype != DType.BF16) {
+      throw new IllegalArgumentException(name + ": floats are not written as " + dtype);
+    }
+    int size = Math.toIntExact(entry.elements());
+    ByteBuffer piece = ByteBuffer.allocateDirect(PIECE).order(ByteOrder.LITTLE_ENDIAN);
+    long at = offsets.getOrDefault(name, 0L);
+    for (int i = 0; i < size; ) {
+      piece.clear();
+      int end = Math.min(size, i + PIECE / dtype.bytes());
+      for (; i < end; i++) {
+        put(piece, dtype, values.at(i));
+      }
+      at += piece.flip().remaining();
+      writeAt(piece, at - piece.remaining());
+    }
+  }
+
+  private static void put(ByteBuffer to, DType dtype, float value) {
+    switch (dtype) {
+      case F32 -> to.putFloat(value);
+      case F16 -> to.putShort(Float.floatToFloat16(value));
+      default -> to.putShort(bfloat16(value));
+    }
+  }
+
+  /** The bits of the nearest, ties to even. */
+  static short bfloat16(float value) {
+    if (Float.isNaN(value)) {
+      return (short) 0x7fc0;
+    }
+    int bits = Float.floatToRawIntBits(value);
+    return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
+  }
+
+  private void write(String name, MemorySegment values, ValueLayout layout) throws IOException {
+    Entry entry = missing.get(name);
+    if (entry != null && values.byteSize() != entry.bytes()) {
+      throw new IllegalArgumentException(
+          "%s: %d bytes; expected %s".formatted(name, values.byteSize(), entry));
+    }
+    take(name);
+    long offset = offsets.getOrDefault(name, 0L);
+    ByteBuffer piece = ByteBuffer.allocateDirect(PIECE);
+    MemorySegment target = MemorySegment.ofBuffer(piece);
+    ValueLayout little = layout.withOrder(ByteOrder.LITTLE_ENDIAN).withByteAlignment(1);
+    ValueLayout own = layout.withByteAlignment(1);
+    for (long at = 0; at < values.byteSize(); at += PIECE) {
+      int count = (int) Math.min(PIECE, values.byteSize() - at);
+      MemorySegment.copy(values, own, at, target, little, 0, count / layout.byteSize());
+      writeAt(piece.clear().limit(count), offset + at);
+    }
+  }
+
+  private Entry take(String name) {
+    Entry entry = missing.remove(name);
+    if (entry == null) {
+      throw new IllegalArgumentException(name + " is not awaited, or was written already");
+    }
+    return entry;
+  }
+
+  private void writeAt(ByteBuffer bytes, long position) throws IOException {
+    long at = position;
+    while (bytes.hasRemaining()) {
+      at += channel.write(bytes, at);
+    }
+  }
+
+  /** Makes the file durable and gives it its name; every tensor must have been written. */
+  public void finish() throws IOException {
+    if (!missing.isEmpty()) {
+      throw new IllegalStateException(file + " lacks " + missing.keySet());
+    }
+    channel.force(true);
+    channel.close();
+    AtomicFile.move(AtomicFile.partial(file), file);
+    finished = true;
+  }
+
+  /** Without {@link #finish} nothing stays. */
+  @Override
+  public void close() throws IOException {
+    channel.close();
+    if (!finished) {
+      Files.deleteIfExists(AtomicFile.partial(file));
+    }
+  }
+}
