@@ -99,7 +99,12 @@ final class LayerForward implements AutoCloseable {
 
   /** Goes on to a layer, of which nothing is quantized yet; the hidden states are its input now. */
   void enter(LayerSource layer) {
-    weights = new LayerWeights(Map.of(), layer.mapNorms(Tensor::toFloats));
+    enter(layer.mapNorms(Tensor::toFloats));
+  }
+
+  /** Likewise, by the layer's norms. */
+  void enter(Map<LayerTensors.Norm, float[]> norms) {
+    weights = new LayerWeights(Map.of(), norms);
   }
 
   /** From now on the layer is computed with this linear. */

@@ -24,14 +24,15 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** {@code tercel quantize}: makes a 3-bit model of a 16-bit one. */
+/** {@code tercel quantize}: makes a 3-bit or 4-bit model of a 16-bit one. */
 @CommandLine.Command(
     name = "quantize",
-    description = "Makes a 3-bit model of a 16-bit one.",
+    description = "Makes a 3-bit or 4-bit model of a 16-bit one.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 public final class QuantizeCommand implements Command {
@@ -50,21 +51,24 @@ public final class QuantizeCommand implements Command {
       names = "--out",
       required = true,
       paramLabel = "DIR",
-      description = "Where the 3-bit model goes; must not exist.")
+      description = "Where the quantized model goes; must not exist.")
   private Path out;
 
   @Option(
       names = "--method",
-      defaultValue = "gptq",
       paramLabel = "NAME",
-      description = "rtn (round to nearest) or gptq (default).")
-  private String method;
+      description =
+          "rtn (round to nearest), gptq (default of w3g128); for w4a4kv4 rtn, quarot or flatquant"
+              + " (default).")
+  private @Nullable String method;
 
   @Option(
       names = "--format",
       defaultValue = FORMAT,
       paramLabel = "NAME",
-      description = "w3g128: 3 bits, groups of 128 (default, the only one).")
+      description =
+          "w3g128: weights in 3 bits, groups of 128 (default); w4a4kv4: weights, activations, keys"
+              + " and values in 4 bits.")
   private String format;
 
   @Option(names = "--sym", description = "Symmetric groups; else each has a zero point.")
@@ -93,6 +97,8 @@ public final class QuantizeCommand implements Command {
       paramLabel = "X",
       description = "gptq: share of the mean diagonal added to the Hessian (default 0.01).")
   private double damping;
+
+  @Mixin private W4Flags w4;
 
   @Option(
       names = "--calibration",
@@ -157,6 +163,9 @@ public final class QuantizeCommand implements Command {
 
   @Override
   public Integer call() throws IOException {
+    if (format.equals(W4Flags.FORMAT)) {
+      return quantizeToFourBits();
+    }
     QuantizeOptions options = options();
     GptqExport.checkTarget(out);
     if (calibration.isEmpty() && options.method() == Method.GPTQ) {
@@ -176,6 +185,33 @@ public final class QuantizeCommand implements Command {
       QuantizeReport report = quantize(source, observed, options, ops);
       console.print(report.toTable());
       console.printf("%s: %s in %.1f s%n", out, FORMAT, report.toJson().get("seconds").asDouble());
+      console.flush();
+    }
+    return 0;
+  }
+
+  private Integer quantizeToFourBits() throws IOException {
+    W4Options.Method chosen =
+        choose("--method", method == null ? "flatquant" : method, W4Options.Method.values());
+    W4Options options =
+        w4.options(chosen, actOrder == null || actOrder, damping(), seed, trainingState);
+    GptqExport.checkTarget(out);
+    if (calibration.isEmpty() && chosen != W4Options.Method.RTN) {
+      throw new UserException(
+          "--calibration is missing: "
+              + chosen.name().toLowerCase(Locale.ROOT)
+              + " needs texts to observe; give .jsonl or text files, or prompts with"
+              + " --self-traces");
+    }
+    PrintWriter console = spec.commandLine().getOut();
+    int workers = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+    checkAtLeast("--threads", workers, 1);
+    try (Checkpoint source = Checkpoint.open(model);
+        Ops ops = new VectorOps(workers)) {
+      Calibration observed = calibration.isEmpty() ? null : calibration(source, workers, console);
+      W4Report report = w4.quantize(source, out, observed, options, ops);
+      console.print(report.toTable());
+      console.printf("%s: %s in %.1f s%n", out, W4Flags.FORMAT, report.seconds());
       console.flush();
     }
     return 0;
@@ -211,12 +247,10 @@ public final class QuantizeCommand implements Command {
 
   private QuantizeOptions options() {
     if (!format.equals(FORMAT)) {
-      throw new UserException("--format: " + format + "; expected " + FORMAT);
+      throw new UserException(
+          "--format: " + format + "; expected " + FORMAT + " or " + W4Flags.FORMAT);
     }
-    Method chosen = choose("--method", method, Method.values());
-    if (!(damping >= 0 && damping <= 1)) {
-      throw new UserException("--damping: " + damping + "; expected 0 to 1");
-    }
+    Method chosen = choose("--method", method == null ? "gptq" : method, Method.values());
     boolean gptq = chosen == Method.GPTQ;
     return new QuantizeOptions(
         chosen,
@@ -224,9 +258,16 @@ public final class QuantizeCommand implements Command {
         clip == null ? gptq : clip,
         gptq && (actOrder == null || actOrder),
         staticGroups,
-        damping,
+        damping(),
         choose("--checkpoint-format", checkpointFormat, CheckpointFormat.values()),
         trainingState);
+  }
+
+  private double damping() {
+    if (!(damping >= 0 && damping <= 1)) {
+      throw new UserException("--damping: " + damping + "; expected 0 to 1");
+    }
+    return damping;
   }
 
   private static <E extends Enum<E>> E choose(String option, String value, E[] among) {
