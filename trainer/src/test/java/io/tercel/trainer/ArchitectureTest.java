@@ -28,13 +28,16 @@ class ArchitectureTest {
     assertTrue(TRAINER.contain("io.tercel.trainer.qat.QatModel"));
   }
 
-  /** PyTorch is 112 MB and slow to start; evaluating, quantizing and making problems need none. */
+  /** PyTorch is 112 MB and slow to start; evaluating, rounding and making problems need none. */
   @Test
   void djlsEngine_onlyWhereGradientsAre() {
     noClasses()
         .that()
         .resideOutsideOfPackages(
-            "io.tercel.trainer.torch..", "io.tercel.trainer.qat..", "io.tercel.trainer.train..")
+            "io.tercel.trainer.torch..",
+            "io.tercel.trainer.qat..",
+            "io.tercel.trainer.train..",
+            "io.tercel.trainer.ptq.flatquant..")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("ai.djl..")

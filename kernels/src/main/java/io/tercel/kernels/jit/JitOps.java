@@ -155,6 +155,16 @@ public final class JitOps implements Ops {
   }
 
   @Override
+  public void weigh(float[] x, int offset, int count, float max, float temperature, float[] out) {
+    vector.weigh(x, offset, count, max, temperature, out);
+  }
+
+  @Override
+  public int atLeast(float[] x, int offset, int count, float least, int[] found) {
+    return vector.atLeast(x, offset, count, least, found);
+  }
+
+  @Override
   public void forEach(int count, Task task) {
     vector.forEach(count, task);
   }

@@ -112,6 +112,22 @@ public interface Ops extends AutoCloseable {
    */
   double sumExp(float[] x, int offset, int count, float max);
 
+  /**
+   * What ids weigh in a draw: out[i] is {@link Exp#exp} of (x[offset + i] - max) / temperature.
+   *
+   * @param temperature above 0
+   * @param out the first count elements are written
+   */
+  void weigh(float[] x, int offset, int count, float max, float temperature, float[] out);
+
+  /**
+   * Finds elements that are at least so large.
+   *
+   * @param found their indices, from 0, rising; has room for count
+   * @return how many there are
+   */
+  int atLeast(float[] x, int offset, int count, float least, int[] found);
+
   /** Runs tasks 0..count-1, in parallel where it can; each must write to places of its own. */
   void forEach(int count, Task task);
 

@@ -17,11 +17,15 @@ import java.util.Map;
 public final class Sampler {
   private static final int CHUNK = 1024;
 
+  /** A sum in another order may be this much off: whether it suffices is decided in order. */
+  private static final double NEARLY = 1 - 1e-9;
+
   private final Ops ops;
   private final int vocab;
   private final float[] adjusted;
   private final float[] weights;
   private final double[] chunkSums;
+  private final int[] found = new int[CHUNK];
   private long[] candidates = new long[256];
 
   public Sampler(Ops ops, int vocab) {
@@ -130,19 +134,42 @@ public final class Sampler {
 
   /** Fills weights = exp((logit - max) / T) and the chunks' sums; returns the total. */
   private double weigh(float[] logits, int at, float max, float temperature) {
-    double total = 0;
-    for (int chunk = 0; chunk < chunkSums.length; chunk++) {
+    ops.weigh(logits, at, vocab, max, temperature, weights);
+    int chunk = 0;
+    for (; (chunk + 4) * CHUNK <= vocab; chunk += 4) {
+      sumFourChunks(chunk);
+    }
+    for (; chunk < chunkSums.length; chunk++) {
       double sum = 0;
-      int end = Math.min(vocab, (chunk + 1) * CHUNK);
-      for (int i = chunk * CHUNK; i < end; i++) {
-        float w = Exp.exp((logits[at + i] - max) / temperature);
-        weights[i] = w;
-        sum += w;
+      for (int i = chunk * CHUNK; i < Math.min(vocab, (chunk + 1) * CHUNK); i++) {
+        sum += weights[i];
       }
       chunkSums[chunk] = sum;
+    }
+    double total = 0;
+    for (double sum : chunkSums) {
       total += sum;
     }
     return total;
+  }
+
+  /** Each sum runs from left to right, so an addition waits for the last: four don't wait long. */
+  private void sumFourChunks(int first) {
+    double a = 0;
+    double b = 0;
+    double c = 0;
+    double d = 0;
+    int end = (first + 1) * CHUNK;
+    for (int i = first * CHUNK; i < end; i++) {
+      a += weights[i];
+      b += weights[i + CHUNK];
+      c += weights[i + 2 * CHUNK];
+      d += weights[i + 3 * CHUNK];
+    }
+    chunkSums[first] = a;
+    chunkSums[first + 1] = b;
+    chunkSums[first + 2] = c;
+    chunkSums[first + 3] = d;
   }
 
   private int drawFromAll(double target) {
@@ -169,23 +196,26 @@ public final class Sampler {
 
   /**
    * The sorted head of the distribution is found by lowering a threshold until the filters are
-   * satisfied.
+   * satisfied. Where it began and by how much it fell cannot be told from what is drawn: more
+   * candidates only stand behind those that are kept.
    */
   private int drawFromTop(
       float[] logits, int at, int best, SamplingRow row, double u, double total) {
     float threshold = row.minP() > 0f ? row.minP() : 0f;
-    for (float floor = 1e-3f; ; floor = floor > 1e-12f ? floor * 1e-3f : 0f) {
+    for (float floor = 1e-1f; ; floor = floor > 1e-12f ? floor * 1e-1f : 0f) {
       float lowest = Math.max(floor, threshold);
       int count = collect(logits, at, lowest);
       boolean complete = lowest <= threshold || lowest == 0f;
       boolean capped = row.topK() > 0 && count >= row.topK();
-      if (row.topK() > 0) {
-        count = Math.min(count, row.topK());
-      }
       // without top_k and min_p the nucleus is a share of the whole; with either, of what they left
       boolean ofWhole = row.topK() == 0 && threshold == 0f;
-      if (!ofWhole && !complete && !capped) {
+      boolean enough = ofWhole ? sum(count) >= row.topP() * total * NEARLY : capped;
+      if (!enough && !complete) {
         continue;
+      }
+      Arrays.sort(candidates, 0, count);
+      if (row.topK() > 0) {
+        count = Math.min(count, row.topK());
       }
       double mass = ofWhole ? total : sum(count);
       int kept = nucleus(count, row.topP() * mass);
@@ -195,19 +225,22 @@ public final class Sampler {
     }
   }
 
-  /** Gathers ids whose weight is at least the floor, sorted by falling logit, then rising id. */
+  /**
+   * Gathers ids whose weight is at least the floor; sorted, they fall by logit, then rise by id.
+   */
   private int collect(float[] logits, int at, float floor) {
+    float least = Math.max(floor, Float.MIN_VALUE); // what weighs nothing is never drawn
     int count = 0;
-    for (int i = 0; i < vocab; i++) {
-      float w = weights[i];
-      if (w >= floor && w > 0f) {
-        if (count == candidates.length) {
-          candidates = Arrays.copyOf(candidates, 2 * count);
-        }
-        candidates[count++] = ((long) ~sortable(logits[at + i]) << 32) | i;
+    for (int from = 0; from < vocab; from += CHUNK) {
+      int more = ops.atLeast(weights, from, Math.min(CHUNK, vocab - from), least, found);
+      if (count + more > candidates.length) {
+        candidates = Arrays.copyOf(candidates, Math.max(2 * candidates.length, count + more));
+      }
+      for (int i = 0; i < more; i++) {
+        int id = from + found[i];
+        candidates[count++] = ((long) ~sortable(logits[at + id]) << 32) | id;
       }
     }
-    Arrays.sort(candidates, 0, count);
     return count;
   }
 

@@ -206,6 +206,24 @@ public final class ScalarOps implements Ops {
   }
 
   @Override
+  public void weigh(float[] x, int offset, int count, float max, float temperature, float[] out) {
+    for (int i = 0; i < count; i++) {
+      out[i] = Exp.exp((x[offset + i] - max) / temperature);
+    }
+  }
+
+  @Override
+  public int atLeast(float[] x, int offset, int count, float least, int[] found) {
+    int size = 0;
+    for (int i = 0; i < count; i++) {
+      if (x[offset + i] >= least) {
+        found[size++] = i;
+      }
+    }
+    return size;
+  }
+
+  @Override
   public void forEach(int count, Task task) {
     for (int i = 0; i < count; i++) {
       task.run(i, 0);

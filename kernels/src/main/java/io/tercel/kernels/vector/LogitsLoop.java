@@ -6,6 +6,7 @@ import io.tercel.kernels.ops.Ops;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
 
 /** Scans of a row of logits. */
 final class LogitsLoop {
@@ -81,6 +82,36 @@ final class LogitsLoop {
       }
     }
     throw new IllegalStateException("the largest of " + count + " elements is none of them");
+  }
+
+  /** Writes e^((x - max) / temperature). */
+  static void weigh(float[] x, int offset, int count, float max, float temperature, float[] out) {
+    int whole = Lanes.floor(count);
+    for (int i = 0; i < whole; i += Lanes.COUNT) {
+      VectorExp.exp(Lanes.load(x, offset + i).sub(max).div(temperature)).intoArray(out, i);
+    }
+    for (int i = whole; i < count; i++) {
+      out[i] = Exp.exp((x[offset + i] - max) / temperature);
+    }
+  }
+
+  /** Writes where elements are at least so large; returns how many are. */
+  static int atLeast(float[] x, int offset, int count, float least, int[] found) {
+    FloatVector bound = FloatVector.broadcast(Lanes.FLOAT, least);
+    int whole = Lanes.floor(count);
+    int size = 0;
+    for (int i = 0; i < whole; i += Lanes.COUNT) {
+      long lanes = Lanes.load(x, offset + i).compare(VectorOperators.GE, bound).toLong();
+      for (; lanes != 0; lanes &= lanes - 1) {
+        found[size++] = i + Long.numberOfTrailingZeros(lanes);
+      }
+    }
+    for (int i = whole; i < count; i++) {
+      if (x[offset + i] >= least) {
+        found[size++] = i;
+      }
+    }
+    return size;
   }
 
   /** Sum of e^(x - max); see {@code Ops.sumExp} for the order. */

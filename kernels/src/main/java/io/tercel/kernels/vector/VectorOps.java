@@ -198,6 +198,16 @@ public final class VectorOps implements Ops {
   }
 
   @Override
+  public void weigh(float[] x, int offset, int count, float max, float temperature, float[] out) {
+    LogitsLoop.weigh(x, offset, count, max, temperature, out);
+  }
+
+  @Override
+  public int atLeast(float[] x, int offset, int count, float least, int[] found) {
+    return LogitsLoop.atLeast(x, offset, count, least, found);
+  }
+
+  @Override
   public void forEach(int count, Task task) {
     pool.run(
         count,

@@ -1,5 +1,6 @@
 package io.tercel.kernels.ops;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -670,6 +671,34 @@ public abstract class OpsContract extends NanContract {
     float[] x = new float[40];
     Arrays.fill(x, Float.NEGATIVE_INFINITY);
     assertEquals(0, ops().argMax(x, 3, 33));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 13, 16, 63, 64, 65, 207, 1024, 4098})
+  void weigh_andAtLeast(int count) {
+    Random random = new Random(count);
+    for (int offset : new int[] {0, 7}) {
+      float[] x = gaussians(random, offset + count + 3, 4);
+      x[offset + random.nextInt(count)] = Float.NEGATIVE_INFINITY;
+      x[offset + random.nextInt(count)] = -0f;
+      Arrays.fill(x, offset + count, x.length, 1e9f); // not to be looked at
+      Arrays.fill(x, 0, offset, 1e9f);
+      float max = x[offset + definition.argMax(x, offset, count)];
+      for (float temperature : new float[] {1e-6f, 0.3f, 0.6f, 1f, 2f}) {
+        float[] expected = new float[count + 2];
+        float[] actual = new float[count + 2];
+        definition.weigh(x, offset, count, max, temperature, expected);
+        ops().weigh(x, offset, count, max, temperature, actual);
+        assertArrayEquals(expected, actual, "temperature " + temperature);
+      }
+      for (float least : new float[] {max, x[offset], 0f, -1e-3f, Float.NEGATIVE_INFINITY, 1e9f}) {
+        int[] expected = new int[count];
+        int[] actual = new int[count];
+        int size = definition.atLeast(x, offset, count, least, expected);
+        assertEquals(size, ops().atLeast(x, offset, count, least, actual), "least " + least);
+        assertArrayEquals(Arrays.copyOf(expected, size), Arrays.copyOf(actual, size));
+      }
+    }
   }
 
   /** Words that are empty, full, mixed and missing; in place and not; bits behind the end. */

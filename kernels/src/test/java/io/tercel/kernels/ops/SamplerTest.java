@@ -176,6 +176,101 @@ class SamplerTest {
     assertEquals(expected[2999], best / (double) DRAWS, 0.02);
   }
 
+  /** Chunk by chunk and id by id, with everything sorted: to the bit, however it is done faster. */
+  @ParameterizedTest
+  @CsvSource({
+    "1,1,0,0",
+    "0.6,0.95,0,0",
+    "0.6,0.95,20,0",
+    "2,0.99,0,0",
+    "2,0.99,3000,0",
+    "1,0.9,0,0.01",
+    "0.3,0.95,20,0.02",
+    "1,0.95,0,0"
+  })
+  void draws_ofALargeVocabulary_areTheDefinitions(
+      float temperature, float topP, int topK, float minP) {
+    for (float width : new float[] {0.3f, 1, 3}) {
+      float[] logits = logits(9 * 1024 + 517, 5);
+      for (int i = 0; i < logits.length; i++) {
+        logits[i] *= width;
+      }
+      logits[4000] = logits[7000];
+      logits[9000] = Float.NEGATIVE_INFINITY;
+      Row row = new Row();
+      row.temperature = temperature;
+      row.topP = topP;
+      row.topK = topK;
+      row.minP = minP;
+      Sampler sampler = new Sampler(new ScalarOps(), logits.length);
+      for (int i = 0; i < 300; i++) {
+        row.position = i;
+        double u = Noise.uniform(row.seed, 0, i);
+        assertEquals(defined(logits, row, u), sampler.sample(logits, 0, row.build()).tokenId());
+      }
+    }
+  }
+
+  private static int defined(float[] logits, Row row, double u) {
+    int n = logits.length;
+    float max = logits[new ScalarOps().argMax(logits, 0, n)];
+    float[] weights = new float[n];
+    double total = 0;
+    for (int chunk = 0; chunk < n; chunk += 1024) {
+      double sum = 0;
+      for (int i = chunk; i < Math.min(n, chunk + 1024); i++) {
+        weights[i] = Exp.exp((logits[i] - max) / row.temperature);
+        sum += weights[i];
+      }
+      total += sum;
+    }
+    List<Integer> ids = new ArrayList<>(IntStream.range(0, n).boxed().toList());
+    if (row.topK == 0 && row.topP == 1 && row.minP == 0) {
+      return drawn(ids, weights, u * total, true);
+    }
+    ids.removeIf(i -> weights[i] == 0 || weights[i] < row.minP);
+    ids.sort((a, b) -> Float.compare(logits[b], logits[a]));
+    if (row.topK > 0 && row.topK < ids.size()) {
+      ids = ids.subList(0, row.topK);
+    }
+    boolean ofWhole = row.topK == 0 && row.minP == 0;
+    double mass = row.topP * (ofWhole ? total : sum(ids, weights));
+    int kept = 0;
+    for (double sum = 0; kept < ids.size() && sum < mass; kept++) {
+      sum += weights[ids.get(kept)];
+    }
+    List<Integer> nucleus = ids.subList(0, kept);
+    return drawn(nucleus, weights, u * sum(nucleus, weights), false);
+  }
+
+  private static double sum(List<Integer> ids, float[] weights) {
+    double sum = 0;
+    for (int id : ids) {
+      sum += weights[id];
+    }
+    return sum;
+  }
+
+  /** In chunks: whole chunks of 1024 are stepped over by their sums. */
+  private static int drawn(List<Integer> ids, float[] weights, double target, boolean chunks) {
+    double before = 0;
+    for (int i = 0; i < ids.size(); i++) {
+      if (chunks && i % 1024 == 0) {
+        double sum = sum(ids.subList(i, Math.min(ids.size(), i + 1024)), weights);
+        if (before + sum <= target) {
+          before += sum;
+          i += 1023;
+          continue;
+        }
+      }
+      before += weights[ids.get(i)];
+      if (before > target) {
+        return ids.get(i);
+      }
+    }
+    return ids.getLast();
+  }
+
   @ParameterizedTest
   @ValueSource(floats = {1e-9f, 1e-6f, 0.01f})
   void topP_tiny_picksTheBest(float topP) {

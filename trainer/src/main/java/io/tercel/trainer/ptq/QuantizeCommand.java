@@ -22,10 +22,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** {@code tercel quantize}: makes a 3-bit model of a 16-bit one. */
+/** {@code tercel quantize}: makes a 3-bit or 4-bit model of a 16-bit one. */
 @CommandLine.Command(
     name = "quantize",
-    description = "Makes a 3-bit model of a 16-bit one.",
+    description = "Makes a 3-bit or 4-bit model of a 16-bit one.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 public final class QuantizeCommand implements Command {
@@ -44,7 +44,7 @@ public final class QuantizeCommand implements Command {
       names = "--out",
       required = true,
       paramLabel = "DIR",
-      description = "Where the 3-bit model goes; must not exist.")
+      description = "Where the quantized model goes; must not exist.")
   private Path out;
 
   @Option(
@@ -56,17 +56,19 @@ public final class QuantizeCommand implements Command {
 
   @Option(
       names = "--method",
-      defaultValue = "gptq",
       paramLabel = "NAME",
       description =
-          "rtn (round to nearest), gptq (default) or awq (strong inputs scaled up, activation-aware).")
-  private String method;
+          "w3g128: rtn (round to nearest), gptq (default) or awq (strong inputs scaled up);"
+              + " w4a4kv4: rtn, quarot or flatquant (default).")
+  private @Nullable String method;
 
   @Option(
       names = "--format",
       defaultValue = FORMAT,
       paramLabel = "NAME",
-      description = "w3g128: 3 bits, groups of 128 (default, the only one).")
+      description =
+          "w3g128: weights in 3 bits, groups of 128 (default); w4a4kv4: weights, activations, keys"
+              + " and values in 4 bits.")
   private String format;
 
   @Option(names = "--sym", description = "Symmetric groups; else each has a zero point.")
@@ -96,6 +98,8 @@ public final class QuantizeCommand implements Command {
       paramLabel = "X",
       description = "gptq: share of the mean diagonal added to the Hessian (default 0.01).")
   private double damping;
+
+  @Mixin private W4Flags w4 = new W4Flags();
 
   @Mixin private CalibrationOptions calibration = new CalibrationOptions();
 
@@ -133,26 +137,27 @@ public final class QuantizeCommand implements Command {
 
   @Override
   public Integer call() throws IOException {
+    checkAtLeast("--threads", workers(), 1);
+    return format.equals(W4Flags.FORMAT) ? quantizeToFourBits() : quantizeToThreeBits();
+  }
+
+  private int workers() {
+    return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+  }
+
+  private Integer quantizeToThreeBits() throws IOException {
     QuantizeOptions options = options();
-    int workers = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-    checkAtLeast("--threads", workers, 1);
-    ExportDirectory.checkTarget(out);
-    if (calibration.isEmpty() && options.method().observes()) {
-      throw new UserException(
-          "--calibration is missing: %s needs texts to observe; give .jsonl or text files, or"
-                  .formatted(options.method().label())
-              + " prompts with --self-traces");
-    }
+    checkPlaces(options.method(), options.method().observes());
     PrintWriter console = spec.commandLine().getOut();
     try (Checkpoint source = Checkpoint.open(model);
-        Ops ops = new VectorOps(workers)) {
+        Ops ops = new VectorOps(workers())) {
       if (!source.unexpectedTensors().isEmpty()) {
         console.println("left out, for no layer asks for them: " + source.unexpectedTensors());
       }
       Quantizer.checkShapes(source);
       QuantizeReport report;
       try (ExportDirectory directory = new ExportDirectory(out, resume)) {
-        Calibration observed = observed(source, directory, workers, console);
+        Calibration observed = observed(source, directory, console);
         report = quantize(source, directory, observed, options, ops);
       }
       console.print(report.toTable());
@@ -168,25 +173,65 @@ public final class QuantizeCommand implements Command {
     return 0;
   }
 
-  /** The calibration of the run that is resumed, or a new one, which is kept for that. */
-  private @Nullable Calibration observed(
-      Checkpoint source, ExportDirectory directory, int workers, PrintWriter console)
-      throws IOException {
-    if (calibration.isEmpty()) {
-      return null;
+  private Integer quantizeToFourBits() throws IOException {
+    W4Options.Method chosen =
+        choose("--method", method == null ? "flatquant" : method, W4Options.Method.values());
+    W4Options options =
+        w4.options(chosen, actOrder == null || actOrder, damping(), seed, trainingState);
+    if (resume) {
+      throw new UserException("--resume: " + FORMAT + " alone can be resumed");
     }
-    Path kept = directory.resolve(Calibration.FILE);
-    Calibration drawn;
-    if (Files.exists(kept)) {
-      drawn = Calibration.read(kept);
-    } else {
-      drawn = calibration.draw(source, seed, workers, console);
-      drawn.write(kept);
+    checkPlaces(chosen, chosen != W4Options.Method.RTN);
+    PrintWriter console = spec.commandLine().getOut();
+    try (Checkpoint source = Checkpoint.open(model);
+        Ops ops = new VectorOps(workers())) {
+      Calibration observed = calibration.isEmpty() ? null : draw(source, console);
+      W4Report report = w4.quantize(source, out, observed, options, ops);
+      console.print(report.toTable());
+      console.printf(Locale.ROOT, "%s: %s in %.1f s%n", out, W4Flags.FORMAT, report.seconds());
+      console.flush();
     }
+    return 0;
+  }
+
+  /** Refuses, before any work, a target that is there and texts that are not. */
+  private void checkPlaces(Enum<?> chosen, boolean observes) throws IOException {
+    ExportDirectory.checkTarget(out);
+    if (calibration.isEmpty() && observes) {
+      throw new UserException(
+          "--calibration is missing: %s needs texts to observe; give .jsonl or text files, or"
+                  .formatted(chosen.name().toLowerCase(Locale.ROOT))
+              + " prompts with --self-traces");
+    }
+  }
+
+  private Calibration draw(Checkpoint source, PrintWriter console) throws IOException {
+    Calibration drawn = calibration.draw(source, seed, workers(), console);
+    say(drawn, console);
+    return drawn;
+  }
+
+  private static void say(Calibration drawn, PrintWriter console) {
     console.printf(
         "calibration: %d sequences, %d tokens, %s%n",
         drawn.sequences().size(), drawn.numTokens(), drawn.domain());
     console.flush();
+  }
+
+  /** The calibration of the run that is resumed, or a new one, which is kept for that. */
+  private @Nullable Calibration observed(
+      Checkpoint source, ExportDirectory directory, PrintWriter console) throws IOException {
+    if (calibration.isEmpty()) {
+      return null;
+    }
+    Path kept = directory.resolve(Calibration.FILE);
+    if (Files.exists(kept)) {
+      Calibration before = Calibration.read(kept);
+      say(before, console);
+      return before;
+    }
+    Calibration drawn = draw(source, console);
+    drawn.write(kept);
     return drawn;
   }
 
@@ -209,12 +254,10 @@ public final class QuantizeCommand implements Command {
 
   private QuantizeOptions options() {
     if (!format.equals(FORMAT)) {
-      throw new UserException("--format: " + format + "; expected " + FORMAT);
+      throw new UserException(
+          "--format: " + format + "; expected " + FORMAT + " or " + W4Flags.FORMAT);
     }
-    Method chosen = choose("--method", method, Method.values());
-    if (!(damping >= 0 && damping <= 1)) {
-      throw new UserException("--damping: " + damping + "; expected 0 to 1");
-    }
+    Method chosen = choose("--method", method == null ? "gptq" : method, Method.values());
     boolean gptq = chosen == Method.GPTQ;
     return new QuantizeOptions(
         chosen,
@@ -222,9 +265,16 @@ public final class QuantizeCommand implements Command {
         clip == null ? chosen.observes() : clip,
         gptq && (actOrder == null || actOrder),
         staticGroups,
-        damping,
+        damping(),
         choose("--checkpoint-format", checkpointFormat, CheckpointFormat.values()),
         trainingState);
+  }
+
+  private double damping() {
+    if (!(damping >= 0 && damping <= 1)) {
+      throw new UserException("--damping: " + damping + "; expected 0 to 1");
+    }
+    return damping;
   }
 
   private static <E extends Enum<E>> E choose(String option, String value, E[] among) {

@@ -148,6 +148,50 @@ class QuantizeCommandTest {
   }
 
   @Test
+  void fourBits_byEachMethod() throws IOException {
+    Path lines = file("c.jsonl", "{\"text\": \"seven hawks over the field\"}\n".repeat(3));
+    for (String method : List.of("rtn", "quarot", "flatquant")) {
+      Path out = temp.resolve(method);
+      Run run =
+          run(
+              "--model",
+              model.toString(),
+              "--out",
+              out.toString(),
+              "--format",
+              "w4a4kv4",
+              "--method",
+              method,
+              "--epochs",
+              "2",
+              "--batch",
+              "2",
+              "--calibration",
+              lines.toString(),
+              "--threads",
+              "1");
+      assertEquals(0, run.status(), run.said());
+      assertTrue(run.said().contains("w4a4kv4 in"), run.said());
+      JsonNode report = new ObjectMapper().readTree(out.resolve("quantize_report.json").toFile());
+      assertEquals(method, report.get("method").asText());
+      assertEquals(3, report.get("calibration_sequences").asInt());
+      assertTrue(report.at("/layers/0/error").asDouble() > 0);
+      assertTrue(report.at("/layers/0/rtn_error").asDouble() > 0);
+    }
+    refused(gptq(lines, "--format", "w4a4kv4", "--method", "gptq"), "--method: gptq");
+    refused(gptq(lines, "--format", "w4a4kv4", "--epochs", "-1"), "--epochs: -1");
+    refused(gptq(lines, "--format", "w4a4kv4", "--batch", "0"), "--batch: 0");
+    refused(gptq(lines, "--format", "w4a4kv4", "--learning-rate", "0"), "--learning-rate: 0.0");
+    refused(
+        run("--model", model.toString(), "--out", out().toString(), "--format", "w4a4kv4"),
+        "--calibration is missing");
+  }
+
+  private Path out() {
+    return temp.resolve("w3");
+  }
+
+  @Test
   void badInput_isOneLineThatNamesIt() throws IOException {
     Path good = file("good.jsonl", "{\"text\": \"abc\"}");
     refused(gptq(good, "--method", "gguf"), "--method: gguf");

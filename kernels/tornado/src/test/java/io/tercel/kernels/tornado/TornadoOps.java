@@ -483,6 +483,17 @@ record TornadoOps(boolean four) implements Ops {
     return DEFINITION.mask(x, offset, count, allowed, out);
   }
 
+  /** Draws with a temperature are made on the host where they aren't plain. */
+  @Override
+  public void weigh(float[] x, int offset, int count, float max, float temperature, float[] out) {
+    DEFINITION.weigh(x, offset, count, max, temperature, out);
+  }
+
+  @Override
+  public int atLeast(float[] x, int offset, int count, float least, int[] found) {
+    return DEFINITION.atLeast(x, offset, count, least, found);
+  }
+
   @Override
   public double sumExp(float[] x, int offset, int count, float max) {
     FloatArray logits = FloatArray.fromArray(Arrays.copyOfRange(x, offset, offset + count));

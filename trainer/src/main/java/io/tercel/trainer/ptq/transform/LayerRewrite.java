@@ -3,6 +3,7 @@ package io.tercel.trainer.ptq.transform;
 import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LayerTensors.Norm;
 import io.tercel.kernels.ops.Ops;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -97,5 +98,30 @@ public final class LayerRewrite {
       linear.transformOutputs(out.transform, ops);
     }
     return linear;
+  }
+
+  /** Changes a linear back in place: the other way round, by the inverses. */
+  public DoubleLinear undo(Matrix which, DoubleLinear linear, Ops ops) {
+    Change out = outputs(which);
+    if (out.transform != null) {
+      linear.transformOutputs(out.transform.inverse(), ops);
+    }
+    if (out.scale != null) {
+      linear.scaleOutputs(inverse(out.scale));
+    }
+    Change in = inputs(which);
+    if (in.transform != null) {
+      linear.transformInputs(in.transform.inverse(), ops);
+    }
+    if (in.scale != null) {
+      linear.scaleInputs(inverse(in.scale));
+    }
+    return linear;
+  }
+
+  private static double[] inverse(double[] scale) {
+    double[] inverse = new double[scale.length];
+    Arrays.setAll(inverse, i -> 1 / scale[i]);
+    return inverse;
   }
 }

@@ -90,7 +90,7 @@ public final class QuaRot {
    * @param table [tokens, hidden]
    */
   public void embedding(double[] table, Ops ops) {
-    turn(table, signs, residual, ops);
+    states(table, ops);
   }
 
   /**
@@ -101,6 +101,15 @@ public final class QuaRot {
    */
   public void head(double[] head, double[] finalNorm, Ops ops) {
     turn(head, signed(finalNorm), residual.inverseTranspose(), ops);
+  }
+
+  /**
+   * Turns hidden states, in place.
+   *
+   * @param states [tokens, hidden]
+   */
+  public void states(double[] states, Ops ops) {
+    turn(states, signs, residual, ops);
   }
 
   private static void turn(double[] rows, double[] scale, Kronecker by, Ops ops) {
