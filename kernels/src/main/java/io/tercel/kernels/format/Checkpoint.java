@@ -11,9 +11,9 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model directory in the layout of Hugging Face, with plain or 3-bit GPTQ linears: its config and
- * its tensors, mapped and checked, not yet loaded. Opening it allocates nothing but what the
- * headers take. To be closed once loaded: that unmaps the files.
+ * A model directory in the layout of Hugging Face, with plain, 3-bit GPTQ or 4-bit linears: its
+ * config and its tensors, mapped and checked, not yet loaded. Opening it allocates nothing but what
+ * the headers take. To be closed once loaded: that unmaps the files.
  */
 public final class Checkpoint implements AutoCloseable {
   private final Path directory;
@@ -40,10 +40,11 @@ public final class Checkpoint implements AutoCloseable {
     JsonSection json = JsonSection.read(directory.resolve("config.json"), 16 << 20);
     generationDefaults = GenerationDefaults.read(directory);
     config = ModelConfigReader.read(json, generationDefaults.eosTokenIds());
-    GptqSettings gptq = GptqSettings.read(directory, json);
+    boolean w4 = W4Settings.declared(directory, json);
+    GptqSettings gptq = w4 ? null : GptqSettings.read(directory, json);
     TensorTable tensors = TensorTable.open(directory, arena);
     files = tensors.files();
-    CheckpointLayout layout = new CheckpointLayout(config, tensors, gptq);
+    CheckpointLayout layout = new CheckpointLayout(config, tensors, gptq, w4);
     embedding = layout.embedding();
     layers = layout.layers();
     finalNorm = layout.finalNorm();

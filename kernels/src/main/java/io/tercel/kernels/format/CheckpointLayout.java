@@ -2,6 +2,7 @@ package io.tercel.kernels.format;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,13 +17,20 @@ final class CheckpointLayout {
   private final ModelConfig config;
   private final TensorTable tensors;
   private final @Nullable GptqSettings gptq;
+  private final @Nullable W4Layout w4;
 
   /** A g_idx that is not the natural order, and a layer of several groups that has none. */
   private @Nullable Tensor reordered;
 
   private @Nullable String withoutOrder;
 
-  CheckpointLayout(ModelConfig config, TensorTable tensors, @Nullable GptqSettings gptq) {
+  /**
+   * @param gptq null where linears are plain, or of 4 bits
+   * @param w4 whether they are of 4 bits
+   */
+  CheckpointLayout(
+      ModelConfig config, TensorTable tensors, @Nullable GptqSettings gptq, boolean w4) {
+    this.w4 = w4 ? new W4Layout(config, tensors) : null;
     this.config = config;
     this.tensors = tensors;
     this.gptq = gptq;
@@ -76,7 +84,9 @@ final class CheckpointLayout {
     return new LayerSource(
         LayerTensors.matrices(
             m -> linear(m.name(index), m.rows(config), m.cols(config), m.biased(config))),
-        LayerTensors.norms(config, n -> n == LayerTensors.Norm.INPUT ? inputNorm : norm(n, index)));
+        LayerTensors.norms(config, n -> n == LayerTensors.Norm.INPUT ? inputNorm : norm(n, index)),
+        w4 == null ? Map.of() : w4.transforms(index),
+        w4 == null ? KvTransformSource.NONE : w4.kvTransform(index));
   }
 
   private Tensor norm(LayerTensors.Norm norm, int layer) {
@@ -97,12 +107,16 @@ final class CheckpointLayout {
     if (bias != null) {
       checkFloats(bias, rows);
     }
+    if (w4 != null) {
+      return w4.linear(name, rows, cols, bias);
+    }
     if (gptq == null || !tensors.has(name + ".qweight")) {
       String hint = "";
       if (tensors.has(name + ".qweight")) {
         hint = ", but there is a .qweight: config.json has no quantization_config";
       } else if (tensors.has(name + ".weight_packed")) {
-        hint = ", but there is a .weight_packed: only gptq is implemented";
+        hint =
+            ", but there is a .weight_packed: config.json has no quantization_config that says how it is packed";
       } else if (gptq != null) {
         hint = ", and so is its .qweight";
       }
@@ -162,7 +176,7 @@ final class CheckpointLayout {
     check(tensor, List.of(DType.F32, DType.F16, DType.BF16), shape);
   }
 
-  private static void check(Tensor tensor, List<DType> types, long... shape) {
+  static void check(Tensor tensor, List<DType> types, long... shape) {
     List<Long> expected = new ArrayList<>(shape.length);
     for (long dim : shape) {
       expected.add(dim);

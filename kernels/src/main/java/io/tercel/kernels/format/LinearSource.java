@@ -3,7 +3,8 @@ package io.tercel.kernels.format;
 import org.jspecify.annotations.Nullable;
 
 /** Where a linear layer y = W x + b lies in a checkpoint; shapes and types are checked already. */
-public sealed interface LinearSource permits LinearSource.Plain, LinearSource.Gptq {
+public sealed interface LinearSource
+    permits LinearSource.Plain, LinearSource.Gptq, LinearSource.W4 {
 
   /** Name of the weight without {@code .weight}: {@code model.layers.0.mlp.up_proj}. */
   String name();
@@ -74,6 +75,21 @@ public sealed interface LinearSource permits LinearSource.Plain, LinearSource.Gp
     @Override
     public QuantFormat format() {
       return QuantFormat.Grouped.W3G128;
+    }
+  }
+
+  /**
+   * A 4-bit weight for 4-bit inputs: column 2j of a row is the low half of its byte j, two's
+   * complement, column 2j + 1 the high half.
+   *
+   * @param packed U8 [rows, cols / 2]
+   * @param scale F16 [rows]
+   */
+  record W4(String name, int rows, int cols, Tensor packed, Tensor scale, @Nullable Tensor bias)
+      implements LinearSource {
+    @Override
+    public QuantFormat format() {
+      return QuantFormat.PerRow.W4A4;
     }
   }
 }

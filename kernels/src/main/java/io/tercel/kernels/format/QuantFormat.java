@@ -5,7 +5,8 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /** What the bits of a {@link PackedMatrix} mean. */
-public sealed interface QuantFormat permits QuantFormat.Dense, QuantFormat.Grouped {
+public sealed interface QuantFormat
+    permits QuantFormat.Dense, QuantFormat.Grouped, QuantFormat.PerRow {
 
   /** Short lower-case name as on the command line: {@code bf16}, {@code w3g128}. */
   String label();
@@ -121,6 +122,28 @@ public sealed interface QuantFormat permits QuantFormat.Dense, QuantFormat.Group
     @Override
     public long bytes(int rows, int cols) {
       return (long) W3Block.tiles(rows) * W3Block.groups(cols) * blockBytes;
+    }
+  }
+
+  /** Integer codes with one scale a row, for inputs that have one scale a token. */
+  enum PerRow implements QuantFormat {
+    /** Symmetric 4-bit codes in {@link W4Tile}s of 16 rows, for inputs of 4 bits. */
+    W4A4("w4a4");
+
+    private final String label;
+
+    PerRow(String label) {
+      this.label = label;
+    }
+
+    @Override
+    public String label() {
+      return label;
+    }
+
+    @Override
+    public long bytes(int rows, int cols) {
+      return W4Tile.matrixBytes(rows, cols);
     }
   }
 }

@@ -13,13 +13,18 @@ package io.tercel.kernels.jit;
  * @param shift the high field's lowest bit
  * @param spare whether three vectors share two more fields in their bits 6 and 7
  * @param dots signed bytes an activation has: 2 (low and high byte of 16 bits) or 1
+ * @param perRow whether scales are those of whole rows, behind a tile's last block: else each block
+ *     has its own
  */
-record Codes(int low, int high, int shift, boolean spare, int dots) {
+record Codes(int low, int high, int shift, boolean spare, int dots, boolean perRow) {
   /** Codes of 3 bits by activations of 16. */
-  static final Codes W3 = new Codes(0x07, 0x38, 3, true, 2);
+  static final Codes W3 = new Codes(0x07, 0x38, 3, true, 2, false);
 
   /** Codes of 8 bits by activations of 16: the bytes are fields as they lie. */
-  static final Codes INT8 = new Codes(0xff, 0, 0, false, 2);
+  static final Codes INT8 = new Codes(0xff, 0, 0, false, 2, false);
+
+  /** Codes of 4 bits by activations of 4, with one scale a row and a token. */
+  static final Codes W4 = new Codes(0x0f, 0xf0, 4, false, 1, true);
 
   /** Bytes of a vector. */
   static final int VECTOR = 64;
@@ -53,7 +58,7 @@ record Codes(int low, int high, int shift, boolean spare, int dots) {
     return FIELDS / setFields();
   }
 
-  /** Where a block's 16 fp16 scales are. */
+  /** Bytes of a block's codes: where its 16 fp16 scales are, if it has any. */
   int scalesOffset() {
     return sets() * setVectors() * VECTOR;
   }
@@ -65,7 +70,7 @@ record Codes(int low, int high, int shift, boolean spare, int dots) {
 
   /** Bytes of a block: 16 rows by a group. */
   int blockBytes() {
-    return scalesOffset() + VECTOR;
+    return scalesOffset() + (perRow ? 0 : VECTOR);
   }
 
   /** Bytes of a group's activations of one token: all low bytes, then all high ones. */

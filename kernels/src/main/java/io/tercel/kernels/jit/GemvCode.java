@@ -2,6 +2,9 @@ package io.tercel.kernels.jit;
 
 import static io.tercel.kernels.jit.Evex.at;
 
+import io.tercel.kernels.format.W4Tile;
+import io.tercel.kernels.ops.PreparedInput;
+
 /**
  * A few tokens by the tiles of several streams, which lie far apart in memory so that the
  * hardware's prefetchers keep up with each. Lane = output row. It reads
@@ -15,8 +18,10 @@ import static io.tercel.kernels.jit.Evex.at;
  *     for each stream, token:        y = fma(scale * s, (float) (sum - zero * q), y)
  * </pre>
  *
- * with s the token's scale in the group and q the sum of its codes. Results are
- * [stream][token][step][16] floats, each token's from the begin of a slot.
+ * with s the token's scale in the group and q the sum of its codes. Where scales are those of whole
+ * rows, sums are zeroed before the first group and finished after the last, see {@link
+ * #finishRows}. Results are [stream][token][step][16] floats, each token's from the begin of a
+ * slot.
  *
  * <p>High fields are multiplied where they are, into sums of their own ({@code inPlace}), or are
  * shifted down first: half the registers for one instruction more a field, which pays where several
@@ -24,7 +29,8 @@ import static io.tercel.kernels.jit.Evex.at;
  *
  * <p>Instructions for a block, dots d, tokens n: W3 has 12 loads, 32 ands (and 16 shifts, if not in
  * place), 12 shifts and 8 selections for the spare bits, 32 d n dots; then 2 + (7 + 2 (d - 1)) n,
- * in place (9 + 4 (d - 1)) n. Codes of 8 bits are multiplied as they lie: 32 loads, 32 d n dots.
+ * in place (9 + 4 (d - 1)) n. Codes of 8 bits are multiplied as they lie: 32 loads, 32 d n dots. W4
+ * has 16 loads, 32 ands (and 16 shifts, if not in place) and 32 n dots a block.
  */
 final class GemvCode {
   // registers: three vectors that are taken apart, then scale, zero and scratch
@@ -110,9 +116,13 @@ final class GemvCode {
   }
 
   private void step() {
-    code.vpxord(A, A, A);
-    for (int output = 0; output < streams * tokens; output++) {
-      code.vmovdqu32(y(output), A);
+    if (codes.perRow()) {
+      zeroSums();
+    } else {
+      code.vpxord(A, A, A);
+      for (int output = 0; output < streams * tokens; output++) {
+        code.vmovdqu32(y(output), A);
+      }
     }
     code.mov(INPUTS, at(CALL, LinearCall.INPUTS));
     code.mov(FACTORS, at(CALL, LinearCall.FACTORS));
@@ -123,12 +133,21 @@ final class GemvCode {
     code.add(FACTORS, at(CALL, LinearCall.FACTOR_STRIDE));
     code.sub(GROUPS, 1);
     code.jnz(group);
+    for (int stream = 0; stream < streams && codes.perRow(); stream++) {
+      finishRows(stream);
+    }
     code.add(OUTPUTS, Codes.VECTOR);
   }
 
-  private void group() {
+  private void zeroSums() {
     for (int sum = firstSum; sum < firstSum + streams * tokens * sumsOfOutput(); sum++) {
       code.vpxord(sum, sum, sum);
+    }
+  }
+
+  private void group() {
+    if (!codes.perRow()) {
+      zeroSums();
     }
     for (int set = 0; set < codes.sets(); set++) {
       for (int stream = 0; stream < streams; stream++) {
@@ -136,10 +155,12 @@ final class GemvCode {
       }
     }
     for (int stream = 0; stream < streams; stream++) {
-      code.vcvtph2ps(A, at(WEIGHTS[stream], codes.scalesOffset()));
-      code.vpmovzxbd(B, at(WEIGHTS[stream], codes.zerosOffset()));
-      for (int token = 0; token < tokens; token++) {
-        finish(stream, token);
+      if (!codes.perRow()) {
+        code.vcvtph2ps(A, at(WEIGHTS[stream], codes.scalesOffset()));
+        code.vpmovzxbd(B, at(WEIGHTS[stream], codes.zerosOffset()));
+        for (int token = 0; token < tokens; token++) {
+          finish(stream, token);
+        }
       }
       code.add(WEIGHTS[stream], codes.blockBytes());
     }
@@ -196,6 +217,43 @@ final class GemvCode {
 
   /** y = fma(scale s, (float) (sum - zero q), y): scale in A, zero in B. */
   private void finish(int stream, int token) {
+    int sum = gathered(stream, token);
+    Mem y = y(stream * tokens + token);
+    int factors = token * 2 * Integer.BYTES;
+    code.vpmulldBroadcast(C, B, at(FACTORS, factors + Integer.BYTES));
+    code.vpsubd(sum, sum, C);
+    code.vcvtdq2ps(sum, sum);
+    code.vmulpsBroadcast(FIELD, A, at(FACTORS, factors));
+    code.vmovdqu32(C, y);
+    code.vfmadd231ps(C, sum, FIELD);
+    code.vmovdqu32(y, C);
+  }
+
+  /**
+   * y = (scale s) (float) (sum - z r + e) for all tokens of a tile that has been read to the end,
+   * with its scales and the sums r of its rows' codes, and a token's scale s, zero point z and
+   * completion e ({@code PreparedInput}). Then the stream is at its next tile.
+   */
+  private void finishRows(int stream) {
+    code.vcvtph2ps(A, at(WEIGHTS[stream], 0));
+    code.vmovdqu32(B, at(WEIGHTS[stream], W4Tile.SUMS_OFFSET));
+    for (int token = 0; token < tokens; token++) {
+      int sum = gathered(stream, token);
+      int factors = token * PreparedInput.ROW_META_BYTES;
+      code.vpmulldBroadcast(C, B, at(FACTORS, factors + 4));
+      code.vpsubd(sum, sum, C);
+      code.vpbroadcastd(C, at(FACTORS, factors + 12));
+      code.vpaddd(sum, sum, C);
+      code.vcvtdq2ps(sum, sum);
+      code.vmulpsBroadcast(C, A, at(FACTORS, factors));
+      code.vmulps(C, C, sum);
+      code.vmovdqu32(y(stream * tokens + token), C);
+    }
+    code.add(WEIGHTS[stream], W4Tile.TRAILER_BYTES);
+  }
+
+  /** The sums of an output's bytes and places in one register. */
+  private int gathered(int stream, int token) {
     int sum = sum(stream, token, 0, 0);
     for (int dot = 0; dot < codes.dots(); dot++) {
       int weight = 8 * dot; // the place value of an activation's byte
@@ -212,15 +270,7 @@ final class GemvCode {
         code.vpaddd(sum, sum, part);
       }
     }
-    Mem y = y(stream * tokens + token);
-    int factors = token * 2 * Integer.BYTES;
-    code.vpmulldBroadcast(C, B, at(FACTORS, factors + Integer.BYTES));
-    code.vpsubd(sum, sum, C);
-    code.vcvtdq2ps(sum, sum);
-    code.vmulpsBroadcast(FIELD, A, at(FACTORS, factors));
-    code.vmovdqu32(C, y);
-    code.vfmadd231ps(C, sum, FIELD);
-    code.vmovdqu32(y, C);
+    return sum;
   }
 
   private void shiftLeft(int zmm, int bits) {

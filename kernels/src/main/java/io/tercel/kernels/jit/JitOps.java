@@ -2,6 +2,7 @@ package io.tercel.kernels.jit;
 
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.BackendUnavailableException;
 import io.tercel.kernels.ops.Ops;
@@ -119,8 +120,14 @@ public final class JitOps implements Ops {
   }
 
   @Override
-  public void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v) {
-    vector.appendKv(pool, layer, batch, k, v);
+  public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
+    vector.transformHeads(x, heads, headDim, matrix, n);
+  }
+
+  @Override
+  public void appendKv(
+      KvPool pool, int layer, StepBatch batch, float[] k, float[] v, KvTransform transform) {
+    vector.appendKv(pool, layer, batch, k, v, transform);
   }
 
   @Override

@@ -1,7 +1,10 @@
 package io.tercel.kernels.jit;
 
+import io.tercel.kernels.memory.InputTransform;
 import io.tercel.kernels.ops.GroupedInts;
 import io.tercel.kernels.ops.PreparedInput;
+import io.tercel.kernels.vector.Int4Rounding;
+import io.tercel.kernels.vector.KernelScratch;
 import io.tercel.kernels.vector.RowRounding;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -9,7 +12,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** Rows of activations to integers by {@link RoundingCode}; the linears read them as they are. */
+/**
+ * Rows of activations to integers of 16 bits by {@link RoundingCode}, of 4 bits by {@link
+ * Int4Rounding}; the linears read them as they are.
+ */
 final class JitRounding implements RowRounding {
   private final Kernel kernel;
   private final Worker[] workers;
@@ -17,6 +23,7 @@ final class JitRounding implements RowRounding {
   /** What one thread needs: its call, and a row on its way off the heap. */
   private static final class Worker {
     final LinearCall call;
+    final KernelScratch scratch = new KernelScratch();
     float[] ordered = new float[0];
     MemorySegment floats = MemorySegment.NULL;
 
@@ -44,6 +51,15 @@ final class JitRounding implements RowRounding {
 
   @Override
   public void reserve(PreparedInput input) {}
+
+  @Override
+  public void reserveInt4(PreparedInput input) {}
+
+  @Override
+  public void int4Row(
+      float[] x, int at, InputTransform transform, PreparedInput input, int token, int worker) {
+    Int4Rounding.row(x, at, transform, input, token, workers[worker].scratch);
+  }
 
   @Override
   public void row(

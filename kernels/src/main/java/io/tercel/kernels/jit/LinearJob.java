@@ -3,6 +3,7 @@ package io.tercel.kernels.jit;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
@@ -50,7 +51,7 @@ final class LinearJob {
 
   private static boolean handles(PackedMatrix w) {
     return switch (w.format()) {
-      case Grouped _ -> true;
+      case Grouped _, PerRow _ -> true;
       case Dense.FP32 -> false;
       case Dense.BF16, Dense.FP16 -> w.cols() % DenseCode.COLUMNS == 0;
     };
@@ -105,6 +106,7 @@ final class LinearJob {
         Linear layer = layers.get(i);
         switch (layer.weight().format()) {
           case Grouped format -> worker.grouped(layer, format, x, outs[i], first, last);
+          case PerRow _ -> worker.perRow(layer, x, outs[i], first, last);
           case Dense format -> worker.dense(layer, format, dense, x, outs[i], first, last);
         }
       }

@@ -32,6 +32,7 @@ final class LinearKernels implements AutoCloseable {
   private final ExecutableMemory memory;
   private final Kernel[] w3 = new Kernel[2 * TOKENS];
   private final Kernel[] int8 = new Kernel[2 * TOKENS];
+  private final Kernel[] w4 = new Kernel[2 * TOKENS];
   private final Kernel[] bf16 = new Kernel[2 * DENSE_TOKENS];
   private final Kernel[] fp16 = new Kernel[2 * DENSE_TOKENS];
   private final Kernel[] rounding = new Kernel[1];
@@ -54,6 +55,11 @@ final class LinearKernels implements AutoCloseable {
     for (int tokens = 1; tokens <= TOKENS; tokens++) {
       pieces.add(gemv(Codes.INT8, streams(tokens), tokens, false));
       pieces.add(gemv(Codes.INT8, 1, tokens, false));
+    }
+    for (int tokens = 1; tokens <= TOKENS; tokens++) {
+      boolean inPlace = inPlace(tokens);
+      pieces.add(gemv(Codes.W4, rowStreams(tokens), tokens, inPlace));
+      pieces.add(gemv(Codes.W4, 1, tokens, inPlace));
     }
     for (Dense format : List.of(Dense.BF16, Dense.FP16)) {
       for (int tokens = 1; tokens <= DENSE_TOKENS; tokens++) {
@@ -83,6 +89,11 @@ final class LinearKernels implements AutoCloseable {
   /** Streams of the kernel of so many tokens, as measured: docs/decisions.md. */
   static int streams(int tokens) {
     return tokens == 1 ? 4 : tokens <= 6 ? 2 : 1;
+  }
+
+  /** The same where scales are those of whole rows: activations of one byte need half the sums. */
+  static int rowStreams(int tokens) {
+    return tokens <= 3 ? 4 : 2;
   }
 
   /** Whether high fields are multiplied in place: where the registers suffice for two streams. */
@@ -120,7 +131,7 @@ final class LinearKernels implements AutoCloseable {
     }
     memory.seal();
     int next = 0;
-    for (Kernel[] table : List.of(w3, int8, bf16, fp16, rounding, softmax, scores, values)) {
+    for (Kernel[] table : List.of(w3, int8, w4, bf16, fp16, rounding, softmax, scores, values)) {
       for (int i = 0; i < table.length; i++, next++) {
         Piece piece = pieces.get(next);
         table[i] = new Kernel(memory, offsets[next], piece.streams, piece.tokens);
@@ -132,6 +143,11 @@ final class LinearKernels implements AutoCloseable {
   Kernel grouped(Grouped format, int tokens, boolean single) {
     Kernel[] kernels = format == Grouped.W3G128 ? w3 : int8;
     return kernels[2 * (tokens - 1) + (single ? 1 : 0)];
+  }
+
+  /** W4A4, several streams (or one). */
+  Kernel perRow(int tokens, boolean single) {
+    return w4[2 * (tokens - 1) + (single ? 1 : 0)];
   }
 
   /** A 16-bit format, several streams (or one). */

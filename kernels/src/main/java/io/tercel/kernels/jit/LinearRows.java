@@ -4,6 +4,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.ops.PreparedInput;
 
@@ -37,12 +38,54 @@ final class LinearRows {
         int tokens = first(batch + 1, batches, x) - token;
         inputs(x, token, tokens);
         Kernel several = kernels.grouped(format, tokens, false);
-        int done = grouped(several, layer, format, x, token, out, tile, tiles);
+        long tileBytes = (long) x.groups() * format.blockBytes();
+        int done = tiles(several, layer, tileBytes, token, out, tile, tiles);
         Kernel single = kernels.grouped(format, tokens, true);
-        grouped(single, layer, format, x, token, out, tile + done, tiles - done);
+        tiles(single, layer, tileBytes, token, out, tile + done, tiles - done);
       }
     }
     addBias(layer, x, out, from * W3Block.ROWS, to * W3Block.ROWS);
+  }
+
+  /**
+   * Tiles [from, to) of a layer of 4-bit codes.
+   *
+   * @param out [tokens][rows]
+   */
+  void perRow(Linear layer, PreparedInput x, float[] out, int from, int to) {
+    check(layer, x, out);
+    long tileBytes = W4Tile.tileBytes(x.cols());
+    int batches = Math.ceilDiv(x.tokens(), LinearKernels.TOKENS);
+    for (int tile = from; tile < to; tile += LinearCall.SLOT_TILES) {
+      int tiles = Math.min(LinearCall.SLOT_TILES, to - tile);
+      for (int batch = 0; batch < batches; batch++) {
+        int token = first(batch, batches, x);
+        int tokens = first(batch + 1, batches, x) - token;
+        rowInputs(x, token, tokens);
+        Kernel several = kernels.perRow(tokens, false);
+        int done = tiles(several, layer, tileBytes, token, out, tile, tiles);
+        Kernel single = kernels.perRow(tokens, true);
+        tiles(single, layer, tileBytes, token, out, tile + done, tiles - done);
+      }
+    }
+    addBias(layer, x, out, from * W3Block.ROWS, to * W3Block.ROWS);
+  }
+
+  private void rowInputs(PreparedInput x, int token, int tokens) {
+    long pieces = (x.groups() - 1L) * x.tokens() + tokens; // from this token's first group on
+    call.set(LinearCall.GROUPS, x.groups());
+    call.point(
+        LinearCall.INPUTS,
+        x.codes(),
+        x.rowCodesOffset(token, 0),
+        pieces * PreparedInput.ROW_CODE_BYTES);
+    call.set(LinearCall.INPUT_STRIDE, (long) x.tokens() * PreparedInput.ROW_CODE_BYTES);
+    call.point(
+        LinearCall.FACTORS,
+        x.meta(),
+        x.rowMetaOffset(token),
+        (long) tokens * PreparedInput.ROW_META_BYTES);
+    call.set(LinearCall.FACTOR_STRIDE, 0);
   }
 
   private void inputs(PreparedInput x, int token, int tokens) {
@@ -57,20 +100,12 @@ final class LinearRows {
   }
 
   /** As many of the tiles as the kernel's streams divide; returns how many. */
-  private int grouped(
-      Kernel kernel,
-      Linear layer,
-      Grouped format,
-      PreparedInput x,
-      int token,
-      float[] out,
-      int tile,
-      int tiles) {
+  private int tiles(
+      Kernel kernel, Linear layer, long tileBytes, int token, float[] out, int tile, int tiles) {
     int steps = tiles / kernel.streams();
     if (steps == 0) {
       return 0;
     }
-    long tileBytes = (long) x.groups() * format.blockBytes();
     long stream = steps * tileBytes;
     long offset = tile * tileBytes;
     call.point(LinearCall.WEIGHTS, layer.weight().segment(), offset, stream * kernel.streams());

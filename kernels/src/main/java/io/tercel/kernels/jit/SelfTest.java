@@ -5,7 +5,9 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.BackendUnavailableException;
@@ -36,7 +38,8 @@ final class SelfTest {
    * @throws BackendUnavailableException if any differ
    */
   static void check(Ops ops) {
-    for (QuantFormat format : List.of(Grouped.W3G128, Grouped.INT8G128, Dense.BF16, Dense.FP16)) {
+    for (QuantFormat format :
+        List.of(Grouped.W3G128, Grouped.INT8G128, PerRow.W4A4, Dense.BF16, Dense.FP16)) {
       try (Arena arena = Arena.ofShared()) {
         Random random = new Random(1);
         PackedMatrix weight = random(format, arena, random);
@@ -55,6 +58,7 @@ final class SelfTest {
       }
       case Grouped.W3G128 -> fillW3(segment, random);
       case Grouped.INT8G128 -> fillInt8(segment, random);
+      case PerRow.W4A4 -> fillW4(segment, random);
     }
     return new PackedMatrix("self-test", segment, ROWS, COLS, format, null);
   }
@@ -72,6 +76,20 @@ final class SelfTest {
         zeros[i] = (byte) random.nextInt(8);
       }
       W3Block.pack(codes, scales, zeros, segment, at);
+    }
+  }
+
+  private static void fillW4(MemorySegment segment, Random random) {
+    byte[] codes = new byte[Codes.ROWS * COLS];
+    short[] scales = new short[Codes.ROWS];
+    for (long at = 0; at < segment.byteSize(); at += W4Tile.tileBytes(COLS)) {
+      for (int i = 0; i < codes.length; i++) {
+        codes[i] = (byte) (random.nextInt(16) - W4Tile.ZERO);
+      }
+      for (int i = 0; i < scales.length; i++) {
+        scales[i] = Float.floatToFloat16((float) random.nextGaussian());
+      }
+      W4Tile.pack(codes, COLS, scales, segment, at);
     }
   }
 

@@ -5,6 +5,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Tile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -70,7 +71,21 @@ final class FiniteWeights {
                     found % matrix.cols());
       }
       case QuantFormat.Grouped grouped -> scaleFault(matrix, grouped);
+      case QuantFormat.PerRow.W4A4 -> rowScaleFault(matrix);
     };
+  }
+
+  private static @Nullable String rowScaleFault(PackedMatrix matrix) {
+    int cols = matrix.cols();
+    for (int row = 0; row < matrix.rows(); row++) {
+      long tile = row / W4Tile.ROWS * W4Tile.tileBytes(cols);
+      float scale =
+          Float.float16ToFloat(W4Tile.scale(matrix.segment(), tile, cols, row % W4Tile.ROWS));
+      if (!Float.isFinite(scale)) {
+        return "%s has a scale of %s in row %d".formatted(matrix.name(), scale, row);
+      }
+    }
+    return null;
   }
 
   private static @Nullable String scaleFault(PackedMatrix matrix, QuantFormat.Grouped format) {

@@ -32,15 +32,18 @@ public enum KvType {
   }
 
   /**
-   * What {@code auto} stands for. Four bits where the linears have three and heads are at least 64
-   * wide: there the error of the cache lies below that of the weights, and long generations are
-   * bound by its bytes. Otherwise 16: narrow heads average rounding over too few elements, and
-   * models of full precision are served at what they were asked for.
+   * What {@code auto} stands for. Four bits where linears take inputs of four, since such models
+   * are made for it and bring what their keys need. Four bits too where the linears have three and
+   * heads are at least 64 wide: there the error of the cache lies below that of the weights, and
+   * long generations are bound by its bytes. Otherwise 16: narrow heads average rounding over too
+   * few elements, and models of full precision are served at what they were asked for.
    */
   public static KvType automatic(ModelConfig config, WeightPlan weights) {
     boolean coarse =
         weights.matrices().stream().anyMatch(m -> m.format() == QuantFormat.Grouped.W3G128);
-    boolean wide = config.headDim() >= WIDE_HEAD && config.headDim() % KvLayout.WORD_DIMS == 0;
-    return coarse && wide ? INT4 : FP16;
+    boolean four = weights.matrices().stream().anyMatch(m -> m.format() == QuantFormat.PerRow.W4A4);
+    boolean packable = config.headDim() % KvLayout.WORD_DIMS == 0;
+    boolean wide = config.headDim() >= WIDE_HEAD && packable;
+    return four && packable || coarse && wide ? INT4 : FP16;
   }
 }

@@ -10,13 +10,31 @@ public final class Linear {
   private final InputSpec input;
 
   public Linear(PackedMatrix weight, float @Nullable [] bias) {
+    this(weight, bias, InputSpec.of(weight));
+  }
+
+  private Linear(PackedMatrix weight, float @Nullable [] bias, InputSpec input) {
     if (bias != null && bias.length != weight.rows()) {
       throw new IllegalArgumentException(
           "%s: a bias of %d for %d outputs".formatted(weight.name(), bias.length, weight.rows()));
     }
     this.weight = weight;
     this.bias = bias;
-    this.input = InputSpec.of(weight);
+    this.input = input;
+  }
+
+  /**
+   * A layer of 4-bit inputs.
+   *
+   * @param transform what happens to them before they are rounded; of this width
+   */
+  public Linear(PackedMatrix weight, float @Nullable [] bias, InputTransform transform) {
+    this(weight, bias, new InputSpec.Int4PerToken(transform.requireWidth(weight.cols())));
+    if (!(InputSpec.of(weight) instanceof InputSpec.Int4PerToken)) {
+      throw new IllegalArgumentException(
+          "%s: %s weights take no transformed input"
+              .formatted(weight.name(), weight.format().label()));
+    }
   }
 
   public PackedMatrix weight() {

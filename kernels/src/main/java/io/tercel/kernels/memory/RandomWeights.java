@@ -1,16 +1,21 @@
 package io.tercel.kernels.memory;
 
+import io.tercel.kernels.format.DecoderInput;
 import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 
 /**
@@ -122,10 +127,46 @@ public final class RandomWeights {
   }
 
   private LayerWeights layer(int index) {
+    boolean transformed = linears == QuantFormat.PerRow.W4A4;
+    Map<DecoderInput, InputTransform> inputs = new EnumMap<>(DecoderInput.class);
+    for (DecoderInput input : DecoderInput.values()) {
+      inputs.put(input, transformed ? transform(input) : InputTransform.NONE);
+    }
     return new LayerWeights(
         LayerTensors.matrices(
-            m -> linear(m.name(index), m.rows(config), m.cols(config), m.biased(config))),
-        LayerTensors.norms(config, n -> ones(n.size(config))));
+            m -> linear(m, index, Objects.requireNonNull(inputs.get(DecoderInput.of(m))))),
+        LayerTensors.norms(config, n -> ones(n.size(config))),
+        transformed ? kvTransform() : KvTransform.NONE);
+  }
+
+  /** Of the sizes that FlatQuant gives it, so that it takes the time that it takes. */
+  private InputTransform transform(DecoderInput input) {
+    int left = input.leftSize(config);
+    int right = input.rightSize(config);
+    return new InputTransform(reflection(left), right == 0 ? null : reflection(right), 1, 1);
+  }
+
+  private KvTransform kvTransform() {
+    float[] reflection = reflection(config.headDim());
+    return new KvTransform(reflection, reflection, new float[] {1, 1}, new float[] {1, 1});
+  }
+
+  /** I - 2 v v^T for a random v of length 1: orthogonal, and its own inverse. */
+  private float[] reflection(int size) {
+    SplittableRandom random = seeds.split();
+    double[] v = new double[size];
+    double length = 0;
+    for (int i = 0; i < size; i++) {
+      v[i] = random.nextGaussian();
+      length += v[i] * v[i];
+    }
+    float[] matrix = new float[size * size];
+    for (int i = 0; i < size; i++) {
+      for (int j = 0; j < size; j++) {
+        matrix[i * size + j] = (float) ((i == j ? 1 : 0) - 2 * v[i] * v[j] / length);
+      }
+    }
+    return matrix;
   }
 
   private static float[] ones(int size) {
@@ -134,17 +175,20 @@ public final class RandomWeights {
     return ones;
   }
 
-  private Linear linear(String name, int rows, int cols, boolean biased) {
-    PackedMatrix weight = matrix(name, rows, cols, linears);
-    if (!biased) {
-      return new Linear(weight, null);
+  private Linear linear(LayerTensors.Matrix which, int layer, InputTransform transform) {
+    int rows = which.rows(config);
+    PackedMatrix weight = matrix(which.name(layer), rows, which.cols(config), linears);
+    float[] bias = null;
+    if (which.biased(config)) {
+      SplittableRandom random = seeds.split();
+      bias = new float[rows];
+      for (int i = 0; i < rows; i++) {
+        bias[i] = (float) (0.1 * random.nextGaussian());
+      }
     }
-    SplittableRandom random = seeds.split();
-    float[] bias = new float[rows];
-    for (int i = 0; i < rows; i++) {
-      bias[i] = (float) (0.1 * random.nextGaussian());
-    }
-    return new Linear(weight, bias);
+    return linears == QuantFormat.PerRow.W4A4
+        ? new Linear(weight, bias, transform)
+        : new Linear(weight, bias);
   }
 
   private PackedMatrix matrix(String name, int rows, int cols, QuantFormat format) {
@@ -154,6 +198,7 @@ public final class RandomWeights {
       case QuantFormat.Grouped.W3G128 -> fillBlocks(matrix);
       case QuantFormat.Grouped.INT8G128 ->
           throw new IllegalArgumentException("8-bit weights are for heads: " + name);
+      case QuantFormat.PerRow.W4A4 -> fillTiles(matrix);
     }
     return matrix;
   }
@@ -210,6 +255,31 @@ public final class RandomWeights {
                 fillBlock(matrix.segment(), at, rows, scale, randoms[rowBlock]);
               }
             });
+  }
+
+  private void fillTiles(PackedMatrix matrix) {
+    int cols = matrix.cols();
+    SplittableRandom[] randoms = split(W3Block.tiles(matrix.rows()));
+    // uniform codes -8..7 have deviation sqrt(21.25), about a mean that is near 0
+    double scale = 1 / Math.sqrt(21.25 * cols);
+    tasks.forEach(
+        randoms.length,
+        () -> {
+          byte[] codes = new byte[W4Tile.ROWS * cols];
+          return tile -> {
+            int rows = Math.min(W4Tile.ROWS, matrix.rows() - tile * W4Tile.ROWS);
+            short[] scales = new short[W4Tile.ROWS];
+            randoms[tile].nextBytes(codes);
+            for (int i = 0; i < codes.length; i++) {
+              codes[i] = (byte) (codes[i] >> 4);
+            }
+            for (int r = 0; r < rows; r++) {
+              double jitter = 0.75 + 0.5 * randoms[tile].nextDouble();
+              scales[r] = Float.floatToFloat16((float) (scale * jitter));
+            }
+            W4Tile.pack(codes, cols, scales, matrix.segment(), tile * W4Tile.tileBytes(cols));
+          };
+        });
   }
 
   private static void fillBlock(

@@ -2,14 +2,17 @@ package io.tercel.kernels.memory;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
+import io.tercel.kernels.format.DecoderInput;
 import io.tercel.kernels.format.GptqDecoder;
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Decoder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -23,8 +26,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Packs a checkpoint into a {@link WeightStore}: plain matrices as their bytes are, GPTQ ones into
- * {@link W3Block}s, norms and biases onto the heap, and the head into 8 bits where that is asked
- * for. The one time that weights are copied.
+ * {@link W3Block}s, 4-bit ones into tiles, norms, biases and transforms onto the heap, and the head
+ * into 8 bits where that is asked for. The one time that weights are copied.
  */
 public final class WeightLoader {
   private static final long COPY_BYTES = 8 << 20;
@@ -163,7 +166,20 @@ public final class WeightLoader {
   }
 
   private LayerWeights layer(LayerSource layer) {
-    return new LayerWeights(layer.mapMatrices(this::linear), layer.mapNorms(FiniteWeights::floats));
+    Map<DecoderInput, InputTransform> transforms = LayerTransforms.inputs(layer);
+    Map<LayerTensors.Matrix, Linear> linears =
+        LayerTensors.matrices(
+            m ->
+                linear(
+                    layer.matrix(m), Objects.requireNonNull(transforms.get(DecoderInput.of(m)))));
+    return new LayerWeights(
+        linears, layer.mapNorms(FiniteWeights::floats), LayerTransforms.kv(layer.kv()));
+  }
+
+  private Linear linear(LinearSource source, InputTransform transform) {
+    return source instanceof LinearSource.W4
+        ? new Linear(matrix(source), floats(source.bias()), transform)
+        : linear(source);
   }
 
   private static float @Nullable [] floats(@Nullable Tensor tensor) {
@@ -179,6 +195,7 @@ public final class WeightLoader {
         switch (source) {
           case LinearSource.Plain plain -> copy(plain);
           case LinearSource.Gptq gptq -> decode(gptq);
+          case LinearSource.W4 w4 -> decode(w4);
         };
     loaded(matrix);
     return matrix;
@@ -243,6 +260,18 @@ public final class WeightLoader {
         () -> {
           GptqDecoder decoder = new GptqDecoder(source);
           return rowBlock -> decoder.decode(rowBlock, matrix.segment());
+        });
+    return matrix;
+  }
+
+  private PackedMatrix decode(LinearSource.W4 source) {
+    PackedMatrix matrix =
+        memory.allocate(source.name(), source.rows(), source.cols(), source.format(), null);
+    tasks.forEach(
+        W3Block.tiles(source.rows()),
+        () -> {
+          W4Decoder decoder = new W4Decoder(source);
+          return tile -> decoder.decode(tile, matrix.segment());
         });
     return matrix;
   }

@@ -1,6 +1,7 @@
 package io.tercel.kernels.memory;
 
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.format.DecoderInput;
 import io.tercel.kernels.format.LayerSource;
 import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.LinearSource;
@@ -15,7 +16,7 @@ import java.util.List;
  * loader allocates, matrix by matrix: {@code offHeapBytes() == weightStore.bytes()}.
  *
  * @param matrices in the order of loading; a tied head is not among them
- * @param heapBytes norms and biases, widened to fp32
+ * @param heapBytes norms, biases and transforms, in fp32
  */
 public record WeightPlan(List<Matrix> matrices, long heapBytes) {
 
@@ -51,6 +52,7 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
     for (LayerSource layer : checkpoint.layers()) {
       layer.matrices().forEach(tally::add);
       layer.norms().forEach(tally::add);
+      layer.transformTensors().forEach(tally::add);
     }
     tally.add(checkpoint.finalNorm());
     LinearSource head = checkpoint.head();
@@ -92,12 +94,24 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
       for (LayerTensors.Norm n : LayerTensors.Norm.values()) {
         tally.floats += n.present(config) ? n.size(config) : 0;
       }
+      tally.floats += linears == QuantFormat.PerRow.W4A4 ? transformFloats(config) : 0;
     }
     tally.floats += hidden;
     if (!config.tieWordEmbeddings() || headType != LmHeadType.STORED) {
       tally.add(HEAD, config.vocabSize(), hidden, headType.format(embedding));
     }
     return tally.plan();
+  }
+
+  /** Of the matrices and clips of a layer whose inputs have 4 bits, as FlatQuant has them. */
+  private static long transformFloats(ModelConfig config) {
+    long floats = 2L * config.headDim() * config.headDim() + 4;
+    for (DecoderInput input : DecoderInput.values()) {
+      long left = input.leftSize(config);
+      long right = input.rightSize(config);
+      floats += left * left + right * right + 2;
+    }
+    return floats;
   }
 
   /** The sums as they grow. */

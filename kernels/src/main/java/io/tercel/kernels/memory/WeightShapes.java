@@ -30,10 +30,13 @@ final class WeightShapes {
     }
     List<float[]> vectors = present.vectors();
     List<float[]> others = other.vectors();
+    if (vectors.size() != others.size()) {
+      throw new IllegalArgumentException("one of the two has transforms that the other lacks");
+    }
     for (int i = 0; i < vectors.size(); i++) {
       if (vectors.get(i).length != others.get(i).length) {
         throw new IllegalArgumentException(
-            "norms or biases differ: one of %d values in place of %d"
+            "norms, biases or transforms differ: one of %d values in place of %d"
                 .formatted(others.get(i).length, vectors.get(i).length));
       }
     }

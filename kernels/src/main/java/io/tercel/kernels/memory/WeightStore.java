@@ -139,6 +139,10 @@ public final class WeightStore implements AutoCloseable {
       for (Linear linear : layers.get(i).matrices()) {
         named.put("the bias of " + linear.weight().name(), orEmpty(linear.bias()));
       }
+      List<float[]> transforms = layers.get(i).transforms();
+      for (int t = 0; t < transforms.size(); t++) {
+        named.put("transform " + t + " of layer " + layer, transforms.get(t));
+      }
       for (Map.Entry<String, float[]> vector : named.entrySet()) {
         String found = FiniteWeights.fault(vector.getKey(), vector.getValue());
         if (found != null) {
@@ -190,7 +194,22 @@ public final class WeightStore implements AutoCloseable {
     return all.stream().filter(seen::add).toList();
   }
 
-  /** Every norm and bias in the order of the forward pass; empty where a model has none. */
+  /**
+   * Whether keys and values of another store's model could be read by this one's: where they are
+   * transformed otherwise, whatever is cached of them means nothing after {@link #replaceWith}.
+   */
+  public boolean sameKeysAs(WeightStore other) {
+    for (int i = 0; i < layers.size(); i++) {
+      if (!layers.get(i).kv().sameKeysAs(other.layers.get(i).kv())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Every norm, bias and transform in the order of the forward pass; empty where a model has none.
+   */
   List<float[]> vectors() {
     List<float[]> all = new ArrayList<>();
     for (LayerWeights l : layers) {
@@ -199,6 +218,7 @@ public final class WeightStore implements AutoCloseable {
       all.add(orEmpty(l.qNorm()));
       all.add(orEmpty(l.kNorm()));
       all.add(l.postAttentionNorm());
+      all.addAll(l.transforms());
     }
     all.add(finalNorm);
     all.add(orEmpty(head.bias()));

@@ -2,6 +2,7 @@ package io.tercel.kernels.model;
 
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.LayerWeights;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
@@ -122,7 +123,8 @@ public final class DecoderLayer {
     headNorm(k, w.kNorm(), n * config.numKvHeads());
     ops.rope(q, config.numHeads(), config.headDim(), rope, n);
     ops.rope(k, config.numKvHeads(), config.headDim(), rope, n);
-    ops.appendKv(kv, layer, batch, k, v);
+    transformHeads(w.kv(), n);
+    ops.appendKv(kv, layer, batch, k, v, w.kv());
     ops.attention(kv, layer, batch, q, config.numHeads(), attended);
     if (watched(watch, Tap.OUTPUT, attended, n)) {
       return;
@@ -164,6 +166,15 @@ public final class DecoderLayer {
   private void headNorm(float[] x, float @Nullable [] weight, int heads) {
     if (weight != null) {
       ops.rmsNorm(x, weight, config.rmsNormEps(), heads, x);
+    }
+  }
+
+  private void transformHeads(KvTransform transform, int n) {
+    float[] key = transform.key();
+    float[] query = transform.query();
+    if (key != null && query != null) {
+      ops.transformHeads(q, config.numHeads(), config.headDim(), query, n);
+      ops.transformHeads(k, config.numKvHeads(), config.headDim(), key, n);
     }
   }
 

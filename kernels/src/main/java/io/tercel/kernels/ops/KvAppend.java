@@ -2,6 +2,7 @@ package io.tercel.kernels.ops;
 
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.KvType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,15 +27,24 @@ public final class KvAppend {
    * @param at first element of the head in k and in v
    * @param block block number
    * @param slot token within the block
+   * @param transform whose clips 4 bits mind
    */
   public static void write(
-      KvPool pool, int layer, int block, int slot, int head, float[] k, float[] v, int at) {
+      KvPool pool,
+      int layer,
+      int block,
+      int slot,
+      int head,
+      float[] k,
+      float[] v,
+      int at,
+      KvTransform transform) {
     KvLayout layout = pool.layout();
     long key = pool.keyOffset(layer, block, head);
     long value = pool.valueOffset(layer, block, head);
     if (layout.type() == KvType.INT4) {
-      codesOfKey(pool.segment(), layout, key, slot, k, at);
-      codesOfValue(pool.segment(), layout, value, slot, v, at);
+      codesOfKey(pool.segment(), layout, key, slot, k, at, transform.keyClip());
+      codesOfValue(pool.segment(), layout, value, slot, v, at, transform.valueClip());
       return;
     }
     int headDim = layout.headDim();
@@ -58,8 +68,8 @@ public final class KvAppend {
   }
 
   private static void codesOfKey(
-      MemorySegment segment, KvLayout layout, long key, int slot, float[] k, int at) {
-    int meta = KvQuantizer.scaleAndZero(k, at, layout.headDim());
+      MemorySegment segment, KvLayout layout, long key, int slot, float[] k, int at, float[] clip) {
+    int meta = KvQuantizer.scaleAndZero(k, at, layout.headDim(), clip);
     long token = key + (long) slot * Integer.BYTES;
     for (int d = 0; d < layout.headDim(); d += KvLayout.WORD_DIMS) {
       int word = 0;
@@ -73,9 +83,15 @@ public final class KvAppend {
   }
 
   private static void codesOfValue(
-      MemorySegment segment, KvLayout layout, long value, int slot, float[] v, int at) {
+      MemorySegment segment,
+      KvLayout layout,
+      long value,
+      int slot,
+      float[] v,
+      int at,
+      float[] clip) {
     int headDim = layout.headDim();
-    int meta = KvQuantizer.scaleAndZero(v, at, headDim);
+    int meta = KvQuantizer.scaleAndZero(v, at, headDim, clip);
     long rows = (long) slot / 2 * layout.chunks();
     for (int c = 0; c < layout.chunks(); c++) {
       for (int lane = 0; lane < KvLayout.BLOCK_SIZE; lane++) {

@@ -5,7 +5,7 @@ package io.tercel.kernels.ops;
  * 15, value = s (code - z).
  *
  * <pre>
- *   xmin = min(x, 0), xmax = max(x, 0)
+ *   xmin = min(x, 0) clip[0], xmax = max(x, 0) clip[1]
  *   s    = (xmax - xmin) / 15, rounded to fp16 and at most 65504
  *   z    = clamp(rint(-xmin / s), 0, 15)
  *   code = clamp(rint(x / s) + z, 0, 15)
@@ -21,12 +21,23 @@ public final class KvQuantizer {
 
   private static final float MAX_HALF = 65504f;
 
+  private static final float[] NO_CLIP = {1, 1};
+
   private static final int INFINITE = 0x7f80_0000;
 
   private KvQuantizer() {}
 
-  /** Scale and zero of a head, as the cache stores them: the scale's fp16 bits, the zero above. */
+  /** {@link #scaleAndZero(float[], int, int, float[])} without a clip. */
   public static int scaleAndZero(float[] x, int at, int headDim) {
+    return scaleAndZero(x, at, headDim, NO_CLIP);
+  }
+
+  /**
+   * Scale and zero of a head, as the cache stores them: the scale's fp16 bits, the zero above.
+   *
+   * @param clip low and high, as a {@code KvTransform} has them
+   */
+  public static int scaleAndZero(float[] x, int at, int headDim, float[] clip) {
     float min = 0;
     float max = 0;
     int largest = 0; // by bits, where NaN is above infinity, and no maximum can lose it
@@ -38,6 +49,8 @@ public final class KvQuantizer {
     if (largest >= INFINITE) {
       return KvAppend.NAN_HALF;
     }
+    min *= clip[0];
+    max *= clip[1];
     // halves: the range of two large floats may be infinite
     float range = (max / 2 - min / 2) / (MAX_CODE / 2f);
     short bits = Float.floatToFloat16(Math.min(range, MAX_HALF));

@@ -2,6 +2,7 @@ package io.tercel.kernels.ops;
 
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.Projection;
 
 /**
@@ -32,8 +33,10 @@ public interface Ops extends AutoCloseable {
   void rmsNorm(float[] x, float[] weight, float eps, int n, float[] out);
 
   /**
-   * Prepares n rows for the linears of a projection: aliases them where the spec is plain, else
-   * gathers them in the weights' order and rounds them to integers as {@link GroupedInts} says.
+   * Prepares n rows for the linears of a projection: aliases them where the spec is plain, gathers
+   * them in the weights' order and rounds them to integers as {@link GroupedInts} says, or
+   * transforms them as {@link io.tercel.kernels.memory.InputTransform} says and rounds them as
+   * {@link RowInts} does.
    *
    * @param x [n][projection's inputs]; to be left alone until the linears have read it
    */
@@ -56,13 +59,15 @@ public interface Ops extends AutoCloseable {
    * W3G128  in each group of 128, with the input's codes q and scale sx: S = sum (code - z) q, exact;
    *         y = fma(s * sx, (float) S, y), groups ascending, y from 0
    * INT8G128 the same, with codes -127..127 and no zero point
+   * W4A4    over the whole row, with codes c and the input's codes q, zero point z and scale sx:
+   *         S = sum c (q - z), exact; y = (s * sx) * (float) S
    * 16-bit  16 partial sums: blocks of 32 columns ascending, lane i takes column 2i, then 2i + 1
    * FP32    16 partial sums: blocks of 16 columns ascending, lane i takes column i
    *         columns after the last whole block: the i-th of them goes to lane i % 16; then {@link LaneSum#tree}
    * </pre>
    *
-   * The bias is added last. |S| is at most 29,244,544 (of 8 bits 530,579,584) and fits an int
-   * whatever the order; (float) rounds it once.
+   * The bias is added last. |S| is at most 29,244,544 (of 8 bits 530,579,584, of 4 bits 120 a
+   * column) and fits an int whatever the order; (float) rounds it once.
    *
    * @param input prepared for this projection, or one of an equal spec
    */
@@ -71,8 +76,26 @@ public interface Ops extends AutoCloseable {
   /** Rotates each of the heads of every row in place. */
   void rope(float[] x, int heads, int headDim, RopeTable table, int n);
 
-  /** Writes K and V ([n][kvDim]) of every row to its slot. */
-  void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v);
+  /**
+   * Multiplies each of the heads of every row by a matrix, in place: y[e] = sum over d of x[d]
+   * matrix[d][e], d ascending, one chain of fma from 0.
+   *
+   * @param matrix [headDim][headDim]
+   */
+  void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n);
+
+  /**
+   * Writes K and V ([n][kvDim]) of every row to its slot.
+   *
+   * @param transform whose clips the 4-bit rounding minds; heads are transformed already
+   */
+  void appendKv(
+      KvPool pool, int layer, StepBatch batch, float[] k, float[] v, KvTransform transform);
+
+  /** {@link #appendKv(KvPool, int, StepBatch, float[], float[], KvTransform)} without clips. */
+  default void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v) {
+    appendKv(pool, layer, batch, k, v, KvTransform.NONE);
+  }
 
   /**
    * Causal attention of every row over its sequence's cache, its own position included, as {@link

@@ -1,5 +1,6 @@
 package io.tercel.kernels.ops;
 
+import io.tercel.kernels.format.W4Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -7,16 +8,20 @@ import java.nio.ByteOrder;
 
 /**
  * The input of a {@link io.tercel.kernels.memory.Projection} for all rows of a step, as its {@link
- * io.tercel.kernels.memory.InputSpec} asks: one of the two forms below. {@link Ops#prepare} fills
+ * io.tercel.kernels.memory.InputSpec} asks: one of the three forms below. {@link Ops#prepare} fills
  * it, {@link Ops#linear} reads it any number of times until it is filled again. Buffers grow with
  * the largest input seen and are reused.
  *
  * <pre>
  * plain      values  float[]   [token][column]; may be the array that was given to prepare
  *
- * integers   codes   off heap  [group][token] of 256 bytes: the low bytes of 128 codes, then the high ones,
+ * 16 bits    codes   off heap  [group][token] of 256 bytes: the low bytes of 128 codes, then the high ones,
  *                              in the order of the weights' columns, zeros after the last
  *            meta    off heap  [group][token] of 8 bytes: the fp32 scale, then the int sum of the codes
+ *
+ * 4 bits     codes   off heap  [group][token] of 128 bytes, one a code 0..15, zeros after the last
+ *            meta    off heap  [token] of 16 bytes: the fp32 scale, then ints: the zero point, the sum of
+ *                              the codes, and 8 (columns x zero point - sum)
  * </pre>
  *
  * The tokens of a group are neighbours, so that a kernel that takes a few tokens through one block
@@ -28,6 +33,12 @@ public final class PreparedInput {
 
   /** Bytes of one token's scale and sum of codes of a group. */
   public static final int META_BYTES = Float.BYTES + Integer.BYTES;
+
+  /** Bytes of one token's group of codes of 4 bits. */
+  public static final int ROW_CODE_BYTES = GroupedInts.GROUP;
+
+  /** Bytes of one token's scale, zero point and sums. */
+  public static final int ROW_META_BYTES = 4 * Integer.BYTES;
 
   private static final int ALIGNMENT = 64;
   private static final ValueLayout.OfFloat FLOAT =
@@ -87,6 +98,14 @@ public final class PreparedInput {
     meta = grown(meta, pieces * META_BYTES);
   }
 
+  /** Becomes an input of 4-bit integers; the backend fills every row. */
+  public void rows(int tokens, int cols) {
+    shape(tokens, cols);
+    values = new float[0];
+    codes = grown(codes, (long) tokens * groups * ROW_CODE_BYTES);
+    meta = grown(meta, (long) tokens * ROW_META_BYTES);
+  }
+
   /** A segment that is freed with the last who reads it. */
   private static MemorySegment grown(MemorySegment present, long bytes) {
     return present.byteSize() >= bytes ? present : Arena.ofAuto().allocate(bytes, ALIGNMENT);
@@ -125,6 +144,15 @@ public final class PreparedInput {
     meta.set(INT, at + Float.BYTES, sum);
   }
 
+  /** Sets the scale, the zero point and the sum of codes of one token of 4-bit integers. */
+  public void rowMeta(int token, float scale, int zero, int sum) {
+    long at = rowMetaOffset(token);
+    meta.set(FLOAT, at, scale);
+    meta.set(INT, at + 4, zero);
+    meta.set(INT, at + 8, sum);
+    meta.set(INT, at + 12, W4Tile.ZERO * (cols * zero - sum));
+  }
+
   /** Rows. */
   public int tokens() {
     return tokens;
@@ -160,6 +188,42 @@ public final class PreparedInput {
   /** Of an input of integers: the sum of a group's codes. */
   public int sum(int token, int group) {
     return meta.get(INT, metaOffset(token, group) + Float.BYTES);
+  }
+
+  /** Of an input of 4-bit integers: the code of a column, padding included. */
+  public int rowCode(int token, int column) {
+    long group = rowCodesOffset(token, column / GroupedInts.GROUP);
+    return codes.get(ValueLayout.JAVA_BYTE, group + column % GroupedInts.GROUP);
+  }
+
+  /** Of an input of 4-bit integers: what a token's codes are to be multiplied by. */
+  public float rowScale(int token) {
+    return meta.get(FLOAT, rowMetaOffset(token));
+  }
+
+  /** Of an input of 4-bit integers: the code that stands for 0. */
+  public int rowZero(int token) {
+    return meta.get(INT, rowMetaOffset(token) + 4);
+  }
+
+  /** Of an input of 4-bit integers: the sum of a token's codes. */
+  public int rowSum(int token) {
+    return meta.get(INT, rowMetaOffset(token) + 8);
+  }
+
+  /** Of an input of 4-bit integers: 8 (columns x zero point - sum), which completes a product. */
+  public int rowCompletion(int token) {
+    return meta.get(INT, rowMetaOffset(token) + 12);
+  }
+
+  /** Where in {@link #codes} the bytes of a token's group of 4-bit integers begin. */
+  public long rowCodesOffset(int token, int group) {
+    return ((long) group * tokens + token) * ROW_CODE_BYTES;
+  }
+
+  /** Where in {@link #meta} a token of 4-bit integers begins. */
+  public long rowMetaOffset(int token) {
+    return (long) token * ROW_META_BYTES;
   }
 
   /** The codes' region: see the class; larger than what is in use, maybe. */

@@ -4,7 +4,9 @@ import io.tercel.kernels.format.Int8Block;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.ops.LaneSum;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.PreparedInput;
@@ -19,6 +21,7 @@ final class ScalarLinear {
       case Dense dense -> dense(w, dense, r, x.values(), token * w.cols());
       case Grouped.W3G128 -> w3(w, r, x, token);
       case Grouped.INT8G128 -> int8(w, r, x, token);
+      case PerRow.W4A4 -> w4(w, r, x, token);
     };
   }
 
@@ -70,5 +73,17 @@ final class ScalarLinear {
       y = Math.fma(scale * x.scale(token, g), (float) sum, y);
     }
     return y;
+  }
+
+  private static float w4(PackedMatrix w, int r, PreparedInput x, int token) {
+    int row = r % W4Tile.ROWS;
+    long tile = r / W4Tile.ROWS * W4Tile.tileBytes(w.cols());
+    int zero = x.rowZero(token);
+    int sum = 0;
+    for (int k = 0; k < w.cols(); k++) {
+      sum += W4Tile.code(w.segment(), tile, row, k) * (x.rowCode(token, k) - zero);
+    }
+    float scale = Float.float16ToFloat(W4Tile.scale(w.segment(), tile, w.cols(), row));
+    return scale * x.rowScale(token) * (float) sum;
   }
 }

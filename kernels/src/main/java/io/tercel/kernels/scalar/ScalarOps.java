@@ -3,8 +3,10 @@ package io.tercel.kernels.scalar;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.memory.InputSpec;
+import io.tercel.kernels.memory.InputTransform;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Exp;
@@ -14,7 +16,10 @@ import io.tercel.kernels.ops.LaneSum;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.RopeTable;
+import io.tercel.kernels.ops.RowInts;
 import io.tercel.kernels.ops.StepBatch;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -70,7 +75,61 @@ public final class ScalarOps implements Ops {
           round(x, token, spec.inputOrder(), input);
         }
       }
+      case InputSpec.Int4PerToken spec -> {
+        input.rows(n, cols);
+        for (int token = 0; token < n; token++) {
+          round(x, token, spec.transform(), input);
+        }
+      }
     }
+  }
+
+  private static void round(float[] x, int token, InputTransform transform, PreparedInput input) {
+    int cols = input.cols();
+    float[] row = transformed(transform, Arrays.copyOfRange(x, token * cols, (token + 1) * cols));
+    float min = 0;
+    float max = 0;
+    boolean finite = true;
+    for (float value : row) {
+      finite &= Float.isFinite(value);
+      min = Math.min(min, value);
+      max = Math.max(max, value);
+    }
+    float low = min * transform.lowClip();
+    float scale = RowInts.scale(low, max * transform.highClip(), finite);
+    int zero = RowInts.zero(low, scale);
+    int sum = 0;
+    for (int c = 0; c < input.groups() * GroupedInts.GROUP; c++) {
+      int code = c < cols ? RowInts.code(row[c], scale, zero) : 0;
+      long at = input.rowCodesOffset(token, c / GroupedInts.GROUP) + c % GroupedInts.GROUP;
+      input.codes().set(ValueLayout.JAVA_BYTE, at, (byte) code);
+      sum += code;
+    }
+    input.rowMeta(token, scale, zero, sum);
+  }
+
+  private static float[] transformed(InputTransform transform, float[] x) {
+    int m = transform.rows(x.length);
+    int n = x.length / m;
+    float[] left = transform.left();
+    float[] right = transform.right();
+    float[] t = left == null ? x : new float[x.length];
+    for (int i = 0; i < m && left != null; i++) {
+      for (int j = 0; j < n; j++) {
+        for (int k = 0; k < m; k++) {
+          t[i * n + j] = Math.fma(x[k * n + j], left[k * m + i], t[i * n + j]);
+        }
+      }
+    }
+    float[] y = right == null ? t : new float[x.length];
+    for (int i = 0; i < m && right != null; i++) {
+      for (int j = 0; j < n; j++) {
+        for (int k = 0; k < n; k++) {
+          y[i * n + j] = Math.fma(t[i * n + k], right[k * n + j], y[i * n + j]);
+        }
+      }
+    }
+    return y;
   }
 
   private static void round(float[] x, int token, int @Nullable [] order, PreparedInput input) {
@@ -125,7 +184,21 @@ public final class ScalarOps implements Ops {
   }
 
   @Override
-  public void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v) {
+  public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
+    for (int head = 0; head < n * heads; head++) {
+      float[] y = new float[headDim];
+      for (int e = 0; e < headDim; e++) {
+        for (int d = 0; d < headDim; d++) {
+          y[e] = Math.fma(x[head * headDim + d], matrix[d * headDim + e], y[e]);
+        }
+      }
+      System.arraycopy(y, 0, x, head * headDim, headDim);
+    }
+  }
+
+  @Override
+  public void appendKv(
+      KvPool pool, int layer, StepBatch batch, float[] k, float[] v, KvTransform transform) {
     KvLayout layout = pool.layout();
     for (int s = 0; s < batch.numSequences(); s++) {
       for (int row = batch.queryStart(s); row < batch.queryStart(s + 1); row++) {
@@ -133,7 +206,8 @@ public final class ScalarOps implements Ops {
         int block = batch.blockTable(s)[position / KvLayout.BLOCK_SIZE];
         for (int head = 0; head < layout.numKvHeads(); head++) {
           int at = (row * layout.numKvHeads() + head) * layout.headDim();
-          KvAppend.write(pool, layer, block, position % KvLayout.BLOCK_SIZE, head, k, v, at);
+          KvAppend.write(
+              pool, layer, block, position % KvLayout.BLOCK_SIZE, head, k, v, at, transform);
         }
       }
     }

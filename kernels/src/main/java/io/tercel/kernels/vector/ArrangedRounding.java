@@ -1,9 +1,13 @@
 package io.tercel.kernels.vector;
 
+import io.tercel.kernels.memory.InputTransform;
 import io.tercel.kernels.ops.PreparedInput;
 import org.jspecify.annotations.Nullable;
 
-/** {@link Rounding} of the workers' rows, as {@link W3Gemv} or {@link W3Gemm} will read them. */
+/**
+ * {@link Rounding} and {@link Int4Rounding} of the workers' rows, as {@link W3Gemv}, {@link W3Gemm}
+ * or {@link W4Kernel} will read them.
+ */
 final class ArrangedRounding implements RowRounding {
   private final KernelScratch[] scratch;
 
@@ -27,5 +31,17 @@ final class ArrangedRounding implements RowRounding {
   public void row(
       float[] x, int at, int @Nullable [] order, PreparedInput input, int token, int worker) {
     Rounding.row(x, at, order, input, token, scratch[worker]);
+  }
+
+  @Override
+  public void reserveInt4(PreparedInput input) {
+    input.arrangedInts(Int4Rounding.pairs(input));
+  }
+
+  @Override
+  public void int4Row(
+      float[] x, int at, InputTransform transform, PreparedInput input, int token, int worker) {
+    Int4Rounding.row(x, at, transform, input, token, scratch[worker]);
+    Int4Rounding.pair(input, token, scratch[worker]);
   }
 }

@@ -47,6 +47,17 @@ final class InputLoop {
               }
             });
       }
+      case InputSpec.Int4PerToken spec -> {
+        shapeInt4(n, cols, input);
+        pool.run(
+            n,
+            Math.ceilDiv(CLAIM, cols),
+            (from, to, worker) -> {
+              for (int row = from; row < to; row++) {
+                rounding.int4Row(x, row * cols, spec.transform(), input, row, worker);
+              }
+            });
+      }
     }
   }
 
@@ -100,6 +111,19 @@ final class InputLoop {
               }
             });
       }
+      case InputSpec.Int4PerToken spec -> {
+        shapeInt4(n, cols, input);
+        pool.run(
+            n,
+            claim,
+            (from, to, worker) -> {
+              float[] values = scratch[worker].input(cols);
+              for (int row = from; row < to; row++) {
+                source.write(row, values, 0);
+                rounding.int4Row(values, 0, spec.transform(), input, row, worker);
+              }
+            });
+      }
     }
   }
 
@@ -107,6 +131,11 @@ final class InputLoop {
   private void shape(int n, int cols, PreparedInput input) {
     input.grouped(n, cols);
     rounding.reserve(input);
+  }
+
+  private void shapeInt4(int n, int cols, PreparedInput input) {
+    input.rows(n, cols);
+    rounding.reserveInt4(input);
   }
 
   private void arrange(Projection projection, PreparedInput input) {

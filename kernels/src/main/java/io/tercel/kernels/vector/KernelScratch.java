@@ -72,6 +72,17 @@ public final class KernelScratch {
     return ints;
   }
 
+  /** A row of inputs in the middle of its transform, and behind it. */
+  private float[] transformed = new float[0];
+
+  /** At least {@code size} floats. */
+  float[] transformed(int size) {
+    if (transformed.length < size) {
+      transformed = new float[size];
+    }
+    return transformed;
+  }
+
   /** A row of inputs on its way from a norm to its integers. */
   private float[] input = new float[0];
 

@@ -4,6 +4,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.ops.PreparedInput;
@@ -25,6 +26,7 @@ interface LinearKernel {
       case Dense dense -> (layer, x, out, from, to, s) -> dense(dense, layer, x, out, from, to, s);
       case Grouped.W3G128 -> LinearKernel::w3;
       case Grouped.INT8G128 -> Int8Kernel::multiply;
+      case PerRow.W4A4 -> W4Kernel::multiply;
     };
   }
 

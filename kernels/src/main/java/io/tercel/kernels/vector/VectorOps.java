@@ -4,6 +4,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.KvAppend;
 import io.tercel.kernels.ops.LaneSum;
@@ -27,6 +28,7 @@ public final class VectorOps implements Ops {
   private static final int APPEND_CLAIM = 512;
 
   private final WorkerPool pool;
+  private final KernelScratch[] scratch;
   private final InputLoop inputs;
   private final LinearLoop linear;
   private final PagedAttention attention;
@@ -48,6 +50,7 @@ public final class VectorOps implements Ops {
       RowRounding rounding,
       List<? extends SplitKernel> splits) {
     this.pool = pool;
+    this.scratch = scratch;
     this.inputs = new InputLoop(pool, scratch, rounding);
     this.linear = new LinearLoop(pool, scratch);
     this.attention = new PagedAttention(pool, splits);
@@ -60,8 +63,7 @@ public final class VectorOps implements Ops {
   }
 
   /**
-   * For operations whose linears of {@code InputSpec.Int16PerGroup} are their own; these here have
-   * no arrangement to read.
+   * For operations whose linears of integers are their own; these here have no arrangement to read.
    *
    * @param pool closed with what this returns
    * @param splits of attention, one a worker
@@ -139,7 +141,22 @@ public final class VectorOps implements Ops {
   }
 
   @Override
-  public void appendKv(KvPool kv, int layer, StepBatch batch, float[] k, float[] v) {
+  public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
+    pool.run(
+        n * heads,
+        Math.ceilDiv(4 * CLAIM, headDim * headDim), // rows that share what is loaded of the matrix
+        (from, to, worker) -> {
+          int count = (to - from) * headDim;
+          float[] y = scratch[worker].transformed(count);
+          MatrixProduct.multiply(
+              x, from * headDim, headDim, 1, matrix, 0, to - from, headDim, headDim, y, 0);
+          System.arraycopy(y, 0, x, from * headDim, count);
+        });
+  }
+
+  @Override
+  public void appendKv(
+      KvPool kv, int layer, StepBatch batch, float[] k, float[] v, KvTransform transform) {
     int heads = kv.layout().numKvHeads();
     int headDim = kv.layout().headDim();
     pool.run(
@@ -155,7 +172,7 @@ public final class VectorOps implements Ops {
             int position = batch.position(row);
             int block = batch.blockTable(sequence)[position / KvLayout.BLOCK_SIZE];
             int slot = position % KvLayout.BLOCK_SIZE;
-            KvAppend.write(kv, layer, block, slot, i % heads, k, v, i * headDim);
+            KvAppend.write(kv, layer, block, slot, i % heads, k, v, i * headDim, transform);
           }
         });
   }

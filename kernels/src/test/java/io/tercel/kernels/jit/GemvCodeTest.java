@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.tercel.kernels.format.Int8Block;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,8 +18,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** The integer kernels against a few lines of scalar code that know nothing of registers. */
 class GemvCodeTest {
-  /** Fields of four bits by activations of one byte: what a W4A4 layer will want. */
-  private static final Codes W4 = new Codes(0x0f, 0xf0, 4, false, 1);
+  /** Fields of four bits by activations of one byte, with scales of groups. */
+  private static final Codes W4 = new Codes(0x0f, 0xf0, 4, false, 1, false);
 
   private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
@@ -38,6 +39,8 @@ class GemvCodeTest {
     assertEquals(Int8Block.SCALES_OFFSET, Codes.INT8.scalesOffset());
     assertEquals(Int8Block.ZEROS_OFFSET, Codes.INT8.zerosOffset());
     assertEquals(Int8Block.BLOCK_BYTES, Codes.INT8.blockBytes());
+    assertEquals(W4Tile.BLOCK_BYTES, Codes.W4.blockBytes());
+    assertEquals(PreparedInput.ROW_CODE_BYTES, Codes.W4.inputBytes());
   }
 
   @ParameterizedTest
@@ -187,6 +190,18 @@ class GemvCodeTest {
     int step = 1 + outputs + 3 + group + 1 + 2;
     int function = 1 + 1 + 2 * (streams - 1) + 2 + step + 3;
     assertEquals(function, GemvCode.assemble(Codes.INT8, streams, tokens, false).count());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"4,1,true", "4,3,true", "2,6,false", "2,12,false", "1,12,false"})
+  void instructionsOfRows_areAsManyAsTheLoopNeeds(int streams, int tokens, boolean inPlace) {
+    int outputs = streams * tokens;
+    int block = (tokens >= 3 ? 2 : 1) * 16 + 32 + (inPlace ? 0 : 16) + 32 * tokens;
+    int group = streams * (block + 1) + 4;
+    int finish = 2 + (inPlace ? 10 : 8) * tokens + 1;
+    int step = outputs * (inPlace ? 2 : 1) + 3 + group + streams * finish + 1 + 2;
+    int function = 1 + 2 + (inPlace ? 2 : 0) + 1 + 2 * (streams - 1) + 2 + step + 3;
+    assertEquals(function, GemvCode.assemble(Codes.W4, streams, tokens, inPlace).count());
   }
 
   @Test

@@ -48,10 +48,12 @@ class InvarianceTest {
     QWEN2_FP16,
     QWEN2_FP32,
     QWEN2_W3_ACT_ORDER,
+    QWEN2_W4,
     QWEN3_BF16,
     QWEN3_FP16,
     QWEN3_FP32,
-    QWEN3_W3;
+    QWEN3_W3,
+    QWEN3_W4;
 
     TinyCheckpoint checkpoint() {
       TinyCheckpoint tiny =
@@ -63,6 +65,8 @@ class InvarianceTest {
         case QWEN2_FP32, QWEN3_FP32 -> tiny.hidden(40).heads(3, 1, 40).ffn(76).dtype("F32");
         case QWEN2_W3_ACT_ORDER ->
             tiny.hidden(160).heads(4, 2, 32).ffn(96).gptq(GptqVariant.ASYM_ACT_ORDER_V2);
+        case QWEN2_W4 -> tiny.hidden(160).heads(4, 2, 32).ffn(96).w4();
+        case QWEN3_W4 -> tiny.hidden(96).heads(3, 1, 64).ffn(160).w4();
         case QWEN3_W3 -> tiny.hidden(96).heads(3, 1, 64).ffn(160).gptq(GptqVariant.SYM);
       };
     }

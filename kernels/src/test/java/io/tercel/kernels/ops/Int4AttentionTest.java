@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.vector.VectorOps;
 import java.lang.foreign.MemorySegment;
@@ -45,7 +46,7 @@ class Int4AttentionTest {
       for (int slot : order) {
         k[slot] = gaussians(random, headDim, 1);
         v[slot] = gaussians(random, headDim, 3);
-        KvAppend.write(pool, 1, 1, slot, 1, k[slot], v[slot], 0);
+        KvAppend.write(pool, 1, 1, slot, 1, k[slot], v[slot], 0, KvTransform.NONE);
       }
       for (int slot = 0; slot < 16; slot++) {
         checkToken(pool, slot, k[slot], v[slot]);

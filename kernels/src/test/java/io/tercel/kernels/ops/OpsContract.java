@@ -10,8 +10,10 @@ import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.InputSpec;
+import io.tercel.kernels.memory.InputTransform;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
@@ -188,6 +190,122 @@ public abstract class OpsContract extends NanContract {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "1,1,0,0",
+    "13,24,0,0",
+    "16,128,8,16",
+    "17,96,0,12",
+    "33,207,9,23",
+    "70,130,13,0",
+    "207,13,0,0",
+    "5,4098,2,2049",
+    "130,256,16,16",
+    "64,3072,48,64"
+  })
+  void linear_w4(int rows, int cols, int m, int n) {
+    Random random = new Random(rows * 43L + cols);
+    InputTransform transform = W4Weights.transform(m, n, 0.9f, 0.75f, random);
+    PackedMatrix weight = W4Weights.random(arena, rows, cols, random);
+    checkLinear(List.of(new Linear(weight, gaussians(random, rows, 1), transform)), cols, random);
+    checkLinear(List.of(new Linear(weight, null)), cols, random);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Inputs.class)
+  void linear_w4_anyInputs(Inputs kind) {
+    Random random = new Random(kind.ordinal());
+    int cols = 200;
+    PackedMatrix weight = W4Weights.random(arena, 35, cols, random);
+    for (InputTransform transform :
+        List.of(InputTransform.NONE, W4Weights.transform(10, 20, 1f, 0.5f, random))) {
+      Projection projection = Projection.of(new Linear(weight, null, transform));
+      for (int n : BATCHES) {
+        float[] x = new float[n * cols];
+        for (int i = 0; i < x.length; i++) {
+          x[i] = i / cols == n / 2 ? kind.value(random, i % cols) : (float) random.nextGaussian();
+        }
+        float[] out = checkProjection(projection, x, n)[0];
+        boolean sick = kind == Inputs.NAN || kind == Inputs.INFINITE;
+        for (int i = 0; i < out.length && kind != Inputs.HUGE; i++) {
+          assertEquals(sick && i / 35 == n / 2, Float.isNaN(out[i]), kind + ", element " + i);
+        }
+      }
+    }
+  }
+
+  /**
+   * Rounding by hand: 0 and ties to even, a clip on either side, a row of one sign, none at all.
+   */
+  @Test
+  void prepare_w4_golden() {
+    PackedMatrix weight = W4Weights.constant(arena, 16, 4, 1);
+    assertPrepared(weight, InputTransform.NONE, new float[] {-10, 0, 5, 20}, 2f, 5, 0, 5, 7, 15);
+    assertPrepared(weight, InputTransform.NONE, new float[] {-10, 1, 3, 20}, 2f, 5, 0, 5, 7, 15);
+    assertPrepared(weight, InputTransform.NONE, new float[] {15, 3, 1, 2}, 1f, 0, 15, 3, 1, 2);
+    assertPrepared(
+        weight, InputTransform.NONE, new float[] {-15, 0, -1, -3}, 1f, 15, 0, 15, 14, 12);
+    assertPrepared(weight, InputTransform.NONE, new float[] {0, 0, 0, 0}, 0f, 0, 0, 0, 0, 0);
+    InputTransform clip = new InputTransform(null, null, 0.5f, 0.5f);
+    assertPrepared(weight, clip, new float[] {-20, 0, 5, 40}, 2f, 5, 0, 5, 7, 15);
+    // [1 2; 3 4] from the left, then 2 from the right: 2 (x0 + 3 x2), ...
+    InputTransform both =
+        new InputTransform(new float[] {1, 2, 3, 4}, new float[] {2, 0, 0, 2}, 1f, 1f);
+    assertPrepared(weight, both, new float[] {1, 0, 0, 1.5f}, 0.8f, 0, 2, 11, 5, 15);
+  }
+
+  private void assertPrepared(
+      PackedMatrix weight,
+      InputTransform transform,
+      float[] x,
+      float scale,
+      int zero,
+      int... codes) {
+    PreparedInput input = new PreparedInput();
+    ops().prepare(Projection.of(new Linear(weight, null, transform)), x, 1, input);
+    String what = Arrays.toString(x);
+    assertEquals(scale, input.rowScale(0), 1e-7, what);
+    assertEquals(zero, input.rowZero(0), what);
+    for (int k = 0; k < input.groups() * GroupedInts.GROUP; k++) {
+      assertEquals(k < codes.length ? codes[k] : 0, input.rowCode(0, k), what + ", column " + k);
+    }
+    assertEquals(Arrays.stream(codes).sum(), input.rowSum(0), what);
+  }
+
+  /** The largest sums of the widest model, of either sign: exact, and no half overflows. */
+  @ParameterizedTest
+  @ValueSource(ints = {128, 9728})
+  void linear_w4_largestSums(int cols) {
+    for (int code : new int[] {-8, 7}) {
+      PackedMatrix weight = W4Weights.constant(arena, 16, cols, code);
+      Projection projection = Projection.of(new Linear(weight, null));
+      for (int value : new int[] {15, -15}) {
+        for (int n : BATCHES) {
+          float[] x = new float[n * cols];
+          Arrays.fill(x, value); // a scale of 1, and a zero point of 0 or 15
+          for (float y : checkProjection(projection, x, n)[0]) {
+            assertEquals((float) code * value * cols, y, code + " by " + value + ", " + n);
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,8", "2,24", "3,32", "1,80", "4,128"})
+  void transformHeads(int heads, int headDim) {
+    Random random = new Random(headDim);
+    float[] matrix = gaussians(random, headDim * headDim, 1);
+    for (int n : BATCHES) {
+      float[] expected = gaussians(random, n * heads * headDim, 1);
+      expected[headDim / 2] = Float.NaN;
+      float[] actual = expected.clone();
+      definition.transformHeads(expected, heads, headDim, matrix, n);
+      ops().transformHeads(actual, heads, headDim, matrix, n);
+      assertSame(expected, actual, n + " x " + heads + " heads of " + headDim);
+    }
+  }
+
   /** What a row of inputs can be that is not like its neighbours. */
   enum Inputs {
     GAUSSIAN,
@@ -331,6 +449,7 @@ public abstract class OpsContract extends NanContract {
             w3(17, cols, Filling.RANDOM, false, random),
             w3(17, cols, Filling.RANDOM, true, random),
             Int8Weights.random(arena, 17, cols, random),
+            W4Weights.random(arena, 17, cols, random),
             dense(Dense.BF16, 17, cols, random),
             dense(Dense.FP32, 17, cols, random));
     PreparedInput expected = new PreparedInput();
@@ -392,6 +511,7 @@ public abstract class OpsContract extends NanContract {
         List.of(
             w3(33, cols, Filling.RANDOM, true, random),
             Int8Weights.random(arena, 33, cols, random),
+            W4Weights.random(arena, 33, cols, random),
             dense(Dense.BF16, 33, cols, random),
             dense(Dense.FP16, 33, cols, random),
             dense(Dense.FP32, 33, cols, random))) {
@@ -434,6 +554,8 @@ public abstract class OpsContract extends NanContract {
     assertEquals(n, actual.tokens(), what);
     if (projection.input() instanceof InputSpec.Int16PerGroup) {
       assertSameCodes(expected, actual, what);
+    } else if (projection.input() instanceof InputSpec.Int4PerToken) {
+      assertSameRows(expected, actual, what);
     } else {
       int size = n * projection.cols();
       assertSame(
@@ -461,6 +583,20 @@ public abstract class OpsContract extends NanContract {
         for (int k = g * GroupedInts.GROUP; k < (g + 1) * GroupedInts.GROUP; k++) {
           assertEquals(expected.code(t, k), actual.code(t, k), where);
         }
+      }
+    }
+  }
+
+  private static void assertSameRows(PreparedInput expected, PreparedInput actual, String what) {
+    assertEquals(expected.groups(), actual.groups(), what);
+    for (int t = 0; t < expected.tokens(); t++) {
+      String where = what + ", token " + t;
+      assertEquals(expected.rowScale(t), actual.rowScale(t), where);
+      assertEquals(expected.rowZero(t), actual.rowZero(t), where);
+      assertEquals(expected.rowSum(t), actual.rowSum(t), where);
+      assertEquals(expected.rowCompletion(t), actual.rowCompletion(t), where);
+      for (int k = 0; k < expected.groups() * GroupedInts.GROUP; k++) {
+        assertEquals(expected.rowCode(t, k), actual.rowCode(t, k), where + ", column " + k);
       }
     }
   }
@@ -522,8 +658,10 @@ public abstract class OpsContract extends NanContract {
         float[] v = gaussians(random, k.length, 1e5); // beyond a half's range, both ways
         k[0] = 1e-7f;
         k[1] = -0f;
-        definition.appendKv(b.pool, 1, b.batch, k, v);
-        ops().appendKv(other, 1, b.batch, k, v);
+        KvTransform clips =
+            new KvTransform(null, null, new float[] {0.75f, 0.5f}, new float[] {1f, 0.875f});
+        definition.appendKv(b.pool, 1, b.batch, k, v, headDim == 32 ? clips : KvTransform.NONE);
+        ops().appendKv(other, 1, b.batch, k, v, headDim == 32 ? clips : KvTransform.NONE);
         assertEquals(-1, b.pool.segment().mismatch(other.segment()), type + ", " + headDim);
       }
     }

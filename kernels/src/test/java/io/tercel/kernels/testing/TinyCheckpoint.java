@@ -35,6 +35,7 @@ public final class TinyCheckpoint {
   private int shards = 1;
   private boolean newSpelling;
   private GptqVariant gptq;
+  private boolean w4;
   private Consumer<ObjectNode> configEdit = _ -> {};
   private Consumer<Map<String, RawTensor>> tensorEdit = _ -> {};
   private Map<String, RawTensor> written = Map.of();
@@ -116,6 +117,12 @@ public final class TinyCheckpoint {
     return this;
   }
 
+  /** Quantizes the linears to w4a4kv4, with transforms. */
+  public TinyCheckpoint w4() {
+    w4 = true;
+    return this;
+  }
+
   /** Changes config.json just before it is written. */
   public TinyCheckpoint editConfig(Consumer<ObjectNode> edit) {
     configEdit = configEdit.andThen(edit);
@@ -135,11 +142,21 @@ public final class TinyCheckpoint {
     if (gptq != null) {
       tensors = quantize(tensors, gptq, random);
     }
+    if (w4) {
+      tensors = W4Writer.quantize(tensors, layers, heads, headDim, random);
+    }
     tensorEdit.accept(tensors);
     written = tensors;
     ObjectNode config = config();
     if (gptq != null) {
       config.set("quantization_config", quantizationConfig(gptq));
+    }
+    if (w4) {
+      config
+          .putObject("quantization_config")
+          .put("quant_method", "tercel")
+          .put("format", "w4a4kv4")
+          .put("version", 1);
     }
     configEdit.accept(config);
     try {

@@ -43,6 +43,9 @@ import picocli.CommandLine.Spec;
     },
     mixinStandardHelpOptions = true)
 public final class BenchCommand implements Command {
+  /** 4-bit weights, by 4-bit inputs; keys and values in 4 bits are {@code auto}'s choice then. */
+  private static final String W4A4KV4 = "w4a4kv4";
+
   /** Tokens that are really computed before a deep decode. */
   private static final int REPLICATED = 512;
 
@@ -67,7 +70,8 @@ public final class BenchCommand implements Command {
 
   @Option(
       names = "--format",
-      description = "linear weights: w3g128, bf16, fp16 or fp32 (default: ${DEFAULT-VALUE})")
+      description =
+          "linear weights: w3g128, w4a4kv4, bf16, fp16 or fp32 (default: ${DEFAULT-VALUE})")
   private String format = "w3g128";
 
   @Option(
@@ -334,12 +338,16 @@ public final class BenchCommand implements Command {
     if (format.equals(QuantFormat.Grouped.W3G128.label())) {
       return QuantFormat.Grouped.W3G128;
     }
+    if (format.equals(W4A4KV4)) {
+      return QuantFormat.PerRow.W4A4;
+    }
     for (QuantFormat.Dense dense : QuantFormat.Dense.values()) {
       if (dense.label().equals(format)) {
         return dense;
       }
     }
-    throw new UserException("--format: no '" + format + "'; choose w3g128, bf16, fp16 or fp32");
+    throw new UserException(
+        "--format: no '" + format + "'; choose w3g128, w4a4kv4, bf16, fp16 or fp32");
   }
 
   private void checkCounts() {

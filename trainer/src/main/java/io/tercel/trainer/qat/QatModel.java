@@ -167,6 +167,9 @@ public final class QatModel implements AutoCloseable {
         weight.set(state.latents(packed.name()));
         weight.quantize(FakeQuant.frozen(matrix));
       }
+      case LinearSource.W4 packed ->
+          throw new CheckpointException(
+              packed.name() + " is of 4 bits; a student starts from a plain or a 3-bit model");
     }
     fill(source.name() + ".bias", source.bias());
   }
