@@ -22,8 +22,9 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * By hand, not a test: {@code shape DIR} writes a random checkpoint of Qwen3-0.6B's shape, {@code
- * accuracy HELDOUT.jsonl DIR...} counts right greedy answers.
+ * By hand, not a test: {@code shape DIR [LAYERS]} writes a random checkpoint of Qwen3-0.6B's shape,
+ * {@code rescale FROM TO SIGMA SEED} a copy with rescaled channels, {@code accuracy HELDOUT.jsonl
+ * DIR...} counts right greedy answers.
  */
 final class PtqStudy {
   private PtqStudy() {}
@@ -34,10 +35,16 @@ final class PtqStudy {
           TinyCheckpoint.qwen3()
               .hidden(1024)
               .ffn(3072)
-              .layers(28)
+              .layers(args.length > 2 ? Integer.parseInt(args[2]) : 28)
               .heads(16, 8, 128)
               .vocab(151_936)
               .write(Path.of(args[1]));
+      case "rescale" ->
+          RescaledChannels.write(
+              Path.of(args[1]),
+              Path.of(args[2]),
+              Double.parseDouble(args[3]),
+              Long.parseLong(args[4]));
       case "accuracy" -> {
         for (int i = 2; i < args.length; i++) {
           accuracy(Path.of(args[1]), Path.of(args[i]));

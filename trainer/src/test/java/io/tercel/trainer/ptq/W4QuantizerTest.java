@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole tiny models to W4A4KV4: what is written, and how near each layer stays. */
 class W4QuantizerTest {
@@ -53,10 +54,14 @@ class W4QuantizerTest {
   }
 
   private W4Report quantize(Path model, String to, Method method) throws IOException {
+    return quantize(model, to, W4Options.of(method, FLAT));
+  }
+
+  private W4Report quantize(Path model, String to, W4Options options) throws IOException {
     try (Checkpoint source = Checkpoint.open(model);
         Ops ops = new ScalarOps()) {
       return W4Quantizer.quantize(
-          source, temp.resolve(to), calibration(), W4Options.of(method, FLAT), ops, (_, _) -> {});
+          source, temp.resolve(to), calibration(), options, ops, (_, _) -> {});
     }
   }
 
@@ -165,6 +170,21 @@ class W4QuantizerTest {
     quantize(tiny, "b", Method.FLATQUANT);
     for (String file : List.of("model.safetensors", W4State.FILE)) {
       assertEquals(-1, Files.mismatch(temp.resolve("a/" + file), temp.resolve("b/" + file)));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void flatQuant_learns(boolean qwen3) throws IOException {
+    Path tiny = tiny(qwen3);
+    FlatOptions none = new FlatOptions(0, 4, 5e-3, 1);
+    FlatOptions longer = new FlatOptions(40, 4, 5e-3, 1);
+    W4Report start = quantize(tiny, "a", W4Options.of(Method.FLATQUANT, none));
+    W4Report end = quantize(tiny, "b", W4Options.of(Method.FLATQUANT, longer));
+    for (int i = 0; i < 2; i++) {
+      double before = start.lines().get(i).error();
+      double after = end.lines().get(i).error();
+      assertTrue(after < 0.85 * before, before + " became " + after);
     }
   }
 

@@ -2,7 +2,6 @@ package io.tercel.trainer.ptq.flatquant;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LayerTensors.Norm;
@@ -35,6 +34,8 @@ import org.jspecify.annotations.Nullable;
 final class FlatParameters {
   private static final float LOGIT = 4;
 
+  private static final String INVERSE = ".inverse";
+
   /** The linears' inputs that are transformed together, by the names of their parameters. */
   private static final Map<Tap, String> INPUTS =
       Map.of(Tap.ATTENTION, "qkv", Tap.OUTPUT, "o", Tap.MLP, "gate_up", Tap.DOWN, "down");
@@ -46,6 +47,7 @@ final class FlatParameters {
   private final Map<String, NDArray> firstScales = new LinkedHashMap<>();
   private final Map<String, NDArray> inverseScales = new LinkedHashMap<>();
   private final Map<String, Parameter> transforms = new LinkedHashMap<>();
+  private final List<String> matrices = new ArrayList<>();
   private final Map<String, Parameter> clips = new LinkedHashMap<>();
 
   /**
@@ -91,6 +93,7 @@ final class FlatParameters {
     Parameter parameter = new Parameter(name, arena, m.size(), m.size());
     parameter.set(m.toFloats());
     transforms.put(name, parameter);
+    matrices.add(name);
   }
 
   private void logits(String name, long... shape) {
@@ -129,6 +132,11 @@ final class FlatParameters {
     Map<String, NDArray> leaves = new LinkedHashMap<>();
     transforms.forEach((name, p) -> leaves.put(name, p.leaf(step, true)));
     clips.forEach((name, p) -> leaves.put(name, p.leaf(step, true)));
+    for (String name : matrices) {
+      NDArray inverse = inverseTranspose(name, step);
+      inverse.setRequiresGradient(true);
+      leaves.put(name + INVERSE, inverse);
+    }
     return leaves;
   }
 
@@ -136,6 +144,30 @@ final class FlatParameters {
   void accumulate(Map<String, NDArray> leaves) {
     transforms.forEach((name, p) -> p.accumulate(leaf(leaves, name)));
     clips.forEach((name, p) -> p.accumulate(leaf(leaves, name)));
+    for (String name : matrices) {
+      try (NDArray gradient = leaf(leaves, name + INVERSE).getGradient()) {
+        throughInverse(name, gradient.toFloatArray());
+      }
+    }
+  }
+
+  /** M = P^-T, computed in doubles. It is a leaf of its own: see {@link #throughInverse}. */
+  private NDArray inverseTranspose(String name, NDManager step) {
+    SquareMatrix inverse = matrix(name).inverseTranspose();
+    return step.create(inverse.toFloats(), new Shape(inverse.size(), inverse.size()));
+  }
+
+  /**
+   * Takes the gradient G of M = P^-T back to P: -M G^T M. DJL's own inverse lost it, without a
+   * word.
+   */
+  private void throughInverse(String name, float[] gradient) {
+    SquareMatrix inverse = matrix(name).inverseTranspose();
+    SquareMatrix back = inverse.times(SquareMatrix.of(gradient).transpose()).times(inverse);
+    float[] to = parameter(transforms, name).gradient();
+    for (int i = 0; i < to.length; i++) {
+      to[i] -= (float) back.at(i / back.size(), i % back.size());
+    }
   }
 
   private static NDArray leaf(Map<String, NDArray> leaves, String name) {
@@ -159,8 +191,8 @@ final class FlatParameters {
     InverseInputs qkv = inverse("qkv", leaves);
     InverseInputs gateUp = inverse("gate_up", leaves);
     InverseInputs down = inverse("down", leaves);
-    NDArray headsInverse = inverseTranspose(heads);
-    NDArray valuesInverse = inverseTranspose(values);
+    NDArray headsInverse = leaf(leaves, "heads" + INVERSE);
+    NDArray valuesInverse = leaf(leaves, "values" + INVERSE);
     for (Matrix which : Matrix.values()) {
       NDArray weight = plain.weight(which);
       NDArray bias = plain.bias(which);
@@ -193,7 +225,7 @@ final class FlatParameters {
     }
     INPUTS.forEach((tap, name) -> pieces.input(tap, input(tap, name, leaves)));
     return pieces
-        .keys(keys, inverseTranspose(keys))
+        .keys(keys, leaf(leaves, "keys" + INVERSE))
         .clips(shares("keys", leaves), shares("values", leaves));
   }
 
@@ -219,8 +251,8 @@ final class FlatParameters {
     }
     return new InverseInputs(
         leaf(leaves, name + ".log_scale").neg().exp().mul(first),
-        inverseTranspose(leaf(leaves, name + ".left")),
-        inverseTranspose(leaf(leaves, name + ".right")));
+        leaf(leaves, name + ".left" + INVERSE),
+        leaf(leaves, name + ".right" + INVERSE));
   }
 
   private NDArray scale(String name, Map<String, NDArray> leaves) {
@@ -235,11 +267,6 @@ final class FlatParameters {
     return new Shares(
         leaf(leaves, name + ".clip_low").getNDArrayInternal().sigmoid(),
         leaf(leaves, name + ".clip_high").getNDArrayInternal().sigmoid());
-  }
-
-  /** In doubles, through which the gradient goes as well. */
-  private static NDArray inverseTranspose(NDArray p) {
-    return p.toType(DataType.FLOAT64, false).inverse().transpose().toType(DataType.FLOAT32, false);
   }
 
   /** Outputs, or a bias, of heads that are each multiplied by M: M^T W, or b M. */

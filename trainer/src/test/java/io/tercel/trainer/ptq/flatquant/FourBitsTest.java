@@ -149,4 +149,56 @@ class FourBitsTest {
       }
     }
   }
+
+  @Test
+  void tokens_gradientsAreTheRules() {
+    int cols = 24;
+    int rows = 4;
+    float[] x = gaussian(rows * cols, 1);
+    float[] weights = gaussian(rows * cols, 1);
+    float low = 0.7f;
+    float high = 0.8f;
+    try (NDManager manager = Torch.newManager()) {
+      NDArray in = manager.create(x, new Shape(rows, cols));
+      Shares shares = shares(manager, low, high);
+      in.setRequiresGradient(true);
+      shares.low().setRequiresGradient(true);
+      shares.high().setRequiresGradient(true);
+      try (GradientCollector collector = Torch.newGradientCollector()) {
+        NDArray rounded = new FourBits(manager).tokens(in, shares);
+        collector.backward(rounded.mul(manager.create(weights, new Shape(rows, cols))).sum());
+      }
+      float[] gradient = in.getGradient().toFloatArray();
+      double ofLow = 0;
+      double ofHigh = 0;
+      for (int row = 0; row < rows; row++) {
+        int most = row * cols;
+        int least = row * cols;
+        for (int i = row * cols; i < (row + 1) * cols; i++) {
+          most = x[i] > x[most] ? i : most;
+          least = x[i] < x[least] ? i : least;
+        }
+        float scale = (x[most] * high - x[least] * low) / 15;
+        double zero = Math.rint(-(x[least] * low) / scale);
+        double ofScale = 0;
+        double[] expected = new double[cols];
+        for (int i = row * cols; i < (row + 1) * cols; i++) {
+          double code = Math.rint(x[i] / scale) + zero;
+          boolean inside = code >= 0 && code <= 15;
+          expected[i - row * cols] = inside ? weights[i] : 0;
+          ofScale +=
+              weights[i] * (inside ? code - zero - x[i] / scale : Math.clamp(code, 0, 15) - zero);
+        }
+        expected[most - row * cols] += ofScale * high / 15;
+        expected[least - row * cols] -= ofScale * low / 15;
+        ofHigh += ofScale * x[most] / 15;
+        ofLow -= ofScale * x[least] / 15;
+        for (int j = 0; j < cols; j++) {
+          assertEquals(expected[j], gradient[row * cols + j], 1e-5);
+        }
+      }
+      assertEquals(ofLow, shares.low().getGradient().getFloat(), 1e-4);
+      assertEquals(ofHigh, shares.high().getGradient().getFloat(), 1e-4);
+    }
+  }
 }
