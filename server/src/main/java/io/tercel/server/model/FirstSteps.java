@@ -20,29 +20,41 @@ final class FirstSteps {
   private static final int DECODES = 32;
   private static final int STREAMS = 4;
 
-  /** The compilers rest when this many decodes in a row gave them nothing to do. */
+  /** The compilers rest when this many decodes in a row gave them nothing to do ... */
   private static final int QUIET = 64;
+
+  /**
+   * ... and for so long none came to an end: their time is counted behind each compilation, and a
+   * long one would look like rest.
+   */
+  private static final Duration REST = Duration.ofMillis(200);
 
   private final Backend backend;
   private final int vocabSize;
   private final StepBatch batch = new StepBatch();
   private final SamplingPlan plan = new SamplingPlan();
   private final LongSupplier compiledMillis;
+  private final LongSupplier nanoTime;
 
   FirstSteps(Backend backend, int vocabSize) {
-    this(backend, vocabSize, ManagementFactory.getCompilationMXBean()::getTotalCompilationTime);
+    this(
+        backend,
+        vocabSize,
+        ManagementFactory.getCompilationMXBean()::getTotalCompilationTime,
+        System::nanoTime);
   }
 
   /** {@code compiledMillis}: the time that the JVM's compilers have spent so far. */
-  FirstSteps(Backend backend, int vocabSize, LongSupplier compiledMillis) {
+  FirstSteps(Backend backend, int vocabSize, LongSupplier compiledMillis, LongSupplier nanoTime) {
     this.backend = backend;
     this.vocabSize = vocabSize;
     this.compiledMillis = compiledMillis;
+    this.nanoTime = nanoTime;
   }
 
   /** On the thread that steps; no new step begins after so long. Returns how many it took. */
   int run(Duration atMost) {
-    long start = System.nanoTime();
+    long start = nanoTime.getAsLong();
     int perStream = Math.ceilDiv(PROMPT + DECODES, backend.blockSize());
     int streams = Math.min(STREAMS, backend.numBlocks() / perStream);
     int[][] tables = new int[streams][perStream];
@@ -54,9 +66,12 @@ final class FirstSteps {
     }
     int steps = streams;
     long compiled = compiledMillis.getAsLong();
+    long compiledAt = start;
     int quiet = 0;
-    for (int i = 0; i < DECODES || quiet < QUIET; i++) {
-      if (System.nanoTime() - start >= atMost.toNanos()) {
+    for (int i = 0; ; i++) {
+      long time = nanoTime.getAsLong();
+      boolean rest = quiet >= QUIET && time - compiledAt >= REST.toNanos();
+      if (rest || time - start >= atMost.toNanos()) {
         break;
       }
       // one stream mostly, now and then all
@@ -64,6 +79,7 @@ final class FirstSteps {
       steps++;
       long now = compiledMillis.getAsLong();
       quiet = now == compiled ? quiet + 1 : 0;
+      compiledAt = now == compiled ? compiledAt : nanoTime.getAsLong();
       compiled = now;
     }
     return steps;

@@ -41,7 +41,8 @@ public final class SafetensorsWriter implements AutoCloseable {
       return shape.stream().reduce(1L, Math::multiplyExact);
     }
 
-    long bytes() {
+    /** In the file. */
+    public long bytes() {
       return Math.multiplyExact(elements(), (long) dtype.bytes());
     }
   }
@@ -56,19 +57,30 @@ public final class SafetensorsWriter implements AutoCloseable {
   private final FileChannel channel;
   private final Map<String, Entry> missing = new LinkedHashMap<>();
   private final Map<String, Long> offsets = new LinkedHashMap<>();
+  private long size;
+  private boolean keep;
   private boolean finished;
 
-  private SafetensorsWriter(Path file, List<Entry> entries) throws IOException {
+  private SafetensorsWriter(Path file, List<Entry> entries, boolean resume) throws IOException {
     this.file = file;
+    this.keep = resume;
     ByteBuffer header = header(entries);
     channel =
         FileChannel.open(
             AtomicFile.partial(file),
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
+            resume ? StandardOpenOption.READ : StandardOpenOption.TRUNCATE_EXISTING,
+            resume ? StandardOpenOption.WRITE : StandardOpenOption.CREATE,
             StandardOpenOption.WRITE);
     try {
-      writeAt(header, 0);
+      if (resume) {
+        checkHeader(header);
+      } else {
+        writeAt(header, 0);
+        // its full length, so that it can be read before all is written
+        if (size > header.limit()) {
+          writeAt(ByteBuffer.allocate(1), size - 1);
+        }
+      }
     } catch (IOException | RuntimeException e) {
       close();
       throw e;
@@ -81,7 +93,47 @@ public final class SafetensorsWriter implements AutoCloseable {
    * @throws IllegalArgumentException if a name is there twice
    */
   public static SafetensorsWriter create(Path file, List<Entry> entries) throws IOException {
-    return new SafetensorsWriter(file, entries);
+    return new SafetensorsWriter(file, entries, false);
+  }
+
+  /**
+   * Goes on with a file that was left unfinished under {@link #keepPartial}. What was written of it
+   * is to be {@linkplain #skip skipped}, all else written.
+   *
+   * @param entries those that it was begun with
+   * @throws IOException if it isn't there, or was begun with others
+   */
+  public static SafetensorsWriter resume(Path file, List<Entry> entries) throws IOException {
+    return new SafetensorsWriter(file, entries, true);
+  }
+
+  private void checkHeader(ByteBuffer expected) throws IOException {
+    ByteBuffer found = ByteBuffer.allocate(expected.limit());
+    while (found.hasRemaining() && channel.read(found, found.position()) >= 0) {}
+    if (!found.flip().equals(expected) || channel.size() != size) {
+      throw new IOException(AtomicFile.partial(file) + " is not the file that was begun");
+    }
+  }
+
+  /** Leaves what is unfinished when it is closed, to be {@linkplain #resume resumed}. */
+  public SafetensorsWriter keepPartial() {
+    keep = true;
+    return this;
+  }
+
+  /** Where it lies until it is finished. */
+  public Path path() {
+    return AtomicFile.partial(file);
+  }
+
+  /** A tensor that was written before. */
+  public void skip(String name) {
+    take(name);
+  }
+
+  /** Makes durable what was written. */
+  public void force() throws IOException {
+    channel.force(true);
   }
 
   /** Lays the tensors out, and says so. */
@@ -109,6 +161,7 @@ public final class SafetensorsWriter implements AutoCloseable {
       start.put((byte) ' ');
     }
     offsets.replaceAll((name, offset) -> offset + 8 + padded);
+    size = at + 8 + padded;
     return start.flip();
   }
 
@@ -159,6 +212,15 @@ public final class SafetensorsWriter implements AutoCloseable {
       case F16 -> to.putShort(Float.floatToFloat16(value));
       default -> to.putShort(bfloat16(value));
     }
+  }
+
+  /** The nearest value that a type of floats can hold, ties to even. */
+  public static float round(DType dtype, float value) {
+    return switch (dtype) {
+      case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
+      case BF16 -> Float.intBitsToFloat(bfloat16(value) << 16);
+      default -> value;
+    };
   }
 
   /** The bits of the nearest, ties to even. */
@@ -215,11 +277,11 @@ public final class SafetensorsWriter implements AutoCloseable {
     finished = true;
   }
 
-  /** Without {@link #finish} nothing stays. */
+  /** Without {@link #finish} nothing stays, unless it is to be resumed. */
   @Override
   public void close() throws IOException {
     channel.close();
-    if (!finished) {
+    if (!finished && !keep) {
       Files.deleteIfExists(AtomicFile.partial(file));
     }
   }

@@ -5,133 +5,129 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors.Norm;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.Tensor;
-import io.tercel.server.UserException;
 import io.tercel.trainer.files.AtomicFile;
 import io.tercel.trainer.files.SafetensorsWriter;
+import io.tercel.trainer.files.SafetensorsWriter.Entry;
+import io.tercel.trainer.ptq.QuantizeReport.Line;
 import io.tercel.trainer.quant.GptqTensors;
 import io.tercel.trainer.quant.Grid;
 import io.tercel.trainer.quant.PtqState;
 import io.tercel.trainer.quant.QuantizedMatrix;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model directory with 3-bit GPTQ linears as it is being written: beside its final place, under
- * another name, until {@link #commit} moves it there whole. Embedding, head, norms and biases are
- * copied as the bytes they are.
+ * A model directory with 3-bit GPTQ linears as it is being written. Embedding, head and final norm
+ * are copied as the bytes they are; layers come one by one, each with its norms and biases, and a
+ * run that was cut short goes on behind the last whole one.
  */
 final class GptqExport implements AutoCloseable {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String MODEL = "model.safetensors";
 
-  /** What travels along beside config.json: tokenizer, templates, generation, licence. */
-  private static final List<String> COMPANIONS =
-      List.of(
-          "generation_config.json",
-          "tokenizer*",
-          "special_tokens_map.json",
-          "added_tokens.json",
-          "vocab.json",
-          "merges.txt",
-          "chat_template.*",
-          "LICENSE*",
-          "NOTICE*");
-
-  private final Path target;
-  private final Path directory;
+  private final ExportDirectory directory;
   private final boolean v2;
   private final SafetensorsWriter model;
   private final @Nullable SafetensorsWriter state;
-  private boolean committed;
+  private final QuantizeJournal journal;
 
   /**
-   * Makes the directory and copies all that is not quantized.
+   * Begins, or goes on.
    *
-   * @param v2 the checkpoint format: zero points stored as they are
-   * @param keepState whether to write what training starts from
-   * @throws UserException if the target is there already
+   * @param settings all that decides what comes out
+   * @throws io.tercel.server.UserException if the run that lies there was begun with others
    */
-  GptqExport(Checkpoint source, Path target, QuantizeOptions options, boolean v2, boolean keepState)
+  GptqExport(
+      Checkpoint source, ExportDirectory directory, QuantizeOptions options, ObjectNode settings)
       throws IOException {
-    this.target = target.toAbsolutePath();
-    this.v2 = v2;
-    checkTarget(this.target);
-    Path parent = this.target.getParent();
-    if (parent == null) {
-      throw new UserException("--out: " + target + " is no place for a model");
-    }
-    Files.createDirectories(parent);
-    // not createTempDirectory, which would leave the model readable to its owner alone
-    directory =
-        Files.createDirectory(
-            parent.resolve(
-                ".%s.partial-%d"
-                    .formatted(this.target.getFileName(), ProcessHandle.current().pid())));
-    try {
-      copyCompanions(source.directory());
+    this.directory = directory;
+    this.v2 = options.v2();
+    journal = QuantizeJournal.open(directory.resolve(QuantizeJournal.FILE), settings);
+    boolean begun = !journal.layers().isEmpty();
+    if (!begun) {
+      directory.copyCompanions(source.directory());
       writeConfig(source.directory(), options);
-      model = SafetensorsWriter.create(directory.resolve("model.safetensors"), entries(source));
-      state = keepState ? openState(source) : null;
-      for (Tensor tensor : unquantized(source)) {
-        model.write(tensor.name(), tensor.data());
+    }
+    model = writer(directory.resolve(MODEL), entries(source), begun);
+    try {
+      state = options.keepState() ? stateWriter(source, begun) : null;
+      if (begun) {
+        skipDone(source);
+      } else {
+        for (Tensor tensor : outsideLayers(source)) {
+          model.write(tensor.name(), tensor.data());
+        }
       }
     } catch (IOException | RuntimeException e) {
-      delete(directory);
+      model.close();
       throw e;
     }
   }
 
-  /** Refuses a place where something lies. */
-  static void checkTarget(Path target) throws IOException {
-    if (!Files.exists(target)) {
-      return;
-    }
-    if (Files.isDirectory(target)) {
-      try (DirectoryStream<Path> files = Files.newDirectoryStream(target)) {
-        if (!files.iterator().hasNext()) {
-          return;
-        }
-      }
-    }
-    throw new UserException(
-        "--out: " + target + " exists; name another directory or remove it first");
+  private static SafetensorsWriter writer(Path file, List<Entry> entries, boolean begun)
+      throws IOException {
+    return begun
+        ? SafetensorsWriter.resume(file, entries)
+        : SafetensorsWriter.create(file, entries).keepPartial();
   }
 
-  private SafetensorsWriter openState(Checkpoint source) throws IOException {
-    List<SafetensorsWriter.Entry> entries = new ArrayList<>();
+  private SafetensorsWriter stateWriter(Checkpoint source, boolean begun) throws IOException {
+    List<Entry> entries = new ArrayList<>();
     for (LinearSource linear : linears(source)) {
       entries.addAll(PtqState.entries(linear.name(), linear.rows(), linear.cols()));
     }
-    Path file = directory.resolve(PtqState.FILE);
     Files.createDirectories(directory.resolve("training-state"));
-    return SafetensorsWriter.create(file, entries);
+    return writer(directory.resolve(PtqState.FILE), entries, begun);
   }
 
-  private static List<SafetensorsWriter.Entry> entries(Checkpoint source) {
-    List<SafetensorsWriter.Entry> entries = new ArrayList<>();
-    for (LinearSource linear : linears(source)) {
-      long rows = linear.rows();
-      long cols = linear.cols();
-      long groups = Grid.groups(linear.cols());
-      String name = linear.name();
-      entries.add(new SafetensorsWriter.Entry(name + ".qweight", DType.I32, cols / 32 * 3, rows));
-      entries.add(new SafetensorsWriter.Entry(name + ".qzeros", DType.I32, groups, rows / 32 * 3));
-      entries.add(new SafetensorsWriter.Entry(name + ".scales", DType.F16, groups, rows));
-      entries.add(new SafetensorsWriter.Entry(name + ".g_idx", DType.I32, cols));
+  private void skipDone(Checkpoint source) {
+    outsideLayers(source).forEach(tensor -> model.skip(tensor.name()));
+    for (LayerSource layer : source.layers().subList(0, journal.layers().size())) {
+      insideLayer(layer).forEach(tensor -> model.skip(tensor.name()));
+      for (LinearSource linear : layer.matrices()) {
+        entries(linear).forEach(entry -> model.skip(entry.name()));
+        if (state != null) {
+          PtqState.entries(linear.name(), linear.rows(), linear.cols())
+              .forEach(entry -> state.skip(entry.name()));
+        }
+      }
     }
-    for (Tensor tensor : unquantized(source)) {
-      entries.add(new SafetensorsWriter.Entry(tensor.name(), tensor.dtype(), tensor.shape()));
+  }
+
+  private static List<Entry> entries(Checkpoint source) {
+    List<Entry> entries = new ArrayList<>();
+    List<Tensor> plain = new ArrayList<>(outsideLayers(source));
+    for (LayerSource layer : source.layers()) {
+      layer.matrices().forEach(linear -> entries.addAll(entries(linear)));
+      plain.addAll(insideLayer(layer));
+    }
+    for (Tensor tensor : plain) {
+      entries.add(new Entry(tensor.name(), tensor.dtype(), tensor.shape()));
     }
     return entries;
+  }
+
+  private static List<Entry> entries(LinearSource linear) {
+    long rows = linear.rows();
+    long cols = linear.cols();
+    long groups = Grid.groups(linear.cols());
+    String name = linear.name();
+    return List.of(
+        new Entry(name + ".qweight", DType.I32, cols / 32 * 3, rows),
+        new Entry(name + ".qzeros", DType.I32, groups, rows / 32 * 3),
+        new Entry(name + ".scales", DType.F16, groups, rows),
+        new Entry(name + ".g_idx", DType.I32, cols));
+  }
+
+  /** Bytes of a linear's tensors in the file, its bias aside. */
+  static long bytes(LinearSource linear) {
+    return entries(linear).stream().mapToLong(Entry::bytes).sum();
   }
 
   /** The linear layers of a checkpoint, in its order. */
@@ -143,7 +139,7 @@ final class GptqExport implements AutoCloseable {
     return linears;
   }
 
-  private static List<Tensor> unquantized(Checkpoint source) {
+  private static List<Tensor> outsideLayers(Checkpoint source) {
     List<Tensor> tensors = new ArrayList<>();
     tensors.add(source.embedding().weight());
     tensors.add(source.finalNorm());
@@ -152,10 +148,13 @@ final class GptqExport implements AutoCloseable {
       tensors.add(head.weight());
       addIfPresent(tensors, head.bias());
     }
-    for (LayerSource layer : source.layers()) {
-      tensors.addAll(layer.norms());
-    }
-    for (LinearSource linear : linears(source)) {
+    return tensors;
+  }
+
+  /** Norms and biases. */
+  private static List<Tensor> insideLayer(LayerSource layer) {
+    List<Tensor> tensors = new ArrayList<>(layer.norms());
+    for (LinearSource linear : layer.matrices()) {
       addIfPresent(tensors, linear.bias());
     }
     return tensors;
@@ -167,36 +166,10 @@ final class GptqExport implements AutoCloseable {
     }
   }
 
-  private void copyCompanions(Path from) throws IOException {
-    String pattern = "{" + String.join(",", COMPANIONS) + "}";
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(from, pattern)) {
-      for (Path file : files) {
-        if (Files.isRegularFile(file)) {
-          copy(file, directory);
-        }
-      }
-    }
-    Path templates = from.resolve("additional_chat_templates");
-    if (Files.isDirectory(templates)) {
-      Path copies = Files.createDirectories(directory.resolve("additional_chat_templates"));
-      try (DirectoryStream<Path> files = Files.newDirectoryStream(templates, "*.jinja")) {
-        for (Path file : files) {
-          copy(file, copies);
-        }
-      }
-    }
-  }
-
-  /** The bytes alone: a file of the hub's cache may be a link, and read-only. */
-  private static void copy(Path file, Path into) throws IOException {
-    try (InputStream in = Files.newInputStream(file)) {
-      Files.copy(in, into.resolve(String.valueOf(file.getFileName())));
-    }
-  }
-
   private void writeConfig(Path from, QuantizeOptions options) throws IOException {
     ObjectNode quantization =
-        JSON.createObjectNode()
+        new ObjectMapper()
+            .createObjectNode()
             .put("quant_method", "gptq")
             .put("bits", 3)
             .put("group_size", Grid.GROUP)
@@ -204,15 +177,28 @@ final class GptqExport implements AutoCloseable {
             .put("sym", options.symmetric())
             .put("lm_head", false)
             .put("checkpoint_format", v2 ? "gptq_v2" : "gptq");
-    ObjectNode config = (ObjectNode) JSON.readTree(Files.readAllBytes(from.resolve("config.json")));
-    config.set("quantization_config", quantization);
-    AtomicFile.write(directory.resolve("config.json"), config.toPrettyString() + "\n");
+    directory.writeConfig(from, config -> config.set("quantization_config", quantization));
     AtomicFile.write(
         directory.resolve("quantize_config.json"), quantization.toPrettyString() + "\n");
   }
 
+  /** The linears of each layer that an earlier run has finished. */
+  List<List<Line>> done() {
+    return List.copyOf(journal.layers());
+  }
+
+  /** Where the tensors of finished layers can be read. */
+  Path tensors() {
+    return model.path();
+  }
+
+  /** Whether zero points are stored as they are. */
+  boolean v2() {
+    return v2;
+  }
+
   /**
-   * Writes one layer.
+   * Writes one linear.
    *
    * @param latents what its codes were rounded from
    */
@@ -226,17 +212,44 @@ final class GptqExport implements AutoCloseable {
     }
   }
 
+  /** Writes a bias, if there is one. */
+  void writeBias(LinearSource linear, float @Nullable [] values) throws IOException {
+    Tensor tensor = linear.bias();
+    if (tensor != null && values != null) {
+      model.write(tensor.name(), i -> values[i]);
+    }
+  }
+
+  /** Writes a norm of a layer. */
+  void writeNorm(LayerSource layer, Norm norm, float[] values) throws IOException {
+    Tensor tensor = layer.norm(norm);
+    if (tensor != null) {
+      model.write(tensor.name(), i -> values[i]);
+    }
+  }
+
+  /** Ends a layer: all that was written of it stays, come what may. */
+  void finishLayer(List<Line> lines) throws IOException {
+    model.force();
+    if (state != null) {
+      state.force();
+    }
+    journal.add(lines);
+    directory.keep();
+  }
+
   /** Writes the report and moves the finished directory to its place. */
   void commit(QuantizeReport report) throws IOException {
     AtomicFile.write(
-        directory.resolve("quantize_report.json"), report.toJson().toPrettyString() + "\n");
+        directory.resolve(QuantizeReport.FILE), report.toJson().toPrettyString() + "\n");
+    QuantizeChart.draw(report, directory.resolve(QuantizeChart.FILE));
     model.finish();
     if (state != null) {
       state.finish();
     }
-    AtomicFile.forceDirectory(directory);
-    AtomicFile.move(directory, target); // replaces an empty directory; anything else was refused
-    committed = true;
+    Files.deleteIfExists(directory.resolve(QuantizeJournal.FILE));
+    Files.deleteIfExists(directory.resolve(Calibration.FILE));
+    directory.commit();
   }
 
   @Override
@@ -244,17 +257,6 @@ final class GptqExport implements AutoCloseable {
     model.close();
     if (state != null) {
       state.close();
-    }
-    if (!committed) {
-      delete(directory);
-    }
-  }
-
-  private static void delete(Path directory) throws IOException {
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
     }
   }
 }

@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -105,6 +106,41 @@ final class LayerForward implements AutoCloseable {
   /** Likewise, by the layer's norms. */
   void enter(Map<LayerTensors.Norm, float[]> norms) {
     weights = new LayerWeights(Map.of(), norms);
+  }
+
+  /** From now on the layer is computed with these norms. */
+  void norms(Map<LayerTensors.Norm, float[]> norms) {
+    weights = new LayerWeights(weights.mapMatrices(m -> m), norms);
+  }
+
+  /** Passes through a layer that is finished. */
+  void pass(LayerWeights layer) {
+    weights = layer;
+    for (Batch batch : batches) {
+      attention(batch, null);
+      feedForward(batch, null);
+    }
+  }
+
+  /** What the hidden states would be after the attention, one array a batch. */
+  List<float[]> afterAttention() {
+    return after(batch -> attention(batch, null));
+  }
+
+  /** What the hidden states would be after the MLP. */
+  List<float[]> afterFeedForward() {
+    return after(batch -> feedForward(batch, null));
+  }
+
+  private List<float[]> after(Consumer<Batch> half) {
+    List<float[]> states = new ArrayList<>();
+    for (Batch batch : batches) {
+      float[] before = batch.hidden.clone();
+      half.accept(batch);
+      states.add(batch.hidden);
+      batch.hidden = before;
+    }
+    return states;
   }
 
   /** From now on the layer is computed with this linear. */

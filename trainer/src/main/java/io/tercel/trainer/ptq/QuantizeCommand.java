@@ -6,7 +6,6 @@ import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.vector.VectorOps;
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
-import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.ptq.QuantizeOptions.CheckpointFormat;
 import io.tercel.trainer.ptq.QuantizeOptions.Method;
 import java.io.IOException;
@@ -14,14 +13,8 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
-import java.util.Random;
-import java.util.Set;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -55,11 +48,18 @@ public final class QuantizeCommand implements Command {
   private Path out;
 
   @Option(
+      names = "--resume",
+      description =
+          "Go on with what an interrupted run has left of --out, behind the last layer it"
+              + " finished; the other options as they were.")
+  private boolean resume;
+
+  @Option(
       names = "--method",
       paramLabel = "NAME",
       description =
-          "rtn (round to nearest), gptq (default of w3g128); for w4a4kv4 rtn, quarot or flatquant"
-              + " (default).")
+          "w3g128: rtn (round to nearest), gptq (default) or awq (strong inputs scaled up);"
+              + " w4a4kv4: rtn, quarot or flatquant (default).")
   private @Nullable String method;
 
   @Option(
@@ -77,7 +77,8 @@ public final class QuantizeCommand implements Command {
   @Option(
       names = "--mse",
       negatable = true,
-      description = "Search each group's best clip. Default: with gptq yes, with rtn no.")
+      description =
+          "Search each group's best clip (awq: by its outputs). Default: yes, with rtn no.")
   private @Nullable Boolean clip;
 
   @Option(
@@ -98,36 +99,9 @@ public final class QuantizeCommand implements Command {
       description = "gptq: share of the mean diagonal added to the Hessian (default 0.01).")
   private double damping;
 
-  @Mixin private W4Flags w4;
+  @Mixin private W4Flags w4 = new W4Flags();
 
-  @Option(
-      names = "--calibration",
-      paramLabel = "FILE",
-      arity = "1..*",
-      description =
-          "Texts to observe: .jsonl with token_ids, messages, text, or prompt and completion;"
-              + " anything else is plain text. gptq needs them.")
-  private List<Path> calibration = new ArrayList<>();
-
-  @Option(
-      names = "--self-traces",
-      description =
-          "Let the model itself continue the prompts (or problems) of --calibration, at"
-              + " temperature 0.6; best for reasoning models.")
-  private boolean selfTraces;
-
-  @Option(
-      names = "--calibration-samples",
-      defaultValue = "128",
-      paramLabel = "N",
-      description = "Sequences to observe (default 128).")
-  private int samples;
-
-  @Option(
-      names = "--calibration-length",
-      paramLabel = "N",
-      description = "Tokens of a sequence, at most (default 2048, or the model's positions).")
-  private @Nullable Integer length;
+  @Mixin private CalibrationOptions calibration = new CalibrationOptions();
 
   @Option(
       names = "--checkpoint-format",
@@ -163,28 +137,37 @@ public final class QuantizeCommand implements Command {
 
   @Override
   public Integer call() throws IOException {
-    if (format.equals(W4Flags.FORMAT)) {
-      return quantizeToFourBits();
-    }
+    checkAtLeast("--threads", workers(), 1);
+    return format.equals(W4Flags.FORMAT) ? quantizeToFourBits() : quantizeToThreeBits();
+  }
+
+  private int workers() {
+    return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+  }
+
+  private Integer quantizeToThreeBits() throws IOException {
     QuantizeOptions options = options();
-    GptqExport.checkTarget(out);
-    if (calibration.isEmpty() && options.method() == Method.GPTQ) {
-      throw new UserException(
-          "--calibration is missing: gptq needs texts to observe; give .jsonl or text files, or"
-              + " prompts with --self-traces");
-    }
+    checkPlaces(options.method(), options.method().observes());
     PrintWriter console = spec.commandLine().getOut();
-    int workers = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-    checkAtLeast("--threads", workers, 1);
     try (Checkpoint source = Checkpoint.open(model);
-        Ops ops = new VectorOps(workers)) {
+        Ops ops = new VectorOps(workers())) {
       if (!source.unexpectedTensors().isEmpty()) {
         console.println("left out, for no layer asks for them: " + source.unexpectedTensors());
       }
-      Calibration observed = calibration.isEmpty() ? null : calibration(source, workers, console);
-      QuantizeReport report = quantize(source, observed, options, ops);
+      Quantizer.checkShapes(source);
+      QuantizeReport report;
+      try (ExportDirectory directory = new ExportDirectory(out, resume)) {
+        Calibration observed = observed(source, directory, console);
+        report = quantize(source, directory, observed, options, ops);
+      }
       console.print(report.toTable());
-      console.printf("%s: %s in %.1f s%n", out, FORMAT, report.toJson().get("seconds").asDouble());
+      console.printf(
+          Locale.ROOT,
+          "%s: %s in %.1f s, linears %.1f MB%n",
+          out,
+          FORMAT,
+          report.seconds(),
+          report.bytes() / 1e6);
       console.flush();
     }
     return 0;
@@ -195,53 +178,77 @@ public final class QuantizeCommand implements Command {
         choose("--method", method == null ? "flatquant" : method, W4Options.Method.values());
     W4Options options =
         w4.options(chosen, actOrder == null || actOrder, damping(), seed, trainingState);
-    GptqExport.checkTarget(out);
-    if (calibration.isEmpty() && chosen != W4Options.Method.RTN) {
-      throw new UserException(
-          "--calibration is missing: "
-              + chosen.name().toLowerCase(Locale.ROOT)
-              + " needs texts to observe; give .jsonl or text files, or prompts with"
-              + " --self-traces");
+    if (resume) {
+      throw new UserException("--resume: " + FORMAT + " alone can be resumed");
     }
+    checkPlaces(chosen, chosen != W4Options.Method.RTN);
     PrintWriter console = spec.commandLine().getOut();
-    int workers = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-    checkAtLeast("--threads", workers, 1);
     try (Checkpoint source = Checkpoint.open(model);
-        Ops ops = new VectorOps(workers)) {
-      Calibration observed = calibration.isEmpty() ? null : calibration(source, workers, console);
+        Ops ops = new VectorOps(workers())) {
+      Calibration observed = calibration.isEmpty() ? null : draw(source, console);
       W4Report report = w4.quantize(source, out, observed, options, ops);
       console.print(report.toTable());
-      console.printf("%s: %s in %.1f s%n", out, W4Flags.FORMAT, report.seconds());
+      console.printf(Locale.ROOT, "%s: %s in %.1f s%n", out, W4Flags.FORMAT, report.seconds());
       console.flush();
     }
     return 0;
   }
 
+  /** Refuses, before any work, a target that is there and texts that are not. */
+  private void checkPlaces(Enum<?> chosen, boolean observes) throws IOException {
+    ExportDirectory.checkTarget(out);
+    if (calibration.isEmpty() && observes) {
+      throw new UserException(
+          "--calibration is missing: %s needs texts to observe; give .jsonl or text files, or"
+                  .formatted(chosen.name().toLowerCase(Locale.ROOT))
+              + " prompts with --self-traces");
+    }
+  }
+
+  private Calibration draw(Checkpoint source, PrintWriter console) throws IOException {
+    Calibration drawn = calibration.draw(source, seed, workers(), console);
+    say(drawn, console);
+    return drawn;
+  }
+
+  private static void say(Calibration drawn, PrintWriter console) {
+    console.printf(
+        "calibration: %d sequences, %d tokens, %s%n",
+        drawn.sequences().size(), drawn.numTokens(), drawn.domain());
+    console.flush();
+  }
+
+  /** The calibration of the run that is resumed, or a new one, which is kept for that. */
+  private @Nullable Calibration observed(
+      Checkpoint source, ExportDirectory directory, PrintWriter console) throws IOException {
+    if (calibration.isEmpty()) {
+      return null;
+    }
+    Path kept = directory.resolve(Calibration.FILE);
+    if (Files.exists(kept)) {
+      Calibration before = Calibration.read(kept);
+      say(before, console);
+      return before;
+    }
+    Calibration drawn = draw(source, console);
+    drawn.write(kept);
+    return drawn;
+  }
+
   private QuantizeReport quantize(
-      Checkpoint source, @Nullable Calibration observed, QuantizeOptions options, Ops ops)
+      Checkpoint source,
+      ExportDirectory directory,
+      @Nullable Calibration observed,
+      QuantizeOptions options,
+      Ops ops)
       throws IOException {
     long weights = 0;
     for (LinearSource linear : GptqExport.linears(source)) {
       weights += (long) linear.rows() * linear.cols();
     }
-    try (ProgressBar bar =
-        new ProgressBarBuilder()
-            .setTaskName("quantize")
-            .setInitialMax(weights)
-            .setUnit("k weights", 1000)
-            .setStyle(ProgressBarStyle.ASCII)
-            .setUpdateIntervalMillis(500)
-            .build()) {
-      return Quantizer.quantize(
-          source,
-          out,
-          observed,
-          options,
-          ops,
-          (name, count) -> {
-            bar.setExtraMessage(" " + name.substring(name.lastIndexOf('.') + 1));
-            bar.stepBy(count);
-          });
+    try (QuantizeProgress progress =
+        new QuantizeProgress(weights, source.layers().size(), spec.commandLine().getOut())) {
+      return Quantizer.quantize(source, directory, observed, options, ops, progress);
     }
   }
 
@@ -255,7 +262,7 @@ public final class QuantizeCommand implements Command {
     return new QuantizeOptions(
         chosen,
         symmetric,
-        clip == null ? gptq : clip,
+        clip == null ? chosen.observes() : clip,
         gptq && (actOrder == null || actOrder),
         staticGroups,
         damping(),
@@ -282,47 +289,9 @@ public final class QuantizeCommand implements Command {
     throw new UserException(option + ": " + value + "; expected " + String.join(", ", names));
   }
 
-  private static void checkAtLeast(String option, int value, int least) {
+  static void checkAtLeast(String option, int value, int least) {
     if (value < least) {
       throw new UserException(option + ": " + value + "; expected at least " + least);
     }
-  }
-
-  private Calibration calibration(Checkpoint source, int workers, PrintWriter console)
-      throws IOException {
-    int positions = source.config().maxPositionEmbeddings();
-    int limit = length == null ? Math.min(2048, positions) : length;
-    checkAtLeast("--calibration-length", limit, 2);
-    checkAtLeast("--calibration-samples", samples, 1);
-    if (limit > positions) {
-      throw new UserException(
-          "--calibration-length: %d; the model has %d positions".formatted(limit, positions));
-    }
-    List<int[]> documents;
-    Set<Integer> ends;
-    if (!Files.exists(model.resolve("tokenizer.json"))) {
-      throw new UserException(
-          "--model: " + model + " has no tokenizer.json, which the calibration texts need");
-    }
-    try (Tokenizer tokenizer = Tokenizer.open(model)) {
-      int vocab = source.config().vocabSize();
-      documents = new CalibrationReader(tokenizer, vocab, selfTraces).read(calibration);
-      ends = tokenizer.endTokens(source.config().eosTokenIds());
-    }
-    if (selfTraces) {
-      Collections.shuffle(documents, new Random(seed));
-      List<int[]> prompts = documents.subList(0, Math.min(samples, documents.size()));
-      console.printf("the model continues %d prompts%n", prompts.size());
-      console.flush();
-      documents = SelfTraces.write(source, prompts, ends, limit, seed, workers);
-    }
-    if (documents.stream().noneMatch(d -> d.length >= 2)) {
-      throw new UserException("--calibration: no document has two tokens or more");
-    }
-    Calibration drawn = Calibration.draw(documents, samples, limit, seed);
-    console.printf(
-        "calibration: %d sequences, %d tokens%n", drawn.sequences().size(), drawn.numTokens());
-    console.flush();
-    return drawn;
   }
 }

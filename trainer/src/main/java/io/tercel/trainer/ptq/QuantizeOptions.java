@@ -1,13 +1,17 @@
 package io.tercel.trainer.ptq;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.trainer.quant.Grid;
 import io.tercel.trainer.quant.PtqState;
+import java.util.Locale;
 
 /**
  * How a model is quantized.
  *
  * @param symmetric one zero point, 4, for all groups
- * @param clip searches the best share of each group's range
+ * @param clip searches the best share of each group's range; with AWQ by its outputs, else by its
+ *     weights
  * @param actOrder GPTQ: columns by falling input power, with static groups
  * @param staticGroups GPTQ: scales from the original weights; implied by actOrder
  * @param damping GPTQ: share of the mean diagonal that is added to the Hessian's
@@ -27,7 +31,18 @@ public record QuantizeOptions(
   /** Which algorithm. */
   public enum Method {
     RTN,
-    GPTQ
+    GPTQ,
+    AWQ;
+
+    /** Whether it needs texts to observe. */
+    boolean observes() {
+      return this != RTN;
+    }
+
+    /** As on the command line. */
+    String label() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /** GPTQ's two ways to store zero points. */
@@ -53,10 +68,28 @@ public record QuantizeOptions(
         Method.GPTQ, false, true, true, true, 0.01, CheckpointFormat.AUTO, true);
   }
 
+  /** AWQ as published: asymmetric, with its own clip search. */
+  public static QuantizeOptions awq() {
+    return new QuantizeOptions(
+        Method.AWQ, false, true, false, false, 0.01, CheckpointFormat.AUTO, true);
+  }
+
   /** Round to nearest without clip search. */
   public static QuantizeOptions rtn(boolean symmetric) {
     return new QuantizeOptions(
         Method.RTN, symmetric, false, false, false, 0.01, CheckpointFormat.AUTO, true);
+  }
+
+  /** All that decides what comes out, by the names of the options. */
+  ObjectNode toJson() {
+    ObjectNode json = new ObjectMapper().createObjectNode();
+    json.put("method", method.label()).put("format", "w3g128");
+    json.put("sym", symmetric).put("mse", clip);
+    if (method == Method.GPTQ) {
+      json.put("act_order", actOrder).put("static_groups", staticGroups).put("damping", damping);
+    }
+    json.put("checkpoint_format", v2() ? "gptq_v2" : "gptq");
+    return json.put("training_state", keepState);
   }
 
   boolean v2() {
@@ -69,5 +102,10 @@ public record QuantizeOptions(
 
   Grid grid() {
     return new Grid(symmetric, clip, v2() || symmetric ? 0 : 1);
+  }
+
+  /** The same without a clip search. */
+  Grid plainGrid() {
+    return new Grid(symmetric, false, grid().minZero());
   }
 }

@@ -1,19 +1,13 @@
 package io.tercel.trainer.ptq;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.LayerSource;
-import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.PackedMatrix;
-import io.tercel.kernels.format.Tensor;
-import io.tercel.kernels.memory.Linear;
-import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Ops;
-import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.server.UserException;
-import io.tercel.trainer.quant.GptqTensors;
-import io.tercel.trainer.quant.QuantizedMatrix;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -23,12 +17,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * Quantizes a model layer by layer, each on the inputs that the layers before it give once they are
  * quantized, and writes it as it goes. Besides the mapped checkpoint, memory holds one decoder
- * layer, the hidden states of the calibration, and one Hessian with its factor.
+ * layer, the hidden states of the calibration, and what the method wants to know of one input.
+ *
+ * <p>A run that was cut short goes on behind the last layer it finished: the calibration passes
+ * through what lies in the file, to the same bits.
  */
 public final class Quantizer {
-  /** Rows of inputs on which a layer's output error is measured. */
-  private static final int SAMPLE = 512;
-
   /** Told when a linear layer is done. */
   @FunctionalInterface
   public interface Progress {
@@ -36,15 +30,20 @@ public final class Quantizer {
      * @param weights of that layer
      */
     void done(String name, long weights);
+
+    /** So many weights were done by an earlier run. */
+    default void resumed(long weights) {}
   }
 
   private final Checkpoint source;
+  private final @Nullable Calibration calibration;
   private final QuantizeOptions options;
   private final Ops ops;
   private final Progress progress;
-  private final QuantizeReport report;
-  private final @Nullable Calibration calibration;
 
+  /**
+   * @param calibration required but for RTN, where it only serves to measure output errors
+   */
   private Quantizer(
       Checkpoint source,
       @Nullable Calibration calibration,
@@ -52,17 +51,16 @@ public final class Quantizer {
       Ops ops,
       Progress progress) {
     this.source = source;
+    this.calibration = calibration;
     this.options = options;
     this.ops = ops;
     this.progress = progress;
-    this.report = new QuantizeReport(options, calibration);
-    this.calibration = calibration;
   }
 
   /**
    * Quantizes a checkpoint into a new directory.
    *
-   * @param calibration required for GPTQ; with RTN it only serves to measure output errors
+   * @param calibration required but for RTN, where it only serves to measure output errors
    * @return what it did to each layer; also written beside the model
    * @throws UserException if the checkpoint's shape or the target doesn't do
    * @throws CheckpointException if a weight is not finite
@@ -76,22 +74,47 @@ public final class Quantizer {
       Progress progress)
       throws IOException {
     checkShapes(source);
-    if (calibration == null && options.method() == QuantizeOptions.Method.GPTQ) {
-      throw new UserException("--calibration is missing: gptq needs texts to observe");
+    try (ExportDirectory directory = new ExportDirectory(target)) {
+      return quantize(source, directory, calibration, options, ops, progress);
+    }
+  }
+
+  /** Likewise into a directory that may hold the beginnings of it. */
+  static QuantizeReport quantize(
+      Checkpoint source,
+      ExportDirectory directory,
+      @Nullable Calibration calibration,
+      QuantizeOptions options,
+      Ops ops,
+      Progress progress)
+      throws IOException {
+    checkShapes(source);
+    if (calibration == null && options.method().observes()) {
+      throw new UserException(
+          "--calibration is missing: %s needs texts to observe"
+              .formatted(options.method().label()));
     }
     Quantizer quantizer = new Quantizer(source, calibration, options, ops, progress);
-    try (GptqExport export =
-        new GptqExport(source, target, options, options.v2(), options.keepState())) {
-      long start = System.nanoTime();
+    try (GptqExport export = new GptqExport(source, directory, options, quantizer.settings())) {
+      QuantizeReport report = new QuantizeReport(options, calibration);
       quantizer.run(export);
-      quantizer.report.took((System.nanoTime() - start) / 1e9);
-      export.commit(quantizer.report);
+      export.done().forEach(report::add);
+      export.commit(report);
+      return report;
+    } catch (CheckpointException e) {
+      directory.discard(); // the model is at fault, and would be again
+      throw e;
     }
-    return quantizer.report;
+  }
+
+  private ObjectNode settings() {
+    ObjectNode settings = options.toJson();
+    settings.put("calibration", calibration == null ? "none" : calibration.fingerprint());
+    return settings.put("model", source.fingerprint());
   }
 
   /** Refuses, before any work, what the file format cannot hold. */
-  private static void checkShapes(Checkpoint source) {
+  static void checkShapes(Checkpoint source) {
     for (LinearSource linear : GptqExport.linears(source)) {
       if (!(linear instanceof LinearSource.Plain)) {
         throw new UserException(
@@ -107,207 +130,52 @@ public final class Quantizer {
   }
 
   private void run(GptqExport export) throws IOException {
-    if (calibration == null) {
-      for (int i = 0; i < source.layers().size(); i++) {
-        LayerSource l = source.layers().get(i);
-        for (LinearSource s : List.of(l.k(), l.v(), l.q(), l.o(), l.up(), l.gate(), l.down())) {
-          quantizeUnobserved(i, s, export);
+    List<LayerSource> layers = source.layers();
+    int done = export.done().size();
+    try (LayerMethod method = method()) {
+      if (done > 0) {
+        pass(layers.subList(0, done), export, method);
+      }
+      for (int i = done; i < layers.size(); i++) {
+        try (Arena arena = Arena.ofShared()) {
+          method.quantize(
+              layers.get(i), new LayerExport(i, layers.get(i), export, progress, arena));
         }
       }
-      return;
     }
+  }
+
+  private void pass(List<LayerSource> layers, GptqExport export, LayerMethod method) {
+    try (Arena file = Arena.ofShared()) {
+      FinishedLayers finished = new FinishedLayers(export.tensors(), export.v2(), ops, file);
+      for (LayerSource layer : layers) {
+        try (Arena arena = Arena.ofShared()) {
+          method.pass(finished.layer(layer, arena));
+        }
+        progress.resumed(
+            layer.matrices().stream().mapToLong(m -> (long) m.rows() * m.cols()).sum());
+      }
+    }
+  }
+
+  private LayerMethod method() {
+    if (calibration == null) {
+      return new RtnLayers(options, ops);
+    }
+    long tokens = calibration.numTokens();
+    LayerForward forward = forward(calibration);
+    if (options.method() != QuantizeOptions.Method.AWQ) {
+      return new GptqLayers(options, forward, tokens, ops);
+    }
+    LayerForward probe = forward(AwqLayers.probes(calibration));
+    return new AwqLayers(options, forward, probe, tokens, ops);
+  }
+
+  private LayerForward forward(Calibration sequences) {
     LinearSource.Plain table = source.embedding();
     PackedMatrix embedding =
         new PackedMatrix(
             table.name(), table.weight().data(), table.rows(), table.cols(), table.format(), null);
-    try (LayerForward forward = new LayerForward(source.config(), ops, embedding, calibration)) {
-      for (int i = 0; i < source.layers().size(); i++) {
-        try (Arena arena = Arena.ofShared()) {
-          layer(i, source.layers().get(i), forward, arena, export);
-        }
-      }
-    }
-  }
-
-  private void layer(
-      int index, LayerSource layer, LayerForward forward, Arena arena, GptqExport export)
-      throws IOException {
-    forward.enter(layer);
-    Observed inputs = new Observed(layer.q().cols());
-    forward.attentionInputs(inputs);
-    quantize(index, layer, List.of(Matrix.K, Matrix.V, Matrix.Q), inputs, forward, arena, export);
-
-    inputs = new Observed(layer.o().cols());
-    forward.outputInputs(inputs);
-    quantize(index, layer, List.of(Matrix.O), inputs, forward, arena, export);
-
-    inputs = new Observed(layer.up().cols());
-    forward.mlpInputs(inputs);
-    quantize(index, layer, List.of(Matrix.UP, Matrix.GATE), inputs, forward, arena, export);
-
-    inputs = new Observed(layer.down().cols());
-    forward.downInputs(inputs);
-    quantize(index, layer, List.of(Matrix.DOWN), inputs, forward, arena, export);
-    forward.leave();
-  }
-
-  /** Quantizes linears that share an input, and goes on with them so. */
-  private void quantize(
-      int index,
-      LayerSource layer,
-      List<Matrix> which,
-      Observed inputs,
-      LayerForward forward,
-      Arena arena,
-      GptqExport export)
-      throws IOException {
-    InverseFactor factor = inputs.factor(layer.matrix(which.getFirst()).name());
-    for (Matrix m : which) {
-      forward.put(m, quantize(index, layer.matrix(m), inputs, factor, arena, export));
-    }
-  }
-
-  /** What is kept of the inputs that some linears share: their Hessian and a sample. */
-  private final class Observed implements LayerForward.Inputs {
-    private final int cols;
-    private final @Nullable Hessian hessian;
-    private final float[] sample;
-    private final long every;
-    private long seen;
-    private int sampled;
-
-    Observed(int cols) {
-      this.cols = cols;
-      this.hessian = options.method() == QuantizeOptions.Method.GPTQ ? new Hessian(cols) : null;
-      long tokens = calibration == null ? 0 : calibration.numTokens();
-      this.every = Math.max(1, Math.ceilDiv(tokens, SAMPLE));
-      this.sample = new float[(int) Math.min(tokens, SAMPLE) * cols];
-    }
-
-    @Override
-    public void accept(float[] x, int tokens, int sequences) {
-      if (hessian != null) {
-        hessian.add(x, tokens, sequences, ops);
-      }
-      for (int t = 0; t < tokens; t++) {
-        if (seen++ % every == 0 && sampled < sample.length / cols) {
-          System.arraycopy(x, t * cols, sample, sampled++ * cols, cols);
-        }
-      }
-    }
-
-    @Nullable InverseFactor factor(String name) {
-      if (hessian == null) {
-        return null;
-      }
-      try {
-        return InverseFactor.of(hessian, options.actOrder(), options.damping(), ops);
-      } catch (IllegalArgumentException e) {
-        throw new CheckpointException(
-            "%s: inputs of %s: %s".formatted(source.directory(), name, e.getMessage()), e);
-      }
-    }
-
-    /** |(W^ - W) X| / |W X| on the sample. */
-    double outputError(Linear before, Linear after) {
-      int rows = before.weight().rows();
-      float[] expected = new float[sampled * rows];
-      float[] actual = new float[sampled * rows];
-      multiply(before, expected);
-      multiply(after, actual);
-      return relativeError(actual, expected);
-    }
-
-    private void multiply(Linear linear, float[] out) {
-      Projection projection = Projection.of(linear);
-      PreparedInput input = new PreparedInput();
-      ops.prepare(projection, sample, sampled, input);
-      ops.linear(projection, input, new float[][] {out});
-    }
-  }
-
-  private Linear quantize(
-      int index,
-      LinearSource linear,
-      Observed inputs,
-      @Nullable InverseFactor factor,
-      Arena arena,
-      GptqExport export)
-      throws IOException {
-    Gptq.Result result = round(linear, factor);
-    export.write(linear.name(), result.matrix(), result.latents());
-    Linear before =
-        new Linear(
-            new PackedMatrix(
-                linear.name(),
-                ((LinearSource.Plain) linear).weight().data(),
-                linear.rows(),
-                linear.cols(),
-                linear.format(),
-                null),
-            null);
-    PackedMatrix blocks = GptqTensors.blocks(linear.name(), result.matrix(), arena);
-    report(
-        index,
-        linear,
-        result.matrix(),
-        inputs.outputError(before, new Linear(blocks, null)),
-        factor);
-    Tensor bias = linear.bias();
-    return new Linear(blocks, bias == null ? null : bias.toFloats());
-  }
-
-  private void quantizeUnobserved(int index, LinearSource linear, GptqExport export)
-      throws IOException {
-    Gptq.Result result = round(linear, null);
-    export.write(linear.name(), result.matrix(), result.latents());
-    report(index, linear, result.matrix(), Double.NaN, null);
-  }
-
-  private Gptq.Result round(LinearSource linear, @Nullable InverseFactor factor) {
-    float[] weight = ((LinearSource.Plain) linear).weight().toFloats();
-    try {
-      if (factor == null) {
-        return new Gptq.Result(
-            Rtn.quantize(weight, linear.rows(), linear.cols(), options.grid(), ops), weight);
-      }
-      Gptq.Settings settings = new Gptq.Settings(options.grid(), options.staticGroups());
-      return Gptq.quantize(weight, linear.rows(), factor, settings, ops);
-    } catch (IllegalArgumentException e) {
-      throw new CheckpointException(
-          "%s: tensor %s.weight: %s".formatted(source.directory(), linear.name(), e.getMessage()),
-          e);
-    }
-  }
-
-  private void report(
-      int index,
-      LinearSource linear,
-      QuantizedMatrix matrix,
-      double outputError,
-      @Nullable InverseFactor factor) {
-    float[] weight = ((LinearSource.Plain) linear).weight().toFloats();
-    String name = linear.name().substring(linear.name().lastIndexOf('.') + 1);
-    report.add(
-        new QuantizeReport.Line(
-            index,
-            name,
-            relativeError(matrix.dequantize(), weight),
-            outputError,
-            factor == null ? Double.NaN : factor.damping(),
-            factor == null ? 0 : factor.numDead()));
-    progress.done(linear.name(), (long) linear.rows() * linear.cols());
-  }
-
-  /** |actual - expected| / |expected|; 0 if both are zero. */
-  static double relativeError(float[] actual, float[] expected) {
-    double error = 0;
-    double size = 0;
-    for (int i = 0; i < expected.length; i++) {
-      double difference = (double) actual[i] - expected[i];
-      error += difference * difference;
-      size += (double) expected[i] * expected[i];
-    }
-    return error == 0 ? 0 : Math.sqrt(error / size);
+    return new LayerForward(source.config(), ops, embedding, sequences);
   }
 }

@@ -194,7 +194,7 @@ class QuantizeCommandTest {
   @Test
   void badInput_isOneLineThatNamesIt() throws IOException {
     Path good = file("good.jsonl", "{\"text\": \"abc\"}");
-    refused(gptq(good, "--method", "awq"), "--method: awq");
+    refused(gptq(good, "--method", "gguf"), "--method: gguf");
     refused(gptq(good, "--format", "w4"), "--format: w4");
     refused(gptq(good, "--damping", "2"), "--damping: 2.0");
     refused(gptq(good, "--checkpoint-format", "v3"), "--checkpoint-format: v3");
