@@ -30,6 +30,7 @@ public final class WeightStore implements AutoCloseable {
   private final Linear head;
   private final StampedLock writing = new StampedLock();
   private volatile long version;
+  private volatile long keyVersion;
   private volatile @Nullable String fault;
 
   /**
@@ -169,7 +170,14 @@ public final class WeightStore implements AutoCloseable {
       throw new NonFiniteWeightsException(found, other.version());
     }
     fault = null;
+    boolean sameKeys = sameKeysAs(other);
     update(List.of(), () -> WeightShapes.copy(other, this));
+    keyVersion = sameKeys ? keyVersion : version;
+  }
+
+  /** The version since which keys are transformed as they are now. */
+  public long keyVersion() {
+    return keyVersion;
   }
 
   /** For readers on other threads: to be asked of {@link #unchangedSince} when they have read. */

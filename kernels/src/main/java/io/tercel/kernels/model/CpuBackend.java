@@ -61,6 +61,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public long keyVersion() {
+    return weights.keyVersion();
+  }
+
+  @Override
   public long weightVersion() {
     return weights.version();
   }

@@ -25,6 +25,12 @@ public interface Backend extends AutoCloseable {
   long weightVersion();
 
   /**
+   * The version since which keys are transformed as they are now: what older weights have cached
+   * can't be read, whoever would keep it.
+   */
+  long keyVersion();
+
+  /**
    * Computes every row of the batch, writing its K and V, and answers the plan's rows in order.
    *
    * @throws IllegalArgumentException if a token id or a block number is out of range; nothing is

@@ -142,9 +142,10 @@ class SiegeTest {
 
   @Test
   void honestClientSentAwayMostly_isLockedOut() throws Exception {
-    Siege.Result result = siegeOf(429, 503, 429, 429, 503);
-    assertEquals(5, result.answers().refused());
+    Siege.Result result = siegeOf(200, 429, 503, 429, 429, 503, 429, 503, 429);
+    assertEquals(8, result.answers().refused());
     assertTrue(result.answers().lockedOut());
+    assertTrue(result.answers().allTheSame(), "and right when it is answered");
     assertTrue(result.afterwards().allTheSame(), "nothing else is wrong");
     assertFalse(result.borne());
   }

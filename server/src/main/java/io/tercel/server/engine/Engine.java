@@ -310,8 +310,9 @@ public final class Engine implements AutoCloseable {
   private void noticeWeights() {
     long version = backend.weightVersion();
     if (version != weightVersion) {
+      boolean keysStay = backend.keyVersion() <= weightVersion;
       weightVersion = version;
-      scheduler.weightsChanged(version);
+      scheduler.weightsChanged(version, keysStay);
     }
   }
 

@@ -290,8 +290,15 @@ final class Scheduler {
   /**
    * The backend has new weights: what the older ones computed is never found again, and each
    * running sequence drops its own or keeps it, as its request says.
+   *
+   * @param keysStay whether what is kept can still be read: else it is lost as to a preemption
    */
-  void weightsChanged(long version) {
+  void weightsChanged(long version, boolean keysStay) {
+    for (Sequence s : keysStay ? List.<Sequence>of() : all()) {
+      if (s.staleKv() == StaleKv.KEEP && s.state() == State.RUNNING) {
+        setBack(s); // while the version is the one that made what it loses
+      }
+    }
     weightVersion = version;
     blocks.clearCache();
     for (Sequence s : all()) {

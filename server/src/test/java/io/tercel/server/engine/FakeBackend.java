@@ -161,6 +161,11 @@ public class FakeBackend implements Backend {
   }
 
   @Override
+  public long keyVersion() {
+    return 0;
+  }
+
+  @Override
   public long weightVersion() {
     return version;
   }

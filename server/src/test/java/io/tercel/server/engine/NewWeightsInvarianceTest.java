@@ -1,6 +1,7 @@
 package io.tercel.server.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.Checkpoint;
@@ -28,6 +29,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -80,6 +82,31 @@ class NewWeightsInvarianceTest {
         }
       }
       checkSeen(answers, stats, blocks == 60);
+    }
+  }
+
+  /**
+   * Two models that transform their keys each its own way: nobody's kept cache outlives a change.
+   */
+  @Test
+  void keysOfAnotherTransform_areComputedAnew_evenIfTheyWereToBeKept() throws Exception {
+    try (WeightStore even = w4("even", 42);
+        WeightStore odd = w4("odd", 43);
+        WeightStore served = w4("served", 42)) {
+      Models models = new Models(even, odd);
+      List<Answer> answers = new ArrayList<>();
+      run(models, served, KvType.INT4, 200, answers);
+      try (CpuBackend alone = backend(served, KvType.INT4, 16)) {
+        for (Answer answer : answers) {
+          replay(models, served, alone, answer);
+        }
+      }
+      List<Answer> kept =
+          answers.stream()
+              .filter(a -> a.changed() && a.request().staleKv() == StaleKv.KEEP)
+              .toList();
+      assertFalse(kept.isEmpty());
+      assertTrue(kept.stream().noneMatch(a -> a.broken().isEmpty()), "each says that it was lost");
     }
   }
 
@@ -252,8 +279,14 @@ class NewWeightsInvarianceTest {
   }
 
   private WeightStore load(String name, long seed) throws Exception {
-    Path path = directory.resolve(name);
-    TinyCheckpoint.qwen3().seed(seed).write(path);
+    return load(TinyCheckpoint.qwen3().seed(seed).write(directory.resolve(name)));
+  }
+
+  private WeightStore w4(String name, long seed) throws Exception {
+    return load(TinyCheckpoint.qwen3().w4().seed(seed).write(directory.resolve(name)));
+  }
+
+  private static WeightStore load(Path path) throws Exception {
     try (Checkpoint checkpoint = Checkpoint.open(path)) {
       return WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT);
     }

@@ -83,7 +83,7 @@ final class SchedulerLab {
   }
 
   void newWeights() {
-    scheduler.weightsChanged(++weightVersion);
+    scheduler.weightsChanged(++weightVersion, true);
     scheduler.checkInvariants();
   }
 

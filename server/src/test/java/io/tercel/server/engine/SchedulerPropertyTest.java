@@ -232,7 +232,7 @@ class SchedulerPropertyTest {
         seen.choices += s.params().n() > 1 ? 1 : 0;
       }
     }
-    scheduler.weightsChanged(version);
+    scheduler.weightsChanged(version, true);
     ledger.newWeights(version, scheduler.all());
   }
 

@@ -41,6 +41,11 @@ final class StepHook implements Backend {
   }
 
   @Override
+  public long keyVersion() {
+    return backend.keyVersion();
+  }
+
+  @Override
   public long weightVersion() {
     return backend.weightVersion();
   }

@@ -2,6 +2,7 @@ package io.tercel.server.http;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelHandlerContext;
@@ -11,7 +12,9 @@ import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.util.ReferenceCountUtil;
 import io.tercel.server.call.ClientGoneException;
 import io.tercel.server.call.ClientWatch;
+import io.tercel.server.testing.TestServer;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
 class OutgoingTest {
@@ -31,5 +34,28 @@ class OutgoingTest {
     out.content(Unpooled.wrappedBuffer(new byte[100]));
     assertThrows(ClientGoneException.class, out::flush);
     assertFalse(channel.isOpen());
+  }
+
+  /** A socket that takes what is written when it is told to. */
+  private static final class Latch extends ChannelOutboundHandlerAdapter {
+    private final CompletableFuture<ChannelPromise> written = new CompletableFuture<>();
+
+    @Override
+    public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) {
+      ReferenceCountUtil.release(message);
+      written.complete(promise);
+    }
+  }
+
+  /** Not at the end of the client's time, by looking again: an answer has many parts. */
+  @Test
+  void whoTakesSomething_wakesTheWriterAtOnce() throws Exception {
+    Latch socket = new Latch();
+    Outgoing out = new Outgoing(new EmbeddedChannel(socket), new ClientWatch(Duration.ofHours(1)));
+    out.content(Unpooled.wrappedBuffer(new byte[100]));
+    Thread writer = Thread.ofPlatform().daemon().start(out::flush);
+    TestServer.await("it waits", () -> writer.getState() == Thread.State.TIMED_WAITING);
+    socket.written.get().setSuccess();
+    assertTrue(writer.join(Duration.ofSeconds(20)), "it still waits for what has been taken");
   }
 }

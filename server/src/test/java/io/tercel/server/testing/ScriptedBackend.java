@@ -59,6 +59,11 @@ public final class ScriptedBackend implements Backend {
   }
 
   @Override
+  public long keyVersion() {
+    return 0;
+  }
+
+  @Override
   public long weightVersion() {
     return weightVersion;
   }

@@ -2,6 +2,7 @@ package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
 import java.util.List;
 import uk.ac.manchester.tornado.api.KernelContext;
@@ -120,7 +121,7 @@ record LinearTasks(
       boolean add) {
     switch (stack.format()) {
       case Grouped.W3G128 -> w3(graph, task, stack, image, rounded, y, add);
-      case Grouped.INT8G128 -> throw MatrixStack.noKernel(stack.format());
+      case Grouped.INT8G128, PerRow.W4A4 -> throw MatrixStack.noKernel(stack.format());
       case Dense.FP32 -> single(graph, task, stack, image, x, y, add);
       case Dense.FP16, Dense.BF16 -> sixteen(graph, task, stack, image, x, y, add);
     }

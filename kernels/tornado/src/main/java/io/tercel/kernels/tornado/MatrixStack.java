@@ -4,6 +4,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.Linear;
 import java.util.ArrayList;
@@ -67,7 +68,9 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
         && (a.bias() == null) == (b.bias() == null);
   }
 
-  /** There is none for 8-bit heads; {@code TornadoBackends} refuses them before. */
+  /**
+   * There is none for 8-bit heads and 4-bit linears; {@code TornadoBackends} refuses them before.
+   */
   static IllegalArgumentException noKernel(QuantFormat format) {
     return new IllegalArgumentException("no kernel for " + format.label());
   }
@@ -78,7 +81,7 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
       case Dense.FP32 -> (long) padded(m.rows()) * m.cols();
       case Dense.FP16, Dense.BF16 -> (long) padded(m.rows()) * Math.ceilDiv(m.cols(), 2);
       case Grouped.W3G128 -> m.segment().byteSize() / Integer.BYTES;
-      case Grouped.INT8G128 -> throw noKernel(m.format());
+      case Grouped.INT8G128, PerRow.W4A4 -> throw noKernel(m.format());
     };
   }
 }

@@ -83,6 +83,11 @@ public final class TornadoBackend implements Backend {
   }
 
   @Override
+  public long keyVersion() {
+    return weights.keyVersion();
+  }
+
+  @Override
   public long weightVersion() {
     return weights.version();
   }

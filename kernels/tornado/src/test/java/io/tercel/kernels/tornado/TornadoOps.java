@@ -4,6 +4,7 @@ import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
+import io.tercel.kernels.memory.KvTransform;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Attention;
@@ -297,7 +298,17 @@ record TornadoOps(boolean four) implements Ops {
   }
 
   @Override
-  public void appendKv(KvPool pool, int layer, StepBatch batch, float[] k, float[] v) {
+  public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
+    DEFINITION.transformHeads(x, heads, headDim, matrix, n);
+  }
+
+  @Override
+  public void appendKv(
+      KvPool pool, int layer, StepBatch batch, float[] k, float[] v, KvTransform transform) {
+    if (transform != KvTransform.NONE) {
+      DEFINITION.appendKv(pool, layer, batch, k, v, transform);
+      return;
+    }
     KvLayout layout = pool.layout();
     int n = batch.numTokens();
     int width = layout.numKvHeads() * layout.headDim();
