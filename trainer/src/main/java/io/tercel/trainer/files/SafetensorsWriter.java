@@ -2,8 +2,12 @@ package io.tercel.trainer.files;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.DType;
+import io.tercel.kernels.format.SafetensorsFile;
+import io.tercel.kernels.format.Tensor;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -19,6 +23,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * A safetensors file whose tensors are all named beforehand and written in any order, each once, so
@@ -104,7 +109,33 @@ public final class SafetensorsWriter implements AutoCloseable {
    * @throws IOException if it isn't there, or was begun with others
    */
   public static SafetensorsWriter resume(Path file, List<Entry> entries) throws IOException {
+    takeBack(file);
     return new SafetensorsWriter(file, entries, true);
+  }
+
+  /**
+   * Likewise, with the tensors that it was begun with.
+   *
+   * @throws IOException if it isn't there
+   */
+  public static SafetensorsWriter resume(Path file) throws IOException {
+    takeBack(file);
+    List<Entry> entries = new ArrayList<>();
+    try (Arena arena = Arena.ofConfined()) {
+      for (Tensor tensor : SafetensorsFile.open(AtomicFile.partial(file), arena).tensors()) {
+        entries.add(new Entry(tensor.name(), tensor.dtype(), tensor.shape()));
+      }
+    } catch (CheckpointException e) {
+      throw new IOException(e.getMessage(), e);
+    }
+    return new SafetensorsWriter(file, entries, true);
+  }
+
+  /** What was finished just before its owner was cut short is unfinished again. */
+  private static void takeBack(Path file) throws IOException {
+    if (Files.exists(file) && !Files.exists(AtomicFile.partial(file))) {
+      AtomicFile.move(file, AtomicFile.partial(file));
+    }
   }
 
   private void checkHeader(ByteBuffer expected) throws IOException {
@@ -129,6 +160,11 @@ public final class SafetensorsWriter implements AutoCloseable {
   /** A tensor that was written before. */
   public void skip(String name) {
     take(name);
+  }
+
+  /** Tensors that were written before. */
+  public void skip(Predicate<String> names) {
+    missing.keySet().removeIf(names);
   }
 
   /** Makes durable what was written. */

@@ -1,6 +1,7 @@
 package io.tercel.trainer.ptq;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.trainer.files.AtomicFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -12,6 +13,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Token sequences on which the layers' inputs are observed.
@@ -50,6 +52,14 @@ public record Calibration(List<int[]> sequences, String domain) {
       sequences.add(json.convertValue(json.readTree(line).get("token_ids"), int[].class));
     }
     return new Calibration(sequences, json.readTree(lines.getFirst()).get("domain").asText());
+  }
+
+  /** What a report says of the texts, if there were any. */
+  static ObjectNode describe(@Nullable Calibration calibration) {
+    ObjectNode json = new ObjectMapper().createObjectNode();
+    json.put("domain", calibration == null ? "none" : calibration.domain());
+    json.put("sequences", calibration == null ? 0 : calibration.sequences().size());
+    return json.put("tokens", calibration == null ? 0 : calibration.numTokens());
   }
 
   /** What it may be known by: a sum of all tokens and where they stand. */

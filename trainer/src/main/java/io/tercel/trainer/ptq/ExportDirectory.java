@@ -167,8 +167,10 @@ final class ExportDirectory implements AutoCloseable {
     AtomicFile.write(resolve("config.json"), config.toPrettyString() + "\n");
   }
 
-  /** Moves the finished directory to its place. */
+  /** Moves the finished directory to its place, without what only unfinished ones need. */
   void commit() throws IOException {
+    Files.deleteIfExists(resolve(QuantizeJournal.FILE));
+    Files.deleteIfExists(resolve(Calibration.FILE));
     Files.deleteIfExists(resolve(LOCK));
     AtomicFile.forceDirectory(directory);
     AtomicFile.move(directory, target); // replaces an empty directory; anything else was refused

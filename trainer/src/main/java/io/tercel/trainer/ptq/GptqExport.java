@@ -184,7 +184,7 @@ final class GptqExport implements AutoCloseable {
 
   /** The linears of each layer that an earlier run has finished. */
   List<List<Line>> done() {
-    return List.copyOf(journal.layers());
+    return journal.layers().stream().map(QuantizeReport::linears).toList();
   }
 
   /** Where the tensors of finished layers can be read. */
@@ -234,7 +234,7 @@ final class GptqExport implements AutoCloseable {
     if (state != null) {
       state.force();
     }
-    journal.add(lines);
+    journal.add(QuantizeReport.linears(lines));
     directory.keep();
   }
 
@@ -247,8 +247,6 @@ final class GptqExport implements AutoCloseable {
     if (state != null) {
       state.finish();
     }
-    Files.deleteIfExists(directory.resolve(QuantizeJournal.FILE));
-    Files.deleteIfExists(directory.resolve(Calibration.FILE));
     directory.commit();
   }
 

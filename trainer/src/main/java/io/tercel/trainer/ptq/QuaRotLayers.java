@@ -3,11 +3,13 @@ package io.tercel.trainer.ptq;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.LayerSource;
+import io.tercel.kernels.format.LayerTensors;
 import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LayerTensors.Norm;
 import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.memory.LayerWeights;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.trainer.ptq.transform.DoubleLinear;
@@ -16,6 +18,7 @@ import io.tercel.trainer.ptq.transform.LayerRewrite.Change;
 import io.tercel.trainer.ptq.transform.QuaRot;
 import io.tercel.trainer.ptq.transform.W4Layer;
 import io.tercel.trainer.ptq.transform.W4Layer.W4Linear;
+import io.tercel.trainer.quant.W4Matrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -23,6 +26,7 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -73,6 +77,23 @@ final class QuaRotLayers implements AutoCloseable {
       forward.leave();
     }
     return new W4Layer(linears, norms, rewrite.online());
+  }
+
+  /**
+   * Passes through a layer that is finished.
+   *
+   * @param rounded its matrices
+   */
+  void pass(LayerSource layer, Function<Matrix, W4Matrix> rounded) {
+    double[] ones = quaRot.finalNorm();
+    LayerRewrite rewrite = quaRot.layer(ones, ones);
+    try (Arena arena = Arena.ofShared()) {
+      Layer work = new Layer(layer, rewrite, new EnumMap<>(Matrix.class), arena);
+      forward.pass(
+          new LayerWeights(
+              LayerTensors.matrices(m -> work.turnedBack(m, rounded.apply(m), work.bias(m))),
+              W4Rounding.norms(layer, rewrite)));
+    }
   }
 
   /** One layer in the making. */
@@ -138,14 +159,25 @@ final class QuaRotLayers implements AutoCloseable {
       }
     }
 
-    private void quantize(Matrix which, InverseFactor factor) {
+    /** A linear in QuaRot's coordinates. */
+    private DoubleLinear turned(Matrix which) {
       DoubleLinear linear = DoubleLinear.of((LinearSource.Plain) layer.matrix(which));
       switch (which) {
         case Q, K, V -> linear.scaleInputs(DoubleLinear.doubles(layer.inputNorm()));
         case GATE, UP -> linear.scaleInputs(DoubleLinear.doubles(layer.postAttentionNorm()));
         case O, DOWN -> {}
       }
-      rewrite.apply(which, linear, ops);
+      return rewrite.apply(which, linear, ops);
+    }
+
+    /** Its bias, in doubles: the file has them rounded, which would not turn back to the same. */
+    double @Nullable [] bias(Matrix which) {
+      LinearSource.Plain plain = (LinearSource.Plain) layer.matrix(which);
+      return plain.bias() == null ? null : turned(which).bias();
+    }
+
+    private void quantize(Matrix which, InverseFactor factor) {
+      DoubleLinear linear = turned(which);
       W4Gptq.Result result;
       try {
         result = W4Gptq.quantize(linear.toFloats(), linear.rows(), factor, ops);
@@ -157,16 +189,15 @@ final class QuaRotLayers implements AutoCloseable {
       }
       float[] bias = W4Rounding.floats(linear.bias());
       linears.put(which, new W4Linear(result.matrix(), bias, result.latents()));
-      forward.put(which, turnedBack(which, result, linear.bias()));
+      forward.put(which, turnedBack(which, result.matrix(), linear.bias()));
     }
 
     /** What was quantized, in the model's own coordinates. */
-    private Linear turnedBack(Matrix which, W4Gptq.Result result, double @Nullable [] bias) {
-      float[] rounded = result.matrix().dequantize();
+    Linear turnedBack(Matrix which, W4Matrix matrix, double @Nullable [] bias) {
+      float[] rounded = matrix.dequantize();
       double[] weight = new double[rounded.length];
       Arrays.setAll(weight, i -> rounded[i]);
-      DoubleLinear linear =
-          new DoubleLinear(result.matrix().rows(), result.matrix().cols(), weight, bias);
+      DoubleLinear linear = new DoubleLinear(matrix.rows(), matrix.cols(), weight, bias);
       rewrite.undo(which, linear, ops);
       float[] back = linear.toFloats();
       MemorySegment segment = arena.allocate(4L * back.length, 64);

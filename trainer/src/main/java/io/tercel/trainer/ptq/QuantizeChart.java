@@ -2,6 +2,7 @@ package io.tercel.trainer.ptq;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
@@ -21,27 +22,31 @@ final class QuantizeChart {
   private QuantizeChart() {}
 
   /** Where it cannot be drawn, there is none. */
-  static void draw(QuantizeReport report, Path file) throws IOException {
+  static void draw(LayerReport report, Path file) throws IOException {
     try {
       System.setProperty("java.awt.headless", "true");
-      BitmapEncoder.saveBitmap(
-          List.of(errors(report), seconds(report)), 2, 1, file.toString(), BitmapFormat.PNG);
+      List<XYChart> charts = new ArrayList<>();
+      String errors = report.errors();
+      if (errors != null) {
+        charts.add(errors(report, errors));
+      }
+      charts.add(seconds(report));
+      BitmapEncoder.saveBitmap(charts, charts.size(), 1, file.toString(), BitmapFormat.PNG);
     } catch (RuntimeException | LinkageError e) {
       LOGGER.warn("no chart: {}", e.toString());
     }
   }
 
-  private static XYChart errors(QuantizeReport report) {
-    String what = report.hasOutputs() ? "outputs" : "weights";
-    XYChart chart = chart("Relative error of each decoder layer's " + what, "%");
+  private static XYChart errors(LayerReport report, String title) {
+    XYChart chart = chart(title, "%");
     series(chart, report.method(), report, i -> 100 * report.layerError(i, false));
-    if (report.hasOutputs() && !report.method().equals("rtn")) {
+    if (report.hasRtn()) {
       series(chart, "rtn", report, i -> 100 * report.layerError(i, true));
     }
     return chart;
   }
 
-  private static XYChart seconds(QuantizeReport report) {
+  private static XYChart seconds(LayerReport report) {
     XYChart chart = chart("Time of each decoder layer", "s");
     series(chart, "seconds", report, report::layerSeconds);
     return chart;
@@ -61,7 +66,7 @@ final class QuantizeChart {
   }
 
   private static void series(
-      XYChart chart, String name, QuantizeReport report, IntToDoubleFunction value) {
+      XYChart chart, String name, LayerReport report, IntToDoubleFunction value) {
     int[] layers = IntStream.range(0, report.numLayers()).toArray();
     double[] values = IntStream.of(layers).mapToDouble(value).toArray();
     double[] x = IntStream.of(layers).asDoubleStream().toArray();

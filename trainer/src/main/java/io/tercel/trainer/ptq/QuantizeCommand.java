@@ -161,14 +161,7 @@ public final class QuantizeCommand implements Command {
         report = quantize(source, directory, observed, options, ops);
       }
       console.print(report.toTable());
-      console.printf(
-          Locale.ROOT,
-          "%s: %s in %.1f s, linears %.1f MB%n",
-          out,
-          FORMAT,
-          report.seconds(),
-          report.bytes() / 1e6);
-      console.flush();
+      say(FORMAT, report.seconds(), report.bytes(), console);
     }
     return 0;
   }
@@ -178,20 +171,26 @@ public final class QuantizeCommand implements Command {
         choose("--method", method == null ? "flatquant" : method, W4Options.Method.values());
     W4Options options =
         w4.options(chosen, actOrder == null || actOrder, damping(), seed, trainingState);
-    if (resume) {
-      throw new UserException("--resume: " + FORMAT + " alone can be resumed");
-    }
-    checkPlaces(chosen, chosen != W4Options.Method.RTN);
+    checkPlaces(chosen, chosen.observes());
     PrintWriter console = spec.commandLine().getOut();
     try (Checkpoint source = Checkpoint.open(model);
         Ops ops = new VectorOps(workers())) {
-      Calibration observed = calibration.isEmpty() ? null : draw(source, console);
-      W4Report report = w4.quantize(source, out, observed, options, ops);
+      W4Quantizer.checkShapes(source);
+      W4Report report;
+      try (ExportDirectory directory = new ExportDirectory(out, resume)) {
+        Calibration observed = observed(source, directory, console);
+        report = w4.quantize(source, directory, observed, options, ops);
+      }
       console.print(report.toTable());
-      console.printf(Locale.ROOT, "%s: %s in %.1f s%n", out, W4Flags.FORMAT, report.seconds());
-      console.flush();
+      say(W4Flags.FORMAT, report.seconds(), report.linearBytes(), console);
     }
     return 0;
+  }
+
+  private void say(String made, double seconds, long bytes, PrintWriter console) {
+    console.printf(
+        Locale.ROOT, "%s: %s in %.1f s, linears %.1f MB%n", out, made, seconds, bytes / 1e6);
+    console.flush();
   }
 
   /** Refuses, before any work, a target that is there and texts that are not. */

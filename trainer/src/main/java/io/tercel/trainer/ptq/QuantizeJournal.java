@@ -2,11 +2,10 @@ package io.tercel.trainer.ptq;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.kernels.format.Checkpoint;
 import io.tercel.server.UserException;
 import io.tercel.trainer.files.AtomicFile;
-import io.tercel.trainer.ptq.QuantizeReport.Line;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -17,6 +16,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What is done of an unfinished model: a JSON object of the settings, then one a finished layer
@@ -28,10 +28,17 @@ final class QuantizeJournal {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path file;
-  private final List<List<Line>> layers = new ArrayList<>();
+  private final List<JsonNode> layers = new ArrayList<>();
 
   private QuantizeJournal(Path file) {
     this.file = file;
+  }
+
+  /** The options of a run, and what they are applied to. */
+  static ObjectNode settings(
+      ObjectNode options, @Nullable Calibration calibration, Checkpoint source) {
+    options.put("calibration", calibration == null ? "none" : calibration.fingerprint());
+    return options.put("model", source.fingerprint());
   }
 
   /**
@@ -48,9 +55,7 @@ final class QuantizeJournal {
     }
     StringBuilder kept = new StringBuilder(settings + "\n");
     for (JsonNode line : lines.subList(Math.min(1, lines.size()), lines.size())) {
-      List<Line> linears = new ArrayList<>();
-      line.get("linears").forEach(node -> linears.add(Line.of(node)));
-      journal.layers.add(linears);
+      journal.layers.add(line);
       kept.append(line).append('\n');
     }
     AtomicFile.write(file, kept.toString());
@@ -80,16 +85,13 @@ final class QuantizeJournal {
     }
   }
 
-  /** The linears of each finished layer. */
-  List<List<Line>> layers() {
+  /** What was booked of each finished layer. */
+  List<JsonNode> layers() {
     return layers;
   }
 
   /** Books a layer, whose tensors are on disk. */
-  void add(List<Line> linears) throws IOException {
-    ObjectNode node = JSON.createObjectNode();
-    ArrayNode array = node.putArray("linears");
-    linears.forEach(line -> array.add(line.toJson()));
+  void add(ObjectNode node) throws IOException {
     ByteBuffer bytes = ByteBuffer.wrap((node + "\n").getBytes(StandardCharsets.UTF_8));
     try (FileChannel channel =
         FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND)) {
@@ -98,6 +100,6 @@ final class QuantizeJournal {
       }
       channel.force(true);
     }
-    layers.add(List.copyOf(linears));
+    layers.add(node);
   }
 }

@@ -83,7 +83,7 @@ public record QuantizeOptions(
   /** All that decides what comes out, by the names of the options. */
   ObjectNode toJson() {
     ObjectNode json = new ObjectMapper().createObjectNode();
-    json.put("method", method.label()).put("format", "w3g128");
+    json.put("format", "w3g128").put("method", method.label());
     json.put("sym", symmetric).put("mse", clip);
     if (method == Method.GPTQ) {
       json.put("act_order", actOrder).put("static_groups", staticGroups).put("damping", damping);

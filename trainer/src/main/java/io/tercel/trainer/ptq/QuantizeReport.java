@@ -12,7 +12,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** What quantization did to each layer, for people (a table) and for programs (JSON). */
-public final class QuantizeReport {
+public final class QuantizeReport implements LayerReport {
   static final String FILE = "quantize_report.json";
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -83,6 +83,21 @@ public final class QuantizeReport {
     this.calibration = calibration;
   }
 
+  /** What the journal keeps of a layer. */
+  static ObjectNode linears(List<Line> lines) {
+    ObjectNode node = JSON.createObjectNode();
+    ArrayNode array = node.putArray("linears");
+    lines.forEach(line -> array.add(line.toJson()));
+    return node;
+  }
+
+  /** What it kept. */
+  static List<Line> linears(JsonNode node) {
+    List<Line> lines = new ArrayList<>();
+    node.get("linears").forEach(line -> lines.add(Line.of(line)));
+    return lines;
+  }
+
   void add(List<Line> linears) {
     lines.addAll(linears);
   }
@@ -102,9 +117,19 @@ public final class QuantizeReport {
     return lines.stream().mapToLong(Line::bytes).sum();
   }
 
-  /** The method's name. */
-  String method() {
+  @Override
+  public String method() {
     return options.method().label();
+  }
+
+  @Override
+  public String errors() {
+    return "Relative error of each decoder layer's " + (hasOutputs() ? "outputs" : "weights");
+  }
+
+  @Override
+  public boolean hasRtn() {
+    return hasOutputs() && options.method() != QuantizeOptions.Method.RTN;
   }
 
   /** Whether outputs were observed. */
@@ -147,12 +172,14 @@ public final class QuantizeReport {
     return String.format(Locale.ROOT, "%10.2f", 100 * error);
   }
 
-  int numLayers() {
+  @Override
+  public int numLayers() {
     return lines.stream().mapToInt(Line::layer).max().orElse(-1) + 1;
   }
 
   /** Root mean square of a decoder layer's output errors, or weight errors if unmeasured. */
-  double layerError(int layer, boolean rtn) {
+  @Override
+  public double layerError(int layer, boolean rtn) {
     boolean outputs = hasOutputs();
     return Math.sqrt(
         lines.stream()
@@ -164,17 +191,15 @@ public final class QuantizeReport {
             .orElse(Double.NaN));
   }
 
-  double layerSeconds(int layer) {
+  @Override
+  public double layerSeconds(int layer) {
     return lines.stream().filter(l -> l.layer() == layer).mapToDouble(Line::seconds).sum();
   }
 
   /** Settings, calibration, time, size, and every linear layer. */
   public ObjectNode toJson() {
     ObjectNode json = options.toJson();
-    ObjectNode observed = json.putObject("calibration");
-    observed.put("domain", calibration == null ? "none" : calibration.domain());
-    observed.put("sequences", calibration == null ? 0 : calibration.sequences().size());
-    observed.put("tokens", calibration == null ? 0 : calibration.numTokens());
+    json.set("calibration", Calibration.describe(calibration));
     json.put("seconds", Math.round(seconds() * 10) / 10.0).put("linear_bytes", bytes());
     ArrayNode layers = json.putArray("layers");
     for (int i = 0; i < numLayers(); i++) {

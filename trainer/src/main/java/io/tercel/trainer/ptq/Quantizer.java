@@ -95,7 +95,8 @@ public final class Quantizer {
               .formatted(options.method().label()));
     }
     Quantizer quantizer = new Quantizer(source, calibration, options, ops, progress);
-    try (GptqExport export = new GptqExport(source, directory, options, quantizer.settings())) {
+    ObjectNode settings = QuantizeJournal.settings(options.toJson(), calibration, source);
+    try (GptqExport export = new GptqExport(source, directory, options, settings)) {
       QuantizeReport report = new QuantizeReport(options, calibration);
       quantizer.run(export);
       export.done().forEach(report::add);
@@ -105,12 +106,6 @@ public final class Quantizer {
       directory.discard(); // the model is at fault, and would be again
       throw e;
     }
-  }
-
-  private ObjectNode settings() {
-    ObjectNode settings = options.toJson();
-    settings.put("calibration", calibration == null ? "none" : calibration.fingerprint());
-    return settings.put("model", source.fingerprint());
   }
 
   /** Refuses, before any work, what the file format cannot hold. */

@@ -9,6 +9,7 @@ import io.tercel.kernels.format.LinearSource;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.kernels.ops.Ops;
+import io.tercel.trainer.files.AtomicFile;
 import io.tercel.trainer.files.SafetensorsWriter;
 import io.tercel.trainer.files.SafetensorsWriter.Entry;
 import io.tercel.trainer.ptq.flatquant.FlatLayer;
@@ -23,6 +24,7 @@ import io.tercel.trainer.quant.W4State;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -36,6 +38,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class W4Export implements AutoCloseable {
   private static final int VERSION = 1;
+  private static final String MODEL = "model.safetensors";
+  private static final String LAYERS = "model.layers.";
 
   private final Checkpoint source;
   private final ModelConfig config;
@@ -75,14 +79,41 @@ final class W4Export implements AutoCloseable {
           }
         });
     model =
-        SafetensorsWriter.create(
-            directory.resolve("model.safetensors"), entries(shape, turned != null));
+        SafetensorsWriter.create(directory.resolve(MODEL), entries(shape, turned != null))
+            .keepPartial();
     state = keepState ? openState(trained) : null;
     if (turned == null) {
       copyEnds();
     } else {
       turnEnds(turned, ops);
     }
+  }
+
+  /**
+   * Goes on with what an earlier run has left.
+   *
+   * @param done layers that are whole
+   */
+  W4Export(Checkpoint source, ExportDirectory directory, int done, boolean keepState)
+      throws IOException {
+    this.source = source;
+    this.config = source.config();
+    this.directory = directory;
+    model = SafetensorsWriter.resume(directory.resolve(MODEL));
+    model.skip(name -> isDone(name, done));
+    state = keepState ? SafetensorsWriter.resume(directory.resolve(W4State.FILE)) : null;
+    if (state != null) {
+      state.skip(name -> isDone(name, done));
+    }
+  }
+
+  /** Whether a tensor is of one of the first layers, or of none. */
+  private static boolean isDone(String name, int layers) {
+    if (!name.startsWith(LAYERS)) {
+      return true;
+    }
+    int end = name.indexOf('.', LAYERS.length());
+    return Integer.parseInt(name.substring(LAYERS.length(), end)) < layers;
   }
 
   private List<Entry> entries(OnlineTransforms shape, boolean turned) {
@@ -199,11 +230,11 @@ final class W4Export implements AutoCloseable {
       }
     }
     Files.createDirectories(directory.resolve(W4State.FILE).getParent());
-    return SafetensorsWriter.create(directory.resolve(W4State.FILE), entries);
+    return SafetensorsWriter.create(directory.resolve(W4State.FILE), entries).keepPartial();
   }
 
   private static String trainedName(int layer, FlatLayer.Trained tensor) {
-    return "model.layers." + layer + ".flat." + tensor.name();
+    return LAYERS + layer + ".flat." + tensor.name();
   }
 
   /** Writes a layer. */
@@ -241,7 +272,7 @@ final class W4Export implements AutoCloseable {
   /** What happens to a layer's activations, by the tensors' names. */
   private static Map<String, float[]> online(int index, OnlineTransforms online) {
     Map<String, float[]> tensors = new LinkedHashMap<>();
-    String layer = "model.layers." + index + ".";
+    String layer = LAYERS + index + ".";
     OnlineTransforms.Clips clips = online.clips();
     put(tensors, layer + "self_attn.qkv_transform.", online.qkv(), clips.qkv());
     put(tensors, layer + "self_attn.o_transform.", online.o(), clips.o());
@@ -279,10 +310,35 @@ final class W4Export implements AutoCloseable {
     }
   }
 
+  /** What a layer takes in the file. */
+  static W4Report.Bytes bytes(W4Layer layer) {
+    long linears = 0;
+    for (Matrix which : Matrix.values()) {
+      W4Matrix matrix = layer.matrix(which).matrix();
+      linears += (long) matrix.rows() * matrix.cols() / 2 + Short.BYTES * (long) matrix.rows();
+    }
+    long floats = online(0, layer.online()).values().stream().mapToLong(v -> v.length).sum();
+    return new W4Report.Bytes(linears, Float.BYTES * floats);
+  }
+
+  /** Makes durable what was written. */
+  void force() throws IOException {
+    model.force();
+    if (state != null) {
+      state.force();
+    }
+  }
+
+  /** Where the tensors of finished layers can be read. */
+  Path tensors() {
+    return model.path();
+  }
+
   /** Writes the report and moves the finished directory to its place. */
   void commit(W4Report report) throws IOException {
-    Files.writeString(
-        directory.resolve("quantize_report.json"), report.toJson().toPrettyString() + "\n");
+    AtomicFile.write(
+        directory.resolve(QuantizeReport.FILE), report.toJson().toPrettyString() + "\n");
+    QuantizeChart.draw(report, directory.resolve(QuantizeChart.FILE));
     model.finish();
     if (state != null) {
       state.finish();

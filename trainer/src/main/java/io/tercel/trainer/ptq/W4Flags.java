@@ -5,7 +5,6 @@ import io.tercel.kernels.ops.Ops;
 import io.tercel.server.UserException;
 import io.tercel.trainer.ptq.flatquant.FlatOptions;
 import java.io.IOException;
-import java.nio.file.Path;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -62,7 +61,11 @@ final class W4Flags {
 
   /** Quantizes under a progress bar. */
   W4Report quantize(
-      Checkpoint source, Path out, @Nullable Calibration observed, W4Options options, Ops ops)
+      Checkpoint source,
+      ExportDirectory out,
+      @Nullable Calibration observed,
+      W4Options options,
+      Ops ops)
       throws IOException {
     try (ProgressBar bar =
         new ProgressBarBuilder()

@@ -1,6 +1,9 @@
 package io.tercel.trainer.ptq;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.trainer.ptq.flatquant.FlatOptions;
+import java.util.Locale;
 
 /**
  * How a model is brought to 4-bit weights, activations, keys and values.
@@ -26,13 +29,39 @@ public record W4Options(
     /** Turns the model by Hadamard matrices, then GPTQ. */
     QUAROT,
     /** Learns the coordinates of each layer. */
-    FLATQUANT
+    FLATQUANT;
+
+    /** Whether it needs texts to observe. */
+    boolean observes() {
+      return this != RTN;
+    }
+
+    /** As on the command line. */
+    String label() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   public W4Options {
     if (!(damping >= 0 && damping <= 1)) {
       throw new IllegalArgumentException("damping: " + damping + "; expected 0 to 1");
     }
+  }
+
+  /** All that decides what comes out, by the names of the options. */
+  ObjectNode toJson() {
+    ObjectNode json = new ObjectMapper().createObjectNode();
+    json.put("format", W4Flags.FORMAT).put("method", method.label());
+    switch (method) {
+      case RTN -> {}
+      case QUAROT -> json.put("act_order", actOrder).put("damping", damping).put("seed", seed);
+      case FLATQUANT ->
+          json.put("epochs", flat.epochs())
+              .put("batch", flat.batch())
+              .put("rate", flat.rate())
+              .put("seed", flat.seed());
+    }
+    return json.put("training_state", keepState);
   }
 
   /** A method with the usual settings. */

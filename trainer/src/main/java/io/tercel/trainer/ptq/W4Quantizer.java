@@ -13,6 +13,7 @@ import io.tercel.trainer.ptq.flatquant.LayerStream;
 import io.tercel.trainer.ptq.transform.QuaRot;
 import io.tercel.trainer.ptq.transform.W4Layer;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * Brings a model to 4-bit weights, activations, keys and values, layer by layer, and writes it as
  * it goes. Besides the mapped checkpoint, memory holds one decoder layer and the hidden states of
  * the calibration.
+ *
+ * <p>A run that was cut short goes on behind the last layer it finished: no layer's seeds depend on
+ * another layer, and the calibration passes through those that are done, to the same bits.
  */
 public final class W4Quantizer implements AutoCloseable {
   /** Sequences on which a layer's error is measured where nothing is learned from them. */
@@ -93,20 +97,41 @@ public final class W4Quantizer implements AutoCloseable {
       Progress progress)
       throws IOException {
     checkShapes(source);
-    if (calibration == null && options.method() != Method.RTN) {
+    try (ExportDirectory directory = new ExportDirectory(target)) {
+      return quantize(source, directory, calibration, options, ops, progress);
+    }
+  }
+
+  /** Likewise into a directory that may hold the beginnings of it. */
+  static W4Report quantize(
+      Checkpoint source,
+      ExportDirectory directory,
+      @Nullable Calibration calibration,
+      W4Options options,
+      Ops ops,
+      Progress progress)
+      throws IOException {
+    checkShapes(source);
+    if (calibration == null && options.method().observes()) {
       throw new UserException(
           "--calibration is missing: %s needs texts to observe"
-              .formatted(options.method().name().toLowerCase(java.util.Locale.ROOT)));
+              .formatted(options.method().label()));
     }
-    try (ExportDirectory directory = new ExportDirectory(target);
-        W4Quantizer quantizer = new W4Quantizer(source, calibration, options, ops, progress)) {
-      quantizer.run(directory);
+    QuantizeJournal journal =
+        QuantizeJournal.open(
+            directory.resolve(QuantizeJournal.FILE),
+            QuantizeJournal.settings(options.toJson(), calibration, source));
+    try (W4Quantizer quantizer = new W4Quantizer(source, calibration, options, ops, progress)) {
+      quantizer.run(directory, journal);
       return quantizer.report;
+    } catch (CheckpointException e) {
+      directory.discard(); // the model is at fault, and would be again
+      throw e;
     }
   }
 
   /** Refuses, before any work, what the file format cannot hold. */
-  private static void checkShapes(Checkpoint source) {
+  static void checkShapes(Checkpoint source) {
     for (LinearSource linear : GptqExport.linears(source)) {
       if (!(linear instanceof LinearSource.Plain)) {
         throw new UserException(
@@ -121,10 +146,15 @@ public final class W4Quantizer implements AutoCloseable {
     }
   }
 
-  private void run(ExportDirectory directory) throws IOException {
-    W4Export export = null;
+  private void run(ExportDirectory directory, QuantizeJournal journal) throws IOException {
+    int done = journal.layers().size();
+    W4Export export = done == 0 ? null : new W4Export(source, directory, done, options.keepState());
     try {
-      for (int i = 0; i < source.layers().size(); i++) {
+      if (export != null) {
+        journal.layers().forEach(node -> report.add(W4Report.Line.of(node)));
+        pass(source.layers().subList(0, done), export.tensors());
+      }
+      for (int i = done; i < source.layers().size(); i++) {
         long start = System.nanoTime();
         LayerSource layer = source.layers().get(i);
         FlatLayer learned = options.method() == Method.FLATQUANT ? learn(i, layer) : null;
@@ -136,7 +166,12 @@ public final class W4Quantizer implements AutoCloseable {
                   source, directory, quantized.online(), trained, quaRot, options.keepState(), ops);
         }
         export.write(i, quantized, trained);
-        report.add(measure(i, layer, quantized, start));
+        W4Report.Line line = measure(i, layer, quantized, start);
+        export.force();
+        journal.add(line.toJson());
+        directory.keep();
+        report.add(line);
+        progress.at(i + 1, "");
       }
       if (export == null) {
         throw new UserException("--model: " + source.directory() + " has no layers");
@@ -145,6 +180,24 @@ public final class W4Quantizer implements AutoCloseable {
     } finally {
       if (export != null) {
         export.close();
+      }
+    }
+  }
+
+  /** Brings the calibration behind layers that an earlier run has finished. */
+  private void pass(List<LayerSource> layers, Path tensors) {
+    try (Arena arena = Arena.ofShared()) {
+      FinishedMatrices finished = new FinishedMatrices(tensors, arena);
+      for (int i = 0; i < layers.size(); i++) {
+        LayerSource layer = layers.get(i);
+        if (turned != null) {
+          turned.pass(layer, which -> finished.matrix(layer.matrix(which)));
+        }
+        if (stream != null) {
+          stream.enter(layer);
+          stream.leave();
+        }
+        progress.at(i + 1, "resumed");
       }
     }
   }
@@ -190,8 +243,8 @@ public final class W4Quantizer implements AutoCloseable {
               : stream.error(stream.quantized(rounding.rtn(layer), stream.inputs()));
       stream.leave();
     }
-    progress.at(index + 1, "");
-    return new W4Report.Line(index, error, plain, (System.nanoTime() - start) / 1e9);
+    double seconds = (System.nanoTime() - start) / 1e9;
+    return new W4Report.Line(index, error, plain, W4Export.bytes(quantized), seconds);
   }
 
   /** States in the coordinates of the quantized model. */

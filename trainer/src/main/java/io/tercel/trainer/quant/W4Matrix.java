@@ -25,6 +25,20 @@ public final class W4Matrix {
     this.scales = scales;
   }
 
+  /**
+   * Of what {@link #packed} gave.
+   *
+   * @param packed [rows, cols / 2]
+   */
+  public static W4Matrix unpack(int rows, int cols, byte[] packed, float[] scales) {
+    byte[] codes = new byte[2 * packed.length];
+    for (int i = 0; i < packed.length; i++) {
+      codes[2 * i] = (byte) (packed[i] << 28 >> 28);
+      codes[2 * i + 1] = (byte) (packed[i] >> 4);
+    }
+    return new W4Matrix(rows, cols, codes, scales);
+  }
+
   public int rows() {
     return rows;
   }

@@ -174,7 +174,7 @@ class QuantizeCommandTest {
       assertTrue(run.said().contains("w4a4kv4 in"), run.said());
       JsonNode report = new ObjectMapper().readTree(out.resolve("quantize_report.json").toFile());
       assertEquals(method, report.get("method").asText());
-      assertEquals(3, report.get("calibration_sequences").asInt());
+      assertEquals(3, report.at("/calibration/sequences").asInt());
       assertTrue(report.at("/layers/0/error").asDouble() > 0);
       assertTrue(report.at("/layers/0/rtn_error").asDouble() > 0);
     }
