@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * pass has read it.
  */
 final class FourBits {
-  /** Below this the engine takes an input to be zero. */
+  /** An input whose range is below this is zero to the engine. */
   private static final float TINY = 0x1p-100f;
 
   private final NDArray zero;
@@ -79,11 +79,12 @@ final class FourBits {
       high = high.mul(shares.high());
       low = low.mul(shares.low());
     }
-    NDArray scale = high.sub(low).div(steps);
+    NDArray range = high.sub(low);
+    NDArray scale = range.div(steps);
     if (halves) {
       scale = half(scale);
     }
-    try (NDArray value = scale.stopGradient();
+    try (NDArray value = (halves ? scale : range).stopGradient();
         NDArray small = value.lt(tiny);
         NDArray instead = small.toType(DataType.FLOAT32, false)) {
       scale = scale.add(instead); // nothing is divided by zero; its codes are 0 either way

@@ -220,7 +220,7 @@ public final class LayerStream {
             manager.create(new float[] {clip[0]}), manager.create(new float[] {clip[1]}));
   }
 
-  private static @Nullable NDArray matrix(@Nullable SquareMatrix m, NDManager manager) {
+  static @Nullable NDArray matrix(@Nullable SquareMatrix m, NDManager manager) {
     return m == null ? null : manager.create(m.toFloats(), new Shape(m.size(), m.size()));
   }
 }

@@ -8,6 +8,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import io.tercel.kernels.ops.KvQuantizer;
+import io.tercel.kernels.ops.RowInts;
 import io.tercel.trainer.ptq.flatquant.FourBits.Shares;
 import io.tercel.trainer.quant.W4Grid;
 import io.tercel.trainer.torch.Torch;
@@ -41,6 +42,7 @@ class FourBitsTest {
     }
     for (int i = 3 * cols; i < 4 * cols; i++) {
       x[i] *= 1e-34f; // too small
+      x[i + cols] *= 1e-28f; // just not
     }
     try (NDManager manager = Torch.newManager()) {
       NDArray rounded =
@@ -54,7 +56,7 @@ class FourBitsTest {
     }
   }
 
-  /** As the contract has it. */
+  /** As the engine has it. */
   private static float[] token(float[] x, float low, float high) {
     float lo = 0;
     float hi = 0;
@@ -62,15 +64,11 @@ class FourBitsTest {
       lo = Math.min(lo, v);
       hi = Math.max(hi, v);
     }
-    float scale = (hi * high - lo * low) / 15;
+    float scale = RowInts.scale(lo * low, hi * high, true);
+    int zero = RowInts.zero(lo * low, scale);
     float[] y = new float[x.length];
-    if (scale < 0x1p-100f) {
-      return y;
-    }
-    double zero = Math.clamp(Math.rint(-(lo * low) / scale), 0, 15);
     for (int i = 0; i < x.length; i++) {
-      double code = Math.clamp(Math.rint(x[i] / scale) + zero, 0, 15);
-      y[i] = scale * (float) (code - zero);
+      y[i] = scale * (RowInts.code(x[i], scale, zero) - zero);
     }
     return y;
   }
