@@ -88,8 +88,9 @@ class AwqTest {
   }
 
   /** The clip that is chosen is the one of ten that a plain search over the outputs finds. */
-  @Test
-  void clip_isThatOfThePlainSearch() {
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void clip_isThatOfThePlainSearch_onDividedInputs(boolean scaled) {
     int rows = 12;
     int cols = 192;
     float[] w = Matrices.gaussian(rows, cols, 0.05, 2);
@@ -99,10 +100,16 @@ class AwqTest {
     float[] x = Matrices.autoregressive(200, cols, 0.8, 3);
     InputMoments moments = new InputMoments(cols);
     moments.add(x, 200, OPS);
-    float[] ones = new float[cols];
-    Arrays.fill(ones, 1);
+    float[] factors = new float[cols];
+    Arrays.fill(factors, 1);
+    if (scaled) {
+      factors = factors(cols, new Random(6));
+      for (int i = 0; i < x.length; i++) {
+        x[i] /= factors[i % cols];
+      }
+    }
     Grid grid = new Grid(false, false);
-    QuantizedMatrix m = AwqClip.quantize(w, rows, moments, ones, grid, OPS);
+    QuantizedMatrix m = AwqClip.quantize(w, rows, moments, factors, grid, OPS);
     int clipped = 0;
     for (int row = 0; row < rows; row++) {
       for (int g = 0; g < 2; g++) {

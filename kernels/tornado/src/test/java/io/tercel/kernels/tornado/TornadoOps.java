@@ -299,15 +299,14 @@ record TornadoOps(boolean four) implements Ops {
 
   @Override
   public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
-    DEFINITION.transformHeads(x, heads, headDim, matrix, n);
+    throw new UnsupportedOperationException("no kernel for transforms of heads");
   }
 
   @Override
   public void appendKv(
       KvPool pool, int layer, StepBatch batch, float[] k, float[] v, KvTransform transform) {
     if (transform != KvTransform.NONE) {
-      DEFINITION.appendKv(pool, layer, batch, k, v, transform);
-      return;
+      throw new UnsupportedOperationException("no kernel for clips of keys and values");
     }
     KvLayout layout = pool.layout();
     int n = batch.numTokens();

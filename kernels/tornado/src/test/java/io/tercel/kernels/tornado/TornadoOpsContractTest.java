@@ -1,5 +1,8 @@
 package io.tercel.kernels.tornado;
 
+import io.tercel.kernels.format.QuantFormat;
+import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.OpsContract;
 import org.junit.jupiter.api.Nested;
@@ -11,12 +14,20 @@ import org.junit.jupiter.api.Tag;
  */
 @Tag("device")
 class TornadoOpsContractTest {
+  private static boolean hasKernel(QuantFormat format) {
+    return format instanceof Dense || format == Grouped.W3G128;
+  }
 
   @Nested
   class OneToken extends OpsContract {
     @Override
     protected Ops ops() {
       return new TornadoOps(false);
+    }
+
+    @Override
+    protected boolean supports(QuantFormat format) {
+      return hasKernel(format);
     }
   }
 
@@ -25,6 +36,11 @@ class TornadoOpsContractTest {
     @Override
     protected Ops ops() {
       return new TornadoOps(true);
+    }
+
+    @Override
+    protected boolean supports(QuantFormat format) {
+      return hasKernel(format);
     }
   }
 }
