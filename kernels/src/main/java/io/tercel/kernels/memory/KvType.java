@@ -13,6 +13,12 @@ public enum KvType {
   /** Heads as wide as this, and wider, are stored in four bits where the weights are coarse. */
   private static final int WIDE_HEAD = 64;
 
+  /**
+   * Biases of keys up to this leave the error of 4 bits about as it is without; docs/performance.md
+   * has what it is beyond.
+   */
+  private static final float LARGEST_KEY_BIAS = 4;
+
   private final String label;
   private final int bits;
 
@@ -33,10 +39,12 @@ public enum KvType {
 
   /**
    * What {@code auto} stands for. Four bits where linears take inputs of four, since such models
-   * are made for it and bring what their keys need. Four bits too where the linears have three and
+   * are made for it and bring what their keys need. Four bits too where linears have three and
    * heads are at least 64 wide: there the error of the cache lies below that of the weights, and
-   * long generations are bound by its bytes. Otherwise 16: narrow heads average rounding over too
-   * few elements, and models of full precision are served at what they were asked for.
+   * long generations are bound by its bytes; but not where biases make outliers of some channels of
+   * the keys (Qwen2), whose scale then fits no other channel. Otherwise 16: narrow heads average
+   * rounding over too few elements, and models of full precision are served at what they were asked
+   * for.
    */
   public static KvType automatic(ModelConfig config, WeightPlan weights) {
     boolean coarse =
@@ -44,6 +52,7 @@ public enum KvType {
     boolean four = weights.matrices().stream().anyMatch(m -> m.format() == QuantFormat.PerRow.W4A4);
     boolean packable = config.headDim() % KvLayout.WORD_DIMS == 0;
     boolean wide = config.headDim() >= WIDE_HEAD && packable;
-    return four && packable || coarse && wide ? INT4 : FP16;
+    boolean even = weights.largestKeyBias() <= LARGEST_KEY_BIAS;
+    return four && packable || coarse && wide && even ? INT4 : FP16;
   }
 }

@@ -10,6 +10,7 @@ import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a model's weights will take, before any of it is allocated. The bytes are those that the
@@ -17,8 +18,10 @@ import java.util.List;
  *
  * @param matrices in the order of loading; a tied head is not among them
  * @param heapBytes norms, biases and transforms, in fp32
+ * @param largestKeyBias the largest magnitude in a bias of keys: what makes outlier channels of
+ *     them, 0 where keys have none
  */
-public record WeightPlan(List<Matrix> matrices, long heapBytes) {
+public record WeightPlan(List<Matrix> matrices, long heapBytes, float largestKeyBias) {
 
   /** The name of a head that is a matrix of its own. */
   static final String HEAD = "lm_head";
@@ -53,6 +56,7 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
       layer.matrices().forEach(tally::add);
       layer.norms().forEach(tally::add);
       layer.transformTensors().forEach(tally::add);
+      tally.keyBias(layer.k().bias());
     }
     tally.add(checkpoint.finalNorm());
     LinearSource head = checkpoint.head();
@@ -118,6 +122,13 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
   private static final class Tally {
     private final List<Matrix> matrices = new ArrayList<>();
     private long floats;
+    private float largestKeyBias;
+
+    void keyBias(@Nullable Tensor bias) {
+      for (long i = 0; bias != null && i < bias.elements(); i++) {
+        largestKeyBias = Math.max(largestKeyBias, Math.abs(bias.floatAt(i)));
+      }
+    }
 
     void add(String name, int rows, int cols, QuantFormat format) {
       matrices.add(new Matrix(name, rows, cols, format));
@@ -136,7 +147,7 @@ public record WeightPlan(List<Matrix> matrices, long heapBytes) {
     }
 
     WeightPlan plan() {
-      return new WeightPlan(matrices, floats * Float.BYTES);
+      return new WeightPlan(matrices, floats * Float.BYTES, largestKeyBias);
     }
   }
 }
