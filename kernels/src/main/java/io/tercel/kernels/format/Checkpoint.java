@@ -11,9 +11,9 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model directory in the layout of Hugging Face, with plain, 3-bit GPTQ or 4-bit linears: its
- * config and its tensors, mapped and checked, not yet loaded. Opening it allocates nothing but what
- * the headers take. To be closed once loaded: that unmaps the files.
+ * A model directory in the layout of Hugging Face, with plain, 3-bit or 4-bit linears: its config
+ * and its tensors, mapped and checked, not yet loaded. Opening it allocates nothing but what the
+ * headers take. To be closed once loaded: that unmaps the files.
  */
 public final class Checkpoint implements AutoCloseable {
   private final Path directory;
@@ -41,10 +41,11 @@ public final class Checkpoint implements AutoCloseable {
     generationDefaults = GenerationDefaults.read(directory);
     config = ModelConfigReader.read(json, generationDefaults.eosTokenIds());
     boolean w4 = W4Settings.declared(directory, json);
-    GptqSettings gptq = w4 ? null : GptqSettings.read(directory, json);
+    CompressedSettings compressed = w4 ? null : CompressedSettings.read(directory, json);
+    GptqSettings gptq = w4 || compressed != null ? null : GptqSettings.read(directory, json);
     TensorTable tensors = TensorTable.open(directory, arena);
     files = tensors.files();
-    CheckpointLayout layout = new CheckpointLayout(config, tensors, gptq, w4);
+    CheckpointLayout layout = new CheckpointLayout(config, tensors, gptq, compressed, w4);
     embedding = layout.embedding();
     layers = layout.layers();
     finalNorm = layout.finalNorm();

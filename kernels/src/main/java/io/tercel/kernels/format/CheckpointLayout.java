@@ -17,6 +17,7 @@ final class CheckpointLayout {
   private final ModelConfig config;
   private final TensorTable tensors;
   private final @Nullable GptqSettings gptq;
+  private final @Nullable CompressedLayout compressed;
   private final @Nullable W4Layout w4;
 
   /** A g_idx that is not the natural order, and a layer of several groups that has none. */
@@ -25,11 +26,17 @@ final class CheckpointLayout {
   private @Nullable String withoutOrder;
 
   /**
-   * @param gptq null where linears are plain, or of 4 bits
+   * @param gptq null where linears are not GPTQ's
+   * @param compressed null where they are not of compressed-tensors
    * @param w4 whether they are of 4 bits
    */
   CheckpointLayout(
-      ModelConfig config, TensorTable tensors, @Nullable GptqSettings gptq, boolean w4) {
+      ModelConfig config,
+      TensorTable tensors,
+      @Nullable GptqSettings gptq,
+      @Nullable CompressedSettings compressed,
+      boolean w4) {
+    this.compressed = compressed == null ? null : new CompressedLayout(tensors, compressed);
     this.w4 = w4 ? new W4Layout(config, tensors) : null;
     this.config = config;
     this.tensors = tensors;
@@ -50,7 +57,7 @@ final class CheckpointLayout {
     Tensor weight =
         tensors.require(
             "lm_head.weight",
-            tensors.has("lm_head.qweight")
+            tensors.has("lm_head.qweight") || tensors.has("lm_head.weight_packed")
                 ? "; a quantized head is not implemented"
                 : "; tie_word_embeddings is false, so the head is a matrix of its own");
     checkFloats(weight, config.vocabSize(), config.hiddenSize());
@@ -109,6 +116,9 @@ final class CheckpointLayout {
     }
     if (w4 != null) {
       return w4.linear(name, rows, cols, bias);
+    }
+    if (compressed != null) {
+      return compressed.linear(name, rows, cols, bias);
     }
     if (gptq == null || !tensors.has(name + ".qweight")) {
       String hint = "";

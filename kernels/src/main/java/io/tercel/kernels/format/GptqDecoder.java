@@ -144,21 +144,7 @@ public final class GptqDecoder {
   }
 
   private short scale(int group, int row) {
-    Tensor scales = source.scales();
-    float value = scales.floatAt((long) group * source.rows() + row);
-    short bits = Float.floatToFloat16(value);
-    String wrong = null;
-    if (!Float.isFinite(value)) {
-      wrong = "a finite number";
-    } else if (Float.float16ToFloat(bits) != value) {
-      wrong = "one that fp16 can hold exactly";
-    }
-    if (wrong != null) {
-      throw new CheckpointException(
-          "%s has the scale %s for group %d of output %d; expected %s"
-              .formatted(scales.where(), value, group, row, wrong));
-    }
-    return bits;
+    return GroupScale.bits(source.scales(), (long) group * source.rows() + row, group, row);
   }
 
   private int zero(int group, int row, short scale) {

@@ -69,7 +69,7 @@ record GptqSettings(int zeroOffset, boolean symmetric, boolean actOrder) {
           json.file() + ": " + FIELD + ".quant_method is missing; expected gptq");
     }
     if (method != null && !method.equals("gptq")) {
-      throw json.refuse("quant_method", "gptq, or tercel for its own w4a4kv4");
+      throw json.refuse("quant_method", "gptq, compressed-tensors, or tercel for its own w4a4kv4");
     }
     if (json.requireInt("bits", 0, 64) != 3) {
       throw json.refuse("bits", "3");

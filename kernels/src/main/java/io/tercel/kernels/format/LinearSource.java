@@ -4,7 +4,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Where a linear layer y = W x + b lies in a checkpoint; shapes and types are checked already. */
 public sealed interface LinearSource
-    permits LinearSource.Plain, LinearSource.Gptq, LinearSource.W4 {
+    permits LinearSource.Plain, LinearSource.Gptq, LinearSource.Compressed, LinearSource.W4 {
 
   /** Name of the weight without {@code .weight}: {@code model.layers.0.mlp.up_proj}. */
   String name();
@@ -69,6 +69,35 @@ public sealed interface LinearSource
       Tensor scales,
       int zeroOffset,
       boolean symmetric,
+      int @Nullable [] inputOrder,
+      @Nullable Tensor bias)
+      implements LinearSource {
+    @Override
+    public QuantFormat format() {
+      return QuantFormat.Grouped.W3G128;
+    }
+  }
+
+  /**
+   * A 3-bit weight as compressed-tensors packs it: codes of a row along the inputs, zero points of
+   * a group along the outputs, both with 4 added to the signed ones.
+   *
+   * @param packing of codes and zero points
+   * @param packed I32 [rows, packing.words(cols)]
+   * @param scale F16, or BF16 or F32 that F16 can hold exactly: [rows, groups]
+   * @param zeroPoint I32 [packing.words(rows), groups], or null where all are {@link
+   *     GptqDecoder#SYMMETRIC_ZERO}
+   * @param inputOrder as {@link Gptq#inputOrder}
+   */
+  @SuppressWarnings("ArrayRecordComponent") // identity is all that is ever asked of one
+  record Compressed(
+      String name,
+      int rows,
+      int cols,
+      CodePacking packing,
+      Tensor packed,
+      Tensor scale,
+      @Nullable Tensor zeroPoint,
       int @Nullable [] inputOrder,
       @Nullable Tensor bias)
       implements LinearSource {

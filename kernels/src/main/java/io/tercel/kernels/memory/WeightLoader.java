@@ -2,6 +2,7 @@ package io.tercel.kernels.memory;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
+import io.tercel.kernels.format.CompressedDecoder;
 import io.tercel.kernels.format.DecoderInput;
 import io.tercel.kernels.format.GptqDecoder;
 import io.tercel.kernels.format.LayerSource;
@@ -25,7 +26,7 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Packs a checkpoint into a {@link WeightStore}: plain matrices as their bytes are, GPTQ ones into
+ * Packs a checkpoint into a {@link WeightStore}: plain matrices as their bytes are, 3-bit ones into
  * {@link W3Block}s, 4-bit ones into tiles, norms, biases and transforms onto the heap, and the head
  * into 8 bits where that is asked for. The one time that weights are copied.
  */
@@ -195,6 +196,7 @@ public final class WeightLoader {
         switch (source) {
           case LinearSource.Plain plain -> copy(plain);
           case LinearSource.Gptq gptq -> decode(gptq);
+          case LinearSource.Compressed compressed -> decode(compressed);
           case LinearSource.W4 w4 -> decode(w4);
         };
     loaded(matrix);
@@ -259,6 +261,22 @@ public final class WeightLoader {
         W3Block.tiles(source.rows()),
         () -> {
           GptqDecoder decoder = new GptqDecoder(source);
+          return rowBlock -> decoder.decode(rowBlock, matrix.segment());
+        });
+    return matrix;
+  }
+
+  private PackedMatrix decode(LinearSource.Compressed source) {
+    PackedMatrix matrix =
+        memory.allocate(
+            source.name(), source.rows(), source.cols(), source.format(), source.inputOrder());
+    if (fromCache(matrix)) {
+      return matrix;
+    }
+    tasks.forEach(
+        W3Block.tiles(source.rows()),
+        () -> {
+          CompressedDecoder decoder = new CompressedDecoder(source);
           return rowBlock -> decoder.decode(rowBlock, matrix.segment());
         });
     return matrix;

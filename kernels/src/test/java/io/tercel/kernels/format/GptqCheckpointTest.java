@@ -249,7 +249,7 @@ class GptqCheckpointTest {
       quoteCharacter = '`',
       value = {
         "{\"quant_method\":\"awq\"}|quant_method is \"awq\"; expected gptq",
-        "{\"quant_method\":\"compressed-tensors\"}|\"compressed-tensors\"",
+        "{\"quant_method\":\"compressed-tensors\"}|format is null; expected pack-quantized",
         "{\"quant_method\":\"bitsandbytes\"}|\"bitsandbytes\"",
         "{\"quant_method\":\"fp8\"}|\"fp8\"",
         "{\"quant_method\":null}|quantization_config.quant_method is missing",

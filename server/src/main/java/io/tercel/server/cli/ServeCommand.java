@@ -51,7 +51,7 @@ public final class ServeCommand implements Command {
       names = "--model",
       paramLabel = "DIR",
       description =
-          "a directory with a Hugging Face checkpoint (Qwen2 or Qwen3; 16 or 32 bit, or GPTQ 3-bit)")
+          "a directory with a Hugging Face checkpoint (Qwen2 or Qwen3; 16 or 32 bit, or 3-bit of GPTQ or compressed-tensors)")
   private @Nullable String model;
 
   @Option(

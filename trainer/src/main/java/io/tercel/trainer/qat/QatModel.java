@@ -167,6 +167,10 @@ public final class QatModel implements AutoCloseable {
         weight.set(state.latents(packed.name()));
         weight.quantize(FakeQuant.frozen(matrix));
       }
+      case LinearSource.Compressed packed ->
+          throw new CheckpointException(
+              packed.name()
+                  + " is of compressed-tensors; a student starts from a plain model, or a GPTQ one with its state");
       case LinearSource.W4 packed ->
           throw new CheckpointException(
               packed.name() + " is of 4 bits; a student starts from a plain or a 3-bit model");
