@@ -105,8 +105,7 @@ final class LinearJob {
       if (first < last) {
         Linear layer = layers.get(i);
         switch (layer.weight().format()) {
-          case Grouped format -> worker.grouped(layer, format, x, outs[i], first, last);
-          case PerRow _ -> worker.perRow(layer, x, outs[i], first, last);
+          case Grouped _, PerRow _ -> worker.integers(layer, x, outs[i], first, last);
           case Dense format -> worker.dense(layer, format, dense, x, outs[i], first, last);
         }
       }

@@ -1,7 +1,9 @@
 package io.tercel.kernels.jit;
 
+import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.ops.BackendUnavailableException;
 import java.util.ArrayList;
@@ -139,15 +141,16 @@ final class LinearKernels implements AutoCloseable {
     }
   }
 
-  /** W3G128 or INT8G128, several streams (or one). */
-  Kernel grouped(Grouped format, int tokens, boolean single) {
-    Kernel[] kernels = format == Grouped.W3G128 ? w3 : int8;
+  /** A format of integers, several streams (or one). */
+  Kernel integers(QuantFormat format, int tokens, boolean single) {
+    Kernel[] kernels =
+        switch (format) {
+          case Grouped.W3G128 -> w3;
+          case Grouped.INT8G128 -> int8;
+          case PerRow.W4A4 -> w4;
+          case Dense _ -> throw new IllegalArgumentException(format.label() + " is no integer");
+        };
     return kernels[2 * (tokens - 1) + (single ? 1 : 0)];
-  }
-
-  /** W4A4, several streams (or one). */
-  Kernel perRow(int tokens, boolean single) {
-    return w4[2 * (tokens - 1) + (single ? 1 : 0)];
   }
 
   /** A 16-bit format, several streams (or one). */

@@ -1,10 +1,10 @@
 package io.tercel.kernels.jit;
 
 import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.QuantFormat.Dense;
-import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
-import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.ops.PreparedInput;
 
@@ -24,47 +24,28 @@ final class LinearRows {
   }
 
   /**
-   * Tiles [from, to) of a layer of 3-bit or 8-bit codes.
+   * Tiles [from, to) of a layer of integer codes.
    *
    * @param out [tokens][rows]
    */
-  void grouped(Linear layer, Grouped format, PreparedInput x, float[] out, int from, int to) {
+  void integers(Linear layer, PreparedInput x, float[] out, int from, int to) {
     check(layer, x, out);
+    QuantFormat format = layer.weight().format();
+    long tileBytes = format.bytes(W3Block.ROWS, x.cols());
     int batches = Math.ceilDiv(x.tokens(), LinearKernels.TOKENS);
     for (int tile = from; tile < to; tile += LinearCall.SLOT_TILES) {
       int tiles = Math.min(LinearCall.SLOT_TILES, to - tile);
       for (int batch = 0; batch < batches; batch++) {
         int token = first(batch, batches, x);
         int tokens = first(batch + 1, batches, x) - token;
-        inputs(x, token, tokens);
-        Kernel several = kernels.grouped(format, tokens, false);
-        long tileBytes = (long) x.groups() * format.blockBytes();
+        if (format instanceof PerRow) {
+          rowInputs(x, token, tokens);
+        } else {
+          groupInputs(x, token, tokens);
+        }
+        Kernel several = kernels.integers(format, tokens, false);
         int done = tiles(several, layer, tileBytes, token, out, tile, tiles);
-        Kernel single = kernels.grouped(format, tokens, true);
-        tiles(single, layer, tileBytes, token, out, tile + done, tiles - done);
-      }
-    }
-    addBias(layer, x, out, from * W3Block.ROWS, to * W3Block.ROWS);
-  }
-
-  /**
-   * Tiles [from, to) of a layer of 4-bit codes.
-   *
-   * @param out [tokens][rows]
-   */
-  void perRow(Linear layer, PreparedInput x, float[] out, int from, int to) {
-    check(layer, x, out);
-    long tileBytes = W4Tile.tileBytes(x.cols());
-    int batches = Math.ceilDiv(x.tokens(), LinearKernels.TOKENS);
-    for (int tile = from; tile < to; tile += LinearCall.SLOT_TILES) {
-      int tiles = Math.min(LinearCall.SLOT_TILES, to - tile);
-      for (int batch = 0; batch < batches; batch++) {
-        int token = first(batch, batches, x);
-        int tokens = first(batch + 1, batches, x) - token;
-        rowInputs(x, token, tokens);
-        Kernel several = kernels.perRow(tokens, false);
-        int done = tiles(several, layer, tileBytes, token, out, tile, tiles);
-        Kernel single = kernels.perRow(tokens, true);
+        Kernel single = kernels.integers(format, tokens, true);
         tiles(single, layer, tileBytes, token, out, tile + done, tiles - done);
       }
     }
@@ -88,7 +69,7 @@ final class LinearRows {
     call.set(LinearCall.FACTOR_STRIDE, 0);
   }
 
-  private void inputs(PreparedInput x, int token, int tokens) {
+  private void groupInputs(PreparedInput x, int token, int tokens) {
     long pieces = (x.groups() - 1L) * x.tokens() + tokens; // from this token's first group on
     call.set(LinearCall.GROUPS, x.groups());
     call.point(

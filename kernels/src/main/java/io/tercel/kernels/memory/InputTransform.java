@@ -101,6 +101,11 @@ public final class InputTransform {
     return clip[1];
   }
 
+  /** Both clips, the low one first: the array itself, which changes when weights are replaced. */
+  public float[] clip() {
+    return clip;
+  }
+
   /** All that it is made of, to be written by whoever owns the weights; empty where it has none. */
   List<float[]> floats() {
     return List.of(left == null ? new float[0] : left, right == null ? new float[0] : right, clip);

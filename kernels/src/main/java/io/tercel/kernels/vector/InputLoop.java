@@ -6,6 +6,7 @@ import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.LaneSum;
 import io.tercel.kernels.ops.PreparedInput;
+import org.jspecify.annotations.Nullable;
 
 /** Prepares the rows of an input in parallel, alone or right behind what makes them. */
 final class InputLoop {
@@ -17,6 +18,12 @@ final class InputLoop {
   private interface Source {
     /** Writes the row's {@code cols} floats to {@code to} from {@code at} on. */
     void write(int row, float[] to, int at);
+  }
+
+  /** Rounds a row of floats to the integers of an input. */
+  @FunctionalInterface
+  private interface Rounder {
+    void row(float[] x, int at, int row, int worker);
   }
 
   private final WorkerPool pool;
@@ -31,34 +38,20 @@ final class InputLoop {
 
   void prepare(Projection projection, float[] x, int n, PreparedInput input) {
     int cols = projection.cols();
-    switch (projection.input()) {
-      case InputSpec.Plain _ -> {
-        input.plain(x, n, cols);
-        arrange(projection, input);
-      }
-      case InputSpec.Int16PerGroup spec -> {
-        shape(n, cols, input);
-        pool.run(
-            n,
-            Math.ceilDiv(CLAIM, cols),
-            (from, to, worker) -> {
-              for (int row = from; row < to; row++) {
-                rounding.row(x, row * cols, spec.inputOrder(), input, row, worker);
-              }
-            });
-      }
-      case InputSpec.Int4PerToken spec -> {
-        shapeInt4(n, cols, input);
-        pool.run(
-            n,
-            Math.ceilDiv(CLAIM, cols),
-            (from, to, worker) -> {
-              for (int row = from; row < to; row++) {
-                rounding.int4Row(x, row * cols, spec.transform(), input, row, worker);
-              }
-            });
-      }
+    Rounder rounder = rounder(projection.input(), n, cols, input);
+    if (rounder == null) {
+      input.plain(x, n, cols);
+      arrange(projection, input);
+      return;
     }
+    pool.run(
+        n,
+        Math.ceilDiv(CLAIM, cols),
+        (from, to, worker) -> {
+          for (int row = from; row < to; row++) {
+            rounder.row(x, row * cols, row, worker);
+          }
+        });
   }
 
   void normPrepare(
@@ -85,57 +78,48 @@ final class InputLoop {
   private void made(Projection projection, int n, PreparedInput input, Source source) {
     int cols = projection.cols();
     int claim = Math.ceilDiv(CLAIM, cols);
-    switch (projection.input()) {
-      case InputSpec.Plain _ -> {
-        float[] values = input.plain(n, cols);
-        pool.run(
-            n,
-            claim,
-            (from, to, worker) -> {
-              for (int row = from; row < to; row++) {
-                source.write(row, values, row * cols);
-              }
-            });
-        arrange(projection, input);
-      }
-      case InputSpec.Int16PerGroup spec -> {
-        shape(n, cols, input);
-        pool.run(
-            n,
-            claim,
-            (from, to, worker) -> {
-              float[] values = scratch[worker].input(cols);
-              for (int row = from; row < to; row++) {
-                source.write(row, values, 0);
-                rounding.row(values, 0, spec.inputOrder(), input, row, worker);
-              }
-            });
-      }
-      case InputSpec.Int4PerToken spec -> {
-        shapeInt4(n, cols, input);
-        pool.run(
-            n,
-            claim,
-            (from, to, worker) -> {
-              float[] values = scratch[worker].input(cols);
-              for (int row = from; row < to; row++) {
-                source.write(row, values, 0);
-                rounding.int4Row(values, 0, spec.transform(), input, row, worker);
-              }
-            });
-      }
+    Rounder rounder = rounder(projection.input(), n, cols, input);
+    if (rounder == null) {
+      float[] values = input.plain(n, cols);
+      pool.run(
+          n,
+          claim,
+          (from, to, worker) -> {
+            for (int row = from; row < to; row++) {
+              source.write(row, values, row * cols);
+            }
+          });
+      arrange(projection, input);
+      return;
     }
+    pool.run(
+        n,
+        claim,
+        (from, to, worker) -> {
+          float[] values = scratch[worker].input(cols);
+          for (int row = from; row < to; row++) {
+            source.write(row, values, 0);
+            rounder.row(values, 0, row, worker);
+          }
+        });
   }
 
-  /** Grows what the workers write to. */
-  private void shape(int n, int cols, PreparedInput input) {
-    input.grouped(n, cols);
-    rounding.reserve(input);
-  }
-
-  private void shapeInt4(int n, int cols, PreparedInput input) {
-    input.rows(n, cols);
-    rounding.reserveInt4(input);
+  /** Shapes an input of integers, and says how its rows are rounded; null for a plain one. */
+  private @Nullable Rounder rounder(InputSpec spec, int n, int cols, PreparedInput input) {
+    return switch (spec) {
+      case InputSpec.Plain _ -> null;
+      case InputSpec.Int16PerGroup groups -> {
+        input.grouped(n, cols);
+        rounding.reserve(input);
+        yield (x, at, row, worker) -> rounding.row(x, at, groups.inputOrder(), input, row, worker);
+      }
+      case InputSpec.Int4PerToken tokens -> {
+        input.rows(n, cols);
+        rounding.reserveInt4(input);
+        yield (x, at, row, worker) ->
+            rounding.int4Row(x, at, tokens.transform(), input, row, worker);
+      }
+    };
   }
 
   private void arrange(Projection projection, PreparedInput input) {

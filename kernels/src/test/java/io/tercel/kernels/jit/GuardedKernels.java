@@ -2,6 +2,9 @@ package io.tercel.kernels.jit;
 
 import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
+import io.tercel.kernels.format.QuantFormat.PerRow;
+import io.tercel.kernels.format.W4Tile;
+import io.tercel.kernels.ops.PreparedInput;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -25,9 +28,10 @@ final class GuardedKernels {
       for (int round = 0; round < rounds; round++) {
         for (boolean single : new boolean[] {false, true}) {
           for (int tokens = 1; tokens <= LinearKernels.TOKENS; tokens++, calls++) {
-            grouped(kernels.grouped(Grouped.W3G128, tokens, single), Codes.W3, call, random);
-            grouped(kernels.grouped(Grouped.INT8G128, tokens, single), Codes.INT8, call, random);
-            calls++;
+            integers(kernels.integers(Grouped.W3G128, tokens, single), Codes.W3, call, random);
+            integers(kernels.integers(Grouped.INT8G128, tokens, single), Codes.INT8, call, random);
+            integers(kernels.integers(PerRow.W4A4, tokens, single), Codes.W4, call, random);
+            calls += 2;
           }
           for (Dense format : new Dense[] {Dense.BF16, Dense.FP16}) {
             for (int tokens = 1; tokens <= LinearKernels.DENSE_TOKENS; tokens++, calls++) {
@@ -42,19 +46,22 @@ final class GuardedKernels {
     System.out.println(calls + " calls");
   }
 
-  private static void grouped(Kernel kernel, Codes codes, LinearCall call, Random random)
+  private static void integers(Kernel kernel, Codes codes, LinearCall call, Random random)
       throws Throwable {
     int steps = 1 + random.nextInt(5);
     int groups = 1 + random.nextInt(4);
     int all = kernel.tokens() + random.nextInt(4); // of which the kernel takes some
     int first = random.nextInt(all - kernel.tokens() + 1);
-    long stream = (long) steps * groups * codes.blockBytes();
+    long trailer = codes.perRow() ? W4Tile.TRAILER_BYTES : 0;
+    long stream = steps * ((long) groups * codes.blockBytes() + trailer);
     long bytes = codes.inputBytes();
     long pieces = (groups - 1L) * all + kernel.tokens();
+    long metas = codes.perRow() ? kernel.tokens() : pieces;
+    long meta = codes.perRow() ? PreparedInput.ROW_META_BYTES : PreparedInput.META_BYTES;
     boolean end = random.nextBoolean();
     try (GuardedMemory weights = new GuardedMemory(stream * kernel.streams(), end);
         GuardedMemory inputs = new GuardedMemory((first + pieces) * bytes, end);
-        GuardedMemory factors = new GuardedMemory((first + pieces) * 8, end)) {
+        GuardedMemory factors = new GuardedMemory((first + metas) * meta, end)) {
       fill(weights.segment(), random);
       fill(inputs.segment(), random);
       fill(factors.segment(), random);
@@ -64,8 +71,8 @@ final class GuardedKernels {
       call.set(LinearCall.GROUPS, groups);
       call.point(LinearCall.INPUTS, inputs.segment(), first * bytes, pieces * bytes);
       call.set(LinearCall.INPUT_STRIDE, all * bytes);
-      call.point(LinearCall.FACTORS, factors.segment(), first * 8L, pieces * 8);
-      call.set(LinearCall.FACTOR_STRIDE, all * 8L);
+      call.point(LinearCall.FACTORS, factors.segment(), first * meta, metas * meta);
+      call.set(LinearCall.FACTOR_STRIDE, codes.perRow() ? 0 : all * meta);
       run(kernel, call, steps * Codes.VECTOR, end);
     }
   }

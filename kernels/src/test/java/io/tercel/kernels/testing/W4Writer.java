@@ -5,9 +5,10 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * Rounds the linears of a tiny model to w4a4kv4 as {@code docs/formats.md} lays it out, with
- * reflections I - 2 v v^T as transforms: orthogonal, and their own inverses. Test code's own,
- * written apart from the production reader.
+ * Rounds the linears of a tiny model to w4a4kv4 as {@code format.W4Layout} reads it, with
+ * reflections I - 2 v v^T as transforms: orthogonal, and their own inverses. Keys' and queries' are
+ * rotations, longer and shorter, so that neither is the other's nor its own transposed. Test code's
+ * own, written apart from the production reader.
  */
 final class W4Writer {
   private final Map<String, RawTensor> quantized = new LinkedHashMap<>();
@@ -31,9 +32,9 @@ final class W4Writer {
       writer.group(attention + "o_transform", heads, attention, "o_proj");
       writer.group(layer + "mlp.gate_up_transform", 0, layer + "mlp.", "gate_proj", "up_proj");
       writer.group(layer + "mlp.down_transform", 0, layer + "mlp.", "down_proj");
-      float[] key = writer.reflection(headDim);
-      writer.floats(attention + "k_transform", key, headDim, headDim);
-      writer.floats(attention + "q_transform", key, headDim, headDim);
+      float[] rotation = writer.rotation(headDim);
+      writer.floats(attention + "k_transform", times(rotation, 1.5), headDim, headDim);
+      writer.floats(attention + "q_transform", times(rotation, 1 / 1.5), headDim, headDim);
       writer.floats(attention + "k_clip", new float[] {1, 0.96875f}, 2);
       writer.floats(attention + "v_clip", new float[] {0.9375f, 1}, 2);
     }
@@ -100,6 +101,31 @@ final class W4Writer {
       }
     }
     return y;
+  }
+
+  private static float[] times(float[] matrix, double factor) {
+    float[] product = new float[matrix.length];
+    for (int i = 0; i < matrix.length; i++) {
+      product[i] = (float) (matrix[i] * factor);
+    }
+    return product;
+  }
+
+  /** Two reflections, one after the other. */
+  private float[] rotation(int size) {
+    float[] first = reflection(size);
+    float[] second = reflection(size);
+    float[] product = new float[size * size];
+    for (int i = 0; i < size; i++) {
+      for (int j = 0; j < size; j++) {
+        double sum = 0;
+        for (int k = 0; k < size; k++) {
+          sum += first[i * size + k] * (double) second[k * size + j];
+        }
+        product[i * size + j] = (float) sum;
+      }
+    }
+    return product;
   }
 
   private float[] reflection(int size) {

@@ -3,6 +3,7 @@ package io.tercel.kernels.tornado;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.tornado.LinearTasks.Rounded;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
+import java.util.ArrayList;
 import java.util.List;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
@@ -31,7 +32,13 @@ record Activations(
     FloatArray part,
     Rows logits) {
 
-  static Activations of(ModelConfig config, StepLayout step, int qkvWidth, int gateUpWidth) {
+  /**
+   * Makes them.
+   *
+   * @param transformed whether inputs of linears are transformed before they are rounded
+   */
+  static Activations of(
+      ModelConfig config, StepLayout step, int qkvWidth, int gateUpWidth, boolean transformed) {
     int rows = step.rows();
     int h = LinearTasks.stride(config.hiddenSize());
     int q = LinearTasks.stride(config.queryDim());
@@ -43,7 +50,7 @@ record Activations(
         rows(rows, q),
         rows(rows, gateUpWidth),
         rows(rows, f),
-        Rounded.of(rows, Math.max(h, Math.max(q, f))),
+        Rounded.of(rows, Math.max(h, Math.max(q, f)), transformed),
         zeros((long) step.slots() * config.numHeads() * (config.headDim() + 2)),
         rows(rows, MatrixStack.padded(config.vocabSize())));
   }
@@ -60,16 +67,13 @@ record Activations(
 
   /** All but the codes. */
   List<FloatArray> arrays() {
-    return List.of(
-        hidden.array(),
-        normed.array(),
-        qkv.array(),
-        attended.array(),
-        gateUp.array(),
-        gated.array(),
-        rounded.scales(),
-        part,
-        logits.array());
+    List<FloatArray> all = new ArrayList<>();
+    for (Rows rows : List.of(hidden, normed, qkv, attended, gateUp, gated, logits)) {
+      all.add(rows.array());
+    }
+    all.addAll(rounded.floats());
+    all.add(part);
+    return all;
   }
 
   long bytes() {

@@ -94,6 +94,12 @@ final class Arithmetic {
     return plus(MAGIC, a * b) - MAGIC;
   }
 
+  /** clamp(rint(steps) + zero, 0, 15): the code of so many steps; they are a number. */
+  static int fourBits(float steps, int zero) {
+    float near = Math.max(Math.min(steps, 31f), -31f);
+    return Math.max(Math.min((int) rint(near) + zero, 15), 0);
+  }
+
   /** {@code LaneSum.tree}; no array, since a local one must not be handed to another method. */
   static float tree(
       float a,

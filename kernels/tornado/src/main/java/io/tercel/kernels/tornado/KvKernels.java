@@ -96,6 +96,8 @@ final class KvKernels {
   /**
    * int4: a scale and a zero point, then codes.
    *
+   * @param p holds the clips of {@code KvTransform}, two of keys and two of values, from {@code
+   *     clipAt} on; below 0 there are none
    * @param keyInts ints of K of a head in a block
    * @param valueInts ints of V of a head in a block
    */
@@ -104,6 +106,7 @@ final class KvKernels {
       IntArray step,
       FloatArray powers,
       IntArray kv,
+      FloatArray p,
       FloatArray x,
       int rows,
       int slots,
@@ -112,6 +115,7 @@ final class KvKernels {
       int xStride,
       int kAt,
       int vAt,
+      int clipAt,
       int keyInts,
       int valueInts) {
     int l = c.localIdx;
@@ -144,11 +148,16 @@ final class KvKernels {
         max = Math.max(max, most[i]);
         flaw = flaw + flaws[i];
       }
+      if (clipAt >= 0) {
+        int clip = group < kvHeads ? clipAt : clipAt + 2;
+        min = min * p.get(clip);
+        max = max * p.get(clip + 1);
+      }
       float range = (max * 0.5f - min * 0.5f) / 7.5f;
       int bits = Arithmetic.half(Math.min(range, 65504f), powers);
       float scale = Arithmetic.fp16(bits, powers);
       boolean sound = flaw == 0f;
-      int zero = scale == 0f ? 0 : code(-min / scale, 0);
+      int zero = scale == 0f ? 0 : Arithmetic.fourBits(-min / scale, 0);
       // codes by a scale of 0 are 0
       scales[0] = sound ? scale : 0f;
       zeros[0] = sound ? zero : 0;
@@ -203,12 +212,6 @@ final class KvKernels {
   }
 
   private static int codeOf(float x, float scale, int zero) {
-    return scale == 0f ? 0 : code(x / scale, zero);
-  }
-
-  /** The nearest code, after the zero point. */
-  private static int code(float steps, int zero) {
-    float near = Math.max(Math.min(steps, 31f), -31f);
-    return Math.max(Math.min((int) Arithmetic.rint(near) + zero, 15), 0);
+    return scale == 0f ? 0 : Arithmetic.fourBits(x / scale, zero);
   }
 }

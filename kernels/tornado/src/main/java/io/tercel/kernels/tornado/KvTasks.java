@@ -22,8 +22,20 @@ record KvTasks(
     return Math.toIntExact(layout.valueBytes() / Integer.BYTES);
   }
 
-  /** Writes keys, from kAt in a row, and values, from vAt. */
-  void append(TaskGraph graph, String task, DeviceKv kv, Rows x, int kAt, int vAt) {
+  /**
+   * Writes keys, from kAt in a row, and values, from vAt.
+   *
+   * @param p holds clips, which 4 bits mind, from clipAt on, unless that is below 0
+   */
+  void append(
+      TaskGraph graph,
+      String task,
+      DeviceKv kv,
+      FloatArray p,
+      int clipAt,
+      Rows x,
+      int kAt,
+      int vAt) {
     StepLayout step = inputs.layout();
     switch (kv) {
       case DeviceKv.Floats floats ->
@@ -65,6 +77,7 @@ record KvTasks(
               inputs.ints(),
               powers,
               ints.array(),
+              p,
               x.array(),
               step.rows(),
               step.slots(),
@@ -73,6 +86,7 @@ record KvTasks(
               x.stride(),
               kAt,
               vAt,
+              clipAt,
               keyInts(),
               valueInts());
     }

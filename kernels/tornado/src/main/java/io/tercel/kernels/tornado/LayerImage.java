@@ -14,6 +14,7 @@ import java.util.List;
  * @param down back to the residual stream
  * @param inputNorm where weights of norms lie in the image's floats; of a head, -1 if there are
  *     none
+ * @param kv transforms of queries and keys, and clips
  */
 record LayerImage(
     WeightImage image,
@@ -24,7 +25,8 @@ record LayerImage(
     int inputNorm,
     int postAttentionNorm,
     int qNorm,
-    int kNorm) {
+    int kNorm,
+    KvTransformPlace kv) {
 
   static LayerImage of(int layer, LayerWeights w) {
     WeightImage image = new WeightImage("layer " + layer);
@@ -37,7 +39,8 @@ record LayerImage(
         image.vector(w.inputNorm()),
         image.vector(w.postAttentionNorm()),
         image.vector(w.qNorm()),
-        image.vector(w.kNorm()));
+        image.vector(w.kNorm()),
+        KvTransformPlace.of(w.kv(), image));
   }
 
   private static List<MatrixStack> stacks(WeightImage image, List<Linear> group) {

@@ -2,6 +2,7 @@ package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
@@ -95,7 +96,8 @@ final class LayerPlan implements AutoCloseable {
             config,
             step,
             LayerImage.width(layers.getFirst().qkv()),
-            LayerImage.width(layers.getFirst().gateUp()));
+            LayerImage.width(layers.getFirst().gateUp()),
+            layers.getFirst().o().format() == PerRow.W4A4);
 
     boot();
     weightGraph("ends", List.of(ends), List.of());

@@ -1,6 +1,7 @@
 package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.ModelConfig;
+import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.List;
@@ -43,8 +44,9 @@ final class LayerTasks {
   /** How many of {@link #GRAPH_BYTES} the tasks of a layer take at most. */
   static int graphBytes(LayerImage w) {
     int linears = w.qkv().size() + w.gateUp().size() + 2;
-    int others = 2 * 70 + 75 + 85 + 90 + 60 + 60; // norms, heads, append, attend, join, gate
-    return others + (90 + 65) * linears; // and the rounding before each
+    int others = 2 * 70 + 75 + 95 + 90 + 60 + 60; // norms, heads, append, attend, join, gate
+    int transforms = w.o().format() == PerRow.W4A4 ? 65 + 2 * 70 * linears : 0;
+    return others + (90 + 65) * linears + transforms; // and the rounding before each
   }
 
   /** From hidden to hidden. */
@@ -68,7 +70,10 @@ final class LayerTasks {
             w.kNorm(),
             eps);
     row.heads(graph, name + "Heads", p, rope, act.qkv(), heads);
-    kv.append(graph, name + "Append", cache, act.qkv(), kAt, vAt);
+    if (w.kv().keyAt() >= 0) {
+      row.transformHeads(graph, name + "Transform", p, w.kv(), act.qkv(), heads);
+    }
+    kv.append(graph, name + "Append", cache, p, w.kv().clipAt(), act.qkv(), kAt, vAt);
     kv.attend(
         graph, name + "Attend", cache, act.qkv(), act.part(), act.attended(), config.numHeads());
     linears(graph, name + "O", List.of(w.o()), w.image(), act.attended(), act.hidden(), true);

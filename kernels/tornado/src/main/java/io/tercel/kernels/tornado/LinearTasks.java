@@ -4,6 +4,7 @@ import io.tercel.kernels.format.QuantFormat.Dense;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.memory.InputSpec;
 import java.util.List;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -28,20 +29,41 @@ record LinearTasks(
   }
 
   /**
-   * Activations as integers; see {@link GroupedIntKernels}.
+   * Activations as integers; see {@link GroupedIntKernels} and, of 4 bits, {@link RowIntKernels}.
    *
    * @param codes [rows]: codes, then sums
-   * @param scales [rows][groups]
+   * @param scales [rows][groups], or [rows]
+   * @param halfway [rows][columns]: rows that are to be 4 bits, times the left factor of their
+   *     transform
+   * @param transformed [rows][columns]: times both
    */
-  record Rounded(IntArray codes, FloatArray scales) {
-    /** Room for so many rows of so many inputs. */
+  record Rounded(IntArray codes, FloatArray scales, FloatArray halfway, FloatArray transformed) {
+    /** Room for so many rows of so many inputs, which no transform comes before. */
     static Rounded of(int rows, int cols) {
+      return of(rows, cols, false);
+    }
+
+    /** Room for so many rows of so many inputs. */
+    static Rounded of(int rows, int cols, boolean transformed) {
       int groups = W3Block.groups(cols);
       IntArray codes = new IntArray(Math.multiplyExact(rows, GroupedIntKernels.rowInts(groups)));
       codes.init(0);
       FloatArray scales = new FloatArray(rows * groups);
       scales.init(0f);
-      return new Rounded(codes, scales);
+      int room = transformed ? Math.multiplyExact(rows, cols) : 0;
+      return new Rounded(codes, scales, zeros(room), zeros(room));
+    }
+
+    private static FloatArray zeros(int count) {
+      FloatArray zeros = new FloatArray(Math.max(1, count));
+      zeros.init(0f);
+      return zeros;
+    }
+
+    /** All that kernels pass on to others but the codes. */
+    List<FloatArray> floats() {
+      boolean none = transformed.getSize() == 1;
+      return none ? List.of(scales) : List.of(scales, halfway, transformed);
     }
   }
 
@@ -51,8 +73,8 @@ record LinearTasks(
   }
 
   /**
-   * y = W x + b for all that read x, one below the other in y's columns. Where they are 3-bit x is
-   * rounded, once for neighbours that read it in the same order.
+   * y = W x + b for all that read x, one below the other in y's columns. Where they are 3-bit or
+   * 4-bit x is rounded, once for neighbours that want it alike.
    *
    * @param rounded for that: as wide as x
    * @param axis rows of the pass, or rows that are wanted
@@ -73,16 +95,36 @@ record LinearTasks(
       MatrixStack stack = stacks.get(i);
       String name = stacks.size() == 1 ? task : task + i;
       boolean asBefore = i > 0 && stacks.get(i - 1).input().equals(stack.input());
-      if (stack.format() == Grouped.W3G128 && !asBefore) {
-        round(graph, name + "Ints", stack, image, x, rounded, axis);
+      if (!asBefore) {
+        prepare(graph, name + "Ints", stack, image, x, rounded, axis);
       }
       linear(graph, name, stack, image, x, rounded, new Rows(y.array(), at, y.stride()), axis, add);
       at += stack.rows();
     }
   }
 
+  /** Makes of x what the stack wants as its input: nothing where that is floats. */
+  void prepare(
+      TaskGraph graph,
+      String task,
+      MatrixStack stack,
+      WeightImage image,
+      Rows x,
+      Rounded rounded,
+      Grids.Axis axis) {
+    switch (stack.input()) {
+      case InputSpec.Plain _ -> {}
+      case InputSpec.Int16PerGroup _ -> round(graph, task, stack, image, x, rounded, axis);
+      case InputSpec.Int4PerToken _ -> w4().prepare(graph, task, stack, image, x, rounded, axis);
+    }
+  }
+
+  private W4Tasks w4() {
+    return new W4Tasks(context, step, powers, grids, four);
+  }
+
   /** Makes integers of x, in the order of the stack's columns. */
-  void round(
+  private void round(
       TaskGraph graph,
       String task,
       MatrixStack stack,
@@ -108,7 +150,7 @@ record LinearTasks(
     grids.add(name, axis, groups, GroupedIntKernels.LOCAL, 1);
   }
 
-  /** y = W x + b, where a 3-bit W finds its input rounded. */
+  /** y = W x + b, where a 3-bit or a 4-bit W finds its input rounded. */
   void linear(
       TaskGraph graph,
       String task,
@@ -121,7 +163,8 @@ record LinearTasks(
       boolean add) {
     switch (stack.format()) {
       case Grouped.W3G128 -> w3(graph, task, stack, image, rounded, y, add);
-      case Grouped.INT8G128, PerRow.W4A4 -> throw MatrixStack.noKernel(stack.format());
+      case PerRow.W4A4 -> w4().linear(graph, task, stack, image, rounded, y, add);
+      case Grouped.INT8G128 -> throw MatrixStack.noKernel(stack.format());
       case Dense.FP32 -> single(graph, task, stack, image, x, y, add);
       case Dense.FP16, Dense.BF16 -> sixteen(graph, task, stack, image, x, y, add);
     }

@@ -20,8 +20,9 @@ import java.util.List;
  *     is fp32
  * @param biasAt where its padded biases begin in the floats, or -1
  * @param orderAt where its input order begins in the ints, or -1
+ * @param transform of its input
  */
-record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
+record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt, TransformPlace transform) {
   /** Rows that a work group computes. */
   static final int TILE = 16;
 
@@ -68,9 +69,7 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
         && (a.bias() == null) == (b.bias() == null);
   }
 
-  /**
-   * There is none for 8-bit heads and 4-bit linears; {@code TornadoBackends} refuses them before.
-   */
+  /** There is none for 8-bit heads; {@code TornadoBackends} refuses them before. */
   static IllegalArgumentException noKernel(QuantFormat format) {
     return new IllegalArgumentException("no kernel for " + format.label());
   }
@@ -80,8 +79,8 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt) {
     return switch (m.format()) {
       case Dense.FP32 -> (long) padded(m.rows()) * m.cols();
       case Dense.FP16, Dense.BF16 -> (long) padded(m.rows()) * Math.ceilDiv(m.cols(), 2);
-      case Grouped.W3G128 -> m.segment().byteSize() / Integer.BYTES;
-      case Grouped.INT8G128, PerRow.W4A4 -> throw noKernel(m.format());
+      case Grouped.W3G128, PerRow.W4A4 -> m.segment().byteSize() / Integer.BYTES;
+      case Grouped.INT8G128 -> throw noKernel(m.format());
     };
   }
 }

@@ -119,6 +119,30 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
     grid(graph, task, h.heads() + h.kvHeads());
   }
 
+  /** Multiplies the heads of q and k by their matrices, which lie in p, in place. */
+  void transformHeads(
+      TaskGraph graph, String task, FloatArray p, KvTransformPlace place, Rows x, Heads h) {
+    graph.task(
+        task,
+        TransformKernels::heads,
+        context,
+        step,
+        p,
+        x.array(),
+        h.heads(),
+        h.headDim(),
+        x.stride(),
+        h.kAt(),
+        place.queryAt(),
+        place.keyAt());
+    grids.add(
+        graph.getTaskGraphName() + "." + task,
+        Grids.Axis.ROWS,
+        h.heads() + h.kvHeads(),
+        TransformKernels.LOCAL,
+        1);
+  }
+
   /** y = silu(x[0 .. width)) * x[upAt .. upAt + width). */
   void swiglu(TaskGraph graph, String task, int width, int upAt, Rows x, Rows y) {
     graph.task(

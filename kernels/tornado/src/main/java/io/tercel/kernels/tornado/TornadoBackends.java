@@ -3,7 +3,6 @@ package io.tercel.kernels.tornado;
 import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.memory.KvLayout;
-import io.tercel.kernels.memory.LayerWeights;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Backend;
 import io.tercel.kernels.ops.BackendProvider;
@@ -104,12 +103,6 @@ public final class TornadoBackends implements BackendProvider {
     if (weights.head().weight().format() == QuantFormat.Grouped.INT8G128) {
       throw new BackendUnavailableException(
           "it has no kernel for a head of 8 bits; choose --lm-head-dtype auto");
-    }
-    for (LayerWeights layer : weights.layers()) {
-      if (layer.q().weight().format() == QuantFormat.PerRow.W4A4) {
-        throw new BackendUnavailableException(
-            "it has no kernel for linears of 4 bits (w4a4kv4); choose --backend auto");
-      }
     }
     long cache = numBlocks * layout.layerBlockBytes();
     long largest = cache;

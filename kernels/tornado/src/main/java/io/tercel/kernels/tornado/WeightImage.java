@@ -2,6 +2,7 @@ package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Dense;
+import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.Linear;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -12,8 +13,8 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * What the device holds of some weights, in two arrays: ints (packed blocks, 16-bit pairs, input
- * orders) and floats (norms, biases, fp32 matrices). Two arrays, since every argument of every
- * kernel costs the host time. This is the host's copy, from which the device's is made.
+ * orders) and floats (norms, biases, transforms, fp32 matrices). Two arrays, since every argument
+ * of every kernel costs the host time. This is the host's copy, from which the device's is made.
  *
  * <p>Used in two phases: everything is {@link #stack}ed and {@link #vector}ed, then {@link
  * #allocate} makes the arrays.
@@ -74,7 +75,11 @@ final class WeightImage {
       parts.add(new Order(order, orderAt));
       intCount += order.length;
     }
-    return new MatrixStack(List.copyOf(run), at, biasAt, orderAt);
+    TransformPlace transform =
+        run.getFirst().input() instanceof InputSpec.Int4PerToken spec
+            ? TransformPlace.of(spec.transform(), first.cols(), this)
+            : TransformPlace.NONE;
+    return new MatrixStack(List.copyOf(run), at, biasAt, orderAt, transform);
   }
 
   /** Places a vector in the floats; -1 for none. */

@@ -67,7 +67,7 @@ class BrokenSequenceTest {
     }
   }
 
-  /** Every other KV type with 3-bit weights. */
+  /** Another format of weights with each KV type. */
   private static TinyCheckpoint checkpoint(KvType type) {
     TinyCheckpoint tiny =
         TinyCheckpoint.qwen3()
@@ -87,7 +87,11 @@ class BrokenSequenceTest {
                           values[BROKEN * HIDDEN + 5] = 3e38f;
                           return RawTensor.floats("F32", values, w.shape());
                         }));
-    return type == KvType.FP16 ? tiny : tiny.gptq(GptqVariant.SYM);
+    return switch (type) {
+      case FP16 -> tiny;
+      case FP32 -> tiny.gptq(GptqVariant.SYM);
+      case INT4 -> tiny.w4();
+    };
   }
 
   private static Sequence sequence(int number, boolean broken) {

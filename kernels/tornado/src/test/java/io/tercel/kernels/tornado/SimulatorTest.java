@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.Grouped;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.memory.InputTransform;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvType;
@@ -17,6 +18,7 @@ import io.tercel.kernels.ops.Exp;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.ops.W4Weights;
 import io.tercel.kernels.scalar.ScalarOps;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -148,6 +150,103 @@ class SimulatorTest {
     }
   }
 
+  /**
+   * Both factors of a transform, rounding, and the product. All values are multiples of 2^-9 below
+   * 2^8, so that it does not matter how often the simulator rounds.
+   */
+  @Test
+  void linear_w4_transformed() {
+    Random random = new Random(4);
+    int rows = 35;
+    int cols = 200;
+    int n = 6;
+    float[] left = eighths(random, 10 * 10);
+    float[] right = eighths(random, 20 * 20);
+    InputTransform transform = new InputTransform(left, right, 0.75f, 0.5f);
+    try (Arena arena = Arena.ofConfined()) {
+      Linear layer = new Linear(W4Weights.random(arena, rows, cols, random), null, transform);
+      WeightImage image = new WeightImage("w");
+      MatrixStack stack = image.stack(List.of(layer));
+      image.allocate();
+      float[] x = eighths(random, n * cols);
+      Arrays.fill(x, cols, 2 * cols, 0f);
+      x[2 * cols + 7] = Float.POSITIVE_INFINITY;
+      Projection projection = Projection.of(layer);
+      PreparedInput prepared = new PreparedInput();
+      definition.prepare(projection, x, n, prepared);
+      float[] expected = new float[n * rows];
+      definition.linear(projection, prepared, new float[][] {expected});
+      IntArray step = new IntArray(StepLayout.HEADER);
+      step.init(0);
+      step.set(StepLayout.N, n);
+      IntArray w = image.ints();
+      FloatArray p = image.floats();
+      FloatArray in = FloatArray.fromArray(x);
+      LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, true);
+      TransformPlace at = stack.transform();
+      FloatArray half = rounded.halfway();
+      FloatArray all = rounded.transformed();
+      IntArray q = rounded.codes();
+      FloatArray s = rounded.scales();
+      Simulator.run(
+          4,
+          n,
+          TransformKernels.LOCAL,
+          c ->
+              TransformKernels.product(
+                  c, step, p, in, half, at.leftAt(), 10, 20, cols, cols, cols));
+      Simulator.run(
+          4,
+          n,
+          TransformKernels.LOCAL,
+          c ->
+              TransformKernels.product(
+                  c, step, p, half, all, at.rightAt(), 20, 1, cols, cols, cols));
+      Simulator.run(
+          1,
+          n,
+          RowIntKernels.LOCAL,
+          c -> RowIntKernels.rounded(c, step, p, all, q, s, at.clipAt(), cols, 2, cols));
+      for (int token = 0; token < n; token++) {
+        int from = token * RowIntKernels.rowInts(2);
+        assertEquals(prepared.rowScale(token), s.get(token), "scale of " + token);
+        int meta = 16 * prepared.rowSum(token) + prepared.rowZero(token);
+        assertEquals(meta, q.get(from + 256), "sum and zero of " + token);
+        for (int k = 0; k < 256; k++) {
+          assertEquals(prepared.rowCode(token, k), q.get(from + k), token + ", column " + k);
+        }
+      }
+      FloatArray one = new FloatArray(n * 48);
+      FloatArray four = new FloatArray(n * 48);
+      int wAt = stack.at();
+      Simulator.run(
+          3,
+          n,
+          W4Kernels.LOCAL,
+          c -> W4Kernels.one(c, step, POWERS, w, p, q, s, one, wAt, cols, 0, 48, -1, 0));
+      Simulator.run(
+          3,
+          2,
+          W4Kernels.LOCAL,
+          c -> W4Kernels.four(c, step, POWERS, w, p, q, s, four, wAt, cols, 0, 48, -1, 0));
+      for (int i = 0; i < expected.length; i++) {
+        int from = i / rows * 48 + i % rows;
+        assertEquals(expected[i], one.get(from), "one, element " + i);
+        assertEquals(expected[i], four.get(from), "four, element " + i);
+        assertEquals(i / rows == 2, Float.isNaN(expected[i]), "element " + i);
+      }
+    }
+  }
+
+  /** Multiples of 1/8 from -1 to 1. */
+  private static float[] eighths(Random random, int count) {
+    float[] x = new float[count];
+    for (int i = 0; i < count; i++) {
+      x[i] = (random.nextInt(17) - 8) / 8f;
+    }
+    return x;
+  }
+
   /** Appending, then attention over two splits, one of them full. */
   @ParameterizedTest
   @EnumSource(KvType.class)
@@ -216,8 +315,8 @@ class SimulatorTest {
                 KvKernels.sixteen(c, step, POWERS, i.array(), x, rows, slots, 1, 24, 48, 0, 24);
             case DeviceKv.Ints i ->
                 KvKernels.fourBits(
-                    c, step, POWERS, i.array(), x, rows, slots, 1, 24, 48, 0, 24, keyInts,
-                    valueInts);
+                    c, step, POWERS, i.array(), POWERS, x, rows, slots, 1, 24, 48, 0, 24, -1,
+                    keyInts, valueInts);
           }
         });
   }

@@ -24,7 +24,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -44,9 +43,11 @@ class TornadoBackendTest {
   enum Model {
     QWEN2_BF16(KvType.FP16),
     QWEN2_W3_ACT_ORDER(KvType.FP32),
+    QWEN2_W4(KvType.INT4),
     QWEN3_FP16(KvType.INT4),
     QWEN3_FP32(KvType.FP16),
-    QWEN3_W3(KvType.INT4);
+    QWEN3_W3(KvType.INT4),
+    QWEN3_W4(KvType.INT4);
 
     final KvType type;
 
@@ -64,6 +65,8 @@ class TornadoBackendTest {
         case QWEN3_FP32 -> tiny.hidden(40).heads(3, 1, 40).ffn(76).dtype("F32");
         case QWEN2_W3_ACT_ORDER ->
             tiny.hidden(160).heads(4, 2, 32).ffn(96).gptq(GptqVariant.ASYM_ACT_ORDER_V2);
+        case QWEN2_W4 -> tiny.hidden(160).heads(4, 2, 32).ffn(96).w4();
+        case QWEN3_W4 -> tiny.hidden(96).heads(3, 1, 64).ffn(160).w4();
         case QWEN3_W3 -> tiny.hidden(96).heads(3, 1, 64).ffn(160).gptq(GptqVariant.SYM);
       };
     }
@@ -87,15 +90,20 @@ class TornadoBackendTest {
     }
   }
 
-  /** Every matrix of a layer reads its input in another order: the most tasks that a layer has. */
-  @Test
-  void layersOfUnequalOrders_fitIntoTheirGraphs() {
-    TinyCheckpoint tiny = Model.QWEN2_W3_ACT_ORDER.checkpoint().layers(7);
+  /**
+   * The most tasks that a layer has: every matrix reads its input in another order, or after two
+   * factors of a transform.
+   */
+  @ParameterizedTest
+  @EnumSource(names = {"QWEN2_W3_ACT_ORDER", "QWEN3_W4"})
+  void layersOfManyTasks_fitIntoTheirGraphs(Model model) {
+    TinyCheckpoint tiny = model.checkpoint().layers(7);
     try (WeightStore weights = DeviceLab.load(tiny.write(temp));
         DeviceLab lab = new DeviceLab(weights, KvType.INT4)) {
       List<Linear> qkv =
           weights.layers().stream().flatMap(w -> Stream.of(w.q(), w.k(), w.v())).toList();
-      assertEquals(21, MatrixStack.runs(qkv).size(), "none can be stacked");
+      int stacks = model == Model.QWEN3_W4 ? 7 : 21; // of 3-bit ones none can be stacked
+      assertEquals(stacks, MatrixStack.runs(qkv).size());
       Sequence sequence = Sequence.random(1, lab.vocab, 9, 7, 3);
       assertEquals(
           DeviceLab.alone(lab.vector, sequence, 5), DeviceLab.alone(lab.tornado, sequence, 5));

@@ -160,12 +160,14 @@ record TornadoOps(boolean four) implements Ops {
     for (int row = 0; row < n; row++) {
       in.set(row * stride + cols, Float.NaN); // padding is not read
     }
-    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
+    boolean fourBits = projection.input() instanceof InputSpec.Int4PerToken;
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, fourBits);
+    rounded.transformed().init(Float.NaN);
     IntArray step = step(n);
     run(
         (graph, grids) ->
             new LinearTasks(new KernelContext(), step, POWERS, grids, four)
-                .round(
+                .prepare(
                     graph,
                     "ints",
                     stack,
@@ -175,9 +177,15 @@ record TornadoOps(boolean four) implements Ops {
                     Grids.Axis.ROWS),
         n,
         1,
-        new Object[] {step, image.ints(), in},
+        new Object[] {
+          step, image.ints(), image.floats(), in, rounded.halfway(), rounded.transformed()
+        },
         rounded.codes(),
         rounded.scales());
+    if (fourBits) {
+      rows(rounded, n, cols, input);
+      return;
+    }
     input.grouped(n, cols);
     for (int token = 0; token < n; token++) {
       for (int g = 0; g < input.groups(); g++) {
@@ -196,6 +204,21 @@ record TornadoOps(boolean four) implements Ops {
     }
   }
 
+  /** What the device has as one int a code, as the CPU keeps it. */
+  private static void rows(LinearTasks.Rounded rounded, int n, int cols, PreparedInput input) {
+    input.rows(n, cols);
+    int columns = input.groups() * GroupedInts.GROUP;
+    for (int token = 0; token < n; token++) {
+      int from = token * RowIntKernels.rowInts(input.groups());
+      for (int k = 0; k < columns; k++) {
+        long to = input.rowCodesOffset(token, k / GroupedInts.GROUP) + k % GroupedInts.GROUP;
+        input.codes().set(ValueLayout.JAVA_BYTE, to, (byte) rounded.codes().get(from + k));
+      }
+      int meta = rounded.codes().get(from + columns);
+      input.rowMeta(token, rounded.scales().get(token), meta & 15, meta >> 4);
+    }
+  }
+
   /** In a step too they are two kernels. */
   @Override
   public void normPrepare(
@@ -210,6 +233,20 @@ record TornadoOps(boolean four) implements Ops {
       Projection projection, float[] gate, float[] up, int n, PreparedInput input) {
     swiglu(gate, up, n * projection.cols());
     prepare(projection, gate, n, input);
+  }
+
+  private static LinearTasks.Rounded roundedRows(PreparedInput input) {
+    int columns = input.groups() * GroupedInts.GROUP;
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(input.tokens(), input.cols());
+    for (int token = 0; token < input.tokens(); token++) {
+      int to = token * RowIntKernels.rowInts(input.groups());
+      for (int k = 0; k < columns; k++) {
+        rounded.codes().set(to + k, input.rowCode(token, k));
+      }
+      rounded.codes().set(to + columns, (input.rowSum(token) << 4) + input.rowZero(token));
+      rounded.scales().set(token, input.rowScale(token));
+    }
+    return rounded;
   }
 
   private static LinearTasks.Rounded rounded(PreparedInput input) {
@@ -235,7 +272,12 @@ record TornadoOps(boolean four) implements Ops {
     int stride = LinearTasks.stride(cols);
     boolean plain = projection.input() instanceof InputSpec.Plain;
     FloatArray in = plain ? floats(input.values(), n, cols, stride) : new FloatArray(1);
-    LinearTasks.Rounded rounded = plain ? LinearTasks.Rounded.of(1, 1) : rounded(input);
+    LinearTasks.Rounded rounded =
+        switch (projection.input()) {
+          case InputSpec.Plain _ -> LinearTasks.Rounded.of(1, 1);
+          case InputSpec.Int16PerGroup _ -> rounded(input);
+          case InputSpec.Int4PerToken _ -> roundedRows(input);
+        };
     int done = 0;
     for (List<Linear> run : MatrixStack.runs(projection.linears())) {
       WeightImage image = new WeightImage("test");
@@ -299,15 +341,30 @@ record TornadoOps(boolean four) implements Ops {
 
   @Override
   public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
-    throw new UnsupportedOperationException("no kernel for transforms of heads");
+    int width = heads * headDim;
+    FloatArray rows = floats(x, n, width, width);
+    FloatArray p = FloatArray.fromArray(matrix);
+    IntArray step = step(n);
+    run(
+        (graph, grids) ->
+            new RowTasks(new KernelContext(), step, POWERS, grids)
+                .transformHeads(
+                    graph,
+                    "transform",
+                    p,
+                    new KvTransformPlace(0, 0, -1),
+                    new LinearTasks.Rows(rows, width),
+                    new RowTasks.Heads(heads, 0, headDim, 0, -1, -1, 0f)),
+        n,
+        1,
+        new Object[] {step, p, rows},
+        rows);
+    copy(rows, width, 0, x, n, width);
   }
 
   @Override
   public void appendKv(
       KvPool pool, int layer, StepBatch batch, float[] k, float[] v, KvTransform transform) {
-    if (transform != KvTransform.NONE) {
-      throw new UnsupportedOperationException("no kernel for clips of keys and values");
-    }
     KvLayout layout = pool.layout();
     int n = batch.numTokens();
     int width = layout.numKvHeads() * layout.headDim();
@@ -320,13 +377,25 @@ record TornadoOps(boolean four) implements Ops {
     }
     StepInputs inputs = inputs(batch, layout.headDim());
     DeviceKv kv = image(pool, layer);
+    WeightImage image = new WeightImage("test");
+    KvTransformPlace place = KvTransformPlace.of(transform, image);
+    image.allocate();
+    FloatArray p = image.floats();
     run(
         (graph, grids) ->
             new KvTasks(new KernelContext(), inputs, POWERS, grids, layout)
-                .append(graph, "append", kv, new LinearTasks.Rows(rows, 2 * width), 0, width),
+                .append(
+                    graph,
+                    "append",
+                    kv,
+                    p,
+                    place.clipAt(),
+                    new LinearTasks.Rows(rows, 2 * width),
+                    0,
+                    width),
         n,
         1,
-        new Object[] {inputs.ints(), POWERS, kv.array(), rows},
+        new Object[] {inputs.ints(), POWERS, kv.array(), p, rows},
         kv.array());
     MemorySegment.copy(
         kv.segment(), 0, pool.segment(), pool.keyOffset(layer, 0, 0), layerBytes(pool));

@@ -12,8 +12,9 @@ import io.tercel.kernels.tornado.DeviceLab.Sequence;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** New weights in the store are what the next step computes with. */
 @Tag("device")
@@ -21,10 +22,12 @@ class WeightUpdateTest {
   @TempDir Path one;
   @TempDir Path two;
 
-  @Test
-  void replacedWeights_areSentOnceAndUsed() {
-    try (WeightStore weights = DeviceLab.load(checkpoint(1).write(one));
-        WeightStore others = DeviceLab.load(checkpoint(2).write(two));
+  /** Of 4 bits transforms and clips change too. */
+  @ParameterizedTest
+  @ValueSource(ints = {3, 4})
+  void replacedWeights_areSentOnceAndUsed(int bits) {
+    try (WeightStore weights = DeviceLab.load(checkpoint(1, bits).write(one));
+        WeightStore others = DeviceLab.load(checkpoint(2, bits).write(two));
         DeviceLab lab = new DeviceLab(weights, KvType.INT4)) {
       Sequence sequence = Sequence.random(1, lab.vocab, 40, 3, 2);
       List<TokenResult> before = DeviceLab.alone(lab.tornado, sequence, 40);
@@ -42,14 +45,9 @@ class WeightUpdateTest {
     }
   }
 
-  private static TinyCheckpoint checkpoint(long seed) {
-    return TinyCheckpoint.qwen3()
-        .seed(seed)
-        .vocab(97)
-        .layers(2)
-        .hidden(96)
-        .heads(3, 1, 64)
-        .ffn(160)
-        .gptq(GptqVariant.SYM);
+  private static TinyCheckpoint checkpoint(long seed, int bits) {
+    TinyCheckpoint tiny =
+        TinyCheckpoint.qwen3().seed(seed).vocab(97).layers(2).hidden(96).heads(3, 1, 64).ffn(160);
+    return bits == 4 ? tiny.w4() : tiny.gptq(GptqVariant.SYM);
   }
 }
