@@ -134,10 +134,7 @@ final class CheckpointLayout {
       checkFloats(weight, rows, cols);
       return new LinearSource.Plain(name, weight, bias);
     }
-    if (tensors.has(name + ".weight")) {
-      throw new CheckpointException(
-          tensors.require(name + ".weight", "").where() + " is there beside a .qweight");
-    }
+    requireNoPlain(tensors, name, ".qweight");
     return quantized(gptq, name, rows, cols, bias);
   }
 
@@ -184,6 +181,14 @@ final class CheckpointLayout {
 
   private static void checkFloats(Tensor tensor, long... shape) {
     check(tensor, List.of(DType.F32, DType.F16, DType.BF16), shape);
+  }
+
+  /** Refuses a linear that is there twice: as its packed tensors, and plain. */
+  static void requireNoPlain(TensorTable tensors, String name, String packed) {
+    if (tensors.has(name + ".weight")) {
+      throw new CheckpointException(
+          tensors.require(name + ".weight", "").where() + " is there beside a " + packed);
+    }
   }
 
   static void check(Tensor tensor, List<DType> types, long... shape) {

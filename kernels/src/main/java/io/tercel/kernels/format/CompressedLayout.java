@@ -20,10 +20,7 @@ final class CompressedLayout {
             "; quantization_config says that all linear layers are pack-quantized");
     Tensor scale = tensors.require(name + ".weight_scale", "; a .weight_packed needs it");
     Tensor shape = tensors.require(name + ".weight_shape", "; a .weight_packed needs it");
-    if (tensors.has(name + ".weight")) {
-      throw new CheckpointException(
-          tensors.require(name + ".weight", "").where() + " is there beside a .weight_packed");
-    }
+    CheckpointLayout.requireNoPlain(tensors, name, ".weight_packed");
     if (rows % 32 != 0 || cols % 32 != 0) {
       throw new CheckpointException(
           "%s is quantized, but %d x %d are no multiples of 32"

@@ -19,10 +19,7 @@ final class W4Layout {
     Tensor packed =
         tensors.require(name + ".weight_packed", "; w4a4kv4 has one for each linear layer");
     Tensor scale = tensors.require(name + ".weight_scale", "; a .weight_packed needs it");
-    if (tensors.has(name + ".weight")) {
-      throw new CheckpointException(
-          tensors.require(name + ".weight", "").where() + " is there beside a .weight_packed");
-    }
+    CheckpointLayout.requireNoPlain(tensors, name, ".weight_packed");
     if (cols % 2 != 0) {
       throw new CheckpointException(packed.where() + " has an odd number of inputs, " + cols);
     }

@@ -95,7 +95,6 @@ public final class W4Tile {
    */
   public static void pack(
       byte[] codes, int cols, short[] scales, MemorySegment matrix, long offset) {
-    int columns = blocks(cols) * BLOCK;
     byte[] bytes = new byte[Math.toIntExact(trailerOffset(cols))];
     for (int r = 0; r < ROWS; r++) {
       int sum = 0;
@@ -106,7 +105,6 @@ public final class W4Tile {
       }
       matrix.set(INT, offset + bytes.length + SUMS_OFFSET + (long) r * Integer.BYTES, sum);
     }
-    assert columns / WORD_COLUMNS * WORD_BYTES == bytes.length;
     MemorySegment.copy(bytes, 0, matrix, ValueLayout.JAVA_BYTE, offset, bytes.length);
     MemorySegment.copy(scales, 0, matrix, SHORT, offset + bytes.length, ROWS);
     long end = offset + bytes.length + SUMS_OFFSET + ROWS * Integer.BYTES;

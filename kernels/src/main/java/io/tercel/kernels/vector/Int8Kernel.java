@@ -5,7 +5,6 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.tercel.kernels.format.Int8Block;
 import io.tercel.kernels.format.PackedMatrix;
-import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.ops.GroupedInts;
 import io.tercel.kernels.ops.PreparedInput;
@@ -14,7 +13,6 @@ import java.lang.ref.Reference;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Tokens through an 8-bit layer. Lanes are output rows; products and sums are ints, so their order
@@ -71,9 +69,9 @@ final class Int8Kernel {
         int next = Lanes.VIRTUAL + part;
         finish(second, part, x, 0, sums, next, scratch.lanes, next);
       }
-      store(scratch.lanes, 0, tile, layer, out, 0);
+      TileOutput.store(scratch.lanes, 0, tile, layer, out, 0);
       if (two) {
-        store(scratch.lanes, Lanes.VIRTUAL, tile + apart, layer, out, 0);
+        TileOutput.store(scratch.lanes, Lanes.VIRTUAL, tile + apart, layer, out, 0);
       }
     }
   }
@@ -104,7 +102,7 @@ final class Int8Kernel {
           }
         }
         for (int t = 0; t < present; t++) {
-          store(scratch.lanes, t * Lanes.VIRTUAL, tile, layer, out, token + t);
+          TileOutput.store(scratch.lanes, t * Lanes.VIRTUAL, tile, layer, out, token + t);
         }
       }
     }
@@ -221,16 +219,5 @@ final class Int8Kernel {
       y = ((FloatVector) sum.convert(I2F, 0)).fma(scale, y);
     }
     y.intoArray(out, to);
-  }
-
-  private static void store(float[] lanes, int at, int tile, Linear layer, float[] out, int token) {
-    int rows = layer.weight().rows();
-    float @Nullable [] bias = layer.bias();
-    int from = tile * W3Block.ROWS;
-    int to = Math.min(from + W3Block.ROWS, rows);
-    for (int r = from; r < to; r++) {
-      float y = lanes[at + r - from];
-      out[token * rows + r] = bias == null ? y : y + bias[r];
-    }
   }
 }

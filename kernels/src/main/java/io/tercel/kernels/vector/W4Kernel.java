@@ -11,7 +11,6 @@ import java.lang.ref.Reference;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Tokens through a 4-bit layer. Lanes are output rows; products and sums are ints, so their order
@@ -81,9 +80,9 @@ final class W4Kernel {
         int next = Lanes.VIRTUAL + part;
         finish(second, part, x, 0, sums, next, scratch.lanes, next);
       }
-      store(scratch.lanes, 0, tile, layer, out, 0);
+      TileOutput.store(scratch.lanes, 0, tile, layer, out, 0);
       if (two) {
-        store(scratch.lanes, Lanes.VIRTUAL, tile + apart, layer, out, 0);
+        TileOutput.store(scratch.lanes, Lanes.VIRTUAL, tile + apart, layer, out, 0);
       }
     }
   }
@@ -117,7 +116,7 @@ final class W4Kernel {
           }
         }
         for (int t = 0; t < present; t++) {
-          store(scratch.lanes, t * Lanes.VIRTUAL, tile, layer, out, token + t);
+          TileOutput.store(scratch.lanes, t * Lanes.VIRTUAL, tile, layer, out, token + t);
         }
       }
     }
@@ -229,16 +228,5 @@ final class W4Kernel {
     sum = sum.sub(rows.mul(x.rowZero(token))).add(x.rowCompletion(token));
     FloatVector scale = W3Meta.halves(trailer + part * (long) Short.BYTES).mul(x.rowScale(token));
     scale.mul((FloatVector) sum.convert(I2F, 0)).intoArray(out, to);
-  }
-
-  private static void store(float[] lanes, int at, int tile, Linear layer, float[] out, int token) {
-    int rows = layer.weight().rows();
-    float @Nullable [] bias = layer.bias();
-    int from = tile * W4Tile.ROWS;
-    int to = Math.min(from + W4Tile.ROWS, rows);
-    for (int r = from; r < to; r++) {
-      float y = lanes[at + r - from];
-      out[token * rows + r] = bias == null ? y : y + bias[r];
-    }
   }
 }
