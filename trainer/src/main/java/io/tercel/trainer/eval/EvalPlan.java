@@ -22,6 +22,11 @@ record EvalPlan(
     @Nullable Integer maxTokens,
     int concurrency) {
 
+  /** The same for other problems. */
+  EvalPlan with(List<BenchmarkProblem> others) {
+    return new EvalPlan(others, template, seeds, temperature, topP, maxTokens, concurrency);
+  }
+
   boolean greedy() {
     return temperature == 0;
   }
