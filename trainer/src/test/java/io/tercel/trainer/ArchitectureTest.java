@@ -79,6 +79,9 @@ class ArchitectureTest {
     }
     forbid("io.tercel.trainer.ptq..", "io.tercel.trainer.qat..");
     forbid("io.tercel.trainer.qat..", "io.tercel.trainer.ptq..");
+    for (String user : new String[] {"ptq", "qat", "train", "eval", "problems", "files"}) {
+      forbid("io.tercel.trainer.share..", "io.tercel.trainer." + user + "..");
+    }
   }
 
   private static void forbid(String from, String to) {
