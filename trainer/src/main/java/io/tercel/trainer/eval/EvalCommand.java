@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalInt;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -52,7 +53,7 @@ public final class EvalCommand implements Command {
       description =
           "Instead: several benchmarks in one run and table, of a folder of published files:"
               + " gsm8k, math-500, aime-2022 to aime-2025, gpqa-diamond, livecodebench. Each seed's"
-              + " answers have at most 32768 tokens, and a run that was stopped goes on in the file"
+              + " answers have at most 32768 tokens, or what the context holds; a run that was stopped goes on in the file"
               + " of --out.")
   private List<String> suites = List.of();
 
@@ -168,7 +169,9 @@ public final class EvalCommand implements Command {
     List<Suite> chosen = suites();
     try (RunningServer running = server.open();
         ChatClient client = new ChatClient(running.url(), running.apiKey())) {
-      SuiteRun run = new SuiteRun(client, client.model(), chosen, how);
+      OptionalInt context = client.contextLength();
+      boolean whole = maxTokens == null && context.orElse(Integer.MAX_VALUE) <= SUITE_TOKENS;
+      SuiteRun run = new SuiteRun(client, client.model(), chosen, whole ? how.unbounded() : how);
       if (overwrite) {
         Files.deleteIfExists(file);
       }

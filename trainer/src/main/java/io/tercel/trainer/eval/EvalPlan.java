@@ -27,6 +27,11 @@ record EvalPlan(
     return new EvalPlan(others, template, seeds, temperature, topP, maxTokens, concurrency);
   }
 
+  /** The same with answers as long as the context holds. */
+  EvalPlan unbounded() {
+    return new EvalPlan(problems, template, seeds, temperature, topP, null, concurrency);
+  }
+
   boolean greedy() {
     return temperature == 0;
   }

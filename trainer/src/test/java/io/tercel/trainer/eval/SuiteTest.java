@@ -104,6 +104,19 @@ final class SuiteTest {
   }
 
   @Test
+  void suite_ofAShortContext_isBoundedByIt() throws IOException {
+    try (FakeModel model = new FakeModel(SuiteTest::seven)) {
+      model.card = "{\"id\":\"fake\",\"max_model_len\":32768}";
+      assertEquals(0, eval(model.url(), "--suite", suites.toString(), "--n", "1"), err::toString);
+      assertFalse(model.requests.getFirst().has("max_completion_tokens"));
+      model.card = "{\"id\":\"fake\",\"max_model_len\":131072}";
+      model.requests.clear();
+      assertEquals(0, eval(model.url(), "--suite", suites.toString(), "--n", "1", "--overwrite"));
+      assertEquals(32_768, model.requests.getFirst().get("max_completion_tokens").asInt());
+    }
+  }
+
+  @Test
   void suite_thatWasStopped_goesOnWhereItsFileEnds() throws IOException {
     String[] args = {"--suite", "gsm8k,math-500", "--data", suites.toString(), "--seeds", "1,2"};
     try (FakeModel model = new FakeModel(SuiteTest::seven)) {
