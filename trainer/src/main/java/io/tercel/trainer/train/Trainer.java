@@ -7,9 +7,9 @@ import io.tercel.trainer.problems.Family;
 import io.tercel.trainer.problems.Partition;
 import io.tercel.trainer.problems.Problem;
 import io.tercel.trainer.problems.ProblemMix;
-import io.tercel.trainer.qat.LossFunction;
 import io.tercel.trainer.qat.ModelDirectory;
 import io.tercel.trainer.qat.QatModel;
+import io.tercel.trainer.qat.RowLoss;
 import io.tercel.trainer.qat.TokenBatch;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import io.tercel.trainer.torch.AdamW;
@@ -151,7 +151,7 @@ final class Trainer implements AutoCloseable {
       int from = examples.size() * part / parts;
       int to = examples.size() * (part + 1) / parts;
       TokenBatch batch = TokenBatch.of(examples.subList(from, to));
-      loss += model.backward(batch, LossFunction.crossEntropy(total));
+      loss += model.backward(batch, RowLoss.crossEntropy(total));
     }
     return loss;
   }

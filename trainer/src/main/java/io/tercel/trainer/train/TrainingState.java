@@ -10,6 +10,7 @@ import io.tercel.trainer.torch.AdamW;
 import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -44,7 +45,7 @@ final class TrainingState {
       out.write("steps", i -> counts[i]);
       for (int p = 0; p < optimizer.parameters().size(); p++) {
         Parameter parameter = optimizer.parameters().get(p);
-        out.write("value." + parameter.name(), parameter::get);
+        out.write("value." + parameter.name(), parameter.values());
         out.write("first." + parameter.name(), optimizer.first(p));
         out.write("second." + parameter.name(), optimizer.second(p));
         out.write("rest." + parameter.name(), optimizer.rest(p));
@@ -62,10 +63,10 @@ final class TrainingState {
       for (int p = 0; p < parameters.size(); p++) {
         Parameter parameter = parameters.get(p);
         String name = parameter.name();
-        parameter.set(floats(file, tensors, "value." + name, parameter.size()));
-        copy(floats(file, tensors, "first." + name, parameter.size()), optimizer.first(p));
-        copy(floats(file, tensors, "second." + name, parameter.size()), optimizer.second(p));
-        copy(floats(file, tensors, "rest." + name, parameter.size()), optimizer.rest(p));
+        parameter.set(values(file, tensors, "value." + name, parameter.size()));
+        optimizer.first(p).copyFrom(values(file, tensors, "first." + name, parameter.size()));
+        optimizer.second(p).copyFrom(values(file, tensors, "second." + name, parameter.size()));
+        optimizer.rest(p).copyFrom(values(file, tensors, "rest." + name, parameter.size()));
       }
       float[] counts = floats(file, tensors, "steps", 4);
       optimizer.restore((int) counts[2] * RADIX + (int) counts[3]);
@@ -73,16 +74,21 @@ final class TrainingState {
     }
   }
 
-  private static void copy(float[] from, float[] to) {
-    System.arraycopy(from, 0, to, 0, to.length);
+  private static MemorySegment values(
+      Path file, Map<String, Tensor> tensors, String name, int size) {
+    return tensor(file, tensors, name, size).data();
   }
 
   private static float[] floats(Path file, Map<String, Tensor> tensors, String name, int size) {
+    return tensor(file, tensors, name, size).toFloats();
+  }
+
+  private static Tensor tensor(Path file, Map<String, Tensor> tensors, String name, int size) {
     Tensor tensor = tensors.get(name);
-    if (tensor == null || tensor.elements() != size) {
+    if (tensor == null || tensor.elements() != size || tensor.dtype() != DType.F32) {
       throw new UserException(
           file + ": it is of another model or version: " + name + " does not fit");
     }
-    return tensor.toFloats();
+    return tensor;
   }
 }

@@ -1,0 +1,109 @@
+package io.tercel.trainer.torch;
+
+import ai.djl.ndarray.NDArray;
+import io.tercel.kernels.format.DecoderInput;
+import io.tercel.kernels.format.LayerTensors.Matrix;
+import io.tercel.kernels.format.LayerTensors.Norm;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a {@link DecoderPass} computes one layer with: weights (rounded already, where they are),
+ * norms, biases, and what happens to activations. What was not set is left out.
+ */
+public final class LayerArrays {
+  /**
+   * What happens to an input of linears before it is rounded to 4 bits: x becomes L^T mat(x) R.
+   *
+   * @param left [m, m] or null
+   * @param right [n, n] or null
+   * @param shares [2], which parts of a token's range below and above 0 are kept; or null
+   */
+  public record Input(@Nullable NDArray left, @Nullable NDArray right, @Nullable NDArray shares) {}
+
+  private final Map<Matrix, NDArray> weights = new EnumMap<>(Matrix.class);
+  private final Map<Matrix, NDArray> biases = new EnumMap<>(Matrix.class);
+  private final Map<Norm, NDArray> norms = new EnumMap<>(Norm.class);
+  private final Map<DecoderInput, Input> inputs = new EnumMap<>(DecoderInput.class);
+  private @Nullable NDArray keys;
+  private @Nullable NDArray queries;
+  private @Nullable NDArray keyShares;
+  private @Nullable NDArray valueShares;
+
+  /** A linear's weight [outputs, inputs]. */
+  public LayerArrays weight(Matrix which, NDArray weight) {
+    weights.put(which, weight);
+    return this;
+  }
+
+  /** A linear's bias [outputs]. */
+  public LayerArrays bias(Matrix which, NDArray bias) {
+    biases.put(which, bias);
+    return this;
+  }
+
+  public LayerArrays norm(Norm which, NDArray weight) {
+    norms.put(which, weight);
+    return this;
+  }
+
+  public LayerArrays input(DecoderInput which, Input input) {
+    inputs.put(which, input);
+    return this;
+  }
+
+  /**
+   * k' = k P and q' = q M after RoPE.
+   *
+   * @param p [headDim, headDim]
+   * @param m its inverse, transposed
+   */
+  public LayerArrays keys(NDArray p, NDArray m) {
+    keys = p;
+    queries = m;
+    return this;
+  }
+
+  /** Shares of the ranges of keys and of values, [2] each. */
+  public LayerArrays cacheShares(@Nullable NDArray ofKeys, @Nullable NDArray ofValues) {
+    keyShares = ofKeys;
+    valueShares = ofValues;
+    return this;
+  }
+
+  /** As the script's {@code layer} takes them, behind those of the pass. */
+  List<NDArray> arguments(NDArray none) {
+    List<NDArray> all = new ArrayList<>();
+    for (Norm norm : Norm.values()) {
+      all.add(norms.getOrDefault(norm, none));
+    }
+    for (Matrix matrix : Matrix.values()) {
+      NDArray weight = weights.get(matrix);
+      if (weight == null) {
+        throw new IllegalStateException("the layer has no " + matrix);
+      }
+      all.add(weight);
+    }
+    for (Matrix matrix : List.of(Matrix.Q, Matrix.K, Matrix.V)) {
+      all.add(biases.getOrDefault(matrix, none));
+    }
+    for (DecoderInput which : DecoderInput.values()) {
+      Input input = inputs.getOrDefault(which, new Input(null, null, null));
+      all.add(or(input.left(), none));
+      all.add(or(input.right(), none));
+      all.add(or(input.shares(), none));
+    }
+    all.add(or(keys, none));
+    all.add(or(queries, none));
+    all.add(or(keyShares, none));
+    all.add(or(valueShares, none));
+    return all;
+  }
+
+  private static NDArray or(@Nullable NDArray array, NDArray none) {
+    return array == null ? none : array;
+  }
+}
