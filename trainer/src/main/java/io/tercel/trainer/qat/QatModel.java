@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDScope;
 import ai.djl.training.GradientCollector;
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.kernels.format.CheckpointException;
+import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.LayerSource;
 import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LayerTensors.Norm;
@@ -15,7 +16,7 @@ import io.tercel.kernels.format.ModelConfig.Architecture;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.trainer.quant.FakeQuant;
 import io.tercel.trainer.quant.PtqState;
-import io.tercel.trainer.quant.QuantizedMatrix;
+import io.tercel.trainer.quant.W4State;
 import io.tercel.trainer.torch.DecoderPass;
 import io.tercel.trainer.torch.Parameter;
 import io.tercel.trainer.torch.Precision;
@@ -26,10 +27,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,6 +49,10 @@ public final class QatModel implements AutoCloseable {
   private static final String EMBEDDING = "model.embed_tokens.weight";
   private static final String FINAL_NORM = "model.norm.weight";
   private static final String HEAD = "lm_head.weight";
+
+  /** How the names of shares of ranges end. */
+  static final String CLIP = "clip";
+
   private static final long ACTIVATION_BYTES = 1L << 30;
 
   private final ModelConfig config;
@@ -53,6 +60,7 @@ public final class QatModel implements AutoCloseable {
   private final NDManager manager;
   private final TorchScript script;
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private final Map<String, DType> storage = new HashMap<>();
   private final List<StudentLayer> layers = new ArrayList<>();
   private int cacheBits = 32;
   private long activationBytes = ACTIVATION_BYTES;
@@ -138,9 +146,15 @@ public final class QatModel implements AutoCloseable {
    * @throws io.tercel.kernels.format.CheckpointException if the export or its state cannot be used
    */
   public static QatModel loadQuantized(Path export) {
-    try (Checkpoint checkpoint = Checkpoint.open(export);
-        PtqState state = PtqState.open(export)) {
-      return load(checkpoint, state);
+    try (Checkpoint checkpoint = Checkpoint.open(export)) {
+      if (checkpoint.layers().getFirst().q() instanceof LinearSource.W4) {
+        try (W4State state = W4State.open(export)) {
+          return load(checkpoint, StartingPoint.of(state));
+        }
+      }
+      try (PtqState state = PtqState.open(export)) {
+        return load(checkpoint, StartingPoint.of(state));
+      }
     }
   }
 
@@ -149,7 +163,7 @@ public final class QatModel implements AutoCloseable {
     return load(checkpoint, null);
   }
 
-  private static QatModel load(Checkpoint checkpoint, @Nullable PtqState state) {
+  private static QatModel load(Checkpoint checkpoint, @Nullable StartingPoint start) {
     LinearSource.Plain head = checkpoint.head();
     boolean biased = checkpoint.layers().stream().anyMatch(layer -> layer.q().bias() != null);
     QatModel model = new QatModel(checkpoint.config(), biased, head != null);
@@ -157,8 +171,9 @@ public final class QatModel implements AutoCloseable {
       model.fill(EMBEDDING, checkpoint.embedding().weight());
       for (int i = 0; i < checkpoint.layers().size(); i++) {
         LayerSource layer = checkpoint.layers().get(i);
-        layer.matrices().forEach(linear -> model.fill(linear, state));
+        layer.matrices().forEach(linear -> model.fill(linear, start));
         layer.norms().forEach(norm -> model.fill(norm.name(), norm));
+        layer.transformTensors().forEach(model::addTransform);
       }
       model.fill(FINAL_NORM, checkpoint.finalNorm());
       if (head != null) {
@@ -171,34 +186,119 @@ public final class QatModel implements AutoCloseable {
     }
   }
 
-  private void fill(LinearSource source, @Nullable PtqState state) {
-    switch (source) {
-      case LinearSource.Plain plain -> fill(plain.name() + ".weight", plain.weight());
-      case LinearSource.Gptq packed -> {
-        if (state == null) {
-          throw new CheckpointException(
-              packed.name() + " is quantized; a student starts from a plain model or a state");
+  /** Where quantization-aware training of a linear begins. */
+  private interface StartingPoint {
+    float[] latents(String linear);
+
+    FakeQuant grid(LinearSource linear);
+
+    static StartingPoint of(PtqState state) {
+      return new StartingPoint() {
+        @Override
+        public float[] latents(String linear) {
+          return state.latents(linear);
         }
-        Parameter weight = parameter(packed.name() + ".weight");
-        QuantizedMatrix matrix = state.matrix(packed.name());
-        weight.set(state.latents(packed.name()));
-        weight.quantize(FakeQuant.frozen(matrix));
-      }
-      case LinearSource.Compressed packed ->
-          throw new CheckpointException(
-              packed.name()
-                  + " is of compressed-tensors; a student starts from a plain model, or a GPTQ one with its state");
-      case LinearSource.W4 packed ->
-          throw new CheckpointException(
-              packed.name() + " is of 4 bits; a student starts from a plain or a 3-bit model");
+
+        @Override
+        public FakeQuant grid(LinearSource linear) {
+          return FakeQuant.frozen(state.matrix(linear.name()));
+        }
+      };
     }
-    fill(source.name() + ".bias", source.bias());
+
+    static StartingPoint of(W4State state) {
+      return new StartingPoint() {
+        @Override
+        public float[] latents(String linear) {
+          return state.floats(linear + ".latent");
+        }
+
+        @Override
+        public FakeQuant grid(LinearSource linear) {
+          return FakeQuant.ofRows(
+              linear.rows(), linear.cols(), state.floats(linear.name() + ".scales"));
+        }
+      };
+    }
   }
 
-  private void fill(String name, @Nullable Tensor tensor) {
-    if (tensor != null) {
-      parameter(name).set(tensor.toFloats());
+  private void fill(LinearSource source, @Nullable StartingPoint start) {
+    if (source instanceof LinearSource.Plain plain) {
+      fill(plain.name() + ".weight", plain.weight());
+    } else if (source instanceof LinearSource.Compressed) {
+      throw new CheckpointException(
+          source.name()
+              + " is of compressed-tensors; a student starts from a plain model, or from what"
+              + " tercel quantize has exported, with its state");
+    } else if (start == null) {
+      throw new CheckpointException(
+          source.name() + " is quantized; a student starts from a plain model or a state");
+    } else {
+      Parameter weight = parameter(source.name() + ".weight");
+      weight.set(start.latents(source.name()));
+      weight.quantize(start.grid(source));
     }
+    Tensor bias = source.bias();
+    if (bias != null) {
+      fill(bias.name(), bias);
+    }
+  }
+
+  /** A factor of a transform, or the shares of a range, of which the logits are kept. */
+  private void addTransform(Tensor tensor) {
+    long[] shape = tensor.shape().stream().mapToLong(Long::longValue).toArray();
+    add(tensor.name(), shape);
+    float[] values = tensor.toFloats();
+    if (tensor.name().endsWith(CLIP)) {
+      for (int i = 0; i < values.length; i++) {
+        // a share of 1 has no logit; this is less by what no code notices
+        double share = Math.min(values[i], 1 - 1e-6);
+        values[i] = (float) Math.log(share / (1 - share));
+      }
+    }
+    parameter(tensor.name()).set(values);
+  }
+
+  private void fill(String name, Tensor tensor) {
+    Parameter parameter = parameter(name);
+    parameter.set(tensor.toFloats());
+    if (tensor.dtype() != DType.F32) {
+      storage.put(name, tensor.dtype());
+    }
+  }
+
+  /**
+   * Chooses what is trained; the rest is frozen, and costs neither gradients nor moments. Norms,
+   * biases and the embedding are rounded in the forward pass to the type that they are stored in.
+   */
+  public QatModel train(Set<TrainedPart> parts) {
+    for (Parameter parameter : List.copyOf(parameters.values())) {
+      TrainedPart part = TrainedPart.of(parameter);
+      parameter.trained(part != null && parts.contains(part));
+      if (parameter.quant() != null && parts.contains(TrainedPart.SCALES)) {
+        parameter.learnScales(parts.contains(TrainedPart.LATENTS));
+      }
+      DType stored = storage.get(parameter.name());
+      if (parameter.trained() && parameter.quant() == null && stored != null) {
+        parameter.storedAs(stored);
+      }
+    }
+    return this;
+  }
+
+  /** Those that {@link #train} has chosen, learned scales included, in a fixed order. */
+  public List<Parameter> trained() {
+    List<Parameter> all = new ArrayList<>();
+    for (Parameter parameter : parameters.values()) {
+      if (parameter.trained()) {
+        all.add(parameter);
+      }
+      Parameter growth = parameter.scaleGrowth();
+      if (growth != null) {
+        all.add(growth);
+      }
+    }
+    return all;
   }
 
   public ModelConfig config() {
@@ -217,6 +317,11 @@ public final class QatModel implements AutoCloseable {
       throw new IllegalArgumentException("there is no " + name);
     }
     return parameter;
+  }
+
+  /** Likewise, or null. */
+  @Nullable Parameter find(String name) {
+    return parameters.get(name);
   }
 
   /** The weights of the decoder layers' linears: what is quantized. */

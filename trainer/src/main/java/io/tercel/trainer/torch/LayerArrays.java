@@ -1,9 +1,15 @@
 package io.tercel.trainer.torch;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.format.DecoderInput;
+import io.tercel.kernels.format.LayerSource;
 import io.tercel.kernels.format.LayerTensors.Matrix;
 import io.tercel.kernels.format.LayerTensors.Norm;
+import io.tercel.kernels.format.LinearSource;
+import io.tercel.kernels.format.Tensor;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -72,6 +78,31 @@ public final class LayerArrays {
     keyShares = ofKeys;
     valueShares = ofValues;
     return this;
+  }
+
+  /** A layer in full precision, as it lies in a checkpoint. */
+  public static LayerArrays plain(LayerSource layer, NDManager manager) {
+    LayerArrays arrays = new LayerArrays();
+    for (Matrix which : Matrix.values()) {
+      if (!(layer.matrix(which) instanceof LinearSource.Plain linear)) {
+        throw new CheckpointException(
+            layer.matrix(which).name() + " is quantized; a model in 16 or 32 bits is needed here");
+      }
+      arrays.weight(
+          which,
+          manager.create(linear.weight().toFloats(), new Shape(linear.rows(), linear.cols())));
+      Tensor bias = linear.bias();
+      if (bias != null) {
+        arrays.bias(which, manager.create(bias.toFloats()));
+      }
+    }
+    for (Norm which : Norm.values()) {
+      Tensor norm = layer.norm(which);
+      if (norm != null) {
+        arrays.norm(which, manager.create(norm.toFloats()));
+      }
+    }
+    return arrays;
   }
 
   /** As the script's {@code layer} takes them, behind those of the pass. */

@@ -4,6 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.tercel.kernels.format.DType;
+import io.tercel.trainer.files.SafetensorsWriter;
 import io.tercel.trainer.quant.Chunks;
 import io.tercel.trainer.quant.FakeQuant;
 import java.lang.foreign.Arena;
@@ -33,6 +35,7 @@ public final class Parameter {
   private final MemorySegment values;
   private boolean trained = true;
   private @Nullable MemorySegment gradient; // from the first that is added on
+  private DType storage = DType.F32;
   private @Nullable FakeQuant quant;
   private @Nullable Parameter growth;
   private @Nullable MemorySegment rounded;
@@ -180,6 +183,23 @@ public final class Parameter {
   }
 
   /**
+   * Rounds the values in the forward pass to what a 16-bit tensor keeps of them, straight through.
+   *
+   * @param type F16, BF16 or F32, which rounds nothing
+   */
+  public Parameter storedAs(DType type) {
+    if (quant != null) {
+      throw new IllegalStateException(name + " is quantized");
+    }
+    storage = type;
+    if (type != DType.F32 && rounded == null) {
+      rounded = arena.allocate(values.byteSize(), 64);
+    }
+    stale = true;
+    return this;
+  }
+
+  /**
    * Makes the scales learnable: a parameter of the logarithms of what they have grown by.
    *
    * @param withCodes whether codes follow the latents still, else they are frozen as they are
@@ -212,7 +232,15 @@ public final class Parameter {
   /** What a forward pass reads, fp32: the values, or what they are rounded to. */
   public MemorySegment read() {
     Parameter grown = growth;
-    if (quant == null || rounded == null) {
+    MemorySegment to = rounded;
+    if (quant == null && to != null && storage != DType.F32) {
+      if (stale) {
+        Chunks.forEach(size, (from, end) -> store(to, from, end));
+        stale = false;
+      }
+      return to;
+    }
+    if (quant == null || to == null) {
       return values;
     }
     if (stale || grown != null && grown.stale) {
@@ -220,10 +248,16 @@ public final class Parameter {
         quant.rescale(grown.values);
         grown.stale = false;
       }
-      quant.round(values, rounded);
+      quant.round(values, to);
       stale = false;
     }
-    return rounded;
+    return to;
+  }
+
+  private void store(MemorySegment to, int from, int end) {
+    for (int i = from; i < end; i++) {
+      to.setAtIndex(FLOAT, i, SafetensorsWriter.round(storage, values.getAtIndex(FLOAT, i)));
+    }
   }
 
   /** A fresh view for one forward pass; the next one sees the values changed meanwhile. */

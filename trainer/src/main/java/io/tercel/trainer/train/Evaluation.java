@@ -1,10 +1,12 @@
 package io.tercel.trainer.train;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.trainer.problems.Problem;
 import io.tercel.trainer.qat.QatModel;
 import io.tercel.trainer.qat.TokenBatch;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import io.tercel.trainer.qat.TokenLogProbs;
+import io.tercel.trainer.run.RunLog;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -68,5 +70,14 @@ record Evaluation(double loss, double accuracy, Map<String, Double> byFamily) {
     counts.forEach((family, count) -> byFamily.put(family, (double) count[0] / count[1]));
     int right = counts.values().stream().mapToInt(count -> count[0]).sum();
     return new Evaluation(loss / tokens, (double) right / problems.size(), byFamily);
+  }
+
+  /** As a line of the run's log. */
+  ObjectNode line(int step) {
+    ObjectNode line = RunLog.line(step);
+    line.put("held_out_loss", loss).put("held_out_exact", accuracy);
+    ObjectNode families = line.putObject("families");
+    new TreeMap<>(byFamily).forEach(families::put);
+    return line;
   }
 }

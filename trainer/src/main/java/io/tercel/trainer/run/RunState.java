@@ -1,4 +1,4 @@
-package io.tercel.trainer.train;
+package io.tercel.trainer.run;
 
 import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.SafetensorsFile;
@@ -22,14 +22,17 @@ import java.util.Map;
  * values with what lies below their last bit, both moments, and how many steps are done. Data and
  * random numbers are functions of the step.
  */
-final class TrainingState {
-  static final String FILE = "training.safetensors";
+public final class RunState {
+  /** Its name in a run's folder. */
+  public static final String FILE = "training.safetensors";
+
   // a float holds a step exactly up to 2^24, so it is split
   private static final int RADIX = 1 << 20;
 
-  private TrainingState() {}
+  private RunState() {}
 
-  static void save(Path file, AdamW optimizer, int stepsDone) throws IOException {
+  /** Replaces the file. */
+  public static void save(Path file, AdamW optimizer, int stepsDone) throws IOException {
     int[] counts = {
       stepsDone / RADIX, stepsDone % RADIX, optimizer.steps() / RADIX, optimizer.steps() % RADIX
     };
@@ -55,7 +58,7 @@ final class TrainingState {
   }
 
   /** Restores all and returns the steps done. */
-  static int load(Path file, AdamW optimizer) {
+  public static int load(Path file, AdamW optimizer) {
     try (Arena arena = Arena.ofConfined()) {
       Map<String, Tensor> tensors = new HashMap<>();
       SafetensorsFile.open(file, arena).tensors().forEach(t -> tensors.put(t.name(), t));
