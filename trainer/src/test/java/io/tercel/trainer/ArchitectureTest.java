@@ -73,10 +73,11 @@ class ArchitectureTest {
   void quantAndTorch_areTheGround() {
     forbid("io.tercel.trainer.files..", "io.tercel.trainer.(*)..");
     forbid("io.tercel.trainer.quant..", "io.tercel.trainer.torch..");
-    for (String user : new String[] {"ptq", "qat", "train", "eval", "problems"}) {
+    for (String user : new String[] {"ptq", "qat", "train", "eval", "problems", "data"}) {
       forbid("io.tercel.trainer.quant..", "io.tercel.trainer." + user + "..");
       forbid("io.tercel.trainer.torch..", "io.tercel.trainer." + user + "..");
     }
+    forbid("io.tercel.trainer.qat..", "io.tercel.trainer.data..");
     forbid("io.tercel.trainer.ptq..", "io.tercel.trainer.qat..");
     forbid("io.tercel.trainer.qat..", "io.tercel.trainer.ptq..");
   }

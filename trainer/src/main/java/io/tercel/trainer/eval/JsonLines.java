@@ -19,7 +19,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class JsonLines {
   private static final ObjectMapper MAPPER = new ObjectMapper();
-  private static final String GSM8K_MARK = "####";
 
   private JsonLines() {}
 
@@ -59,14 +58,13 @@ final class JsonLines {
   private static String answer(ObjectNode object, String where) {
     String answer = string(object, where, "answer");
     if (answer != null) {
-      int mark = answer.lastIndexOf(GSM8K_MARK);
-      return mark < 0 ? answer : answer.substring(mark + GSM8K_MARK.length()).strip();
+      return ReferenceAnswer.ofAnswer(answer);
     }
     String solution = string(object, where, "solution");
     if (solution == null) {
       throw new UserException(where + ": no answer: add a field answer, or a boxed solution");
     }
-    Optional<String> boxed = AnswerFinder.boxed(solution);
+    Optional<String> boxed = ReferenceAnswer.ofSolution(solution);
     if (boxed.isPresent()) {
       return boxed.get();
     }

@@ -6,15 +6,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** The message that asks a problem: a text with {@code {problem}} in it. */
-record PromptTemplate(String text) {
+public record PromptTemplate(String text) {
   private static final String PROBLEM = "{problem}";
 
   /** The usual one for mathematics. */
-  static final PromptTemplate MATHS =
+  public static final PromptTemplate MATHS =
       new PromptTemplate(
           PROBLEM + "\n\nPlease reason step by step, and put your final answer within \\boxed{}.");
 
-  PromptTemplate {
+  public PromptTemplate {
     if (!text.contains(PROBLEM)) {
       throw new UserException(
           "--prompt-template: no {problem} in it, which is where the problem goes");
@@ -22,7 +22,7 @@ record PromptTemplate(String text) {
   }
 
   /** A template as the command line gives it: a text, or a file after an at sign. */
-  static PromptTemplate of(String argument) {
+  public static PromptTemplate of(String argument) {
     if (!argument.startsWith("@")) {
       return new PromptTemplate(argument);
     }
@@ -33,7 +33,8 @@ record PromptTemplate(String text) {
     }
   }
 
-  String render(String problem) {
+  /** The message that asks a problem. */
+  public String render(String problem) {
     return text.replace(PROBLEM, problem);
   }
 }

@@ -34,9 +34,14 @@ enum Chains implements Family {
 
   @Override
   public Problem draw(Random random, int level) {
+    return draw(random, level, Authors.USUAL);
+  }
+
+  @Override
+  public Problem draw(Random random, int level, Authors authors) {
     // longer chains come later, and shorter ones never quite go
     int cut = level >= FULL ? (random.nextInt(100) < 15 ? 1 + random.nextInt(2) : 0) : level + 1;
-    Style style = random.nextInt(10) == 0 ? Style.WORDS : Style.SIGNS;
+    Style style = authors.other(random) ? Style.WORDS : Style.SIGNS;
     return switch (this) {
       case PARTS -> parts(random, style);
       case MOD -> mod(random, cut > 0 ? cut : 3 + random.nextInt(3), style);

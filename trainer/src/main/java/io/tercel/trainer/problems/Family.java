@@ -16,4 +16,13 @@ public interface Family {
    * @param level 0 is the easiest, {@link #FULL} the whole range, easy ones included
    */
   Problem draw(Random random, int level);
+
+  /**
+   * Draws a problem that one of several authors works.
+   *
+   * @param authors how often which; a family with one author does not ask
+   */
+  default Problem draw(Random random, int level, Authors authors) {
+    return draw(random, level);
+  }
 }

@@ -18,8 +18,17 @@ public final class ProblemMix {
   private final List<Family> families = new ArrayList<>();
   private final List<Double> upTo = new ArrayList<>();
   private final double total;
+  private final Authors authors;
+
+  private ProblemMix(List<Family> families, List<Double> upTo, double total, Authors authors) {
+    this.families.addAll(families);
+    this.upTo.addAll(upTo);
+    this.total = total;
+    this.authors = authors;
+  }
 
   private ProblemMix(Map<String, Double> weights) {
+    authors = Authors.USUAL;
     double sum = 0;
     for (Map.Entry<String, Double> entry : weights.entrySet()) {
       Family family = FAMILIES.get(entry.getKey());
@@ -49,6 +58,19 @@ public final class ProblemMix {
     return new ProblemMix(new TreeMap<>(weights));
   }
 
+  /**
+   * These problems, of which another author works another share than the usual tenth. A student is
+   * told from its teacher only by texts that the teacher would not write.
+   *
+   * @param share from 0 to 1, of families that have two authors
+   */
+  public ProblemMix withOtherStyle(double share) {
+    if (!(share >= 0 && share <= 1)) {
+      throw new IllegalArgumentException("the other style's share is " + share + ", not 0 to 1");
+    }
+    return new ProblemMix(families, upTo, total, Authors.share(share));
+  }
+
   /** All families, by name. */
   public static List<String> familyNames() {
     return List.copyOf(FAMILIES.keySet());
@@ -63,7 +85,7 @@ public final class ProblemMix {
   public Problem draw(long seed, Partition partition, long index, int level) {
     Random random = Seeds.random(seed, partition.ordinal(), index);
     for (int i = 0; i < MAX_TRIES; i++) {
-      Problem problem = family(random.nextDouble() * total).draw(random, level);
+      Problem problem = family(random.nextDouble() * total).draw(random, level, authors);
       if (partition.contains(problem)) {
         return problem;
       }

@@ -1,0 +1,161 @@
+package io.tercel.trainer.data;
+
+import io.tercel.server.UserException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** One JSONL file, or those of a folder in the order of their names, all of one layout. */
+final class LineFiles implements AutoCloseable {
+  private final List<LineFile> files = new ArrayList<>();
+  private final LineIndex index = new LineIndex();
+  private @Nullable Layout layout;
+  private long lines;
+  private long dropped;
+
+  private LineFiles(@Nullable Layout layout) {
+    this.layout = layout;
+  }
+
+  /** Checks a line, and says how many items it holds. */
+  interface Counter {
+    /** Items in a line of that layout; 0 drops it. */
+    int items(Layout layout, DataLine line);
+  }
+
+  /**
+   * Opens and checks a file or folder.
+   *
+   * @param layout null to tell it by the first line
+   * @throws UserException naming file, line and field
+   */
+  static LineFiles open(Path path, @Nullable Layout layout, Counter counter) {
+    LineFiles opened = new LineFiles(layout);
+    boolean whole = false;
+    try {
+      for (Path file : paths(path)) {
+        opened.files.add(LineFile.open(file));
+        opened.read(opened.files.size() - 1, counter);
+      }
+      if (opened.layout == null) {
+        throw new UserException("--data: " + path + " is empty");
+      }
+      whole = true;
+      return opened;
+    } finally {
+      if (!whole) {
+        opened.close();
+      }
+    }
+  }
+
+  private void read(int file, Counter counter) {
+    files
+        .get(file)
+        .visit(
+            (line, place, number) -> {
+              int items = counter.items(layout(line), line);
+              lines++;
+              dropped += items == 0 ? 1 : 0;
+              for (int part = 0; part < items; part++) {
+                index.add(new LineIndex.Item(file, number, place, part));
+              }
+            });
+  }
+
+  /** The files' layout, which the first line decides and each has to have. */
+  private Layout layout(DataLine line) {
+    Layout known = layout;
+    if (known == null) {
+      known =
+          Layout.of(line.fields())
+              .orElseThrow(
+                  () ->
+                      new UserException(
+                          line.where()
+                              + ": its fields ("
+                              + String.join(", ", fieldNames(line))
+                              + ") are no layout that is known: give messages, text, or problem with"
+                              + " solution or generations"));
+      layout = known;
+    }
+    for (String field : known.fields()) {
+      boolean either = known == Layout.GSM8K && field.equals("question");
+      if (!line.fields().has(field) && !(either && line.fields().has("problem"))) {
+        throw line.refuse(
+            field,
+            "is missing, which the layout %s needs; add it, or name another with --data-format (%s)"
+                .formatted(known.id(), Layout.ids()));
+      }
+    }
+    return known;
+  }
+
+  private static List<String> fieldNames(DataLine line) {
+    List<String> names = new ArrayList<>();
+    line.fields().fieldNames().forEachRemaining(names::add);
+    return names;
+  }
+
+  private static List<Path> paths(Path path) {
+    if (!Files.isDirectory(path)) {
+      return List.of(path);
+    }
+    try (Stream<Path> inside = Files.list(path)) {
+      List<Path> files =
+          inside
+              .filter(file -> file.toString().endsWith(".jsonl") && Files.isRegularFile(file))
+              .sorted()
+              .toList();
+      if (files.isEmpty()) {
+        throw new UserException("--data: no .jsonl in the folder " + path);
+      }
+      return files;
+    } catch (IOException e) {
+      throw new UserException("--data: can't be read: " + e.getMessage(), e);
+    }
+  }
+
+  Layout layout() {
+    Layout known = layout;
+    if (known == null) {
+      throw new IllegalStateException("not read yet");
+    }
+    return known;
+  }
+
+  int size() {
+    return index.size();
+  }
+
+  /** Lines that are not blank. */
+  long lines() {
+    return lines;
+  }
+
+  long dropped() {
+    return dropped;
+  }
+
+  LineIndex.Item item(int at) {
+    return index.get(at);
+  }
+
+  DataLine line(LineIndex.Item item) {
+    return files.get(item.file()).line(item.place(), item.line());
+  }
+
+  String where(int at) {
+    LineIndex.Item item = index.get(at);
+    return files.get(item.file()).where(item.line());
+  }
+
+  @Override
+  public void close() {
+    files.forEach(LineFile::close);
+  }
+}
