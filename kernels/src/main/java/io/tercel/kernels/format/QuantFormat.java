@@ -48,6 +48,13 @@ public sealed interface QuantFormat
       public void store(MemorySegment matrix, long index, float value) {
         matrix.set(Layouts.SHORT, 2 * index, (short) (Float.floatToRawIntBits(value) >>> 16));
       }
+
+      @Override
+      public void storeNearest(MemorySegment matrix, long index, float value) {
+        int bits = Float.floatToRawIntBits(value);
+        int rounded = Float.isNaN(value) ? bits : bits + 0x7fff + (bits >>> 16 & 1);
+        matrix.set(Layouts.SHORT, 2 * index, (short) (rounded >>> 16));
+      }
     };
 
     private final String label;
@@ -77,6 +84,11 @@ public sealed interface QuantFormat
 
     /** Writes element {@code index}: to the nearest half, or a bf16 that is cut off. */
     public abstract void store(MemorySegment matrix, long index, float value);
+
+    /** Writes element {@code index}: the nearest that there is, of two the even one. */
+    public void storeNearest(MemorySegment matrix, long index, float value) {
+      store(matrix, index, value);
+    }
 
     /** Little-endian, at any address. */
     private static final class Layouts {

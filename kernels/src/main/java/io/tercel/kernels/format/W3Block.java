@@ -2,6 +2,8 @@ package io.tercel.kernels.format;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
@@ -72,6 +74,11 @@ public final class W3Block {
   /** Selects two bits of each byte. */
   private static final int PAIRS = 0x0303_0303;
 
+  /** The same of eight bytes. */
+  private static final long EIGHT_CODES = 0x0707_0707_0707_0707L;
+
+  private static final VarHandle BYTES =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfShort SHORT =
@@ -158,19 +165,48 @@ public final class W3Block {
     for (int r = 0; r < ROWS; r++) {
       for (int t = 0; t < TRIPLES; t++) {
         int at = r * GROUP + t * TRIPLE_COLUMNS;
-        long low = 0;
-        for (int k = 0; k < 21; k++) {
-          low |= (long) codes[at + k] << 3 * k;
-        }
-        low |= (long) codes[at + 21] << 63;
-        int high = codes[at + 21] >>> 1;
-        for (int k = 22; k < TRIPLE_COLUMNS; k++) {
-          high |= codes[at + k] << 3 * k - 64;
-        }
+        long first = Long.compress((long) BYTES.get(codes, at), EIGHT_CODES);
+        long second = Long.compress((long) BYTES.get(codes, at + 8), EIGHT_CODES);
+        long third = Long.compress((long) BYTES.get(codes, at + 16), EIGHT_CODES);
+        long fourth = Long.compress((long) BYTES.get(codes, at + 24), EIGHT_CODES);
+        long low = first | second << 24 | third << 48;
+        int high = (int) (third >>> 16 | fourth << 8);
         packTriple(low, high, block, lane(offset, r, t));
       }
     }
     packScales(scales, zeros, block, offset);
+  }
+
+  /** Whether all values are of 0..7; they are a multiple of eight in number. */
+  public static boolean areCodes(byte[] codes) {
+    long any = 0;
+    for (int i = 0; i < codes.length; i += Long.BYTES) {
+      any |= (long) BYTES.get(codes, i);
+    }
+    return (any & ~EIGHT_CODES) == 0;
+  }
+
+  /** How many of two blocks' codes differ. */
+  public static int differingCodes(MemorySegment a, long aOffset, MemorySegment b, long bOffset) {
+    int count = 0;
+    for (int t = 0; t < TRIPLES; t++) {
+      for (int r = 0; r < ROWS; r++) {
+        long lane = lane(0, r, t);
+        int first = a.get(INT, aOffset + lane) ^ b.get(INT, bOffset + lane);
+        lane += WORD_BYTES;
+        int second = a.get(INT, aOffset + lane) ^ b.get(INT, bOffset + lane);
+        lane += WORD_BYTES;
+        int third = a.get(INT, aOffset + lane) ^ b.get(INT, bOffset + lane);
+        count += fields(first) + fields(second) + fields(third) + fields(six(first, second, third));
+      }
+    }
+    return count;
+  }
+
+  /** How many of a word's eight fields of three bits are not 0. */
+  private static int fields(int word) {
+    int any = word | word >>> 1 | word >>> 2;
+    return Integer.bitCount(any & 0x0909_0909);
   }
 
   private static long lane(long offset, int row, int triple) {

@@ -2,6 +2,8 @@ package io.tercel.kernels.format;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
@@ -59,8 +61,18 @@ public final class W4Tile {
   /** Bytes of scales, sums and what pads them to whole cache lines. */
   public static final int TRAILER_BYTES = 2 * WORD_BYTES;
 
+  private static final long NIBBLES = 0x0f0f_0f0f_0f0f_0f0fL;
+  private static final long EIGHT_ZEROS = 0x0808_0808_0808_0808L;
+  private static final long EIGHT_ONES = 0x0101_0101_0101_0101L;
+
+  private static final VarHandle LONG_VIEW =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+  private static final VarHandle INT_VIEW =
+      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -98,7 +110,13 @@ public final class W4Tile {
     byte[] bytes = new byte[Math.toIntExact(trailerOffset(cols))];
     for (int r = 0; r < ROWS; r++) {
       int sum = 0;
-      for (int k = 0; k < cols; k++) {
+      int k = 0;
+      for (; k + WORD_COLUMNS <= cols; k += WORD_COLUMNS) {
+        long stored = (long) LONG_VIEW.get(codes, r * cols + k) & NIBBLES ^ EIGHT_ZEROS;
+        INT_VIEW.set(bytes, at(r, k), (int) (stored | stored >>> 28));
+        sum += (int) (stored * EIGHT_ONES >>> 56);
+      }
+      for (; k < cols; k++) {
         int stored = codes[r * cols + k] + ZERO;
         sum += stored;
         bytes[at(r, k)] |= (byte) (stored << shift(k));
@@ -109,6 +127,28 @@ public final class W4Tile {
     MemorySegment.copy(scales, 0, matrix, SHORT, offset + bytes.length, ROWS);
     long end = offset + bytes.length + SUMS_OFFSET + ROWS * Integer.BYTES;
     matrix.asSlice(end, offset + tileBytes(cols) - end).fill((byte) 0);
+  }
+
+  /** Whether all values are of -8..7. */
+  public static boolean areCodes(byte[] codes) {
+    int any = 0;
+    for (byte code : codes) {
+      any |= code + ZERO;
+    }
+    return (any & ~15) == 0;
+  }
+
+  /** How many of two tiles' codes differ. */
+  public static int differingCodes(
+      MemorySegment a, long aOffset, MemorySegment b, long bOffset, int cols) {
+    int count = 0;
+    for (long i = 0; i < trailerOffset(cols); i += Long.BYTES) {
+      long word = a.get(LONG, aOffset + i) ^ b.get(LONG, bOffset + i);
+      long any = word | word >>> 1;
+      any |= any >>> 2;
+      count += Long.bitCount(any & 0x1111_1111_1111_1111L);
+    }
+    return count;
   }
 
   private static int at(int row, int k) {

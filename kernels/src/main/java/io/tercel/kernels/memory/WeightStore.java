@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.ConcurrentModificationException;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -111,6 +112,48 @@ public final class WeightStore implements AutoCloseable {
   }
 
   /**
+   * Copies in what a patch holds and raises the version, also if that is nothing. As {@link
+   * #update(Runnable)}, on the engine thread between two steps; since a patch is finite, nothing is
+   * looked through.
+   *
+   * @throws ConcurrentModificationException if somebody else has written since the patch was begun;
+   *     nothing has changed then
+   * @throws NonFiniteWeightsException if an earlier update has left values that are not finite and
+   *     this one has not mended all of them
+   */
+  public void update(WeightPatch patch) {
+    if (patch.store() != this) {
+      throw new IllegalArgumentException("a patch of another store");
+    }
+    patch.requireWhole();
+    if (patch.baseVersion() != version) {
+      throw new ConcurrentModificationException(
+          "the weights are of version %d, and the new ones were compared with version %d"
+              .formatted(version, patch.baseVersion()));
+    }
+    boolean otherKeys = patch.changesKeys();
+    long stamp = writing.writeLock();
+    try {
+      patch.write();
+    } finally {
+      version++;
+      if (otherKeys) {
+        keyVersion = version;
+      }
+      if (fault != null) {
+        fault = findFault(matrices());
+      }
+      writing.unlockWrite(stamp);
+    }
+    requireFinite();
+  }
+
+  /** Its weights by name. */
+  public StoredTensors tensors() {
+    return new StoredTensors(this);
+  }
+
+  /**
    * To be called before weights are computed with.
    *
    * @throws NonFiniteWeightsException if the last update has left values that are not finite
@@ -118,7 +161,7 @@ public final class WeightStore implements AutoCloseable {
   public void requireFinite() {
     String what = fault;
     if (what != null) {
-      throw new NonFiniteWeightsException(what, version);
+      throw NonFiniteWeightsException.stored(what, version);
     }
   }
 
@@ -167,7 +210,7 @@ public final class WeightStore implements AutoCloseable {
     WeightShapes.requireSame(this, other);
     String found = other.findFault(other.matrices());
     if (found != null) {
-      throw new NonFiniteWeightsException(found, other.version());
+      throw NonFiniteWeightsException.stored(found, other.version());
     }
     fault = null;
     boolean sameKeys = sameKeysAs(other);

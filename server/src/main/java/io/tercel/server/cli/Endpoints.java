@@ -5,10 +5,14 @@ import io.tercel.server.control.ServerControl;
 import io.tercel.server.grpc.GrpcServer;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
+import io.tercel.server.model.Release;
+import io.tercel.server.model.RunningModel;
+import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
 import io.tercel.server.openai.Routes;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The ports of one served model: HTTP, and gRPC and the admin's where there are such. */
@@ -39,6 +43,31 @@ final class Endpoints implements AutoCloseable {
     this.http = new HttpServer(config, new Routes(api));
     this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control);
     this.admin = admin == null ? null : new HttpServer(admin, new AdminRoutes(api, control));
+  }
+
+  /**
+   * Of a model that runs and that outlives them; binds nothing yet.
+   *
+   * @param names that clients may call it; the first is the one that answers carry
+   * @param grpcPort null for none
+   * @param admin null for none
+   */
+  static Endpoints of(
+      RunningModel model,
+      List<String> names,
+      HttpServerConfig config,
+      @Nullable Integer grpcPort,
+      @Nullable HttpServerConfig admin) {
+    InferenceApi api =
+        new InferenceApi(
+            new ApiConfig(names, Release.VERSION, model::systemFingerprint), model.served());
+    ServerControl control = new ServerControl(api, model.info(), model.servedWeights());
+    return new Endpoints(api, control, config, grpcPort, admin);
+  }
+
+  /** What they answer with. */
+  InferenceApi api() {
+    return api;
   }
 
   /**

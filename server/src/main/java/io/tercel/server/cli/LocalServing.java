@@ -1,19 +1,12 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
-import io.tercel.server.http.HttpServer;
-import io.tercel.server.http.HttpServerConfig;
-import io.tercel.server.model.Release;
+import io.tercel.server.call.Keys;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
-import io.tercel.server.openai.ApiConfig;
-import io.tercel.server.openai.InferenceApi;
-import io.tercel.server.openai.Routes;
-import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 
 /**
  * A model served in this process, for the commands that need a server and were given a model
@@ -22,11 +15,11 @@ import java.util.List;
  */
 final class LocalServing implements RunningServer {
   private final RunningModel model;
-  private final HttpServer server;
+  private final ModelServing serving;
 
-  private LocalServing(RunningModel model, HttpServer server) {
+  private LocalServing(RunningModel model, ModelServing serving) {
     this.model = model;
-    this.server = server;
+    this.serving = serving;
   }
 
   /**
@@ -39,29 +32,27 @@ final class LocalServing implements RunningServer {
         RunningModel.open(
             directory, new ServingOptions().packedCache("auto"), null, new LoadBar(System.err));
     try {
-      ApiConfig api =
-          new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint);
-      HttpServerConfig config =
-          HttpServerConfig.builder("127.0.0.1", 0).drainTimeout(Duration.ofSeconds(1)).build();
-      HttpServer server = new HttpServer(config, new Routes(new InferenceApi(api, model.served())));
-      server.start();
-      return new LocalServing(model, server);
-    } catch (IOException | RuntimeException e) {
+      return new LocalServing(
+          model,
+          ModelServing.start(
+              model,
+              new ServeAddress(ServeAddress.LOOPBACK, 0, null),
+              Keys.of(null, null),
+              Duration.ofSeconds(1)));
+    } catch (RuntimeException e) {
       model.close();
-      throw e instanceof RuntimeException r
-          ? r
-          : new UserException(String.valueOf(e.getMessage()), e);
+      throw e;
     }
   }
 
   @Override
   public URI url() {
-    return URI.create("http://127.0.0.1:" + server.port());
+    return serving.url();
   }
 
   @Override
   public void close() {
-    server.close();
+    serving.close();
     model.close();
   }
 }

@@ -1,7 +1,6 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
-import io.tercel.server.control.ServerControl;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.grpc.GrpcServer;
 import io.tercel.server.http.HttpServer;
@@ -11,12 +10,9 @@ import io.tercel.server.model.BundledModel;
 import io.tercel.server.model.ByteSize;
 import io.tercel.server.model.Miniature;
 import io.tercel.server.model.ModelLocator;
-import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
 import io.tercel.server.model.ServingPlan;
-import io.tercel.server.openai.ApiConfig;
-import io.tercel.server.openai.InferenceApi;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -194,11 +190,7 @@ public final class ServeCommand implements Command {
     try (RunningModel running =
         RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
       List<String> called = names.isEmpty() ? List.of(running.name()) : names;
-      InferenceApi api =
-          new InferenceApi(
-              new ApiConfig(called, Release.VERSION, running::systemFingerprint), running.served());
-      ServerControl control = new ServerControl(api, running.info(), running.servedWeights());
-      try (Endpoints endpoints = new Endpoints(api, control, http, grpcPort, admin)) {
+      try (Endpoints endpoints = Endpoints.of(running, called, http, grpcPort, admin)) {
         warmUp(running, serving);
         endpoints.start();
         Runtime.getRuntime()

@@ -23,6 +23,7 @@ import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.DoubleConsumer;
 
 /**
  * The server's figures for Prometheus, under vLLM's names so that its dashboards work. The engine's
@@ -156,6 +157,18 @@ public final class ServerMetrics {
     promptTokens.observe(tokens);
     choices.observe(params.n());
     maxTokens.observe(params.ending().maxTokens());
+  }
+
+  /**
+   * A figure of somebody else's, 0 until it is given; a process that also trains shows its curves
+   * so.
+   *
+   * @param name whole, such as {@code tercel_training_loss}
+   * @return takes the present value
+   * @throws IllegalArgumentException if there is one of this name
+   */
+  public DoubleConsumer gauge(String name, String help) {
+    return Gauge.build(name, help).labelNames("model_name").register(registry).labels(model)::set;
   }
 
   /** All of it in Prometheus' text format. */

@@ -144,6 +144,11 @@ public final class RunningModel implements AutoCloseable {
     return served;
   }
 
+  /** What it runs on: weights and engine, for who writes the ones and asks the other. */
+  public RunningEngine running() {
+    return running;
+  }
+
   Engine engine() {
     return running.engine();
   }

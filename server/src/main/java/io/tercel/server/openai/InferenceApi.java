@@ -54,7 +54,8 @@ public final class InferenceApi {
     return model;
   }
 
-  ServerMetrics metrics() {
+  /** The figures of what is asked, to which others may be added. */
+  public ServerMetrics metrics() {
     return metrics;
   }
 
