@@ -62,8 +62,8 @@ final class Teacher implements AutoCloseable {
   }
 
   /**
-   * The final hidden states, normed, of those rows of each batch that predict something, fp32 [rows,
-   * hidden].
+   * The final hidden states, normed, of those rows of each batch that predict something, fp32
+   * [rows, hidden].
    *
    * @param arena holds them
    */
@@ -71,8 +71,7 @@ final class Teacher implements AutoCloseable {
     try (Arena passing = Arena.ofShared()) {
       List<MemorySegment> states = new ArrayList<>();
       for (TokenBatch batch : batches) {
-        MemorySegment embedded =
-            passing.allocate(4L * batch.tokens() * config.hiddenSize(), 64);
+        MemorySegment embedded = passing.allocate(4L * batch.tokens() * config.hiddenSize(), 64);
         embed(batch, embedded);
         states.add(embedded);
       }
@@ -121,8 +120,7 @@ final class Teacher implements AutoCloseable {
       DecoderPass decoder = new DecoderPass(script, config, step, batch.lengths());
       NDArray norm = step.create(checkpoint.finalNorm().toFloats());
       NDArray rows = decoder.predicting(array(state, step), norm, batch.rows());
-      MemorySegment kept =
-          arena.allocate(4L * batch.rows().length * config.hiddenSize(), 64);
+      MemorySegment kept = arena.allocate(4L * batch.rows().length * config.hiddenSize(), 64);
       kept.copyFrom(MemorySegment.ofBuffer(rows.toByteBuffer(true)));
       return kept;
     }

@@ -127,8 +127,7 @@ final class TeacherStates implements AutoCloseable {
     int count = Math.toIntExact(floats.byteSize() / 4);
     ByteBuffer halves = ByteBuffer.allocateDirect(2 * count).order(ByteOrder.nativeOrder());
     for (int i = 0; i < count; i++) {
-      halves.putShort(
-          SafetensorsWriter.bfloat16(floats.getAtIndex(ValueLayout.JAVA_FLOAT, i)));
+      halves.putShort(SafetensorsWriter.bfloat16(floats.getAtIndex(ValueLayout.JAVA_FLOAT, i)));
     }
     halves.flip();
     while (halves.hasRemaining()) {

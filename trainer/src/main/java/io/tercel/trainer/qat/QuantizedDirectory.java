@@ -2,7 +2,6 @@ package io.tercel.trainer.qat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.SafetensorsFile;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.trainer.files.AtomicFile;
@@ -69,7 +68,7 @@ public final class QuantizedDirectory {
     directory.rewrite(start.resolve(PtqState.FILE), part.resolve(PtqState.FILE));
     delete(to);
     AtomicFile.move(part, to);
-    AtomicFile.forceDirectory(to.toAbsolutePath().getParent());
+    AtomicFile.forceDirectory(to);
   }
 
   private static void delete(Path directory) throws IOException {
@@ -137,8 +136,7 @@ public final class QuantizedDirectory {
       case "qweight" -> out.write(name, GptqTensors.qweight(grouped(linear, grid)));
       case "scales" -> // of the model [groups, rows], of the state [rows, groups]
           out.write(
-              name,
-              inState ? halves(scales(grid)) : GptqTensors.scales(grouped(linear, grid)));
+              name, inState ? halves(scales(grid)) : GptqTensors.scales(grouped(linear, grid)));
       case "qzeros" -> out.write(name, GptqTensors.qzeros(grouped(linear, grid), v2));
       case "codes" -> {
         if (grid.isFourBit()) {
@@ -147,8 +145,7 @@ public final class QuantizedDirectory {
           out.write(name, MemorySegment.ofArray(codes(linear, grid)));
         }
       }
-      case "weight_packed" ->
-          out.write(name, MemorySegment.ofArray(perRow(linear, grid).packed()));
+      case "weight_packed" -> out.write(name, MemorySegment.ofArray(perRow(linear, grid).packed()));
       case "weight_scale" -> out.write(name, perRow(linear, grid).scaleBits());
       default -> {
         return false;
@@ -188,8 +185,7 @@ public final class QuantizedDirectory {
     for (int i = 0; i < zeros.length; i++) {
       zeros[i] = (byte) grid.zero(i / grid.groups(), i % grid.groups());
     }
-    return new QuantizedMatrix(
-        grid.rows(), grid.cols(), codes(linear, grid), scales(grid), zeros);
+    return new QuantizedMatrix(grid.rows(), grid.cols(), codes(linear, grid), scales(grid), zeros);
   }
 
   private static W4Matrix perRow(Parameter linear, FakeQuant grid) {

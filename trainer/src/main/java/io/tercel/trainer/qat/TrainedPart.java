@@ -1,7 +1,12 @@
 package io.tercel.trainer.qat;
 
+import io.tercel.server.UserException;
 import io.tercel.trainer.torch.Parameter;
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** What of a student can be trained, each with a rate of its own. */
@@ -22,6 +27,32 @@ public enum TrainedPart {
   /** As an option has it. */
   public String label() {
     return name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * Reads names.
+   *
+   * @param option for errors
+   * @throws UserException that names the one which isn't any, and those that there are
+   */
+  public static Set<TrainedPart> parse(String option, List<String> names) {
+    Set<TrainedPart> parts = EnumSet.noneOf(TrainedPart.class);
+    for (String name : names) {
+      TrainedPart found = null;
+      for (TrainedPart part : values()) {
+        found = part.label().equals(name.strip()) ? part : found;
+      }
+      if (found == null) {
+        throw new UserException(
+            "%s: %s; any of %s"
+                .formatted(
+                    option,
+                    name,
+                    String.join(", ", Arrays.stream(values()).map(TrainedPart::label).toList())));
+      }
+      parts.add(found);
+    }
+    return parts;
   }
 
   /** What a parameter is; null for what is never trained. */

@@ -28,7 +28,8 @@ public final class OptimizerOptions {
   @Option(
       names = "--lr",
       paramLabel = "RATE",
-      description = "peak learning rate of latents, norms, biases and embedding (default: preset's)")
+      description =
+          "peak learning rate of latents, norms, biases and embedding (default: preset's)")
   private @Nullable Double rate;
 
   @Option(
@@ -115,26 +116,28 @@ public final class OptimizerOptions {
     clipRate = or(clipRate, 5e-4);
     // a short run has no room for a long warm-up
     warmup = or(warmup, Math.min(with.warmup, steps() / 10));
-    require("--steps", steps() >= 1 && steps() <= 10_000_000);
-    require("--lr", rate() > 0 && rate() < 1);
+    require("--steps must be 1 to 10000000", steps() >= 1 && steps() <= 10_000_000);
+    require("--lr must be above 0 and below 1", rate() > 0 && rate() < 1);
     for (Double r : List.of(scaleRate(), transformRate(), clipRate())) {
-      require("--lr-scales, --lr-transforms, --lr-clips", r >= 0 && r < 1);
+      require(
+          "--lr-scales, --lr-transforms and --lr-clips must be 0 or more, and below 1",
+          r >= 0 && r < 1);
     }
-    require("--warmup", warmup() >= 0 && warmup() <= steps());
-    require("--final-lr", finalShare >= 0 && finalShare <= 1);
-    require("--weight-decay", weightDecay >= 0 && weightDecay < 1);
-    require("--clip-norm", clipNorm > 0);
-    require("--batch", batch >= 1 && batch <= 1_000_000);
-    require("--micro-tokens", microTokens >= 2 && microTokens <= 10_000_000);
+    require("--warmup must be 0 to the number of steps", warmup() >= 0 && warmup() <= steps());
+    require("--final-lr must be 0 to 1", finalShare >= 0 && finalShare <= 1);
+    require("--weight-decay must be 0 or more, and below 1", weightDecay >= 0 && weightDecay < 1);
+    require("--clip-norm must be above 0", clipNorm > 0);
+    require("--batch must be 1 to 1000000", batch >= 1 && batch <= 1_000_000);
+    require("--micro-tokens must be 2 to 10000000", microTokens >= 2 && microTokens <= 10_000_000);
   }
 
   private static <T> T or(@Nullable T given, T otherwise) {
     return given == null ? otherwise : given;
   }
 
-  private static void require(String option, boolean right) {
-    if (!right) {
-      throw new UserException(option + " is out of range");
+  private static void require(String bounds, boolean kept) {
+    if (!kept) {
+      throw new UserException(bounds);
     }
   }
 

@@ -72,8 +72,7 @@ public final class RunCurves {
   }
 
   /** How many points it has. */
-  private static int series(
-      XYChart chart, Curve curve, List<JsonNode> lines, boolean logarithmic) {
+  private static int series(XYChart chart, Curve curve, List<JsonNode> lines, boolean logarithmic) {
     List<Integer> steps = new ArrayList<>();
     List<Double> values = new ArrayList<>();
     for (JsonNode line : lines) {
