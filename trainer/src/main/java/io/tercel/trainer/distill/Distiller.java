@@ -3,6 +3,7 @@ package io.tercel.trainer.distill;
 import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.kernels.format.Tensor;
+import io.tercel.kernels.memory.NonFiniteWeightsException;
 import io.tercel.server.UserException;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.data.TrainingSet;
@@ -97,7 +98,8 @@ final class Distiller implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.served = served;
     optimizer = new StudentOptimizer(student, options.optimizer);
-    lastSaved = step = prepared = folder.restore(optimizer.adam());
+    lastSaved = step = folder.restore(optimizer.adam());
+    prepared = step;
     data = TrainingSet.open(options.trainingData(), tokenizer, LOGGER::info);
     boolean kd = options.objective() == Objective.KD;
     teacher = kd ? Teacher.open(require(options.teacher)) : null;
@@ -197,11 +199,21 @@ final class Distiller implements AutoCloseable {
     runTeacherAhead();
     long taught = System.nanoTime();
     List<Example> examples = data.batch(step, options.optimizer.batch());
-    double loss = accumulate(examples);
     double rate = optimizer.rate(step);
-    double norm = takeStep(loss);
+    double loss;
+    double norm;
+    Publication publication;
+    try {
+      loss = accumulate(examples);
+      norm = optimizer.step(step);
+      publication = publish();
+    } catch (ArithmeticException | NonFiniteWeightsException e) {
+      throw new UserException(
+          "step %d: %s; lower --lr, or look at the data; %s"
+              .formatted(step + 1, e.getMessage(), folder.lastGood(lastSaved)),
+          e);
+    }
     step++;
-    Publication publication = publish();
     long tokens = examples.stream().mapToLong(example -> example.tokens().length).sum();
     double seconds = (System.nanoTime() - start) / 1e9;
     ObjectNode line = RunLog.line(step).put("loss", loss).put("lr", rate);
@@ -231,8 +243,9 @@ final class Distiller implements AutoCloseable {
       return;
     }
     List<Example> window = new ArrayList<>();
-    int end = Math.min(options.optimizer.steps(), step + options.window());
-    for (int s = step; s < end; s++) {
+    int start = step / options.window() * options.window();
+    int end = Math.min(options.optimizer.steps(), start + options.window());
+    for (int s = start; s < end; s++) {
       window.addAll(data.batch(s, options.optimizer.batch()));
     }
     states.prepare(window);
@@ -244,6 +257,9 @@ final class Distiller implements AutoCloseable {
     double loss = 0;
     for (List<Example> part : MicroBatches.of(examples, options.optimizer.microTokens())) {
       loss += student.backward(TokenBatch.of(part), loss(part, total));
+    }
+    if (!Double.isFinite(loss)) {
+      throw new ArithmeticException("the loss is " + loss);
     }
     return loss;
   }
@@ -261,20 +277,6 @@ final class Distiller implements AutoCloseable {
                 .create(rows.floats(first, count), new Shape(count, head.shape().getLast()))
                 .matMul(head.leaf(manager, false).transpose()),
         total);
-  }
-
-  private double takeStep(double loss) {
-    try {
-      if (!Double.isFinite(loss)) {
-        throw new ArithmeticException("the loss is " + loss);
-      }
-      return optimizer.step(step);
-    } catch (ArithmeticException e) {
-      throw new UserException(
-          "step %d: %s; lower --lr, or look at the data; %s"
-              .formatted(step + 1, e.getMessage(), folder.lastGood(lastSaved)),
-          e);
-    }
   }
 
   private @Nullable Publication publish() {

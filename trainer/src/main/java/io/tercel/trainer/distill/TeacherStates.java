@@ -24,8 +24,11 @@ import java.util.Map;
 
 /**
  * What the teacher says of examples: its final hidden states, 2 bytes a value (bf16), in a file
- * that is mapped, not held. The teacher runs ahead for a window of steps; an example that was seen
- * before isn't computed again as long as the file has room for it.
+ * that is mapped, not held. The teacher runs ahead for a window of steps.
+ *
+ * <p>What it says of an example must not depend on where a run was interrupted, for a last bit may
+ * come from what is computed beside it. So a window is computed anew, always whole; or, where
+ * states are kept for later windows, each example by itself.
  */
 final class TeacherStates implements AutoCloseable {
   /** Its name in a run's folder. */
@@ -55,7 +58,7 @@ final class TeacherStates implements AutoCloseable {
     this.teacher = teacher;
     this.file = directory.resolve(FILE);
     this.limit = limit;
-    this.tokensAtOnce = tokensAtOnce;
+    this.tokensAtOnce = limit > 0 ? 1 : tokensAtOnce;
     this.hidden = teacher.config().hiddenSize();
     this.channel =
         FileChannel.open(
@@ -66,11 +69,15 @@ final class TeacherStates implements AutoCloseable {
             StandardOpenOption.WRITE);
   }
 
-  /** Has the teacher see to these examples, as far as it hasn't yet. */
+  /**
+   * Has the teacher see to these examples, as far as it hasn't yet.
+   *
+   * @param window all examples of some steps, the same wherever the run began
+   */
   void prepare(List<Example> window) throws IOException {
     Map<Key, Example> missing = missing(window);
     long more = missing.values().stream().mapToLong(e -> 2L * hidden * asked(e)).sum();
-    if (end + more > limit && end > 0) {
+    if (end + more > limit) { // always, where nothing is to be kept
       offsets.clear();
       end = 0;
       channel.truncate(0);
@@ -80,10 +87,10 @@ final class TeacherStates implements AutoCloseable {
     // those of one length together, so that attention pads little
     left.sort(Comparator.comparingInt(entry -> entry.getValue().tokens().length));
     List<List<Map.Entry<Key, Example>>> parts = new ArrayList<>();
-    int tokens = Integer.MAX_VALUE;
+    int tokens = 0;
     for (Map.Entry<Key, Example> entry : left) {
       int length = entry.getValue().tokens().length;
-      if (tokens > tokensAtOnce - length) {
+      if (parts.isEmpty() || tokens + length > tokensAtOnce) {
         parts.add(new ArrayList<>());
         tokens = 0;
       }
