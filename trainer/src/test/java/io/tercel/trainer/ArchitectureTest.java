@@ -82,6 +82,9 @@ class ArchitectureTest {
     forbid("io.tercel.trainer.qat..", "io.tercel.trainer.data..");
     forbid("io.tercel.trainer.ptq..", "io.tercel.trainer.qat..");
     forbid("io.tercel.trainer.qat..", "io.tercel.trainer.ptq..");
+    for (String user : new String[] {"ptq", "train", "eval", "problems"}) {
+      forbid("io.tercel.trainer.share..", "io.tercel.trainer." + user + "..");
+    }
   }
 
   private static void forbid(String from, String to) {

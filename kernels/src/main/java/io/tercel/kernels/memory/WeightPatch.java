@@ -95,9 +95,9 @@ public final class WeightPatch implements AutoCloseable {
     }
   }
 
-  /** Copies everything to its place. */
+  /** Copies everything to its place, on all processors: the engine's threads have nothing to do. */
   void write() {
-    writers().forEach(PatchWriter::write);
+    writers().parallelStream().forEach(PatchWriter::write);
   }
 
   void requireOwn(PackedMatrix matrix) {

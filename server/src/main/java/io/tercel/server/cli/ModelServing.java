@@ -12,6 +12,8 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A running model on ports of this process, for those who have one for another purpose too: a
@@ -19,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  * not closed with it.
  */
 public final class ModelServing implements RunningServer {
+  private static final Logger log = LoggerFactory.getLogger(ModelServing.class);
+
   private final Endpoints endpoints;
   private final ServeAddress address;
 
@@ -44,6 +48,10 @@ public final class ModelServing implements RunningServer {
         Endpoints.of(model, List.of(model.name()), config, address.grpcPort(), null);
     try {
       endpoints.start();
+      if (!keys.guardClients() && !config.loopback()) {
+        log.warn(
+            "bound to {} without an API key; everyone who reaches it may use it", address.host());
+      }
       return new ModelServing(endpoints, address);
     } catch (IOException e) {
       endpoints.close();

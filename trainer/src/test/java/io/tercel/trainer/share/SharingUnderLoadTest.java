@@ -6,10 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.Checkpoint;
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.kernels.memory.WeightLoader;
+import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.model.CpuBackend;
+import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.SamplingPlan;
+import io.tercel.kernels.ops.StepBatch;
+import io.tercel.kernels.ops.TokenResult;
 import io.tercel.kernels.testing.GptqVariant;
 import io.tercel.kernels.testing.TinyCheckpoint;
+import io.tercel.kernels.vector.VectorOps;
 import io.tercel.server.engine.Engine;
+import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.EngineEvent.Finished;
 import io.tercel.server.engine.EngineEvent.Token;
@@ -25,9 +36,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -85,7 +100,7 @@ class SharingUnderLoadTest {
 
   @Test
   void noRequestFails_andEachTokenSaysItsVersion() throws Exception {
-    int publications = 100;
+    int publications = 60;
     try (Arena arena = Arena.ofShared();
         RunningEngine running = run();
         ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
@@ -133,6 +148,110 @@ class SharingUnderLoadTest {
       answers.add(read(submit(running.engine(), prompt, 60, staleKv), Integer.MAX_VALUE));
     } while (answers.getLast().tokens().getFirst().weightVersion() < publications);
     return answers;
+  }
+
+  /** Weights that change within a step would make a token of two versions. */
+  @Test
+  void noStepSeesTwoVersions() throws Exception {
+    try (Arena arena = Arena.ofShared();
+        Checkpoint checkpoint = Checkpoint.open(directory);
+        WeightStore weights = WeightLoader.load(checkpoint, Long.MAX_VALUE, LoadProgress.SILENT)) {
+      KvLayout layout = KvLayout.of(weights.config(), KvType.FP32);
+      Watch watch = new Watch(new CpuBackend(weights, new VectorOps(1), layout, 128), weights);
+      EngineConfig config = EngineConfig.builder(1024, weights.config().vocabSize()).build();
+      try (Engine engine = new Engine(watch, config);
+          ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
+        TinyStudent student = new TinyStudent(directory, arena, 3);
+        WeightSharing sharing = new WeightSharing(engine, weights, student.trained());
+        AtomicBoolean done = new AtomicBoolean();
+        Future<?> client =
+            clients.submit(
+                () -> {
+                  while (!done.get()) {
+                    read(submit(engine, new int[] {1, 2, 3}, 50, StaleKv.KEEP), 100);
+                  }
+                  return null;
+                });
+        for (int i = 1; i <= 10; i++) {
+          student.step(0.1);
+          watch.awaitStep(); // so that it is published while one computes
+          assertEquals(i, sharing.publish().version());
+        }
+        done.set(true);
+        client.get();
+      }
+      assertEquals(List.of(), watch.mixed);
+    }
+  }
+
+  /** A backend whose steps wait a little for weights to be published into them. */
+  private static final class Watch implements Backend {
+    private static final long PATIENCE = 20_000_000;
+
+    final List<String> mixed = new CopyOnWriteArrayList<>();
+    private final Backend backend;
+    private final WeightStore weights;
+    private volatile @Nullable CountDownLatch awaited;
+
+    Watch(Backend backend, WeightStore weights) {
+      this.backend = backend;
+      this.weights = weights;
+    }
+
+    void awaitStep() throws InterruptedException {
+      CountDownLatch latch = new CountDownLatch(1);
+      awaited = latch;
+      latch.await();
+    }
+
+    @Override
+    public List<TokenResult> step(StepBatch batch, SamplingPlan plan) {
+      long before = weights.version();
+      CountDownLatch latch = awaited;
+      if (latch != null) {
+        awaited = null;
+        latch.countDown();
+        long until = System.nanoTime() + PATIENCE;
+        while (weights.version() == before && System.nanoTime() < until) {
+          Thread.onSpinWait();
+        }
+      }
+      List<TokenResult> results = backend.step(batch, plan);
+      if (weights.version() != before) {
+        mixed.add(before + " and " + weights.version());
+      }
+      return results;
+    }
+
+    @Override
+    public String name() {
+      return backend.name();
+    }
+
+    @Override
+    public int blockSize() {
+      return backend.blockSize();
+    }
+
+    @Override
+    public int numBlocks() {
+      return backend.numBlocks();
+    }
+
+    @Override
+    public long weightVersion() {
+      return backend.weightVersion();
+    }
+
+    @Override
+    public long keyVersion() {
+      return backend.keyVersion();
+    }
+
+    @Override
+    public void close() {
+      backend.close();
+    }
   }
 
   /**
