@@ -36,6 +36,8 @@ class ArchitectureTest {
         .resideOutsideOfPackages(
             "io.tercel.trainer.torch..",
             "io.tercel.trainer.qat..",
+            "io.tercel.trainer.distill..",
+            "io.tercel.trainer.grpo..",
             "io.tercel.trainer.train..",
             "io.tercel.trainer.ptq.flatquant..")
         .should()

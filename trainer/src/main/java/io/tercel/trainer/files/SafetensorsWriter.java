@@ -260,7 +260,7 @@ public final class SafetensorsWriter implements AutoCloseable {
   }
 
   /** The bits of the nearest, ties to even. */
-  static short bfloat16(float value) {
+  public static short bfloat16(float value) {
     if (Float.isNaN(value)) {
       return (short) 0x7fc0;
     }

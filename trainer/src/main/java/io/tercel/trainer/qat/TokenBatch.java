@@ -3,23 +3,23 @@ package io.tercel.trainer.qat;
 import java.util.List;
 
 /**
- * Sequences padded to the longest, and the rows of them that predict something. Row b * length + t
- * is what follows token t of sequence b. Padding stands behind, where a causal model cannot see it.
+ * Sequences packed one behind the other, N tokens in all without padding, and the rows of them that
+ * predict something: row r is what follows token r.
  */
 public final class TokenBatch {
-  private final int sequences;
-  private final int length;
-  private final long[] ids;
-  private final long[] rows;
-  private final long[] targets;
+  private final int[] lengths;
+  private final int longest;
+  private final int[] ids;
+  private final int[] rows;
+  private final int[] targets;
   private final float[] weights;
 
-  private TokenBatch(int sequences, int length, long[] ids, int count) {
-    this.sequences = sequences;
-    this.length = length;
-    this.ids = ids;
-    this.rows = new long[count];
-    this.targets = new long[count];
+  private TokenBatch(int[] lengths, int longest, int tokens, int count) {
+    this.lengths = lengths;
+    this.longest = longest;
+    this.ids = new int[tokens];
+    this.rows = new int[count];
+    this.targets = new int[count];
     this.weights = new float[count];
   }
 
@@ -37,55 +37,93 @@ public final class TokenBatch {
             tokens.length + " tokens with " + weights.length + " weights");
       }
     }
+
+    /** What its targets count together. */
+    public double totalWeight() {
+      double sum = 0;
+      for (int t = 1; t < weights.length; t++) {
+        sum += weights[t];
+      }
+      return sum;
+    }
   }
 
   public static TokenBatch of(List<Example> examples) {
-    int length = 0;
+    int[] lengths = new int[examples.size()];
+    int longest = 0;
+    int tokens = 0;
     int count = 0;
-    for (Example example : examples) {
-      length = Math.max(length, example.tokens.length);
-      for (int t = 1; t < example.tokens.length; t++) {
+    for (int b = 0; b < lengths.length; b++) {
+      Example example = examples.get(b);
+      lengths[b] = example.tokens.length;
+      longest = Math.max(longest, lengths[b]);
+      tokens = Math.addExact(tokens, lengths[b]);
+      for (int t = 1; t < lengths[b]; t++) {
         count += example.weights[t] != 0 ? 1 : 0;
       }
     }
-    long[] ids = new long[examples.size() * length];
-    TokenBatch batch = new TokenBatch(examples.size(), length, ids, count);
+    TokenBatch batch = new TokenBatch(lengths, longest, tokens, count);
+    int at = 0;
     int row = 0;
-    for (int b = 0; b < examples.size(); b++) {
-      Example example = examples.get(b);
+    for (Example example : examples) {
       for (int t = 0; t < example.tokens.length; t++) {
-        ids[b * length + t] = example.tokens[t];
+        batch.ids[at] = example.tokens[t];
         if (t > 0 && example.weights[t] != 0) {
-          batch.rows[row] = (long) b * length + t - 1;
+          batch.rows[row] = at - 1;
           batch.targets[row] = example.tokens[t];
           batch.weights[row++] = example.weights[t];
         }
+        at++;
       }
     }
     return batch;
   }
 
   public int sequences() {
-    return sequences;
+    return lengths.length;
+  }
+
+  /** Tokens of each sequence; a view. */
+  public int[] lengths() {
+    return lengths;
   }
 
   /** Tokens of the longest. */
-  public int length() {
-    return length;
+  public int longest() {
+    return longest;
   }
 
-  /** [sequences][length]; a view. */
-  public long[] ids() {
+  /** N: tokens in all. */
+  public int tokens() {
+    return ids.length;
+  }
+
+  /** [N]; a view. */
+  public int[] ids() {
     return ids;
   }
 
-  /** Flat rows that predict something, ascending; a view. */
-  public long[] rows() {
+  /** Rows that predict something, ascending; a view. */
+  public int[] rows() {
     return rows;
   }
 
+  /** Of each of {@link #rows} the sequence it belongs to. */
+  public int[] sequencesOfRows() {
+    int[] of = new int[rows.length];
+    int sequence = 0;
+    int end = lengths[0];
+    for (int i = 0; i < rows.length; i++) {
+      while (rows[i] >= end) {
+        end += lengths[++sequence];
+      }
+      of[i] = sequence;
+    }
+    return of;
+  }
+
   /** What follows each of {@link #rows}; a view. */
-  public long[] targets() {
+  public int[] targets() {
     return targets;
   }
 

@@ -1,4 +1,4 @@
-/** The student that cross-entropy, distillation and GRPO all train, and how it is trained. */
+/** The student: fp32 parameters, rounded in the forward pass as they are served, and its losses. */
 @NullMarked
 package io.tercel.trainer.qat;
 

@@ -30,4 +30,16 @@ public final class Chunks {
         .parallel()
         .forEach(i -> task.run(i * SIZE, Math.min(elements, (i + 1) * SIZE)));
   }
+
+  /**
+   * Runs the task on whole rows of a matrix, about {@value #SIZE} elements at a time, and waits.
+   *
+   * @param task gets the first row and that behind the last
+   */
+  public static void rows(int rows, int cols, Task task) {
+    int together = Math.max(1, SIZE / Math.max(1, cols));
+    IntStream.range(0, Math.ceilDiv(rows, together))
+        .parallel()
+        .forEach(i -> task.run(i * together, Math.min(rows, (i + 1) * together)));
+  }
 }

@@ -1,9 +1,12 @@
 package io.tercel.trainer.torch;
 
 import io.tercel.trainer.quant.Chunks;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.function.ToDoubleFunction;
 
 /**
  * Adam with decoupled weight decay on matrices. Values are updated in place, in plain Java float
@@ -13,12 +16,17 @@ import java.util.List;
  * <p>No update is too small: what the rounding of a value takes from it is kept and added to the
  * next. Without that, at a rate of 5e-7, no value above 8 would ever move, and no weight decay
  * would reach any.
+ *
+ * <p>Its state lies off the heap: 12 bytes a value, freed with this.
  */
 public final class AdamW {
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
   private final List<Parameter> parameters;
-  private final List<float[]> first = new ArrayList<>();
-  private final List<float[]> second = new ArrayList<>();
-  private final List<float[]> rest = new ArrayList<>();
+  private final List<MemorySegment> first = new ArrayList<>();
+  private final List<MemorySegment> second = new ArrayList<>();
+  private final List<MemorySegment> rest = new ArrayList<>();
+  private final double[] rates;
   private final float beta1;
   private final float beta2;
   private final float epsilon;
@@ -32,11 +40,25 @@ public final class AdamW {
     this.beta2 = (float) beta2;
     this.epsilon = (float) epsilon;
     this.weightDecay = (float) weightDecay;
+    this.rates = new double[parameters.size()];
+    java.util.Arrays.fill(rates, 1);
+    Arena arena = Arena.ofAuto();
     for (Parameter parameter : parameters) {
-      first.add(new float[parameter.size()]);
-      second.add(new float[parameter.size()]);
-      rest.add(new float[parameter.size()]);
+      first.add(arena.allocate(4L * parameter.size(), 64));
+      second.add(arena.allocate(4L * parameter.size(), 64));
+      rest.add(arena.allocate(4L * parameter.size(), 64));
     }
+  }
+
+  /** Multiplies the rate of each parameter by a factor of its own, 0 or more. */
+  public AdamW withRates(ToDoubleFunction<Parameter> factor) {
+    for (int p = 0; p < rates.length; p++) {
+      rates[p] = factor.applyAsDouble(parameters.get(p));
+      if (!(rates[p] >= 0)) {
+        throw new IllegalArgumentException(parameters.get(p).name() + " at " + rates[p]);
+      }
+    }
+    return this;
   }
 
   /** With the betas that reasoning models are distilled with, 0.9 and 0.95. */
@@ -51,9 +73,9 @@ public final class AdamW {
   /** Forgets everything. */
   public void reset() {
     steps = 0;
-    first.forEach(m -> Arrays.fill(m, 0));
-    second.forEach(v -> Arrays.fill(v, 0));
-    rest.forEach(r -> Arrays.fill(r, 0));
+    first.forEach(m -> m.fill((byte) 0));
+    second.forEach(v -> v.fill((byte) 0));
+    rest.forEach(r -> r.fill((byte) 0));
   }
 
   /** Steps taken, by which the moments' bias is corrected. */
@@ -62,25 +84,25 @@ public final class AdamW {
   }
 
   /**
-   * Puts back what was saved, the arrays having been put into {@link #first}, {@link #second} and
+   * Puts back what was saved, the values having been put into {@link #first}, {@link #second} and
    * {@link #rest}.
    */
   public void restore(int stepsTaken) {
     steps = stepsTaken;
   }
 
-  /** Running mean of the gradient of parameter i; a view. */
-  public float[] first(int i) {
+  /** Running mean of the gradient of parameter i, fp32; a view. */
+  public MemorySegment first(int i) {
     return first.get(i);
   }
 
-  /** Running mean of its square; a view. */
-  public float[] second(int i) {
+  /** Running mean of its square, fp32; a view. */
+  public MemorySegment second(int i) {
     return second.get(i);
   }
 
-  /** What is missing from the values of parameter i, below their last bit; a view. */
-  public float[] rest(int i) {
+  /** What is missing from the values of parameter i, below their last bit, fp32; a view. */
+  public MemorySegment rest(int i) {
     return rest.get(i);
   }
 
@@ -88,14 +110,15 @@ public final class AdamW {
   public double gradientNorm() {
     double sum = 0;
     for (Parameter parameter : parameters) {
-      float[] gradient = parameter.gradient();
-      double[] parts = new double[Chunks.count(gradient.length)];
+      MemorySegment gradient = parameter.gradient();
+      double[] parts = new double[Chunks.count(parameter.size())];
       Chunks.forEach(
-          gradient.length,
+          parameter.size(),
           (from, to) -> {
             double part = 0;
             for (int i = from; i < to; i++) {
-              part += (double) gradient[i] * gradient[i];
+              double g = gradient.getAtIndex(FLOAT, i);
+              part += g * g;
             }
             parts[from / Chunks.SIZE] = part;
           });
@@ -121,14 +144,16 @@ public final class AdamW {
     }
     float scale = norm > maxNorm ? (float) (maxNorm / norm) : 1;
     steps++;
-    float stepSize = (float) (rate / (1 - Math.pow(beta1, steps)));
     float correction = (float) (1 / Math.sqrt(1 - Math.pow(beta2, steps)));
     for (int p = 0; p < parameters.size(); p++) {
       Parameter parameter = parameters.get(p);
-      float decay = parameter.isMatrix() ? (float) (rate * weightDecay) : 0;
+      double own = rate * rates[p];
+      float stepSize = (float) (own / (1 - Math.pow(beta1, steps)));
+      float decay = parameter.isMatrix() ? (float) (own * weightDecay) : 0;
       Step step = new Step(scale, stepSize, correction, decay);
       int index = p;
       Chunks.forEach(parameter.size(), (from, to) -> update(index, from, to, step));
+      parameter.changed();
       parameter.clearGradient();
     }
     return norm;
@@ -152,7 +177,7 @@ public final class AdamW {
       int gradients = 0;
       for (int i = 0; i < parameter.size(); i++) {
         values += Float.isFinite(parameter.get(i)) ? 0 : 1;
-        gradients += Float.isFinite(parameter.gradient()[i]) ? 0 : 1;
+        gradients += Float.isFinite(parameter.gradientAt(i)) ? 0 : 1;
       }
       if (values + gradients > 0) {
         text.append(text.isEmpty() ? "" : ", ").append(parameter.name());
@@ -165,22 +190,26 @@ public final class AdamW {
 
   private void update(int p, int from, int to, Step step) {
     Parameter parameter = parameters.get(p);
-    float[] gradient = parameter.gradient();
-    float[] m = first.get(p);
-    float[] v = second.get(p);
-    float[] r = rest.get(p);
-    for (int i = from; i < to; i++) {
-      float g = gradient[i] * step.scale();
-      m[i] = beta1 * m[i] + (1 - beta1) * g;
-      v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-      float denominator = (float) Math.sqrt(v[i]) * step.correction() + epsilon;
-      float old = parameter.get(i);
-      float move = r[i] - (step.stepSize() * m[i] / denominator + step.decay() * old);
+    MemorySegment values = parameter.writable();
+    MemorySegment gradient = parameter.gradient();
+    MemorySegment first = this.first.get(p);
+    MemorySegment second = this.second.get(p);
+    MemorySegment rest = this.rest.get(p);
+    for (long i = from; i < to; i++) {
+      float g = gradient.getAtIndex(FLOAT, i) * step.scale();
+      float m = beta1 * first.getAtIndex(FLOAT, i) + (1 - beta1) * g;
+      float v = beta2 * second.getAtIndex(FLOAT, i) + (1 - beta2) * g * g;
+      float denominator = (float) Math.sqrt(v) * step.correction() + epsilon;
+      float old = values.getAtIndex(FLOAT, i);
+      float move =
+          rest.getAtIndex(FLOAT, i) - (step.stepSize() * m / denominator + step.decay() * old);
       float sum = old + move;
       // exactly what the addition lost, whichever of the two is larger
       float added = sum - old;
-      r[i] = (old - (sum - added)) + (move - added);
-      parameter.set(i, sum);
+      first.setAtIndex(FLOAT, i, m);
+      second.setAtIndex(FLOAT, i, v);
+      rest.setAtIndex(FLOAT, i, (old - (sum - added)) + (move - added));
+      values.setAtIndex(FLOAT, i, sum);
     }
   }
 }

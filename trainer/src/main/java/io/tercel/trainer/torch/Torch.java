@@ -37,6 +37,8 @@ public final class Torch {
     private static Engine load() {
       System.setProperty("ai.djl.offline", "true");
       System.setProperty("OPT_OUT_TRACKING", "true");
+      // scripts would be compiled anew after their first calls, and give other last bits then
+      System.setProperty("ai.djl.pytorch.graph_optimizer", "false");
       if (System.getProperty(THREADS) == null) {
         int threads = Math.min(8, Runtime.getRuntime().availableProcessors());
         System.setProperty(THREADS, Integer.toString(threads));

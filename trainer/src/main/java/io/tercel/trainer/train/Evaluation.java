@@ -1,10 +1,12 @@
 package io.tercel.trainer.train;
 
-import ai.djl.ndarray.NDArray;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.trainer.problems.Problem;
 import io.tercel.trainer.qat.QatModel;
 import io.tercel.trainer.qat.TokenBatch;
 import io.tercel.trainer.qat.TokenBatch.Example;
+import io.tercel.trainer.qat.TokenLogProbs;
+import io.tercel.trainer.run.RunLog;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -42,18 +44,22 @@ record Evaluation(double loss, double accuracy, Map<String, Double> byFamily) {
         examples.add(new Example(example.tokens(), weights));
       }
       TokenBatch batch = TokenBatch.of(examples);
-      float[] logProbs = model.evaluate(batch, logits -> floats(logits.logSoftmax(-1)));
-      int vocab = model.config().vocabSize();
       boolean[] exact = new boolean[part.size()];
       Arrays.fill(exact, true);
-      for (int row = 0; row < batch.targets().length; row++) {
-        int target = (int) batch.targets()[row];
-        loss -= logProbs[row * vocab + target];
-        tokens++;
-        if (best(logProbs, row * vocab, vocab) != target) {
-          exact[(int) (batch.rows()[row] / batch.length())] = false;
-        }
-      }
+      int[] sequences = batch.sequencesOfRows();
+      double[] sum = {0};
+      model.evaluate(
+          batch,
+          (logits, first) -> {
+            float[] values = TokenLogProbs.of(logits, first, batch).values();
+            long[] best = logits.argMax(1).toLongArray();
+            for (int i = 0; i < values.length; i++) {
+              sum[0] -= values[i];
+              exact[sequences[first + i]] &= best[i] == batch.targets()[first + i];
+            }
+          });
+      loss += sum[0];
+      tokens += batch.rows().length;
       for (int b = 0; b < exact.length; b++) {
         int[] count = counts.computeIfAbsent(part.get(b).family(), _ -> new int[2]);
         count[0] += exact[b] ? 1 : 0;
@@ -66,15 +72,12 @@ record Evaluation(double loss, double accuracy, Map<String, Double> byFamily) {
     return new Evaluation(loss / tokens, (double) right / problems.size(), byFamily);
   }
 
-  private static float[] floats(NDArray array) {
-    return array.toFloatArray();
-  }
-
-  private static int best(float[] values, int from, int count) {
-    int best = 0;
-    for (int i = 1; i < count; i++) {
-      best = values[from + i] > values[from + best] ? i : best;
-    }
-    return best;
+  /** As a line of the run's log. */
+  ObjectNode line(int step) {
+    ObjectNode line = RunLog.line(step);
+    line.put("held_out_loss", loss).put("held_out_exact", accuracy);
+    ObjectNode families = line.putObject("families");
+    new TreeMap<>(byFamily).forEach(families::put);
+    return line;
   }
 }

@@ -3,9 +3,12 @@ package io.tercel.trainer.train;
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import io.tercel.trainer.files.AtomicFile;
+import io.tercel.trainer.run.RunProgress;
+import io.tercel.trainer.run.RunState;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -46,7 +49,7 @@ public final class TrainCommand implements Command {
   public Integer call() throws IOException {
     Path directory = java.util.Objects.requireNonNull(out);
     Path stored = directory.resolve(RECIPE);
-    Path state = directory.resolve(TrainingState.FILE);
+    Path state = directory.resolve(RunState.FILE);
     Recipe recipe = recipe(stored);
     if (resume) {
       if (!Files.isRegularFile(state)) {
@@ -105,8 +108,11 @@ public final class TrainCommand implements Command {
       if (fromCheckpoint) {
         trainer.resume();
       }
-      try (TrainingProgress progress = TrainingProgress.start(recipe, trainer.stepsDone())) {
-        trainer.run(progress);
+      try (RunProgress progress = RunProgress.start("train", recipe.steps(), trainer.stepsDone())) {
+        trainer.run(
+            (step, loss, speed) ->
+                progress.stepped(
+                    step, String.format(Locale.ROOT, "loss %.4f, %.0f tokens/s", loss, speed)));
       }
     } catch (ArithmeticException e) {
       throw new UserException(directory + ": training diverged: " + e.getMessage(), e);

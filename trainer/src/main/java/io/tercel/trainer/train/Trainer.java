@@ -7,11 +7,14 @@ import io.tercel.trainer.problems.Family;
 import io.tercel.trainer.problems.Partition;
 import io.tercel.trainer.problems.Problem;
 import io.tercel.trainer.problems.ProblemMix;
-import io.tercel.trainer.qat.LossFunction;
 import io.tercel.trainer.qat.ModelDirectory;
 import io.tercel.trainer.qat.QatModel;
+import io.tercel.trainer.qat.RowLoss;
 import io.tercel.trainer.qat.TokenBatch;
 import io.tercel.trainer.qat.TokenBatch.Example;
+import io.tercel.trainer.run.RunCurves;
+import io.tercel.trainer.run.RunLog;
+import io.tercel.trainer.run.RunState;
 import io.tercel.trainer.torch.AdamW;
 import io.tercel.trainer.torch.Schedule;
 import java.io.IOException;
@@ -27,9 +30,24 @@ import org.slf4j.LoggerFactory;
  * log.jsonl}, curves, and the recipe as it was run.
  */
 final class Trainer implements AutoCloseable {
-  static final String LOG = "log.jsonl";
   static final String MODEL = "model";
   private static final Logger LOGGER = LoggerFactory.getLogger(Trainer.class);
+  private static final List<RunCurves.Picture> CURVES =
+      List.of(
+          new RunCurves.Picture(
+              "loss",
+              "Loss per token",
+              "loss",
+              true,
+              List.of(
+                  new RunCurves.Curve("loss", "training"),
+                  new RunCurves.Curve("held_out_loss", "held out"))),
+          new RunCurves.Picture(
+              "accuracy",
+              "Held-out responses that match word for word",
+              "fraction",
+              false,
+              List.of(new RunCurves.Curve("held_out_exact", "all"))));
   private static final int VOCABULARY_SAMPLE = 20_000;
   private static final int WORD_AT_LEAST = 4;
 
@@ -102,12 +120,12 @@ final class Trainer implements AutoCloseable {
 
   /** Goes on from the folder's checkpoint. */
   void resume() {
-    step = TrainingState.load(directory.resolve(TrainingState.FILE), optimizer);
+    step = RunState.load(directory.resolve(RunState.FILE), optimizer);
   }
 
   /** Trains to the end. */
   void run(Listener listener) throws IOException {
-    TrainingLog log = TrainingLog.open(directory.resolve(LOG), step);
+    RunLog log = RunLog.open(directory.resolve(RunLog.FILE), step);
     while (step < recipe.steps()) {
       long start = System.nanoTime();
       List<Example> examples = data.batch(step);
@@ -117,10 +135,16 @@ final class Trainer implements AutoCloseable {
       step++;
       long tokens = examples.stream().mapToLong(example -> example.tokens().length).sum();
       double speed = tokens * 1e9 / (System.nanoTime() - start);
-      log.step(step, loss, rate, norm, tokens, speed);
+      log.append(
+          RunLog.line(step)
+              .put("loss", loss)
+              .put("lr", rate)
+              .put("gradient_norm", norm)
+              .put("tokens", tokens)
+              .put("tokens_per_second", Math.round(speed)));
       boolean last = step == recipe.steps();
       if (step % recipe.evaluateEvery() == 0 || last) {
-        log.evaluation(step, Evaluation.of(model, data, heldOut));
+        log.append(Evaluation.of(model, data, heldOut).line(step));
       }
       if (step % recipe.saveEvery() == 0 || last) {
         save(log);
@@ -151,17 +175,17 @@ final class Trainer implements AutoCloseable {
       int from = examples.size() * part / parts;
       int to = examples.size() * (part + 1) / parts;
       TokenBatch batch = TokenBatch.of(examples.subList(from, to));
-      loss += model.backward(batch, LossFunction.crossEntropy(total));
+      loss += model.backward(batch, RowLoss.crossEntropy(total));
     }
     return loss;
   }
 
-  private void save(TrainingLog log) throws IOException {
+  private void save(RunLog log) throws IOException {
     ModelDirectory.write(model, directory.resolve(MODEL), recipe.dtype());
     // last, for it is what a resumed run believes
-    TrainingState.save(directory.resolve(TrainingState.FILE), optimizer, step);
+    RunState.save(directory.resolve(RunState.FILE), optimizer, step);
     try {
-      Curves.draw(log, directory);
+      RunCurves.draw(log, directory, CURVES);
     } catch (RuntimeException | LinkageError e) {
       LOGGER.warn("no curves: {}", e.toString());
     }

@@ -15,6 +15,7 @@ import io.tercel.trainer.quant.FakeQuant;
 import io.tercel.trainer.quant.Grid;
 import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +44,32 @@ final class QatModelTest {
     return new Example(tokens, weights);
   }
 
+  private static float[] logits(QatModel model, TokenBatch batch) {
+    int vocab = model.config().vocabSize();
+    float[] all = new float[batch.rows().length * vocab];
+    model.evaluate(
+        batch,
+        (logits, first) -> {
+          float[] some = logits.toFloatArray();
+          System.arraycopy(some, 0, all, first * vocab, some.length);
+        });
+    return all;
+  }
+
+  private static float[] gradient(Parameter parameter) {
+    return parameter.gradient().toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** What follows the i-th of the rows that predict. */
+  private static double[] expected(DoubleReference reference, TokenBatch batch, int i) {
+    int row = batch.rows()[i];
+    int sequence = 0;
+    while (row >= batch.lengths()[sequence]) {
+      row -= batch.lengths()[sequence++];
+    }
+    return reference.logits(EXAMPLES.get(sequence).tokens())[row];
+  }
+
   private Path tiny(boolean qwen3) {
     TinyCheckpoint checkpoint = qwen3 ? TinyCheckpoint.qwen3() : TinyCheckpoint.qwen2();
     return checkpoint.vocab(VOCAB).dtype("F32").write(directory.resolve("tiny"));
@@ -54,12 +81,10 @@ final class QatModelTest {
     Path tiny = tiny(qwen3);
     try (QatModel model = QatModel.load(tiny)) {
       TokenBatch batch = TokenBatch.of(EXAMPLES);
-      float[] logits = model.evaluate(batch, array -> array.toFloatArray());
+      float[] logits = logits(model, batch);
       DoubleReference reference = DoubleReference.open(tiny);
       for (int i = 0; i < batch.rows().length; i++) {
-        int row = (int) batch.rows()[i];
-        int[] tokens = EXAMPLES.get(row / batch.length()).tokens();
-        double[] expected = reference.logits(tokens)[row % batch.length()];
+        double[] expected = expected(reference, batch, i);
         for (int v = 0; v < VOCAB; v++) {
           assertEquals(expected[v], logits[i * VOCAB + v], 1e-4);
         }
@@ -73,7 +98,7 @@ final class QatModelTest {
     Path tiny = tiny(qwen3);
     try (QatModel model = QatModel.load(tiny)) {
       TokenBatch batch = TokenBatch.of(EXAMPLES);
-      float loss = model.backward(batch, LossFunction.crossEntropy(batch.totalWeight()));
+      double loss = model.backward(batch, RowLoss.crossEntropy(batch.totalWeight()));
       assertEquals(loss(tiny), loss, 1e-5);
       Random random = new Random(1);
       double step = 1e-3;
@@ -96,7 +121,7 @@ final class QatModelTest {
         double expected = (above - below) / width;
         assertEquals(
             expected,
-            parameter.gradient()[i],
+            parameter.gradientAt(i),
             1e-5 + 1e-3 * Math.abs(expected),
             parameter.name() + "[" + i + "]");
       }
@@ -160,19 +185,19 @@ final class QatModelTest {
         plain.quantize(quant); // changes no value, but lets the inputs be rounded alike
       }
       assertEquals(14, student.linears().size());
-      float[] expectedLogits = rounded.evaluate(batch, array -> array.toFloatArray());
-      float[] logits = student.evaluate(batch, array -> array.toFloatArray());
+      float[] expectedLogits = logits(rounded, batch);
+      float[] logits = logits(student, batch);
       assertArrayEquals(expectedLogits, logits);
-      LossFunction loss = LossFunction.crossEntropy(batch.totalWeight());
+      RowLoss loss = RowLoss.crossEntropy(batch.totalWeight());
       assertEquals(rounded.backward(batch, loss), student.backward(batch, loss));
       for (Parameter linear : student.linears()) {
-        float[] expected = rounded.parameter(linear.name()).gradient();
+        float[] expected = gradient(rounded.parameter(linear.name()));
         int passed = 0;
         for (int i = 0; i < expected.length; i++) {
-          passed += linear.gradient()[i] == expected[i] ? 1 : 0;
-          assertTrue(linear.gradient()[i] == expected[i] || linear.gradient()[i] == 0);
+          passed += linear.gradientAt(i) == expected[i] ? 1 : 0;
+          assertTrue(linear.gradientAt(i) == expected[i] || linear.gradientAt(i) == 0);
         }
-        assertEquals(0, linear.gradient()[0]);
+        assertEquals(0, linear.gradientAt(0));
         assertTrue(passed > 0.9 * expected.length, linear.name() + " " + passed);
       }
     }
@@ -196,7 +221,7 @@ final class QatModelTest {
     try (QatModel student = QatModel.loadQuantized(export)) {
       TokenBatch batch = TokenBatch.of(EXAMPLES);
       int vocab = student.config().vocabSize();
-      float[] logits = student.evaluate(batch, array -> array.toFloatArray());
+      float[] logits = logits(student, batch);
       double alike = meanDifference(DoubleReference.openRounding(export), batch, logits, vocab);
       double not = meanDifference(DoubleReference.open(export), batch, logits, vocab);
       // free-running, a code on the other side of a tie moves all that follows
@@ -210,9 +235,7 @@ final class QatModelTest {
       DoubleReference reference, TokenBatch batch, float[] logits, int vocab) {
     double sum = 0;
     for (int i = 0; i < batch.rows().length; i++) {
-      int row = (int) batch.rows()[i];
-      int[] tokens = EXAMPLES.get(row / batch.length()).tokens();
-      double[] expected = reference.logits(tokens)[row % batch.length()];
+      double[] expected = expected(reference, batch, i);
       for (int v = 0; v < vocab; v++) {
         sum += Math.abs(expected[v] - logits[i * vocab + v]);
       }
@@ -227,14 +250,14 @@ final class QatModelTest {
   void backward_afterGarbageCollection_isTheSame() {
     try (QatModel model = QatModel.load(tiny(true))) {
       TokenBatch batch = TokenBatch.of(EXAMPLES);
-      LossFunction loss = LossFunction.crossEntropy(batch.totalWeight());
+      RowLoss loss = RowLoss.crossEntropy(batch.totalWeight());
       model.backward(batch, loss);
-      float[] expected = model.parameters().getFirst().gradient().clone();
+      float[] expected = gradient(model.parameters().getFirst());
       model.parameters().forEach(Parameter::clearGradient);
       List<ByteBuffer> refilled = new ArrayList<>();
       model.backward(
           batch,
-          (logits, part) -> {
+          (logits, first, part) -> {
             for (int i = 0; i < 3; i++) {
               System.gc();
               sleep();
@@ -243,10 +266,10 @@ final class QatModelTest {
               // of the size that a freed number had
               refilled.add(ByteBuffer.allocateDirect(4).putInt(0, -1));
             }
-            return loss.apply(logits, part);
+            return loss.at(logits, first, part);
           });
       assertEquals(20_000, refilled.size());
-      assertArrayEquals(expected, model.parameters().getFirst().gradient());
+      assertArrayEquals(expected, gradient(model.parameters().getFirst()));
     }
   }
 
@@ -262,12 +285,12 @@ final class QatModelTest {
   void backward_manyTimes_leavesNoArrayBehind() {
     try (QatModel model = QatModel.load(tiny(true))) {
       TokenBatch batch = TokenBatch.of(EXAMPLES);
-      LossFunction loss = LossFunction.crossEntropy(1);
+      RowLoss loss = RowLoss.crossEntropy(1);
       model.backward(batch, loss);
       int open = model.openArrays();
       for (int i = 0; i < 20; i++) {
         model.backward(batch, loss);
-        model.evaluate(batch, array -> array.toFloatArray());
+        logits(model, batch);
       }
       assertEquals(open, model.openArrays());
     }

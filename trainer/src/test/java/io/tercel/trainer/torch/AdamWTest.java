@@ -1,5 +1,6 @@
 package io.tercel.trainer.torch;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -29,7 +30,8 @@ final class AdamWTest {
         double rate = 0.01 * t;
         for (int i = 0; i < 3; i++) {
           double g = (i - 1) * 0.3 + 0.1 * t;
-          matrix.gradient()[i] = norm.gradient()[i] = (float) g;
+          set(matrix, i, (float) g);
+          set(norm, i, (float) g);
           m[i] = 0.9 * m[i] + 0.1 * g;
           v[i] = 0.95 * v[i] + 0.05 * g * g;
           double step =
@@ -45,7 +47,7 @@ final class AdamWTest {
         assertEquals(w[i], matrix.get(i), 1e-5);
         assertEquals(n[i], norm.get(i), 1e-5);
       }
-      assertArrayEquals(new float[3], matrix.gradient());
+      assertArrayEquals(new float[3], matrix.gradient().toArray(JAVA_FLOAT));
     }
   }
 
@@ -54,11 +56,11 @@ final class AdamWTest {
     try (Arena arena = Arena.ofShared()) {
       Parameter p = new Parameter("p", arena, 2);
       AdamW optimizer = AdamW.of(List.of(p), 0);
-      p.gradient()[0] = 30;
-      p.gradient()[1] = -40;
+      set(p, 0, 30);
+      set(p, 1, -40);
       assertEquals(50, optimizer.step(0.1, 1), 1e-6);
-      assertEquals(0.1 * 0.6, optimizer.first(0)[0], 1e-6);
-      assertEquals(0.1 * -0.8, optimizer.first(0)[1], 1e-6);
+      assertEquals(0.1 * 0.6, optimizer.first(0).getAtIndex(JAVA_FLOAT, 0), 1e-6);
+      assertEquals(0.1 * -0.8, optimizer.first(0).getAtIndex(JAVA_FLOAT, 1), 1e-6);
     }
   }
 
@@ -66,7 +68,7 @@ final class AdamWTest {
   void step_gradientIsNoNumber_isRefused() {
     try (Arena arena = Arena.ofShared()) {
       Parameter p = new Parameter("p", arena, 2);
-      p.gradient()[1] = Float.NaN;
+      set(p, 1, Float.NaN);
       AdamW optimizer = AdamW.of(List.of(p), 0);
       assertThrows(ArithmeticException.class, () -> optimizer.step(0.1, 1));
     }
@@ -83,7 +85,9 @@ final class AdamWTest {
       matrix.set(start);
       AdamW optimizer = AdamW.of(List.of(norm, matrix), 0.1);
       for (int t = 0; t < 20_000; t++) {
-        norm.gradient()[0] = norm.gradient()[1] = norm.gradient()[2] = 0.25f;
+        for (int i = 0; i < 3; i++) {
+          set(norm, i, 0.25f);
+        }
         optimizer.step(5e-7, Double.POSITIVE_INFINITY); // the matrix decays alone
       }
       for (int i = 0; i < 3; i++) {
@@ -113,12 +117,16 @@ final class AdamWTest {
       Random random = new Random(4);
       for (int t = 0; t < 3; t++) {
         for (int i = 0; i < size; i++) {
-          p.gradient()[i] = (float) random.nextGaussian();
+          set(p, i, (float) random.nextGaussian());
         }
         optimizer.step(0.01, 1);
       }
       assertNotEquals(0, p.get(size - 1));
       return p.toFloats();
     }
+  }
+
+  private static void set(Parameter parameter, int i, float gradient) {
+    parameter.gradient().setAtIndex(JAVA_FLOAT, i, gradient);
   }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.tercel.trainer.run.RunLog;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
@@ -98,15 +99,15 @@ final class ResumeTest {
   }
 
   private static List<JsonNode> steps(Path run) throws IOException {
-    Path log = run.resolve(Trainer.LOG);
+    Path log = run.resolve(RunLog.FILE);
     return Files.exists(log)
-        ? TrainingLog.read(log).stream().filter(line -> line.has("loss")).toList()
+        ? RunLog.read(log).stream().filter(line -> line.has("loss")).toList()
         : List.of();
   }
 
   private static List<String> losses(Path run) throws IOException {
     List<String> losses = new ArrayList<>();
-    for (JsonNode line : TrainingLog.read(run.resolve(Trainer.LOG))) {
+    for (JsonNode line : RunLog.read(run.resolve(RunLog.FILE))) {
       losses.add(
           line.get("step") + " " + line.get("loss") + line.get("held_out_loss") + line.get("lr"));
     }

@@ -16,6 +16,8 @@ import io.tercel.trainer.ptq.transform.OnlineTransforms.Clips;
 import io.tercel.trainer.ptq.transform.SquareMatrix;
 import io.tercel.trainer.torch.Parameter;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -164,9 +166,11 @@ final class FlatParameters {
   private void throughInverse(String name, float[] gradient) {
     SquareMatrix inverse = matrix(name).inverseTranspose();
     SquareMatrix back = inverse.times(SquareMatrix.of(gradient).transpose()).times(inverse);
-    float[] to = parameter(transforms, name).gradient();
-    for (int i = 0; i < to.length; i++) {
-      to[i] -= (float) back.at(i / back.size(), i % back.size());
+    MemorySegment to = parameter(transforms, name).gradient();
+    for (int i = 0; i < gradient.length; i++) {
+      float sum = to.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      sum -= (float) back.at(i / back.size(), i % back.size());
+      to.setAtIndex(ValueLayout.JAVA_FLOAT, i, sum);
     }
   }
 

@@ -66,7 +66,7 @@ class FlatParametersTest {
       parameters.accumulate(leaves);
       for (Parameter p : parameters.transforms()) {
         float largest = 0;
-        for (float g : p.gradient()) {
+        for (float g : p.gradient().toArray(java.lang.foreign.ValueLayout.JAVA_FLOAT)) {
           largest = Math.max(largest, Math.abs(g));
         }
         assertTrue(largest < 2e-2, p.name() + " has a gradient of " + largest);

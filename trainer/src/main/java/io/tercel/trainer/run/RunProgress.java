@@ -1,4 +1,4 @@
-package io.tercel.trainer.train;
+package io.tercel.trainer.run;
 
 import io.tercel.server.cli.Tty;
 import java.time.Duration;
@@ -8,7 +8,7 @@ import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 
 /** A bar with the time left on a terminal; elsewhere a line now and then, so logs stay readable. */
-final class TrainingProgress implements Trainer.Listener, AutoCloseable {
+public final class RunProgress implements AutoCloseable {
   private static final int LINES = 50;
 
   private final int total;
@@ -16,36 +16,38 @@ final class TrainingProgress implements Trainer.Listener, AutoCloseable {
   private final long startNanos = System.nanoTime();
   private final @Nullable ProgressBar bar;
 
-  private TrainingProgress(int total, int begun, @Nullable ProgressBar bar) {
+  private RunProgress(int total, int begun, @Nullable ProgressBar bar) {
     this.total = total;
     this.begun = begun;
     this.bar = bar;
   }
 
   /**
+   * @param task what is done, in a word
    * @param stepsDone before this run, when it is resumed
    */
-  static TrainingProgress start(Recipe recipe, int stepsDone) {
+  public static RunProgress start(String task, int total, int stepsDone) {
     ProgressBar bar =
         Tty.isTerminal(Tty.STANDARD_ERROR)
             ? ProgressBar.builder()
-                .setTaskName("train")
-                .setInitialMax(recipe.steps())
+                .setTaskName(task)
+                .setInitialMax(total)
                 .setStyle(ProgressBarStyle.ASCII)
                 .startsFrom(stepsDone, Duration.ZERO)
                 .build()
             : null;
-    return new TrainingProgress(recipe.steps(), stepsDone, bar);
+    return new RunProgress(total, stepsDone, bar);
   }
 
-  @Override
-  public void stepped(int stepsDone, double loss, double tokensPerSecond) {
-    String state = String.format(Locale.ROOT, "loss %.4f, %.0f tokens/s", loss, tokensPerSecond);
+  /**
+   * @param state what there is to be said, such as the loss
+   */
+  public void stepped(int stepsDone, String state) {
     if (bar != null) {
       bar.stepTo(stepsDone);
       bar.setExtraMessage(" " + state);
     } else if (stepsDone % Math.max(1, total / LINES) == 0 || stepsDone == total) {
-      double seconds = (System.nanoTime() - startNanos) / 1e9 / (stepsDone - begun);
+      double seconds = (System.nanoTime() - startNanos) / 1e9 / Math.max(1, stepsDone - begun);
       Duration left = Duration.ofSeconds(Math.round(seconds * (total - stepsDone)));
       System.err.printf(
           Locale.ROOT,

@@ -1,4 +1,4 @@
-package io.tercel.trainer.train;
+package io.tercel.trainer.run;
 
 import io.tercel.kernels.format.DType;
 import io.tercel.kernels.format.SafetensorsFile;
@@ -10,6 +10,7 @@ import io.tercel.trainer.torch.AdamW;
 import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -21,14 +22,17 @@ import java.util.Map;
  * values with what lies below their last bit, both moments, and how many steps are done. Data and
  * random numbers are functions of the step.
  */
-final class TrainingState {
-  static final String FILE = "training.safetensors";
+public final class RunState {
+  /** Its name in a run's folder. */
+  public static final String FILE = "training.safetensors";
+
   // a float holds a step exactly up to 2^24, so it is split
   private static final int RADIX = 1 << 20;
 
-  private TrainingState() {}
+  private RunState() {}
 
-  static void save(Path file, AdamW optimizer, int stepsDone) throws IOException {
+  /** Replaces the file. */
+  public static void save(Path file, AdamW optimizer, int stepsDone) throws IOException {
     int[] counts = {
       stepsDone / RADIX, stepsDone % RADIX, optimizer.steps() / RADIX, optimizer.steps() % RADIX
     };
@@ -44,7 +48,7 @@ final class TrainingState {
       out.write("steps", i -> counts[i]);
       for (int p = 0; p < optimizer.parameters().size(); p++) {
         Parameter parameter = optimizer.parameters().get(p);
-        out.write("value." + parameter.name(), parameter::get);
+        out.write("value." + parameter.name(), parameter.values());
         out.write("first." + parameter.name(), optimizer.first(p));
         out.write("second." + parameter.name(), optimizer.second(p));
         out.write("rest." + parameter.name(), optimizer.rest(p));
@@ -54,7 +58,7 @@ final class TrainingState {
   }
 
   /** Restores all and returns the steps done. */
-  static int load(Path file, AdamW optimizer) {
+  public static int load(Path file, AdamW optimizer) {
     try (Arena arena = Arena.ofConfined()) {
       Map<String, Tensor> tensors = new HashMap<>();
       SafetensorsFile.open(file, arena).tensors().forEach(t -> tensors.put(t.name(), t));
@@ -62,10 +66,10 @@ final class TrainingState {
       for (int p = 0; p < parameters.size(); p++) {
         Parameter parameter = parameters.get(p);
         String name = parameter.name();
-        parameter.set(floats(file, tensors, "value." + name, parameter.size()));
-        copy(floats(file, tensors, "first." + name, parameter.size()), optimizer.first(p));
-        copy(floats(file, tensors, "second." + name, parameter.size()), optimizer.second(p));
-        copy(floats(file, tensors, "rest." + name, parameter.size()), optimizer.rest(p));
+        parameter.set(values(file, tensors, "value." + name, parameter.size()));
+        optimizer.first(p).copyFrom(values(file, tensors, "first." + name, parameter.size()));
+        optimizer.second(p).copyFrom(values(file, tensors, "second." + name, parameter.size()));
+        optimizer.rest(p).copyFrom(values(file, tensors, "rest." + name, parameter.size()));
       }
       float[] counts = floats(file, tensors, "steps", 4);
       optimizer.restore((int) counts[2] * RADIX + (int) counts[3]);
@@ -73,16 +77,21 @@ final class TrainingState {
     }
   }
 
-  private static void copy(float[] from, float[] to) {
-    System.arraycopy(from, 0, to, 0, to.length);
+  private static MemorySegment values(
+      Path file, Map<String, Tensor> tensors, String name, int size) {
+    return tensor(file, tensors, name, size).data();
   }
 
   private static float[] floats(Path file, Map<String, Tensor> tensors, String name, int size) {
+    return tensor(file, tensors, name, size).toFloats();
+  }
+
+  private static Tensor tensor(Path file, Map<String, Tensor> tensors, String name, int size) {
     Tensor tensor = tensors.get(name);
-    if (tensor == null || tensor.elements() != size) {
+    if (tensor == null || tensor.elements() != size || tensor.dtype() != DType.F32) {
       throw new UserException(
           file + ": it is of another model or version: " + name + " does not fit");
     }
-    return tensor.toFloats();
+    return tensor;
   }
 }

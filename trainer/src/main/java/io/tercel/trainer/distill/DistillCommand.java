@@ -1,0 +1,116 @@
+package io.tercel.trainer.distill;
+
+import io.tercel.server.UserException;
+import io.tercel.server.call.Keys;
+import io.tercel.server.cli.Command;
+import io.tercel.server.cli.ServeAddress;
+import io.tercel.server.model.ServingOptions;
+import io.tercel.server.text.Tokenizer;
+import io.tercel.trainer.qat.QatModel;
+import io.tercel.trainer.run.OptimizerOptions;
+import io.tercel.trainer.run.RunFolder;
+import io.tercel.trainer.run.RunProgress;
+import io.tercel.trainer.run.StopSignal;
+import io.tercel.trainer.share.ServedStudent;
+import io.tercel.trainer.torch.Parameter;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code tercel distill}: a quantized student learns from its full-precision teacher. */
+@picocli.CommandLine.Command(
+    name = "distill",
+    description = {
+      "Trains a quantized model to answer as its full-precision teacher does.",
+      "Weights stay quantized throughout; with --serve the student answers while it learns."
+    },
+    mixinStandardHelpOptions = true)
+public final class DistillCommand implements Command {
+  /** The exit code after SIGTERM, as shells have it. */
+  private static final int TERMINATED = 143;
+
+  /** Table 6: 6,000 steps, warm-up 180; the rate from GPTQ. */
+  private static final OptimizerOptions.Preset PAPER =
+      new OptimizerOptions.Preset(6000, 1e-6, 1e-4, 180);
+
+  /** What a model of half a million weights needs, measured. */
+  private static final OptimizerOptions.Preset SMALL =
+      new OptimizerOptions.Preset(400, 1.5e-4, 2e-3, 20);
+
+  @Mixin private DistillOptions options = new DistillOptions();
+
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "DIR",
+      description = "folder of the run: checkpoint, log.jsonl, curves, and model/ in the end")
+  @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses
+  private Path out;
+
+  @Option(names = "--resume", description = "go on from the folder's last checkpoint")
+  private boolean resume;
+
+  @Option(
+      names = "--serve",
+      paramLabel = "[HOST:]PORT",
+      description = "answer chats from the student meanwhile, on this address")
+  private @Nullable String serve;
+
+  /** Constructed by picocli. */
+  public DistillCommand() {}
+
+  @Override
+  public Integer call() throws IOException {
+    options.check();
+    try (QatModel student = QatModel.loadQuantized(options.student)) {
+      long weights = student.parameters().stream().mapToLong(Parameter::size).sum();
+      boolean small = options.optimizer.small(weights);
+      options.optimizer.complete(small ? SMALL : PAPER);
+      boolean fourBit = student.precision().inputs() == 4;
+      student.cacheBits(options.cacheBits(fourBit)).train(options.parts(fourBit));
+      RunFolder folder = RunFolder.open(out, resume, options.settings(fourBit));
+      return train(student, folder, options.cacheLabel(fourBit));
+    }
+  }
+
+  private int train(QatModel student, RunFolder folder, String cache) throws IOException {
+    try (StopSignal stop = StopSignal.listen();
+        ServedStudent served = serve(cache);
+        Tokenizer tokenizer = Tokenizer.open(options.student);
+        Distiller distiller = new Distiller(options, folder, student, tokenizer, served)) {
+      int steps = options.optimizer.steps();
+      try (RunProgress progress = RunProgress.start("distill", steps, distiller.stepsDone())) {
+        distiller.run(
+            (step, loss, speed) ->
+                progress.stepped(
+                    step, String.format(Locale.ROOT, "loss %.5f, %.0f tokens/s", loss, speed)),
+            stop::asked);
+      }
+      if (distiller.stepsDone() < steps) {
+        System.out.printf(
+            "Stopped after step %d; --resume goes on from %s%n",
+            distiller.stepsDone(), folder.directory());
+        return TERMINATED;
+      }
+    }
+    System.out.println("The model is in " + folder.resolve(RunFolder.MODEL));
+    return 0;
+  }
+
+  /** The engine that answers, where somebody asks; null where nobody does. */
+  private @Nullable ServedStudent serve(String cache) {
+    if (serve == null && options.evalData == null) {
+      return null;
+    }
+    ServingOptions serving = new ServingOptions().kvCacheDtype(cache).maxWaiting(100_000);
+    ServeAddress address = serve == null ? null : ServeAddress.parse("--serve", serve, null);
+    try {
+      return ServedStudent.open(options.student, serving, address, Keys.of(null, null));
+    } catch (IllegalArgumentException e) {
+      throw new UserException(String.valueOf(e.getMessage()), e);
+    }
+  }
+}
