@@ -20,11 +20,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * By hand, not a test: {@code shape DIR [LAYERS]} writes a random checkpoint of Qwen3-0.6B's shape,
  * {@code rescale FROM TO SIGMA SEED} a copy with rescaled channels, {@code accuracy HELDOUT.jsonl
- * DIR...} counts right greedy answers.
+ * DIR...} counts right greedy answers, {@code ask HELDOUT.jsonl N OUT.jsonl DIR} writes those of
+ * {@link AnswerStudy} and {@code table FILE...} prints them.
  */
 final class PtqStudy {
   private PtqStudy() {}
@@ -50,6 +52,10 @@ final class PtqStudy {
           accuracy(Path.of(args[1]), Path.of(args[i]));
         }
       }
+      case "ask" ->
+          AnswerStudy.ask(
+              Path.of(args[1]), Integer.parseInt(args[2]), Path.of(args[3]), Path.of(args[4]));
+      case "table" -> AnswerStudy.table(Stream.of(args).skip(1).map(Path::of).toList());
       default -> throw new IllegalArgumentException(args[0]);
     }
   }
