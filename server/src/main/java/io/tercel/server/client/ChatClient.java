@@ -10,6 +10,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,6 +52,20 @@ public final class ChatClient implements AutoCloseable {
    * @throws ChatException if it can't be reached, refuses, or lists none
    */
   public String model() throws ChatException, InterruptedException {
+    return firstModel().get("id").asText();
+  }
+
+  /**
+   * The tokens of prompt and answer that the model holds; empty where the server doesn't say.
+   *
+   * @throws ChatException as {@link #model}
+   */
+  public OptionalInt contextLength() throws ChatException, InterruptedException {
+    int length = firstModel().path("max_model_len").asInt();
+    return length > 0 ? OptionalInt.of(length) : OptionalInt.empty();
+  }
+
+  private JsonNode firstModel() throws ChatException, InterruptedException {
     try {
       HttpResponse<String> response =
           client.send(
@@ -62,11 +77,11 @@ public final class ChatClient implements AutoCloseable {
         throw new ChatException(
             base + " answered " + response.statusCode() + hint, response.statusCode(), 0);
       }
-      JsonNode id = new ObjectMapper().readTree(response.body()).path("data").path(0).path("id");
-      if (!id.isTextual()) {
+      JsonNode model = new ObjectMapper().readTree(response.body()).path("data").path(0);
+      if (!model.path("id").isTextual()) {
         throw new ChatException(base + " lists no model", 404, 0);
       }
-      return id.asText();
+      return model;
     } catch (ChatException e) {
       throw e;
     } catch (IOException e) {

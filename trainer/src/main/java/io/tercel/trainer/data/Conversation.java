@@ -2,6 +2,7 @@ package io.tercel.trainer.data;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.UserException;
+import io.tercel.trainer.files.JsonLine;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,7 +19,7 @@ record Conversation(List<Map<String, Object>> messages, List<Integer> targets) {
    *
    * @throws UserException naming message and field
    */
-  static Conversation of(DataLine line) {
+  static Conversation of(JsonLine line) {
     List<Map<String, Object>> messages = new ArrayList<>();
     List<Integer> targets = new ArrayList<>();
     for (JsonNode message : line.list("messages")) {
@@ -58,7 +59,7 @@ record Conversation(List<Map<String, Object>> messages, List<Integer> targets) {
         && (content.contains("</think>") || !content.contains("<think>"));
   }
 
-  private static String content(DataLine line, String at, JsonNode content) {
+  private static String content(JsonLine line, String at, JsonNode content) {
     if (content.isTextual()) {
       return content.textValue();
     }

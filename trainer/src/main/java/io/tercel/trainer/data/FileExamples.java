@@ -1,6 +1,7 @@
 package io.tercel.trainer.data;
 
 import io.tercel.server.text.Tokenizer;
+import io.tercel.trainer.files.JsonLine;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import java.util.Arrays;
 import java.util.Optional;
@@ -31,7 +32,7 @@ final class FileExamples implements ExampleSource {
   @Override
   public Optional<Example> example(long item) {
     LineIndex.Item at = files.item((int) item);
-    DataLine line = files.line(at);
+    JsonLine line = files.line(at);
     if (lessons != null && encoder != null) {
       return Optional.of(encoder.encode(lessons.turn(line, at.part()), line.where()));
     }

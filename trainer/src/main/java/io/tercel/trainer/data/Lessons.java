@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.UserException;
 import io.tercel.trainer.eval.PromptTemplate;
 import io.tercel.trainer.eval.ReferenceAnswer;
+import io.tercel.trainer.files.JsonLine;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -33,7 +34,7 @@ record Lessons(Layout layout, PromptTemplate template) {
    *
    * @throws UserException naming the line and the field
    */
-  int turns(DataLine line) {
+  int turns(JsonLine line) {
     return switch (layout) {
       case OPENR1 -> {
         problem(line);
@@ -55,7 +56,7 @@ record Lessons(Layout layout, PromptTemplate template) {
   }
 
   /** A turn of a line that {@link #turns} counted. */
-  TrainedTurn turn(DataLine line, int number) {
+  TrainedTurn turn(JsonLine line, int number) {
     return switch (layout) {
       case OPENR1 -> answered(line, verified(line).orElseThrow());
       case NUMINA -> answered(line, line.text("solution"));
@@ -80,7 +81,7 @@ record Lessons(Layout layout, PromptTemplate template) {
    *
    * @return empty where there is none to compare with, such as of a proof
    */
-  Optional<Asked> asked(DataLine line) {
+  Optional<Asked> asked(JsonLine line) {
     List<Map<String, Object>> messages =
         layout == Layout.MESSAGES ? Conversation.of(line).question() : question(line);
     return answer(line).filter(_ -> !messages.isEmpty()).map(right -> new Asked(messages, right));
@@ -89,7 +90,7 @@ record Lessons(Layout layout, PromptTemplate template) {
   /** A question with its answer. */
   record Asked(List<Map<String, Object>> messages, String answer) {}
 
-  private Optional<String> answer(DataLine line) {
+  private Optional<String> answer(JsonLine line) {
     Optional<String> answer =
         line.optional("answer")
             .map(ReferenceAnswer::ofAnswer)
@@ -99,21 +100,21 @@ record Lessons(Layout layout, PromptTemplate template) {
         : line.optional("solution").flatMap(ReferenceAnswer::ofSolution);
   }
 
-  private TrainedTurn answered(DataLine line, String response) {
+  private TrainedTurn answered(JsonLine line, String response) {
     return new TrainedTurn(question(line), null, response);
   }
 
-  private List<Map<String, Object>> question(DataLine line) {
+  private List<Map<String, Object>> question(JsonLine line) {
     return List.of(TrainedTurn.message("user", template.render(problem(line))));
   }
 
-  private String problem(DataLine line) {
+  private String problem(JsonLine line) {
     return line.text(
         line.fields().has("problem") || layout != Layout.GSM8K ? "problem" : "question");
   }
 
   /** The first generation that a verifier found right, if any, and that ends its thought. */
-  private static Optional<String> verified(DataLine line) {
+  private static Optional<String> verified(JsonLine line) {
     JsonNode generations = line.list(GENERATIONS);
     for (String verdict : VERDICTS) {
       JsonNode right = line.fields().path(verdict);

@@ -1,6 +1,8 @@
 package io.tercel.trainer.data;
 
 import io.tercel.server.UserException;
+import io.tercel.trainer.files.JsonLine;
+import io.tercel.trainer.files.LineFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +26,7 @@ final class LineFiles implements AutoCloseable {
   /** Checks a line, and says how many items it holds. */
   interface Counter {
     /** Items in a line of that layout; 0 drops it. */
-    int items(Layout layout, DataLine line);
+    int items(Layout layout, JsonLine line);
   }
 
   /**
@@ -68,7 +70,7 @@ final class LineFiles implements AutoCloseable {
   }
 
   /** The files' layout, which the first line decides and each has to have. */
-  private Layout layout(DataLine line) {
+  private Layout layout(JsonLine line) {
     Layout known = layout;
     if (known == null) {
       known =
@@ -95,7 +97,7 @@ final class LineFiles implements AutoCloseable {
     return known;
   }
 
-  private static List<String> fieldNames(DataLine line) {
+  private static List<String> fieldNames(JsonLine line) {
     List<String> names = new ArrayList<>();
     line.fields().fieldNames().forEachRemaining(names::add);
     return names;
@@ -145,7 +147,7 @@ final class LineFiles implements AutoCloseable {
     return index.get(at);
   }
 
-  DataLine line(LineIndex.Item item) {
+  JsonLine line(LineIndex.Item item) {
     return files.get(item.file()).line(item.place(), item.line());
   }
 

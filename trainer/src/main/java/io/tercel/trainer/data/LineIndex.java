@@ -1,5 +1,6 @@
 package io.tercel.trainer.data;
 
+import io.tercel.trainer.files.LineFile;
 import java.util.Arrays;
 
 /** Where the items of some files are: 24 bytes an item, and nothing of what they say. */

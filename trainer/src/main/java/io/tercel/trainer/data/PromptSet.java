@@ -2,6 +2,7 @@ package io.tercel.trainer.data;
 
 import io.tercel.server.UserException;
 import io.tercel.server.text.Tokenizer;
+import io.tercel.trainer.files.JsonLine;
 import io.tercel.trainer.problems.Problem;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -86,7 +87,7 @@ public final class PromptSet implements AutoCloseable {
     }
   }
 
-  private static Lessons lessons(Layout layout, DataLine line, DataSpec spec) {
+  private static Lessons lessons(Layout layout, JsonLine line, DataSpec spec) {
     if (layout == Layout.TEXT || layout == Layout.WIKITEXT) {
       throw line.refuse("problem", "is missing; a text asks nothing that could be rewarded");
     }
@@ -128,7 +129,7 @@ public final class PromptSet implements AutoCloseable {
 
       @Override
       public Optional<Prompt> prompt(long item) {
-        DataLine line = files.line(files.item((int) item));
+        JsonLine line = files.line(files.item((int) item));
         return lessons
             .asked(line)
             .map(

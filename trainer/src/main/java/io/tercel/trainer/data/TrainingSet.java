@@ -2,6 +2,7 @@ package io.tercel.trainer.data;
 
 import io.tercel.server.UserException;
 import io.tercel.server.text.Tokenizer;
+import io.tercel.trainer.files.JsonLine;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -85,7 +86,7 @@ public final class TrainingSet implements AutoCloseable {
     }
   }
 
-  private static int items(DataSpec spec, Layout layout, DataLine line) {
+  private static int items(DataSpec spec, Layout layout, JsonLine line) {
     return switch (layout) {
       case TEXT -> line.text("text").isBlank() ? 0 : 1;
       case WIKITEXT -> {

@@ -5,10 +5,10 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Judges a completion by its final answer. Integers, decimals (to five places), fractions, roots,
- * multiples of pi, tuples, sets, intervals, texts, units and percentages are compared by meaning,
- * all else by its normalised text. Deterministic, safe for many threads, and bounded in time on any
- * input.
+ * Judges a completion by its final answer. Integers, decimals (to five places), repeating decimals,
+ * fractions, roots, factorials, multiples of pi, complex numbers, tuples, sets, intervals,
+ * matrices, texts, units and percentages are compared by meaning, all else by its normalised text.
+ * Deterministic, safe for many threads, and bounded in time on any input.
  */
 public final class AnswerChecker {
   /** For evaluation: the answer may stand anywhere, {@code \boxed} first. */
@@ -58,7 +58,7 @@ public final class AnswerChecker {
     }
     var choice = LETTER.matcher(right);
     if (choice.matches()) {
-      var chosen = LETTER_AND_TEXT.matcher(left);
+      var chosen = LETTER_AND_TEXT.matcher(AnswerText.unwrapped(left, " ").strip());
       return chosen.matches() && choice.group(1).equals(chosen.group(1));
     }
     return AnswerReader.read(given).same(AnswerReader.read(expected));

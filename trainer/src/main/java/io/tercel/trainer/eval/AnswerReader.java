@@ -21,13 +21,20 @@ final class AnswerReader {
       Pattern.compile("[^,\\d]*\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?(?![,\\d])[^,;]*");
   private static final Pattern NAMED =
       Pattern.compile(
-          "(?:[A-Za-z]|\\\\theta|\\\\alpha)(?:_\\{?\\w+\\}?)?(?:\\([A-Za-z]\\))?\\s*(?:=|\\\\in(?![a-z]))"
+          "(?:\\([A-Za-z](?:, ?[A-Za-z])+\\)|(?:[A-Za-z]|\\\\theta|\\\\alpha)"
+              + "(?:_\\{?\\w+\\}?)?(?:\\([A-Za-z]\\))?)\\s*(?:=|\\\\in(?![a-z]))"
               + "\\s*(.+)",
           Pattern.DOTALL);
   private static final Pattern SUM =
       Pattern.compile("[^A-Za-z=<>]*(?:\\\\frac[^A-Za-z=<>]*)?=([^=]+)");
   private static final Pattern BRACKETED =
       Pattern.compile("(\\\\\\{|[(\\[])(.*)(\\\\\\}|[)\\]])", Pattern.DOTALL);
+
+  private static final Pattern MATRIX =
+      Pattern.compile("\\\\begin\\s*\\{([pb]?matrix)\\}(.*)\\\\end\\s*\\{\\1\\}", Pattern.DOTALL);
+  private static final Pattern ROW = Pattern.compile("\\\\cr ");
+  private static final Pattern CELL = Pattern.compile("&");
+  private static final Pattern IMAGINARY = Pattern.compile("(?<![A-Za-z\\\\])i(?![A-Za-z])");
 
   private AnswerReader() {}
 
@@ -53,11 +60,15 @@ final class AnswerReader {
         return several.get();
       }
     }
-    Optional<AnswerValue> number = number(rest);
+    Optional<AnswerValue> number = number(rest).or(() -> complex(rest));
     return number.orElseGet(() -> new AnswerValue.Text(AnswerText.normal(rest)));
   }
 
   private static Optional<AnswerValue> several(String text) {
+    Matcher matrix = MATRIX.matcher(text);
+    if (matrix.matches()) {
+      return Optional.of(matrix(matrix.group(2)));
+    }
     List<String> union = AnswerText.split(text, UNION);
     if (union.size() > 1) {
       return Optional.of(items(Kind.UNION, "", union));
@@ -133,6 +144,45 @@ final class AnswerReader {
       items.add(nested ? bracketed(item).orElseGet(() -> value(item, false)) : value(item, false));
     }
     return new AnswerValue.Several(kind, brackets, List.copyOf(items));
+  }
+
+  /** Rows of cells, whose brackets are a matter of taste; blank rows are ends of lines. */
+  private static AnswerValue matrix(String text) {
+    List<AnswerValue> rows = new ArrayList<>();
+    for (String row : AnswerText.split(text, ROW)) {
+      if (!row.isBlank()) {
+        rows.add(items(Kind.TUPLE, "", AnswerText.split(row, CELL)));
+      }
+    }
+    return rows.size() > MAX_ITEMS
+        ? new AnswerValue.Text(AnswerText.normal(text))
+        : new AnswerValue.Several(Kind.MATRIX, "", List.copyOf(rows));
+  }
+
+  /** An expression that is linear in i: its values at 0, 1 and 2 say so, and what it is. */
+  private static Optional<AnswerValue> complex(String text) {
+    if (!IMAGINARY.matcher(text).find()) {
+      return Optional.empty();
+    }
+    String[] at = new String[3];
+    for (int i = 0; i < at.length; i++) {
+      at[i] = "(" + IMAGINARY.matcher(text).replaceAll("(" + i + ")") + ")";
+    }
+    Optional<Quantity> real = ExpressionParser.evaluate(at[0]);
+    Optional<Quantity> imaginary = ExpressionParser.evaluate(at[1] + "-" + at[0]);
+    Optional<Quantity> again = ExpressionParser.evaluate(at[2] + "-" + at[1]);
+    if (real.isEmpty() || imaginary.isEmpty() || again.isEmpty()) {
+      return Optional.empty();
+    }
+    return imaginary.get().same(again.get())
+        ? Optional.of(
+            new AnswerValue.Several(
+                Kind.COMPLEX,
+                "",
+                List.of(
+                    new AnswerValue.Number(real.get(), "", false),
+                    new AnswerValue.Number(imaginary.get(), "", false))))
+        : Optional.empty();
   }
 
   private static Optional<AnswerValue> number(String text) {

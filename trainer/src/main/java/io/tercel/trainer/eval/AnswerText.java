@@ -13,6 +13,8 @@ final class AnswerText {
   private static final List<Rule> RULES =
       List.of(
           rule("[\\u2212\\u2013]", "-"),
+          rule("^\\s*(?:\\\\approx(?![a-zA-Z])|\\\\simeq(?![a-zA-Z])|\\u2248)", ""),
+          rule("\\\\\\\\", "\\\\cr "),
           rule("\\u00d7|\\\\times(?![a-zA-Z])|\\\\cdot(?![a-zA-Z])|\\u00b7", "*"),
           rule("\\u00f7|\\\\div(?![a-zA-Z])", "/"),
           rule("\\u03c0", "\\\\pi "),
@@ -39,6 +41,9 @@ final class AnswerText {
           rule("\\\\\\$", "\\$"),
           rule("\\s+", " "));
 
+  /** A sentence's; an exclamation mark behind a number or a bracket is a factorial. */
+  private static final Pattern END = Pattern.compile("(?:(?<!\\\\)[.,;:]|(?<=[A-Za-z])!)+$");
+
   private static final String[][] DELIMITERS = {
     {"$$", "$$"}, {"$", "$"}, {"\\(", "\\)"}, {"\\[", "\\]"}, {"**", "**"}, {"`", "`"}
   };
@@ -64,7 +69,7 @@ final class AnswerText {
     boolean changed = true;
     while (changed && !rest.isEmpty()) {
       String before = rest;
-      rest = rest.replaceAll("(?<!\\\\)[.,;:!]+$", "").strip();
+      rest = END.matcher(rest).replaceAll("").strip();
       for (String[] pair : DELIMITERS) {
         if (rest.length() > pair[0].length() + pair[1].length()
             && rest.startsWith(pair[0])
@@ -80,13 +85,19 @@ final class AnswerText {
 
   /** What is compared when nothing else is: without blanks and text marks; case counts in maths. */
   static String normal(String cleaned) {
-    String text = cleaned.replaceAll("\\\\text\\s*\\{([^{}]*)\\}", "$1").replaceAll("\\s", "");
+    String text = unwrapped(cleaned, "").replaceAll("\\s", "").replaceAll("[.,;:]+$", "");
+    text = text.replaceAll("(?<=\\d)([ap])\\.m$", "$1m"); // of a time
     if (text.matches("\\([A-Za-z]\\)|[A-Za-z][).:]")) {
       text = text.replaceAll("[().:]", "");
     }
     return text.matches("[\\p{L}'’.,?!_-]*")
         ? text.toLowerCase(Locale.ROOT).replaceAll("[.,?!'’]", "")
         : text.replaceAll("(?<=[_^])\\{(\\w)\\}", "$1");
+  }
+
+  /** Without text marks, behind each of which something may be put. */
+  static String unwrapped(String cleaned, String behind) {
+    return cleaned.replaceAll("\\\\text\\s*\\{([^{}]*)\\}", "$1" + behind);
   }
 
   /**

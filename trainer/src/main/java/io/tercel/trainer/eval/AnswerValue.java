@@ -24,7 +24,11 @@ sealed interface AnswerValue {
     /** Without brackets: the solutions of an equation, in any order. */
     LIST,
     /** A union of others. */
-    UNION
+    UNION,
+    /** Rows, each a tuple. */
+    MATRIX,
+    /** A real and an imaginary part. */
+    COMPLEX
   }
 
   /** Whether two answers are the same. */

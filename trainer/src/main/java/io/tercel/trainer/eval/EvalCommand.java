@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalInt;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -39,11 +40,28 @@ public final class EvalCommand implements Command {
 
   @CommandLine.Option(
       names = "--data",
-      required = true,
       paramLabel = "FILE",
-      description = "JSON lines with problem or question, and answer or solution; or GPQA's CSV.")
-  @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses.
-  private Path data;
+      description =
+          "JSON lines with problem or question, and answer or solution; or GPQA's CSV. With"
+              + " --suite NAME,…: the folder that has them.")
+  private @Nullable Path data;
+
+  @CommandLine.Option(
+      names = "--suite",
+      paramLabel = "DIR|NAME,…",
+      split = ",",
+      description =
+          "Instead: several benchmarks in one run and table, of a folder of published files:"
+              + " gsm8k, math-500, aime-2022 to aime-2025, gpqa-diamond, livecodebench. Each seed's"
+              + " answers have at most 32768 tokens, or what the context holds; a run that was stopped goes on in the file"
+              + " of --out.")
+  private List<String> suites = List.of();
+
+  @CommandLine.Option(
+      names = "--allow-unsandboxed-code",
+      description =
+          "Run the programs that answer livecodebench even where no sandbox can hold them.")
+  private boolean allowUnsandboxed;
 
   @CommandLine.Option(
       names = "--n",
@@ -110,8 +128,14 @@ public final class EvalCommand implements Command {
   @SuppressWarnings("NullAway.Init") // picocli sets it.
   private CommandLine.Model.CommandSpec spec;
 
+  /** The longest answer in the paper's protocol. */
+  private static final int SUITE_TOKENS = 32_768;
+
   @Override
   public Integer call() throws InterruptedException {
+    if (!suites.isEmpty()) {
+      return callSuites();
+    }
     EvalPlan plan = plan();
     if (out != null && Files.exists(out) && !overwrite) {
       throw new UserException("--out: " + out + " exists: name another file, or add --overwrite");
@@ -136,7 +160,82 @@ public final class EvalCommand implements Command {
     }
   }
 
+  private int callSuites() throws InterruptedException {
+    EvalPlan how = how();
+    if (out == null) {
+      throw new UserException("--out: name a file for the answers, from which a run can go on");
+    }
+    Path file = out;
+    List<Suite> chosen = suites();
+    try (RunningServer running = server.open();
+        ChatClient client = new ChatClient(running.url(), running.apiKey())) {
+      OptionalInt context = client.contextLength();
+      boolean whole = maxTokens == null && context.orElse(Integer.MAX_VALUE) <= SUITE_TOKENS;
+      SuiteRun run = new SuiteRun(client, client.model(), chosen, whole ? how.unbounded() : how);
+      if (overwrite) {
+        Files.deleteIfExists(file);
+      }
+      List<String> errors = new ArrayList<>();
+      SuiteTable table;
+      try (SuiteLog log = SuiteLog.open(file, run.settings());
+          ProgressBar bar = Tty.isTerminal(Tty.STANDARD_ERROR) ? bar(run.left(log)) : null) {
+        table =
+            run.run(
+                log,
+                result -> {
+                  if (result.error() != null) {
+                    errors.add(result.error());
+                  }
+                  if (bar != null) {
+                    bar.step();
+                  }
+                });
+      }
+      PrintWriter to = spec.commandLine().getOut();
+      table.lines().forEach(to::println);
+      to.flush();
+      if (!errors.isEmpty()) {
+        throw new UserException(
+            "%d requests failed and count as wrong until the run is repeated; the first: %s"
+                .formatted(errors.size(), errors.getFirst()));
+      }
+      return 0;
+    } catch (ChatException e) {
+      throw new UserException(String.valueOf(e.getMessage()), e);
+    } catch (IOException | UncheckedIOException e) {
+      throw new UserException("--out: can't be written: " + e.getMessage(), e);
+    } finally {
+      chosen.forEach(Suite::close);
+    }
+  }
+
+  private List<Suite> suites() throws InterruptedException {
+    Path folder = Path.of(suites.getFirst());
+    boolean all = suites.size() == 1 && Files.isDirectory(folder);
+    if (!all && (data == null || !Files.isDirectory(data))) {
+      throw new UserException(
+          "--suite: give a folder of benchmarks, or names and with --data the folder that has them");
+    }
+    SuiteFolder found = SuiteFolder.read(all || data == null ? folder : data);
+    List<Suite> chosen = new ArrayList<>();
+    for (String name : all ? found.names() : suites) {
+      Suite suite = found.suite(name.strip().toLowerCase(Locale.ROOT), allowUnsandboxed);
+      chosen.add(n == null ? suite : suite.first(n));
+    }
+    return chosen;
+  }
+
   private EvalPlan plan() {
+    EvalPlan how = how();
+    if (data == null) {
+      throw new UserException("--data: name a file of problems, or --suite with a folder of them");
+    }
+    List<BenchmarkProblem> problems = Benchmark.read(data);
+    return how.with(n == null ? problems : problems.subList(0, Math.min(n, problems.size())));
+  }
+
+  /** A plan without problems. */
+  private EvalPlan how() {
     if (!(temperature >= 0 && temperature <= 2)) {
       throw new UserException("--temperature: between 0 and 2, not " + temperature);
     }
@@ -155,15 +254,14 @@ public final class EvalCommand implements Command {
     if (seeds.isEmpty() || new HashSet<>(seeds).size() < seeds.size()) {
       throw new UserException("--seeds: different whole numbers, such as 42,43,44");
     }
-    List<BenchmarkProblem> problems = Benchmark.read(data);
     boolean sure = greedy || temperature == 0;
     return new EvalPlan(
-        n == null ? problems : problems.subList(0, Math.min(n, problems.size())),
+        List.of(),
         promptTemplate == null ? null : PromptTemplate.of(promptTemplate),
         sure ? seeds.subList(0, 1) : seeds,
         sure ? 0 : temperature,
         sure ? null : topP,
-        maxTokens,
+        maxTokens == null && !suites.isEmpty() ? Integer.valueOf(SUITE_TOKENS) : maxTokens,
         concurrency);
   }
 

@@ -22,6 +22,16 @@ record EvalPlan(
     @Nullable Integer maxTokens,
     int concurrency) {
 
+  /** The same for other problems. */
+  EvalPlan with(List<BenchmarkProblem> others) {
+    return new EvalPlan(others, template, seeds, temperature, topP, maxTokens, concurrency);
+  }
+
+  /** The same with answers as long as the context holds. */
+  EvalPlan unbounded() {
+    return new EvalPlan(problems, template, seeds, temperature, topP, null, concurrency);
+  }
+
   boolean greedy() {
     return temperature == 0;
   }

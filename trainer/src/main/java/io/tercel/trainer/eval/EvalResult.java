@@ -24,6 +24,11 @@ public record EvalResult(
   /** The finish reason of a problem whose request failed. */
   static final String ERROR = "error";
 
+  EvalResult judged(AnswerChecker.Verdict verdict) {
+    return new EvalResult(
+        problem, seed, requestSeed, answer, verdict.given(), verdict.correct(), error);
+  }
+
   /** One line of the results file. */
   ObjectNode json() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();

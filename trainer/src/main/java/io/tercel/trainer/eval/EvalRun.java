@@ -1,5 +1,6 @@
 package io.tercel.trainer.eval;
 
+import io.tercel.server.UserException;
 import io.tercel.server.client.ChatAnswer;
 import io.tercel.server.client.ChatCall;
 import io.tercel.server.client.ChatClient;
@@ -7,7 +8,8 @@ import io.tercel.server.client.ChatException;
 import io.tercel.server.client.ChatSink;
 import io.tercel.server.client.ChatTurn;
 import java.time.Duration;
-import java.util.ArrayList;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -34,16 +36,40 @@ final class EvalRun {
   private final String model;
   private final EvalPlan plan;
   private final Duration firstPause;
+  private final Judge judge;
+  private final Answered answered;
 
   EvalRun(ChatClient client, String model, EvalPlan plan) {
     this(client, model, plan, Duration.ofSeconds(1));
   }
 
   EvalRun(ChatClient client, String model, EvalPlan plan, Duration firstPause) {
+    this(client, model, plan, firstPause, Judge.ANSWERS, (seed, problem) -> false);
+  }
+
+  /** A run of a part: {@code answered} says what needs no asking again. */
+  EvalRun(ChatClient client, String model, EvalPlan plan, Judge judge, Answered answered) {
+    this(client, model, plan, Duration.ofSeconds(1), judge, answered);
+  }
+
+  private EvalRun(
+      ChatClient client,
+      String model,
+      EvalPlan plan,
+      Duration firstPause,
+      Judge judge,
+      Answered answered) {
     this.client = client;
     this.model = model;
     this.plan = plan;
     this.firstPause = firstPause;
+    this.judge = judge;
+    this.answered = answered;
+  }
+
+  /** Which answers are there already. */
+  interface Answered {
+    boolean is(long seed, BenchmarkProblem problem);
   }
 
   /** Asks all; an interrupt stops the requests under way. */
@@ -51,30 +77,40 @@ final class EvalRun {
     Semaphore slots = new Semaphore(plan.concurrency(), true);
     ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     try {
-      List<Future<EvalResult>> futures = new ArrayList<>(plan.size());
+      Deque<Future<EvalResult>> futures = new ArrayDeque<>(plan.size());
       for (long seed : plan.seeds()) {
         for (int i = 0; i < plan.problems().size(); i++) {
           int index = i;
-          futures.add(
-              threads.submit(
-                  () -> {
-                    slots.acquire();
-                    try {
-                      return ask(seed, index);
-                    } finally {
-                      slots.release();
-                    }
-                  }));
+          if (!answered.is(seed, plan.problems().get(i))) {
+            futures.add(threads.submit(() -> judged(slots, seed, index)));
+          }
         }
       }
-      for (Future<EvalResult> future : futures) {
-        listener.result(future.get());
+      while (!futures.isEmpty()) { // none is kept behind its turn: texts are long
+        listener.result(futures.remove().get());
       }
     } catch (ExecutionException e) {
+      if (e.getCause() instanceof UserException mendable) {
+        throw mendable;
+      }
       throw new IllegalStateException(e.getCause());
     } finally {
       threads.shutdownNow();
     }
+  }
+
+  private EvalResult judged(Semaphore slots, long seed, int index) throws InterruptedException {
+    EvalResult asked;
+    slots.acquire();
+    try {
+      asked = ask(seed, index);
+    } finally {
+      slots.release();
+    }
+    // Judging may take long too, and the server has others to answer meanwhile.
+    return asked.error() == null
+        ? asked.judged(judge.check(asked.problem(), asked.answer().text()))
+        : asked;
   }
 
   private EvalResult ask(long seed, int index) throws InterruptedException {
@@ -91,10 +127,7 @@ final class EvalRun {
     for (int attempt = 1; ; attempt++) {
       try {
         ChatAnswer answer = client.open(call).read(ChatSink.NONE);
-        AnswerChecker.Verdict verdict =
-            AnswerChecker.EVALUATION.check(answer.text(), problem.answer());
-        return new EvalResult(
-            problem, seed, requestSeed, answer, verdict.given(), verdict.correct(), null);
+        return new EvalResult(problem, seed, requestSeed, answer, null, false, null);
       } catch (ChatException e) {
         if (!e.passing() || attempt == ATTEMPTS) {
           ChatAnswer none = new ChatAnswer("", "", EvalResult.ERROR, -1, -1, -1);

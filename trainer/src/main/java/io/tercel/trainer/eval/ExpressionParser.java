@@ -18,6 +18,9 @@ final class ExpressionParser {
       Pattern.compile(
           "(?:\\d{1,3}(?:,\\d{3})+(?![\\d,])(?:\\.\\d+)?|\\d+(?:\\.\\d*)?|\\.\\d+)"
               + "(?:[eE][+-]?\\d{1,3}(?!\\d))?");
+  private static final Pattern REPEATING =
+      Pattern.compile("(\\d{0,50})\\.(\\d{0,50})\\\\overline\\s*\\{(\\d{1,50})\\}");
+  private static final int MAX_FACTORIAL = 200;
   private static final Pattern WHOLE = Pattern.compile("\\d+");
   private static final Pattern PLAIN_FRACTION =
       Pattern.compile("\\s+(\\d+)\\s*/\\s*(\\d+)(?![\\d.])");
@@ -96,6 +99,10 @@ final class ExpressionParser {
   private Quantity power() throws NoExpression {
     Quantity base = base();
     blanks();
+    if (take("!")) {
+      base = factorial(base);
+      blanks();
+    }
     if (!take("^")) {
       return base;
     }
@@ -162,6 +169,11 @@ final class ExpressionParser {
   }
 
   private Quantity number() throws NoExpression {
+    Matcher repeating = REPEATING.matcher(text).region(at, text.length());
+    if (repeating.lookingAt()) {
+      at = repeating.end();
+      return repeating(repeating.group(1), repeating.group(2), repeating.group(3));
+    }
     Matcher matcher = NUMBER.matcher(text).region(at, text.length());
     if (!matcher.lookingAt()) {
       throw new NoExpression();
@@ -174,6 +186,33 @@ final class ExpressionParser {
       throw new NoExpression();
     }
     return WHOLE.matcher(written).matches() ? mixed(exact) : Quantity.of(exact, decimal);
+  }
+
+  /** Such as 0.1666…, exactly: (16 - 1) / 90. */
+  private static Quantity repeating(String whole, String once, String again) throws NoExpression {
+    BigInteger all = new BigInteger("0" + whole + once + again);
+    BigInteger less = new BigInteger("0" + whole + once);
+    BigInteger nines = BigInteger.TEN.pow(again.length()).subtract(BigInteger.ONE);
+    Rational value =
+        Rational.of(all.subtract(less), nines.multiply(BigInteger.TEN.pow(once.length())));
+    if (value == null) {
+      throw new NoExpression();
+    }
+    return Quantity.of(value, false);
+  }
+
+  private static Quantity factorial(Quantity of) throws NoExpression {
+    if (of.exact() == null
+        || !of.exact().isWhole()
+        || of.exact().numerator().signum() < 0
+        || of.value() > MAX_FACTORIAL) {
+      throw new NoExpression();
+    }
+    BigInteger product = BigInteger.ONE;
+    for (int i = 2; i <= of.exact().numerator().intValueExact(); i++) {
+      product = product.multiply(BigInteger.valueOf(i));
+    }
+    return Quantity.of(new Rational(product, BigInteger.ONE), false);
   }
 
   /** A whole number and the fraction that may follow it, which is added: 1 1/2 is a half more. */

@@ -9,6 +9,7 @@ import io.tercel.server.UserException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -75,10 +76,16 @@ final class JsonLines {
     return solution;
   }
 
+  private static String capital(String name) {
+    return Character.toUpperCase(name.charAt(0)) + name.substring(1);
+  }
+
   /** The first of the fields that is there and not blank. */
   private static @Nullable String string(ObjectNode object, String where, String... names) {
     for (String name : names) {
-      JsonNode value = object.get(name);
+      // AIME is published with capital letters too.
+      String capital = name.length() <= 2 ? name.toUpperCase(Locale.ROOT) : capital(name);
+      JsonNode value = object.has(name) ? object.get(name) : object.get(capital);
       if (value == null || value.isNull()) {
         continue;
       }

@@ -322,7 +322,7 @@ final class TrainingSetTest {
 
   @Test
   void badSources_areOneClearLine() throws IOException {
-    check("nowhere.jsonl", "--data: no such file: nowhere.jsonl");
+    check("nowhere.jsonl", "no such file: nowhere.jsonl");
     check("train-00000.parquet", "pandas.read_parquet(FILE).to_json");
     check("problems:nothing", "no family nothing");
     check("problems:add=x", "x is no number");

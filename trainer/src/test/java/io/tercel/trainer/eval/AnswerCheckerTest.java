@@ -102,6 +102,91 @@ class AnswerCheckerTest {
           2516_8                 | 2516
           1011_2                 | 1011_{2}
           12345678901234567890   | 12345678901234567890
+          \\tfrac{3}{4}          | 0.75
+          \\frac34               | 3/4
+          \\frac{3}4             | 3/4
+          -\\dfrac{7}{2}         | -3.5
+          2\\frac{3}{4}          | \\frac{11}{4}
+          -1\\frac{1}{2}         | -1.5
+          3 3/4                  | 3.75
+          \\frac{2\\pi}{3}       | 2\\pi/3
+          \\frac{1+\\sqrt{5}}{2} | (1+\\sqrt{5})/2
+          3\\sqrt{2} - 1         | -1+3\\sqrt2
+          2^{-3}                 | 0.125
+          \\frac{1}{2^{3}}       | 1/8
+          3.0 \\times 10^8       | 300000000
+          3.0\\cdot10^{8}        | 3e8
+          6.02 × 10^{23}         | 6.02e23
+          1.2\\times10^{-4}      | 0.00012
+          100 km/h               | 100 \\text{ km/h}
+          10 \\text{ meters}     | 10 m
+          12\\text{ cm}^3        | 12 \\text{ cubic centimeters}
+          15 square units        | 15
+          4\\text{ units}^2      | 4
+          3 hours                | 3 \\text{ hours}
+          2.5 kg                 | 2.5\\text{ kg}
+          90^{\\circ}            | 90
+          \\frac{\\pi}{4} \\text{ radians} | \\frac{\\pi}{4}
+          \\$1,250.50            | 1250.5
+          \\$\\,32{,}000         | 32000
+          32 cents               | 32
+          €25                    | 25
+          £3.50                  | 3.5
+          12.5\\%                | 0.125
+          33\\frac{1}{3}\\%      | \\frac{100}{3}\\%
+          5\\text{ percent}      | 5\\%
+          x=5                    | 5
+          x = \\frac{1}{2}       | 0.5
+          y=2x+3                 | y = 2x + 3
+          a_1 = 4                | 4
+          n = 10                 | n=10
+          \\theta = 30^\\circ    | 30
+          x \\in \\{1, 2\\}      | \\{1,2\\}
+          x = 1 \\text{ and } x = 2 | 1, 2
+          x=-3 \\text{ or } x=3  | \\pm 3
+          (x,y) = (1,2)          | (1,2)
+          (x, y, z) = (1, 2, 3)  | (1,2,3)
+          \\left\\{ -1, 0, 1 \\right\\} | \\{0,1,-1\\}
+          \\{1,2,3\\}            | 3, 2, 1
+          \\varnothing           | \\emptyset
+          (0, \\infty)           | (0,+\\infty)
+          (-\\infty, -2] \\cup [2, \\infty) | (-\\infty,-2]\\cup[2,\\infty)
+          [\\frac{1}{2}, 1]      | [0.5, 1]
+          \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix} | \\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}
+          \\begin{bmatrix} 1 \\\\ \\frac{1}{2} \\end{bmatrix} | \\begin{pmatrix} 1 \\\\ 0.5 \\end{pmatrix}
+          \\text{A}              | A
+          \\mathrm{B}            | B
+          (D) 17                 | D
+          B.                     | B
+          **C**                  | C
+          \\text{(A) } 5         | A
+          \\text{Tuesday}        | tuesday
+          \\text{ even }         | even
+          \\text{even}           | even
+          True                   | true
+          \\text{No solution}    | no solution
+          120_{10}               | 120
+          1A3_{16}               | 1A3_{16}
+          10110_2                | 10110_{2}
+          7!                     | 5040
+          \\log_2 8              | \\log_{2} 8
+          2x+1                   | 2x + 1
+          6-5i                   | 6 - 5i
+          3+2i                   | 2i+3
+          \\approx 3.14159       | \\pi
+          .250                   | \\frac14
+          0.\\overline{3}        | \\frac13
+          1/2 \\text{ or } 0.5   | 0.5, 1/2
+          12:30                  | 12:30
+          0.1\\overline{6}       | 1/6
+          .\\overline{27}        | \\frac{3}{11}
+          \\frac{10!}{8!}        | 90
+          2 \\cdot 3!            | 12
+          \\frac{1+i}{2}         | 0.5+0.5i
+          -i\\sqrt{3}            | -\\sqrt3 i
+          \\begin{pmatrix} 1 \\\\ 2 \\\\ \\end{pmatrix} | \\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}
+          3:4                    | 3 : 4
+          10:15 \\text{ a.m.}    | 10:15 a.m.
           """)
   void same_equal(String given, String expected) {
     assertTrue(AnswerChecker.same(given, expected), given + " vs " + expected);
@@ -155,6 +240,58 @@ class AnswerCheckerTest {
           3+4=8                  | 7
           ''                     | 770
           770                    | ''
+          \\frac{3}{4}           | \\frac{4}{3}
+          1\\frac{1}{2}          | 11/2
+          2\\frac{3}{4}          | \\frac{6}{4}
+          \\sqrt{2}              | \\sqrt{3}
+          2\\sqrt{3}             | 3\\sqrt{2}
+          2^{-3}                 | -8
+          3.0 \\times 10^8       | 3.0 \\times 10^7
+          1.2e-4                 | 1.2e4
+          10 km                  | 10 m
+          3 hours                | 3 minutes
+          12\\text{ cm}^3        | 12\\text{ cm}^2
+          \\$5                   | \\$50
+          12.5\\%                | 0.0125
+          33%                    | 1/3
+          x=5                    | y=6
+          x=5                    | -5
+          (x,y) = (1,2)          | (2,1)
+          x=1, x=3               | 1, 2
+          \\pm 3                 | \\pm 2
+          \\{-1, 0, 1\\}         | \\{0, 1\\}
+          (0, \\infty)           | [0, \\infty)
+          (-\\infty, -2] \\cup [2, \\infty) | (-\\infty, -2) \\cup (2, \\infty)
+          [\\frac{1}{2}, 1]      | [0.5, 2]
+          \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix} | \\begin{pmatrix} 1 & 3 \\\\ 2 & 4 \\end{pmatrix}
+          \\begin{pmatrix} 1 & 2 \\end{pmatrix} | \\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}
+          (A)                    | (C)
+          AB                     | A
+          \\text{Tuesday}        | Thursday
+          true                   | false
+          even                   | odd
+          10110_2                | 10111_2
+          1A3_{16}               | 1A3
+          120_3                  | 120_{10}
+          6-5i                   | 6+5i
+          2x+1                   | 2x-1
+          7!                     | 7
+          0.1\\overline{6}       | 0.\\overline{16}
+          3!!                    | 6
+          i                      | 1
+          i^2                    | i
+          3+2i                   | 2+3i
+          3+2i                   | (3, 2)
+          \\begin{vmatrix} 1 & 2 \\\\ 3 & 4 \\end{vmatrix} | \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}
+          10:15 \\text{ a.m.}    | 10:15 p.m.
+          (x,y) = (1,2)          | (x,y) = (1,3)
+          3:4                    | 4:3
+          30^\\circ              | 60^\\circ
+          0.\\overline{3}        | 0.3
+          0.1                    | 1/9
+          one                    | 2
+          \\emptyset             | 0
+          \\log_2 8              | \\log_3 8
           """)
   void same_different(String given, String expected) {
     assertFalse(AnswerChecker.same(given, expected), given + " vs " + expected);

@@ -22,6 +22,10 @@ final class FakeModel implements AutoCloseable {
   final AtomicInteger busy = new AtomicInteger();
   final AtomicInteger running = new AtomicInteger();
   final AtomicInteger mostRunning = new AtomicInteger();
+
+  /** What /v1/models lists. */
+  volatile String card = "{\"id\":\"fake\"}";
+
   private final CountDownLatch second = new CountDownLatch(1);
   private final HttpServer server;
   private final Function<String, String> model;
@@ -30,7 +34,7 @@ final class FakeModel implements AutoCloseable {
     this.model = model;
     server = HttpServer.create(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 0);
     server.setExecutor(Executors.newVirtualThreadPerTaskExecutor());
-    server.createContext("/v1/models", e -> send(e, 200, "{\"data\":[{\"id\":\"fake\"}]}"));
+    server.createContext("/v1/models", e -> send(e, 200, "{\"data\":[" + card + "]}"));
     server.createContext("/v1/chat/completions", this::complete);
     server.start();
   }

@@ -7,9 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.kernels.format.Checkpoint;
-import io.tercel.kernels.format.PackedMatrix;
-import io.tercel.kernels.format.W3Block;
-import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.kernels.memory.NonFiniteWeightsException;
 import io.tercel.kernels.memory.StoredTensors;
@@ -144,34 +141,10 @@ class WeightSharingTest {
             (name, linear) ->
                 assertArrayEquals(
                     linear.rounded(),
-                    unpacked(Objects.requireNonNull(weights.tensors().matrix(name))),
+                    StoredWeights.unpacked(Objects.requireNonNull(weights.tensors().matrix(name))),
                     name));
     assertArrayEquals(
         student.floats(NORM).toArray(ValueLayout.JAVA_FLOAT), weights.tensors().vector(NORM));
-  }
-
-  /** Read code by code. */
-  private static float[] unpacked(PackedMatrix matrix) {
-    int cols = matrix.cols();
-    float[] values = new float[matrix.rows() * cols];
-    int[] words = new int[W3Block.WORDS];
-    for (int i = 0; i < values.length; i++) {
-      int row = i / cols;
-      int tile = row / 16;
-      int col = i % cols;
-      if (matrix.format().label().equals("w4a4")) {
-        long at = tile * W4Tile.tileBytes(cols);
-        float scale = Float.float16ToFloat(W4Tile.scale(matrix.segment(), at, cols, row % 16));
-        values[i] = scale * W4Tile.code(matrix.segment(), at, row % 16, col);
-      } else {
-        long at = W3Block.blockOffset(tile, col / 128, W3Block.groups(cols));
-        W3Block.readRow(matrix.segment(), at, row % 16, words);
-        float scale = Float.float16ToFloat(W3Block.scale(matrix.segment(), at, row % 16));
-        values[i] =
-            scale * (W3Block.code(words, col % 128) - W3Block.zero(matrix.segment(), at, row % 16));
-      }
-    }
-    return values;
   }
 
   @Test

@@ -1,4 +1,4 @@
-package io.tercel.trainer.data;
+package io.tercel.trainer.files;
 
 import io.tercel.server.UserException;
 import java.io.ByteArrayOutputStream;
@@ -15,7 +15,7 @@ import java.util.Locale;
  * A JSONL file that is read through once and whose lines are then fetched by their place, so that
  * nothing of it stays in memory. Any number of threads may fetch.
  */
-final class LineFile implements AutoCloseable {
+public final class LineFile implements AutoCloseable {
   private static final int BUFFER = 1 << 16;
 
   /** A longer line is no line of text, and would not fit an array. */
@@ -30,19 +30,24 @@ final class LineFile implements AutoCloseable {
   }
 
   /** Hears of each line that is not blank. */
-  interface Visitor {
+  public interface Visitor {
     /**
      * One line.
      *
      * @param number from 1
      */
-    void line(DataLine line, Place place, int number);
+    void line(JsonLine line, Place place, int number);
   }
 
   /** Where a line's bytes are. */
-  record Place(long offset, int length) {}
+  public record Place(long offset, int length) {}
 
-  static LineFile open(Path path) {
+  /**
+   * Opens a file.
+   *
+   * @throws UserException if it can't be read, or is no JSONL
+   */
+  public static LineFile open(Path path) {
     if (path.toString().toLowerCase(Locale.ROOT).endsWith(".parquet")) {
       throw new UserException(
           path
@@ -52,14 +57,14 @@ final class LineFile implements AutoCloseable {
     try {
       return new LineFile(path, FileChannel.open(path));
     } catch (NoSuchFileException e) {
-      throw new UserException("--data: no such file: " + path, e);
+      throw new UserException("no such file: " + path, e);
     } catch (IOException e) {
       throw unreadable(e);
     }
   }
 
   /** Reads all lines in order. */
-  void visit(Visitor visitor) {
+  public void visit(Visitor visitor) {
     byte[] buffer = new byte[BUFFER];
     ByteArrayOutputStream line = new ByteArrayOutputStream();
     long start = 0;
@@ -94,7 +99,7 @@ final class LineFile implements AutoCloseable {
     if (isBlank(bytes)) {
       return;
     }
-    DataLine parsed = DataLine.parse(where(number), bytes, last);
+    JsonLine parsed = JsonLine.parse(where(number), bytes, last);
     visitor.line(parsed, new Place(start, bytes.length), number);
   }
 
@@ -108,7 +113,7 @@ final class LineFile implements AutoCloseable {
   }
 
   /** The line at a place, as it was found there. */
-  DataLine line(Place place, int number) {
+  public JsonLine line(Place place, int number) {
     ByteBuffer bytes = ByteBuffer.allocate(place.length());
     try {
       while (bytes.hasRemaining()) {
@@ -119,19 +124,16 @@ final class LineFile implements AutoCloseable {
     } catch (IOException e) {
       throw unreadable(e);
     }
-    return DataLine.parse(where(number), bytes.array(), false);
+    return JsonLine.parse(where(number), bytes.array(), false);
   }
 
-  String where(int number) {
+  /** A line's place as messages name it. */
+  public String where(int number) {
     return path + ":" + number;
   }
 
-  Path path() {
-    return path;
-  }
-
   private static UserException unreadable(IOException e) {
-    return new UserException("--data: can't be read: " + e.getMessage(), e);
+    return new UserException("can't be read: " + e.getMessage(), e);
   }
 
   @Override

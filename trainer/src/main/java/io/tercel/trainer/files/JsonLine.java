@@ -1,4 +1,4 @@
-package io.tercel.trainer.data;
+package io.tercel.trainer.files;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -14,7 +14,7 @@ import java.util.Optional;
  *
  * @param where file and line, as messages name it
  */
-record DataLine(String where, ObjectNode fields) {
+public record JsonLine(String where, ObjectNode fields) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /**
@@ -22,7 +22,7 @@ record DataLine(String where, ObjectNode fields) {
    *
    * @param broken whether the file ends within or right behind this line, without a line break
    */
-  static DataLine parse(String where, byte[] bytes, boolean broken) {
+  static JsonLine parse(String where, byte[] bytes, boolean broken) {
     JsonNode node;
     try {
       node = JSON.readTree(bytes);
@@ -38,11 +38,11 @@ record DataLine(String where, ObjectNode fields) {
     if (!(node instanceof ObjectNode object)) {
       throw new UserException(where + ": each line is one JSON object, such as {\"messages\": …}");
     }
-    return new DataLine(where, object);
+    return new JsonLine(where, object);
   }
 
   /** A text that must be there. */
-  String text(String field) {
+  public String text(String field) {
     JsonNode value = fields.path(field);
     if (!value.isTextual()) {
       throw refuse(field, value.isMissingNode() ? "is missing" : "is no text");
@@ -51,7 +51,7 @@ record DataLine(String where, ObjectNode fields) {
   }
 
   /** A text or number that may be absent, null or blank. */
-  Optional<String> optional(String field) {
+  public Optional<String> optional(String field) {
     JsonNode value = fields.path(field);
     if (value.isMissingNode() || value.isNull()) {
       return Optional.empty();
@@ -63,7 +63,7 @@ record DataLine(String where, ObjectNode fields) {
   }
 
   /** A list that must be there. */
-  JsonNode list(String field) {
+  public JsonNode list(String field) {
     JsonNode value = fields.path(field);
     if (!value.isArray()) {
       throw refuse(field, value.isMissingNode() ? "is missing" : "is no list");
@@ -71,7 +71,8 @@ record DataLine(String where, ObjectNode fields) {
     return value;
   }
 
-  UserException refuse(String field, String fault) {
+  /** A line that can't be used, for a field's sake. */
+  public UserException refuse(String field, String fault) {
     return new UserException(where + ": " + field + " " + fault);
   }
 }
