@@ -66,13 +66,13 @@ final class Experience {
   List<Group> next() {
     int step = nextStep++;
     askAhead(step);
-    List<Group> groups = rewarded(ahead.remove().groups());
+    List<Group> groups = rewardAll(ahead.remove().groups());
     for (int round = 1; options.dynamicSampling() && round < ROUNDS; round++) {
       long mixed = groups.stream().filter(Group::mixed).count();
       if (mixed >= options.optimizer.batch()) {
         break;
       }
-      List<Group> more = rewarded(ask(step, round));
+      List<Group> more = rewardAll(ask(step, round));
       groups = new ArrayList<>(groups);
       groups.removeIf(group -> !group.mixed());
       for (Group group : more) {
@@ -106,7 +106,7 @@ final class Experience {
     return groups;
   }
 
-  private List<Group> rewarded(List<CompletableFuture<List<Rollout>>> asked) {
+  private List<Group> rewardAll(List<CompletableFuture<List<Rollout>>> asked) {
     List<Group> groups = new ArrayList<>();
     for (CompletableFuture<List<Rollout>> each : asked) {
       groups.add(rewarded(join(each)));

@@ -7,6 +7,7 @@ final class PolicyFigures {
   private double difference;
   private double largestRatio = 1;
   private double entropy;
+  private double loss;
 
   void add(double logProb, double old, double tokenEntropy, boolean cut) {
     tokens++;
@@ -14,6 +15,26 @@ final class PolicyFigures {
     difference += Math.abs(logProb - old);
     largestRatio = Math.max(largestRatio, Math.exp(Math.abs(logProb - old)));
     entropy += tokenEntropy;
+  }
+
+  /** Adds what another has been told. */
+  void add(PolicyFigures other) {
+    tokens += other.tokens;
+    clipped += other.clipped;
+    difference += other.difference;
+    largestRatio = Math.max(largestRatio, other.largestRatio);
+    entropy += other.entropy;
+    loss += other.loss;
+  }
+
+  /** The loss of the update. */
+  void loss(double value) {
+    loss = value;
+  }
+
+  /** Sum of the losses of updates. */
+  double loss() {
+    return loss;
   }
 
   long tokens() {
