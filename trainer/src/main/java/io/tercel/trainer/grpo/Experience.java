@@ -15,8 +15,8 @@ import java.util.concurrent.CompletionException;
 
 /**
  * The groups of answers that steps learn from. Which prompts a step asks, and by which seeds, is a
- * function of the step alone, so that a run that goes on asks the same; with staleness the groups of
- * the next steps are asked before they are needed, in order, each once.
+ * function of the step alone, so that a run that goes on asks the same; with staleness the groups
+ * of the next steps are asked before they are needed, in order, each once.
  */
 final class Experience {
   /** Rounds of prompts that a step may ask where groups of equal reward are replaced. */

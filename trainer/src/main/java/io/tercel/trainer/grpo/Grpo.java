@@ -50,7 +50,10 @@ final class Grpo implements AutoCloseable {
               "nats",
               new Curve("logprob_difference", "mean |difference of log-probabilities|")),
           picture(
-              "accuracy", "Greedy answers to held-out prompts", "share", new Curve("accuracy", "right")));
+              "accuracy",
+              "Greedy answers to held-out prompts",
+              "share",
+              new Curve("accuracy", "right")));
 
   private final GrpoOptions options;
   private final RunFolder folder;
@@ -177,7 +180,8 @@ final class Grpo implements AutoCloseable {
     }
     line.put("codes_flipped", publication.codesFlipped()).put("version", publication.version());
     line.put("pause_ms", publication.pauseNanos() / 1e6);
-    line.put("rollout_seconds", (rolled - start) / 1e9).put("train_seconds", (trained - rolled) / 1e9);
+    line.put("rollout_seconds", (rolled - start) / 1e9)
+        .put("train_seconds", (trained - rolled) / 1e9);
     line.put("rollout_tokens_per_second", figures.tokens() * 1e9 / (rolled - start));
     line.put("train_tokens_per_second", all.tokens() * 1e9 / (trained - rolled));
     log.append(line);

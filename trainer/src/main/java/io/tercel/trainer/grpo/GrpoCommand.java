@@ -78,8 +78,7 @@ public final class GrpoCommand implements Command {
     return start.cacheBits(options.cacheBits(fourBit));
   }
 
-  private int train(
-      QatModel policy, @Nullable QatModel reference, RunFolder folder, String cache)
+  private int train(QatModel policy, @Nullable QatModel reference, RunFolder folder, String cache)
       throws IOException {
     int steps = options.optimizer.steps();
     try (StopSignal stop = StopSignal.listen();

@@ -24,7 +24,8 @@ final class GrpoOptions {
       names = "--student",
       required = true,
       paramLabel = "DIR",
-      description = "the policy: a quantized model with its training-state, best after distillation")
+      description =
+          "the policy: a quantized model with its training-state, best after distillation")
   @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses
   Path student;
 

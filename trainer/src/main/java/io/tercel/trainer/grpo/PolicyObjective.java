@@ -3,9 +3,9 @@ package io.tercel.trainer.grpo;
 /**
  * GRPO's objective of one token, with its slope in the token's log-probability.
  *
- * <p>With r = exp(log p - log p_old) and an advantage A, the loss is -min(r A, clamp(r, 1 - low, 1 +
- * high) A), so that nothing is gained by moving further than the clip. KL to a reference, where it
- * counts, is exp(d) - d - 1 with d = log p_ref - log p, which is never negative.
+ * <p>With r = exp(log p - log p_old) and an advantage A, the loss is -min(r A, clamp(r, 1 - low, 1
+ * + high) A), so that nothing is gained by moving further than the clip. KL to a reference, where
+ * it counts, is exp(d) - d - 1 with d = log p_ref - log p, which is never negative.
  *
  * @param clipLow how far a ratio may fall
  * @param clipHigh how far it may rise; above clipLow in DAPO

@@ -59,8 +59,7 @@ final class PolicyUpdate {
     return loss;
   }
 
-  private PolicyLoss.Rows rows(
-      List<Sample> samples, TokenBatch batch, long tokens, int answers) {
+  private PolicyLoss.Rows rows(List<Sample> samples, TokenBatch batch, long tokens, int answers) {
     int count = batch.rows().length;
     double[] engine = new double[count];
     double[] advantages = new double[count];
@@ -68,8 +67,7 @@ final class PolicyUpdate {
     int row = 0;
     for (Sample sample : samples) {
       double[] logProbs = sample.drawnLogProbs();
-      double weight =
-          options.sequenceMean() ? 1.0 / answers / logProbs.length : 1.0 / tokens;
+      double weight = options.sequenceMean() ? 1.0 / answers / logProbs.length : 1.0 / tokens;
       for (double logProb : logProbs) {
         engine[row] = logProb;
         advantages[row] = sample.advantage();

@@ -31,8 +31,7 @@ final class Rewards {
         }
       }
     }
-    throw new UserException(
-        "--reward: %s is none of %s".formatted(name, String.join(", ", known)));
+    throw new UserException("--reward: %s is none of %s".formatted(name, String.join(", ", known)));
   }
 
   private static JsonNode config(String json) {
