@@ -104,7 +104,8 @@ final class GrpoCommandTest {
   void reward_rises() throws IOException {
     Path out = directory.resolve("rising");
     assertEquals(
-        "", grpo(out, "w3", "--steps", "16", "--batch", "8", "--lr", "3e-3", "--lr-scales", "1e-2"));
+        "",
+        grpo(out, "w3", "--steps", "16", "--batch", "8", "--lr", "3e-3", "--lr-scales", "1e-2"));
     List<JsonNode> steps = steps(out);
     double first = 0;
     double last = 0;
@@ -123,8 +124,7 @@ final class GrpoCommandTest {
     Path whole = directory.resolve("whole");
     assertEquals("", grpo(whole, "w3", more));
     Path killed = directory.resolve("killed");
-    Process victim =
-        Commands.start(directory.resolve("output"), arguments(killed, "w3", more));
+    Process victim = Commands.start(directory.resolve("output"), arguments(killed, "w3", more));
     while (victim.isAlive() && steps(killed).size() < 3) {
       Thread.sleep(2);
     }

@@ -47,9 +47,9 @@ final class PolicyLossTest {
       reference[r] = logProbs[r] + 0.3 * random.nextGaussian();
     }
     double kl = seed % 2 == 0 ? 0.3 : 0;
-    Rows given = new Rows(old, advantages, weights, kl == 0 ? new double[0] : reference, new double[0]);
-    PolicyLoss loss =
-        new PolicyLoss(new PolicyObjective(0.2, 0.3, kl), given, new PolicyFigures());
+    Rows given =
+        new Rows(old, advantages, weights, kl == 0 ? new double[0] : reference, new double[0]);
+    PolicyLoss loss = new PolicyLoss(new PolicyObjective(0.2, 0.3, kl), given, new PolicyFigures());
     try (NDManager manager = Torch.newManager()) {
       RowGradient of = loss.at(manager.create(logits, new Shape(rows, VOCAB)), 0, batch);
       float[] gradient = of.logits().toFloatArray();

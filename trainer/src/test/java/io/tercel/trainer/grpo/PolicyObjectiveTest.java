@@ -42,8 +42,7 @@ final class PolicyObjectiveTest {
       double advantage = 2 * random.nextGaussian();
       double reference = logProb + 0.5 * random.nextGaussian();
       Term term = objective.token(logProb, old, advantage, reference);
-      assertEquals(
-          defined(logProb, old, advantage, reference, low, high, kl), term.loss(), 1e-12);
+      assertEquals(defined(logProb, old, advantage, reference, low, high, kl), term.loss(), 1e-12);
       double ratio = Math.exp(logProb - old);
       double edge = Math.min(Math.abs(ratio - 1 + low), Math.abs(ratio - 1 - high));
       if (edge > 1e-3) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.server.call.Keys;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.Generation;
@@ -12,7 +13,6 @@ import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.StaleKv;
 import io.tercel.server.model.ServingOptions;
-import io.tercel.server.call.Keys;
 import io.tercel.trainer.data.PromptSet.Prompt;
 import io.tercel.trainer.rollout.Rollouts.Sampling;
 import io.tercel.trainer.share.ServedStudent;
@@ -110,8 +110,7 @@ final class RolloutsTest {
         new Rollouts(served.running().served().engine(), new Sampling(1, 1, before ? 4 : 5000))) {
       if (before) {
         served.close();
-        assertThrows(
-            RuntimeException.class, () -> rollouts.groups(PROMPTS, 2, 1, StaleKv.DROP));
+        assertThrows(RuntimeException.class, () -> rollouts.groups(PROMPTS, 2, 1, StaleKv.DROP));
       } else {
         var group = rollouts.group(PROMPTS.getFirst(), 2, 1, StaleKv.DROP);
         served.close();

@@ -28,7 +28,6 @@ public final class TinyReasoner {
       heldOut=8
       """;
 
-
   private static final Path DIRECTORY = make();
 
   private TinyReasoner() {}
@@ -53,8 +52,7 @@ public final class TinyReasoner {
       Path recipe = directory.resolve("recipe.properties");
       Files.writeString(recipe, RECIPE);
       Path calibration = directory.resolve("calibration.jsonl");
-      Files.writeString(
-          calibration, "{\"problem\": \"2+3?\"}\n{\"problem\": \"71+28?\"}\n");
+      Files.writeString(calibration, "{\"problem\": \"2+3?\"}\n{\"problem\": \"71+28?\"}\n");
       Path model = directory.resolve("run");
       succeed("train", "--recipe", recipe.toString(), "--out", model.toString());
       model = model.resolve("model");
