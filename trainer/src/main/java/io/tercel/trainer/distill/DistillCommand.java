@@ -1,10 +1,6 @@
 package io.tercel.trainer.distill;
 
-import io.tercel.server.UserException;
-import io.tercel.server.call.Keys;
 import io.tercel.server.cli.Command;
-import io.tercel.server.cli.ServeAddress;
-import io.tercel.server.model.ServingOptions;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.qat.QatModel;
 import io.tercel.trainer.run.OptimizerOptions;
@@ -12,6 +8,7 @@ import io.tercel.trainer.run.RunFolder;
 import io.tercel.trainer.run.RunProgress;
 import io.tercel.trainer.run.StopSignal;
 import io.tercel.trainer.share.ServedStudent;
+import io.tercel.trainer.share.StudentServing;
 import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -53,11 +50,7 @@ public final class DistillCommand implements Command {
   @Option(names = "--resume", description = "go on from the folder's last checkpoint")
   private boolean resume;
 
-  @Option(
-      names = "--serve",
-      paramLabel = "[HOST:]PORT",
-      description = "answer chats from the student meanwhile, on this address")
-  private @Nullable String serve;
+  @Mixin private StudentServing serving = new StudentServing();
 
   /** Constructed by picocli. */
   public DistillCommand() {}
@@ -102,15 +95,8 @@ public final class DistillCommand implements Command {
 
   /** The engine that answers, where somebody asks; null where nobody does. */
   private @Nullable ServedStudent serve(String cache) {
-    if (serve == null && options.evalData == null) {
-      return null;
-    }
-    ServingOptions serving = new ServingOptions().kvCacheDtype(cache).maxWaiting(100_000);
-    ServeAddress address = serve == null ? null : ServeAddress.parse("--serve", serve, null);
-    try {
-      return ServedStudent.open(options.student, serving, address, Keys.of(null, null));
-    } catch (IllegalArgumentException e) {
-      throw new UserException(String.valueOf(e.getMessage()), e);
-    }
+    return serving.asked() || options.evalData != null
+        ? serving.open(options.student, cache)
+        : null;
   }
 }

@@ -423,7 +423,7 @@ public final class QatModel implements AutoCloseable {
 
     private void embed(MemorySegment to) {
       long row = 4L * config.hiddenSize();
-      MemorySegment table = embedding().values();
+      MemorySegment table = embedding().read();
       for (int i = 0; i < batch.tokens(); i++) {
         MemorySegment.copy(table, batch.ids()[i] * row, to, i * row, row);
       }

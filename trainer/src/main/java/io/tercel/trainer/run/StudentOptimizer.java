@@ -12,13 +12,26 @@ public final class StudentOptimizer {
   private final Schedule schedule;
   private final double clipNorm;
 
-  /** Of what the student trains. */
+  /** Of what the student trains, one update a step. */
   public StudentOptimizer(QatModel student, OptimizerOptions options) {
+    this(student, options, 1);
+  }
+
+  /**
+   * Of what the student trains.
+   *
+   * @param updates of each of the run's steps; each has a rate of its own
+   */
+  public StudentOptimizer(QatModel student, OptimizerOptions options, int updates) {
     adam =
         AdamW.of(student.trained(), options.weightDecay())
             .withRates(parameter -> rate(parameter, options) / options.rate());
     schedule =
-        new Schedule(options.rate(), options.steps(), options.warmup(), options.finalShare());
+        new Schedule(
+            options.rate(),
+            Math.multiplyExact(updates, options.steps()),
+            options.warmup(),
+            options.finalShare());
     clipNorm = options.clipNorm();
   }
 
@@ -37,7 +50,7 @@ public final class StudentOptimizer {
     return adam;
   }
 
-  /** The rate of latents at a step, from 0 on. */
+  /** The rate of latents at an update, from 0 on. */
   public double rate(int step) {
     return schedule.rate(step);
   }
@@ -45,7 +58,7 @@ public final class StudentOptimizer {
   /**
    * Takes a step.
    *
-   * @param step from 0 on
+   * @param step of all updates, from 0 on
    * @return the gradient's norm before it was clipped
    * @throws ArithmeticException if it isn't finite; nothing has moved then
    */

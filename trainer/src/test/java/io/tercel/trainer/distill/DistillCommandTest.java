@@ -12,6 +12,8 @@ import io.tercel.kernels.testing.RawTensor;
 import io.tercel.trainer.qat.QatModel;
 import io.tercel.trainer.quant.FakeQuant;
 import io.tercel.trainer.run.RunLog;
+import io.tercel.trainer.testing.Commands;
+import io.tercel.trainer.testing.TinyReasoner;
 import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -23,7 +25,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,58 +33,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command on a model of two layers that has learned a little. */
 final class DistillCommandTest {
-  private static final String RECIPE =
-      """
-      model.hidden=64
-      model.ffn=128
-      model.layers=2
-      model.heads=2
-      model.kvHeads=1
-      model.headDim=32
-      family.add=1
-      stages=30:3e-3
-      batch=16
-      warmup=4
-      evaluateEvery=100
-      saveEvery=100
-      heldOut=8
-      """;
-
   @TempDir static Path directory;
 
-  private static Path teacher = Path.of("");
-
-  @BeforeAll
-  static void train() throws IOException {
-    Path recipe = directory.resolve("recipe.properties");
-    Files.writeString(recipe, RECIPE);
-    Path run = directory.resolve("teacher");
-    assertEquals("", run("train", "--recipe", recipe.toString(), "--out", run.toString()));
-    teacher = run.resolve("model");
-    Path calibration = directory.resolve("calibration.jsonl");
-    Files.writeString(calibration, "{\"problem\": \"2+3?\"}\n{\"problem\": \"71+28?\"}\n");
-    quantize("w3", "--format", "w3g128", "--method", "rtn");
-    quantize(
-        "w4",
-        "--format=w4a4kv4",
-        "--method=flatquant",
-        "--epochs=1",
-        "--self-traces",
-        "--calibration=" + calibration);
-  }
-
-  private static void quantize(String to, String... more) {
-    List<String> all = new ArrayList<>(List.of("quantize", "--model", teacher.toString()));
-    all.addAll(List.of("--out", directory.resolve(to).toString()));
-    all.addAll(List.of(more));
-    assertEquals("", run(all.toArray(String[]::new)));
-  }
+  private static final Path TEACHER = TinyReasoner.teacher();
 
   private static List<String> arguments(Path out, String student, String... more) {
     Map<String, String> options = new LinkedHashMap<>();
     options.put("--out", out.toString());
-    options.put("--student", directory.resolve(student).toString());
-    options.put("--teacher", teacher.toString());
+    options.put("--student", TinyReasoner.student(student).toString());
+    options.put("--teacher", TEACHER.toString());
     options.put("--data", "problems:add");
     options.put("--steps", "12");
     options.put("--batch", "8");
@@ -155,7 +113,7 @@ final class DistillCommandTest {
     Path out = directory.resolve("agreeing");
     assertEquals("", distill(out, "w3", "--train", "latents,scales"));
     int moved = 0;
-    try (QatModel before = QatModel.loadQuantized(directory.resolve("w3"));
+    try (QatModel before = QatModel.loadQuantized(TinyReasoner.student("w3"));
         QatModel after = QatModel.loadQuantized(out.resolve("model"))) {
       for (Parameter linear : after.linears()) {
         FakeQuant grid = Objects.requireNonNull(linear.quant());
@@ -198,21 +156,7 @@ final class DistillCommandTest {
   }
 
   private static Process start(Path out, String student, String... more) throws IOException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-Xmx512m", "--enable-native-access=ALL-UNNAMED"));
-    command.addAll(List.of("--add-modules=jdk.incubator.vector", "-Dai.djl.offline=true"));
-    // as this JVM has it, for the last bits depend on it
-    command.add("-Dai.djl.pytorch.num_threads=" + System.getProperty("ai.djl.pytorch.num_threads"));
-    command.add("-cp");
-    String classPath = System.getProperty("java.class.path");
-    command.add(System.getProperty("surefire.test.class.path", classPath));
-    command.add("io.tercel.server.cli.Tercel");
-    command.addAll(arguments(out, student, more));
-    return new ProcessBuilder(command)
-        .redirectErrorStream(true)
-        .redirectOutput(directory.resolve("output").toFile())
-        .start();
+    return Commands.start(directory.resolve("output"), arguments(out, student, more));
   }
 
   /** With an engine in the process: every step is a version, and answers are tried. */
@@ -251,7 +195,7 @@ final class DistillCommandTest {
         run(
             "distill",
             "--student",
-            directory.resolve("w3").toString(),
+            TinyReasoner.student("w3").toString(),
             "--data",
             "problems:add",
             "--out",
@@ -267,9 +211,9 @@ final class DistillCommandTest {
         run(
             "distill",
             "--student",
-            directory.resolve("w3").toString(),
+            TinyReasoner.student("w3").toString(),
             "--teacher",
-            teacher.toString(),
+            TEACHER.toString(),
             "--data",
             text.toString(),
             "--out",
@@ -289,7 +233,7 @@ final class DistillCommandTest {
   void lossIsNaN_theLastCheckpointIsKeptAndNamed() throws Exception {
     Path copy = directory.resolve("ailing");
     Files.createDirectories(copy);
-    try (Stream<Path> files = Files.list(teacher)) {
+    try (Stream<Path> files = Files.list(TEACHER)) {
       for (Path file : files.toList()) {
         Files.copy(file, copy.resolve(file.getFileName()));
       }

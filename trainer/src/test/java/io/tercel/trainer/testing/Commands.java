@@ -3,9 +3,13 @@ package io.tercel.trainer.testing;
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.ServiceLoader;
 import picocli.CommandLine;
 
@@ -39,5 +43,24 @@ public final class Commands {
       }
     }
     throw new IllegalArgumentException("no command " + name);
+  }
+
+  /** The same in a JVM of its own, which can be killed. */
+  public static Process start(Path output, List<String> arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-Xmx512m", "--enable-native-access=ALL-UNNAMED"));
+    command.addAll(List.of("--add-modules=jdk.incubator.vector", "-Dai.djl.offline=true"));
+    // as this JVM has it, for the last bits depend on it
+    String threads = System.getProperty("ai.djl.pytorch.num_threads", "1");
+    command.addAll(List.of("-Dai.djl.pytorch.num_threads=" + threads, "-cp"));
+    String classPath = System.getProperty("java.class.path");
+    command.add(System.getProperty("surefire.test.class.path", classPath));
+    command.add("io.tercel.server.cli.Tercel");
+    command.addAll(arguments);
+    return new ProcessBuilder(command)
+        .redirectErrorStream(true)
+        .redirectOutput(output.toFile())
+        .start();
   }
 }

@@ -1,0 +1,382 @@
+package io.tercel.trainer.grpo;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.server.UserException;
+import io.tercel.server.engine.StaleKv;
+import io.tercel.trainer.data.DataSpec;
+import io.tercel.trainer.data.Layout;
+import io.tercel.trainer.qat.TrainedPart;
+import io.tercel.trainer.rollout.Rollouts.Sampling;
+import io.tercel.trainer.run.OptimizerOptions;
+import java.nio.file.Path;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** What {@code tercel grpo} is to do; each default says where it comes from. */
+final class GrpoOptions {
+  @Option(
+      names = "--student",
+      required = true,
+      paramLabel = "DIR",
+      description =
+          "the policy: a quantized model with its training-state, best after distillation")
+  @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses
+  Path student;
+
+  @Option(
+      names = "--data",
+      required = true,
+      paramLabel = "FILE|DIR|problems:MIX",
+      description = "prompts with answers: JSON lines as for distill, or generated problems")
+  @SuppressWarnings("NullAway.Init")
+  String data;
+
+  @Option(
+      names = "--data-format",
+      paramLabel = "NAME",
+      description = "what a line of --data holds (default: told by its fields)")
+  private @Nullable String layout;
+
+  @Option(
+      names = "--reward",
+      paramLabel = "NAME[={JSON}]",
+      description =
+          "what is rewarded: boxed is the paper's, 1 for a right boxed answer; others by the"
+              + " RewardProvider service (default: ${DEFAULT-VALUE})")
+  private String reward = "boxed";
+
+  @Option(
+      names = "--group",
+      paramLabel = "N",
+      description = "answers to each prompt (default: ${DEFAULT-VALUE}, Table 7)")
+  private int group = 8;
+
+  @Option(
+      names = "--updates",
+      paramLabel = "N",
+      description =
+          "optimizer steps on the rollouts of a step, each on its part of them (default:"
+              + " ${DEFAULT-VALUE}: on policy)")
+  private int updates = 1;
+
+  @Option(
+      names = "--temperature",
+      paramLabel = "T",
+      description = "of rollouts (default: ${DEFAULT-VALUE}; unstated in the paper)")
+  private float temperature = 1;
+
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      description = "of an answer (default: 32768, Table 7, as far as the context goes)")
+  private int maxTokens = 32_768;
+
+  @Option(
+      names = "--advantage",
+      paramLabel = "std|mean",
+      description =
+          "std divides by a group's deviation (GRPO), mean doesn't (Dr. GRPO) (default: preset's:"
+              + " std, small models mean)")
+  private @Nullable String advantage;
+
+  @Option(
+      names = "--clip",
+      paramLabel = "LOW[,HIGH]",
+      split = ",",
+      description =
+          "how far a ratio may move: 0.2 is GRPO's, 0.2,0.28 DAPO's (default: 0.2; small models"
+              + " 0.2,0.28)")
+  private List<Double> clip = List.of();
+
+  @Option(
+      names = "--ratio",
+      paramLabel = "token|sequence",
+      description = "what has a ratio: a token (GRPO), or an answer (GSPO) (default: token)")
+  private String ratio = "token";
+
+  @Option(
+      names = "--aggregate",
+      paramLabel = "token|sequence",
+      description =
+          "every token counts the same (DAPO, TRL), or every answer (DeepSeekMath) (default: token)")
+  private String aggregate = "token";
+
+  @Option(
+      names = "--kl",
+      paramLabel = "WEIGHT",
+      description = "of the KL term to the start (default: 0, as TRL and verl have it)")
+  private double klWeight;
+
+  @Option(
+      names = "--dynamic-sampling",
+      negatable = true,
+      defaultValue = "false",
+      fallbackValue = "true",
+      description = "replace groups of equal reward by others, up to three times as many (DAPO)")
+  private boolean dynamicSampling;
+
+  @Option(
+      names = "--overlong",
+      paramLabel = "keep|drop",
+      description =
+          "answers that were cut off are rewarded like others, or teach nothing (DAPO) (default:"
+              + " keep)")
+  private String overlong = "keep";
+
+  @Option(
+      names = "--old-log-probs",
+      paramLabel = "engine|trainer",
+      description =
+          "what ratios are taken against: the engine's own, or the trainer's before the step, with"
+              + " --importance-cap (default: engine)")
+  private String old = "engine";
+
+  @Option(
+      names = "--importance-cap",
+      paramLabel = "C",
+      description =
+          "with --old-log-probs trainer: a token counts min(p_trainer / p_engine, C) (default: 2,"
+              + " verl's)")
+  private double importanceCap = 2;
+
+  @Option(
+      names = "--max-staleness",
+      paramLabel = "K",
+      description =
+          "generate for up to K steps ahead while weights change; 0 waits (default:"
+              + " ${DEFAULT-VALUE}: rollouts of step t are from version t)")
+  private int maxStaleness;
+
+  @Option(
+      names = "--stale-kv",
+      paramLabel = "drop|keep",
+      description =
+          "with --max-staleness: whether keys and values are computed again at new weights"
+              + " (default: drop)")
+  private String staleKv = "drop";
+
+  @Option(
+      names = "--train",
+      paramLabel = "PART,…",
+      split = ",",
+      description =
+          "latents, scales, norms, biases, embedding, transforms, clips (default: latents, the"
+              + " paper's; small models scales,norms,embedding: each flip of a code is too coarse)")
+  private List<String> parts = List.of();
+
+  @Option(
+      names = "--train-kv",
+      paramLabel = "fp32|fp16|int4",
+      description = "how keys and values are rounded, in rollouts and in training alike")
+  private @Nullable String cache;
+
+  @Option(
+      names = "--save-every",
+      paramLabel = "N",
+      description = "steps from checkpoint to checkpoint (default: ${DEFAULT-VALUE})")
+  private int saveEvery = 5;
+
+  @Option(
+      names = "--eval-data",
+      paramLabel = "FILE|problems:MIX",
+      description = "prompts with answers that the policy is tried on (default: nothing)")
+  @Nullable String evalData;
+
+  @Option(names = "--eval-every", paramLabel = "N", description = "steps (default: 5)")
+  private int evalEvery = 5;
+
+  @Option(names = "--eval-count", paramLabel = "N", description = "prompts (default: 100)")
+  private int evalCount = 100;
+
+  @Option(
+      names = "--reference",
+      negatable = true,
+      description =
+          "keep the start beside the policy, for KL to it in the log (default: small models alone,"
+              + " or where --kl asks for it)")
+  private @Nullable Boolean reference;
+
+  @Mixin OptimizerOptions optimizer = new OptimizerOptions();
+
+  private boolean small;
+
+  /** Fills in what depends on the model. */
+  void complete(OptimizerOptions.Preset preset, boolean smallModel) {
+    small = smallModel;
+    optimizer.complete(preset);
+    check();
+  }
+
+  private void check() {
+    requireIn("--ratio", ratio, "token", "sequence");
+    requireIn("--aggregate", aggregate, "token", "sequence");
+    requireIn("--overlong", overlong, "keep", "drop");
+    requireIn("--old-log-probs", old, "engine", "trainer");
+    requireIn("--stale-kv", staleKv, "drop", "keep");
+    require("--group must be 2 to 1024: advantages compare answers", group >= 2 && group <= 1024);
+    require("--updates must be 1 to --batch", updates >= 1 && updates <= optimizer.batch());
+    require("--max-tokens must be at least 1", maxTokens >= 1);
+    require("--kl must be 0 or more", klWeight >= 0);
+    require("--importance-cap must be above 0", importanceCap > 0);
+    require("--max-staleness must be 0 to 64", maxStaleness >= 0 && maxStaleness <= 64);
+    require(
+        "--temperature must be 1 where ratios are taken against the engine's log-probabilities,"
+            + " which are of raw logits: give --old-log-probs trainer, or temperature 1",
+        temperature == 1);
+    require("--clip must be one or two numbers above 0", clip.size() <= 2);
+    clip.forEach(c -> require("--clip must be above 0 and, LOW, below 1", c > 0 && c < 10));
+    require(
+        "--save-every, --eval-every and --eval-count are at least 1",
+        Math.min(saveEvery, Math.min(evalEvery, evalCount)) >= 1);
+    advantages();
+  }
+
+  private static void require(String bounds, boolean kept) {
+    if (!kept) {
+      throw new UserException(bounds);
+    }
+  }
+
+  private static void requireIn(String option, String value, String... allowed) {
+    require(
+        option + ": " + value + "; one of " + String.join(", ", allowed),
+        List.of(allowed).contains(value));
+  }
+
+  DataSpec spec(String source) {
+    return DataSpec.of(source).withLayout(layout == null ? null : Layout.parse(layout));
+  }
+
+  DataSpec prompts() {
+    return spec(data).withSeed(optimizer.seed());
+  }
+
+  Reward reward() {
+    return Rewards.parse(reward);
+  }
+
+  int group() {
+    return group;
+  }
+
+  int updates() {
+    return updates;
+  }
+
+  int maxTokens() {
+    return maxTokens;
+  }
+
+  Sampling sampling() {
+    return new Sampling(temperature, 1, maxTokens);
+  }
+
+  Advantages advantages() {
+    String name = advantage != null ? advantage : small ? "mean" : "std";
+    requireIn("--advantage", name, "std", "mean");
+    return name.equals("mean") ? Advantages.MEAN : Advantages.STD;
+  }
+
+  PolicyObjective objective() {
+    double low = clip.isEmpty() ? 0.2 : clip.getFirst();
+    double high = clip.size() == 2 ? clip.get(1) : clip.isEmpty() && small ? 0.28 : low;
+    return new PolicyObjective(low, high, klWeight);
+  }
+
+  boolean sequenceRatio() {
+    return ratio.equals("sequence");
+  }
+
+  boolean sequenceMean() {
+    return aggregate.equals("sequence");
+  }
+
+  boolean dynamicSampling() {
+    return dynamicSampling;
+  }
+
+  boolean dropOverlong() {
+    return overlong.equals("drop");
+  }
+
+  boolean trainersLogProbs() {
+    return old.equals("trainer");
+  }
+
+  double importanceCap() {
+    return importanceCap;
+  }
+
+  int maxStaleness() {
+    return maxStaleness;
+  }
+
+  StaleKv staleKv() {
+    return staleKv.equals("keep") ? StaleKv.KEEP : StaleKv.DROP;
+  }
+
+  boolean reference() {
+    return reference != null ? reference : small || klWeight > 0;
+  }
+
+  int saveEvery() {
+    return saveEvery;
+  }
+
+  int evalEvery() {
+    return evalEvery;
+  }
+
+  int evalCount() {
+    return evalCount;
+  }
+
+  Set<TrainedPart> parts() {
+    if (parts.isEmpty()) {
+      return small
+          ? EnumSet.of(TrainedPart.SCALES, TrainedPart.NORMS, TrainedPart.EMBEDDING)
+          : EnumSet.of(TrainedPart.LATENTS);
+    }
+    return TrainedPart.parse("--train", parts);
+  }
+
+  String cacheLabel(boolean fourBit) {
+    String label = cache != null ? cache : fourBit ? "int4" : "fp16";
+    requireIn("--train-kv", label, "fp32", "fp16", "int4");
+    return label;
+  }
+
+  int cacheBits(boolean fourBit) {
+    return switch (cacheLabel(fourBit)) {
+      case "fp32" -> 32;
+      case "fp16" -> 16;
+      default -> 4;
+    };
+  }
+
+  /** All that decides what comes out. */
+  ObjectNode settings(boolean fourBit) {
+    PolicyObjective objective = objective();
+    ObjectNode settings = new ObjectMapper().createObjectNode();
+    settings.put("command", "grpo").put("student", student.toString()).put("data", data);
+    settings.put("reward", reward).put("group", group).put("updates", updates);
+    settings.put("max_tokens", maxTokens).put("temperature", (double) temperature);
+    settings.put("advantage", advantages().name().toLowerCase(java.util.Locale.ROOT));
+    settings.put("clip_low", objective.clipLow()).put("clip_high", objective.clipHigh());
+    settings.put("kl", klWeight).put("ratio", ratio).put("aggregate", aggregate);
+    settings.put("dynamic_sampling", dynamicSampling).put("overlong", overlong);
+    settings.put("old_log_probs", old).put("importance_cap", importanceCap);
+    settings.put("max_staleness", maxStaleness).put("stale_kv", staleKv);
+    settings.put(
+        "train", parts().stream().map(TrainedPart::label).collect(Collectors.joining(",")));
+    settings.put("train_kv", cacheLabel(fourBit));
+    optimizer.describe(settings);
+    return settings;
+  }
+}
