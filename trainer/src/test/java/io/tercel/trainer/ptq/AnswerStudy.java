@@ -171,8 +171,12 @@ final class AnswerStudy {
     return mean(difference);
   }
 
-  /** Per cent, and the standard error of the mean. */
   private static String mean(double[] values) {
+    return mean(values, 100, 1);
+  }
+
+  /** The mean and its standard error, so many times as much, with so many decimals. */
+  static String mean(double[] values, double factor, int decimals) {
     double sum = 0;
     for (double value : values) {
       sum += value;
@@ -183,6 +187,7 @@ final class AnswerStudy {
       squares += (value - mean) * (value - mean);
     }
     double error = Math.sqrt(squares / (values.length - 1.0) / values.length);
-    return "%.1f ± %.1f".formatted(100 * mean, 100 * error);
+    String number = "%." + decimals + "f";
+    return (number + " ± " + number).formatted(factor * mean, factor * error);
   }
 }

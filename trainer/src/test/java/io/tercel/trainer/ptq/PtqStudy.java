@@ -36,6 +36,7 @@ import java.util.stream.Stream;
  *   <li>{@code accuracy HELDOUT.jsonl DIR...} counts right greedy answers
  *   <li>{@code ask HELDOUT.jsonl N OUT.jsonl DIR} and {@code table FILE...} are {@link AnswerStudy}
  *   <li>{@code curves OUT FIELD TITLE WINDOW LABEL=LOG...} is {@link CurveStudy}
+ *   <li>{@code divergence OUT.jsonl problems:MIX TEACHER LABEL=DIR...} is {@link DivergenceStudy}
  * </ul>
  */
 final class PtqStudy {
@@ -67,6 +68,9 @@ final class PtqStudy {
               Path.of(args[1]), Integer.parseInt(args[2]), Path.of(args[3]), Path.of(args[4]));
       case "texts" ->
           texts(Path.of(args[1]), Integer.parseInt(args[2]), Double.parseDouble(args[3]));
+      case "divergence" ->
+          DivergenceStudy.measure(
+              Path.of(args[1]), args[2], Path.of(args[3]), List.of(args).subList(4, args.length));
       case "curves" ->
           CurveStudy.draw(
               Path.of(args[1]),
