@@ -75,7 +75,7 @@ class ServedStudentTest {
 
   private ServedStudent open() {
     return ServedStudent.open(
-        directory, options(), new ServeAddress(ServeAddress.LOOPBACK, 0, 0), NO_KEYS);
+        directory, options(), new ServeAddress(ServeAddress.LOOPBACK, 0, 0), NO_KEYS, List.of());
   }
 
   private static ModelServing serving(ServedStudent student) {
@@ -181,7 +181,7 @@ class ServedStudentTest {
         assertThrows(IllegalStateException.class, student::publish, "nothing is shared");
         ServeAddress taken = new ServeAddress(ServeAddress.LOOPBACK, url.getPort(), null);
         assertThrows(
-            UserException.class, () -> ServedStudent.open(directory, options(), taken, NO_KEYS));
+            UserException.class, () -> ServedStudent.open(directory, options(), taken, NO_KEYS, List.of()));
       }
       assertThrows(ConnectException.class, () -> get(http, url + "/health"));
     }
@@ -191,7 +191,7 @@ class ServedStudentTest {
   @Test
   void withoutAnAddress_nothingIsBound_andCurvesGoNowhere() {
     try (Arena arena = Arena.ofShared();
-        ServedStudent student = ServedStudent.open(directory, options(), null, NO_KEYS)) {
+        ServedStudent student = ServedStudent.open(directory, options(), null, NO_KEYS, List.of())) {
       assertNull(student.serving());
       student.share(new TinyStudent(directory, arena, 3).trained());
       assertEquals(1, student.publish().version());
