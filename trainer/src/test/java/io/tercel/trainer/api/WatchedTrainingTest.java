@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
 import io.tercel.kernels.format.SafetensorsFile;
 import io.tercel.proto.v1.CancelRequest;
@@ -89,7 +90,9 @@ final class WatchedTrainingTest {
       Iterator<WatchResponse> watched =
           training.watch(WatchRequest.newBuilder().setFromStep(1).build());
       for (int step = 1; step <= 3; step++) {
-        Figures figures = watched.next().getFigures();
+        WatchResponse message = watched.next();
+        assertTrue(message.hasFigures(), () -> message + text(output));
+        Figures figures = message.getFigures();
         assertEquals(step, figures.getStep());
         assertEquals(100_000, figures.getTotalSteps());
         assertEquals(step, figures.getWeightVersion());
@@ -121,6 +124,8 @@ final class WatchedTrainingTest {
       assertEquals(seen, RunLog.read(out.resolve(RunLog.FILE)).size());
       assertEquals(seen, savedSteps(out.resolve("training.safetensors")));
       assertFalse(Files.exists(out.resolve("model")));
+    } catch (StatusRuntimeException e) {
+      throw new AssertionError(text(output), e);
     } finally {
       channel.shutdownNow();
       process.destroyForcibly().waitFor();

@@ -104,6 +104,7 @@ class ServedStudentTest {
         Publication publication = student.publish();
         assertEquals(step, publication.version());
         student.metrics().stepped(new TrainingMetrics.Step(step, 1.5, 2000, 1e-5, 0.25));
+        student.metrics().gauge("reward", "Mean reward.").accept(step); // each step asks for it
         if (step % 10 == 0) {
           fingerprints.add(fingerprint(http, serving(student).url(), model));
         }
@@ -122,6 +123,7 @@ class ServedStudentTest {
           List.of(
               "tercel_training_step{model_name=\"%s\",} 40.0",
               "tercel_training_loss{model_name=\"%s\",} 1.5",
+              "tercel_training_reward{model_name=\"%s\",} 40.0",
               "tercel_training_learning_rate{model_name=\"%s\",} 1.0E-5",
               "tercel_training_weight_version{model_name=\"%s\",} 40.0",
               "tercel_weight_version{model_name=\"%s\",} 40.0")) {
