@@ -75,8 +75,7 @@ public final class TrainingService implements GrpcService {
     out.whenGone(run::wake);
     run.cancel();
     RunStatus ended = run.await(RunStatus::ended, out::gone);
-    out.send(
-        CancelResponse.newBuilder().setStatus(RunMessages.status(ended, run.steps())).build());
+    out.send(CancelResponse.newBuilder().setStatus(RunMessages.status(ended, run.steps())).build());
   }
 
   private void watch(WatchRequest request, Outbound<WatchResponse> out)
@@ -85,8 +84,7 @@ public final class TrainingService implements GrpcService {
       throw ApiException.invalid("from_step", "from_step must be 0 or more");
     }
     out.whenGone(run::wake);
-    RunStatus now =
-        run.await(status -> status.state() != RunStatus.State.PREPARING, out::gone);
+    RunStatus now = run.await(status -> status.state() != RunStatus.State.PREPARING, out::gone);
     if (run.opened()) {
       now = follow(request.hasFromStep() ? request.getFromStep() : now.stepsDone() + 1, out);
     }

@@ -51,7 +51,8 @@ public final class ServedStudent implements AutoCloseable {
     RunningModel model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
     try {
       return new ServedStudent(
-          model, address == null ? null : ModelServing.start(model, address, keys, DRAIN, services));
+          model,
+          address == null ? null : ModelServing.start(model, address, keys, DRAIN, services));
     } catch (RuntimeException e) {
       model.close();
       throw e;

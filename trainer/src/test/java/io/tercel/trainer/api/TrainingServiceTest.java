@@ -327,10 +327,8 @@ final class TrainingServiceTest {
     return stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
   }
 
-  private static void assertRefused(
-      Status.Code code, Executable call) {
-    assertEquals(
-        code, assertThrows(StatusRuntimeException.class, call).getStatus().getCode());
+  private static void assertRefused(Status.Code code, Executable call) {
+    assertEquals(code, assertThrows(StatusRuntimeException.class, call).getStatus().getCode());
   }
 
   @Test

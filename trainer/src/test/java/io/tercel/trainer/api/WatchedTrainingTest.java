@@ -75,8 +75,7 @@ final class WatchedTrainingTest {
         out);
   }
 
-  private static void watchAndCancel(String name, List<String> command, Path out)
-      throws Exception {
+  private static void watchAndCancel(String name, List<String> command, Path out) throws Exception {
     List<String> arguments = new ArrayList<>(command);
     arguments.addAll(List.of("--steps=100000", "--serve=0", "--grpc-port=0"));
     Path output = directory.resolve(name + ".txt");

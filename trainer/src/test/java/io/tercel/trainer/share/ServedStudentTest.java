@@ -183,7 +183,8 @@ class ServedStudentTest {
         assertThrows(IllegalStateException.class, student::publish, "nothing is shared");
         ServeAddress taken = new ServeAddress(ServeAddress.LOOPBACK, url.getPort(), null);
         assertThrows(
-            UserException.class, () -> ServedStudent.open(directory, options(), taken, NO_KEYS, List.of()));
+            UserException.class,
+            () -> ServedStudent.open(directory, options(), taken, NO_KEYS, List.of()));
       }
       assertThrows(ConnectException.class, () -> get(http, url + "/health"));
     }
@@ -193,7 +194,8 @@ class ServedStudentTest {
   @Test
   void withoutAnAddress_nothingIsBound_andCurvesGoNowhere() {
     try (Arena arena = Arena.ofShared();
-        ServedStudent student = ServedStudent.open(directory, options(), null, NO_KEYS, List.of())) {
+        ServedStudent student =
+            ServedStudent.open(directory, options(), null, NO_KEYS, List.of())) {
       assertNull(student.serving());
       student.share(new TinyStudent(directory, arena, 3).trained());
       assertEquals(1, student.publish().version());
