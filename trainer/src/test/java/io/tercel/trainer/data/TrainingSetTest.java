@@ -175,8 +175,7 @@ final class TrainingSetTest {
   @Test
   void templateWithoutSpace_fileAndGeneratorGiveTheSame() throws IOException {
     String template = "{% for m in messages %}{{ m.content }}{% endfor %}<think>";
-    Problem problem =
-        ProblemMix.of(Map.of("sum", 1.0)).draw(3, Partition.TRAINING, 0, Family.FULL);
+    Problem problem = ProblemMix.of(Map.of("sum", 1.0)).draw(3, Partition.TRAINING, 0, Family.FULL);
     String line =
         new ObjectMapper()
             .createObjectNode()
