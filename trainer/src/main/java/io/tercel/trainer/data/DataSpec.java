@@ -14,32 +14,39 @@ import org.jspecify.annotations.Nullable;
  *     cut into sequences
  * @param template around each problem that comes without messages; null asks for steps and {@code
  *     \boxed{}} as evaluation does, and leaves generated problems as they are
+ * @param heldOut whether generated problems come from the set that training never sees
  */
 public record DataSpec(
     String source,
     @Nullable Layout layout,
     long seed,
     @Nullable Integer maxLength,
-    @Nullable PromptTemplate template) {
+    @Nullable PromptTemplate template,
+    boolean heldOut) {
 
   /** A source with seed 1 and no bound. */
   public static DataSpec of(String source) {
-    return new DataSpec(source, null, 1, null, null);
+    return new DataSpec(source, null, 1, null, null, false);
   }
 
   public DataSpec withLayout(@Nullable Layout value) {
-    return new DataSpec(source, value, seed, maxLength, template);
+    return new DataSpec(source, value, seed, maxLength, template, heldOut);
   }
 
   public DataSpec withSeed(long value) {
-    return new DataSpec(source, layout, value, maxLength, template);
+    return new DataSpec(source, layout, value, maxLength, template, heldOut);
   }
 
   public DataSpec withMaxLength(@Nullable Integer value) {
-    return new DataSpec(source, layout, seed, value, template);
+    return new DataSpec(source, layout, seed, value, template, heldOut);
   }
 
   public DataSpec withTemplate(@Nullable PromptTemplate value) {
-    return new DataSpec(source, layout, seed, maxLength, value);
+    return new DataSpec(source, layout, seed, maxLength, value, heldOut);
+  }
+
+  /** Generated problems from the set that training never sees. */
+  public DataSpec forEvaluation() {
+    return new DataSpec(source, layout, seed, maxLength, template, true);
   }
 }

@@ -26,11 +26,13 @@ final class GeneratedProblems implements ExampleSource {
 
   private final ProblemMix mix;
   private final long seed;
+  private final Partition partition;
   private final TurnEncoder encoder;
 
-  private GeneratedProblems(ProblemMix mix, long seed, TurnEncoder encoder) {
-    this.mix = mix;
-    this.seed = seed;
+  private GeneratedProblems(DataSpec spec, TurnEncoder encoder) {
+    this.mix = mix(spec.source());
+    this.seed = spec.seed();
+    this.partition = spec.heldOut() ? Partition.HELD_OUT : Partition.TRAINING;
     this.encoder = encoder;
   }
 
@@ -39,8 +41,8 @@ final class GeneratedProblems implements ExampleSource {
    *
    * @throws UserException naming what in it can't be read
    */
-  static GeneratedProblems of(String source, long seed, Tokenizer tokenizer) {
-    return new GeneratedProblems(mix(source), seed, TurnEncoder.of(tokenizer));
+  static GeneratedProblems of(DataSpec spec, Tokenizer tokenizer) {
+    return new GeneratedProblems(spec, TurnEncoder.of(tokenizer));
   }
 
   private static ProblemMix mix(String source) {
@@ -79,9 +81,9 @@ final class GeneratedProblems implements ExampleSource {
     return Long.MAX_VALUE;
   }
 
-  /** The problem of an item, of the training set. */
+  /** The problem of an item. */
   Problem problem(long item) {
-    return mix.draw(seed, Partition.TRAINING, item, Family.FULL);
+    return mix.draw(seed, partition, item, Family.FULL);
   }
 
   int[] prompt(Problem problem, String where) {

@@ -95,7 +95,7 @@ public final class PromptSet implements AutoCloseable {
   }
 
   private static Source generated(DataSpec spec, Tokenizer tokenizer) {
-    GeneratedProblems problems = GeneratedProblems.of(spec.source(), spec.seed(), tokenizer);
+    GeneratedProblems problems = GeneratedProblems.of(spec, tokenizer);
     return new Source() {
       @Override
       public long size() {

@@ -56,7 +56,7 @@ public final class TrainingSet implements AutoCloseable {
       throw new UserException("--max-length: at least 2, not " + bound);
     }
     if (spec.source().startsWith(GeneratedProblems.PREFIX)) {
-      ExampleSource problems = GeneratedProblems.of(spec.source(), spec.seed(), tokenizer);
+      ExampleSource problems = GeneratedProblems.of(spec, tokenizer);
       return new TrainingSet(spec.source(), problems, spec, notices);
     }
     LineFiles files =

@@ -110,7 +110,9 @@ final class DistillOptions {
   @Option(
       names = "--eval-data",
       paramLabel = "FILE|problems:MIX",
-      description = "what the student is tried on, in the formats of --data (default: nothing)")
+      description =
+          "what the student is tried on, in the formats of --data; generated problems are held out"
+              + " from training (default: nothing)")
   @Nullable String evalData;
 
   @Option(

@@ -178,6 +178,9 @@ final class Distiller implements AutoCloseable {
   void run(Listener listener, BooleanSupplier stop) throws IOException {
     RunLog log = RunLog.open(folder.resolve(RunLog.FILE), step);
     int last = options.optimizer.steps();
+    if (log.lines().isEmpty()) {
+      evaluate(log); // where it starts from
+    }
     while (step < last && !stop.getAsBoolean()) {
       takeStep(log, listener);
       if (step % options.evalEvery() == 0 || step == last) {

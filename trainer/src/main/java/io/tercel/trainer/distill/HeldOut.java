@@ -46,7 +46,8 @@ final class HeldOut implements AutoCloseable {
     if (source == null) {
       return null;
     }
-    DataSpec spec = options.spec(source).withSeed(SEED).withMaxLength(options.maxLength());
+    DataSpec spec =
+        options.spec(source).withSeed(SEED).withMaxLength(options.maxLength()).forEvaluation();
     return new HeldOut(
         TrainingSet.open(spec, tokenizer, _ -> {}), prompts(spec, tokenizer), options);
   }

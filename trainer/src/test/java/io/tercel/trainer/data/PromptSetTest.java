@@ -123,4 +123,26 @@ final class PromptSetTest {
       }
     }
   }
+
+  /** There are few problems of bases, so that two sets of training draws would meet. */
+  @Test
+  void problems_forEvaluation_areNeverTrainedOn() {
+    DataSpec spec = DataSpec.of("problems:base");
+    try (PromptSet trained = data.prompts(spec);
+        PromptSet tried = data.prompts(spec.withSeed(20_000).forEvaluation())) {
+      Set<String> seen = questions(trained, 2000);
+      Set<String> asked = questions(tried, 300);
+      assertTrue(asked.size() > 50, asked.size() + " different ones");
+      asked.retainAll(seen);
+      assertEquals(Set.of(), asked);
+    }
+  }
+
+  private Set<String> questions(PromptSet set, int count) {
+    Set<String> questions = new HashSet<>();
+    for (Prompt prompt : set.batch(0, count)) {
+      questions.add(data.tokenizer.decode(prompt.tokens(), false));
+    }
+    return questions;
+  }
 }

@@ -179,7 +179,7 @@ final class DistillCommandTest {
       }
     }
     assertEquals(12, version);
-    assertEquals(2, evaluations);
+    assertEquals(3, evaluations, "before the first step, behind the sixth and the last");
     try (Stream<Path> files = Files.list(out)) {
       List<String> names = files.map(f -> String.valueOf(f.getFileName())).sorted().toList();
       assertTrue(names.containsAll(List.of("accuracy.png", "length.png", "loss.png")), names + "");

@@ -12,6 +12,10 @@ import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.RunningEngine;
 import io.tercel.server.model.ServingOptions;
 import io.tercel.server.text.Tokenizer;
+import io.tercel.trainer.problems.Family;
+import io.tercel.trainer.problems.Partition;
+import io.tercel.trainer.problems.Problem;
+import io.tercel.trainer.problems.ProblemMix;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,11 +24,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
- * By hand, not a test: {@code shape DIR [LAYERS]} writes a random checkpoint of Qwen3-0.6B's shape,
- * {@code rescale FROM TO SIGMA SEED} a copy with rescaled channels, {@code accuracy HELDOUT.jsonl
- * DIR...} counts right greedy answers.
+ * By hand, not a test:
+ *
+ * <ul>
+ *   <li>{@code shape DIR [LAYERS]} writes a random checkpoint of Qwen3-0.6B's shape
+ *   <li>{@code rescale FROM TO SIGMA SEED} a copy with rescaled channels
+ *   <li>{@code texts OUT.jsonl N SHARE} training problems, this share worked by the other author
+ *   <li>{@code accuracy HELDOUT.jsonl DIR...} counts right greedy answers
+ *   <li>{@code ask HELDOUT.jsonl N OUT.jsonl DIR} and {@code table FILE...} are {@link AnswerStudy}
+ *   <li>{@code curves OUT FIELD TITLE WINDOW LABEL=LOG...} is {@link CurveStudy}
+ *   <li>{@code divergence OUT.jsonl problems:MIX TEACHER LABEL=DIR...} is {@link DivergenceStudy}
+ * </ul>
  */
 final class PtqStudy {
   private PtqStudy() {}
@@ -50,8 +63,42 @@ final class PtqStudy {
           accuracy(Path.of(args[1]), Path.of(args[i]));
         }
       }
+      case "ask" ->
+          AnswerStudy.ask(
+              Path.of(args[1]), Integer.parseInt(args[2]), Path.of(args[3]), Path.of(args[4]));
+      case "texts" ->
+          texts(Path.of(args[1]), Integer.parseInt(args[2]), Double.parseDouble(args[3]));
+      case "divergence" ->
+          DivergenceStudy.measure(
+              Path.of(args[1]), args[2], Path.of(args[3]), List.of(args).subList(4, args.length));
+      case "curves" ->
+          CurveStudy.draw(
+              Path.of(args[1]),
+              args[2],
+              args[3],
+              Integer.parseInt(args[4]),
+              List.of(args).subList(5, args.length));
+      case "table" -> AnswerStudy.table(Stream.of(args).skip(1).map(Path::of).toList());
       default -> throw new IllegalArgumentException(args[0]);
     }
+  }
+
+  /** For {@code --calibration}: in the format of models that were trained on problems. */
+  private static void texts(Path out, int count, double share) throws IOException {
+    Map<String, Double> families = new TreeMap<>();
+    for (String family : List.of("parts", "mod", "wallet", "sum", "base")) {
+      families.put(family, 1.0);
+    }
+    ProblemMix mix = ProblemMix.of(families).withOtherStyle(share);
+    StringBuilder lines = new StringBuilder();
+    for (int i = 0; i < count; i++) {
+      Problem problem = mix.draw(7, Partition.TRAINING, i, Family.FULL);
+      String text =
+          problem.question() + "<think>" + problem.thinking() + "</think>" + problem.reply();
+      lines.append(new ObjectMapper().createObjectNode().put("text", text + "<|im_end|>"));
+      lines.append('\n');
+    }
+    Files.writeString(out, lines);
   }
 
   private static void accuracy(Path problems, Path model) throws IOException {
