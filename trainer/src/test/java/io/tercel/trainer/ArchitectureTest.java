@@ -56,6 +56,17 @@ class ArchitectureTest {
   }
 
   @Test
+  void grpc_onlyInApi() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("io.tercel.trainer.api..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("io.grpc..", "io.tercel.proto..", "com.google.protobuf..")
+        .check(TRAINER);
+  }
+
+  @Test
   void trainer_knowsNoSocketsAndNoApi() {
     noClasses()
         .should()

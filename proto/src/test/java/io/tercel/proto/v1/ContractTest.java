@@ -25,10 +25,15 @@ class ContractTest {
   @Test
   void enums_beginUnspecified() {
     Stream<EnumDescriptor> enums =
-        Stream.of(InferenceProto.getDescriptor(), ControlProto.getDescriptor())
+        Stream.of(
+                InferenceProto.getDescriptor(),
+                ControlProto.getDescriptor(),
+                TrainingProto.getDescriptor())
             .flatMap(file -> file.getEnumTypes().stream());
     List<String> zeros = enums.map(e -> e.findValueByNumber(0).getName()).sorted().toList();
-    assertEquals(List.of("FINISH_REASON_UNSPECIFIED", "PHASE_UNSPECIFIED"), zeros);
+    assertEquals(
+        List.of("FINISH_REASON_UNSPECIFIED", "PHASE_UNSPECIFIED", "TRAINING_STATE_UNSPECIFIED"),
+        zeros);
   }
 
   @Test
@@ -39,5 +44,10 @@ class ContractTest {
             .map(m -> m.getName())
             .toList());
     assertEquals("tercel.v1.Control", ControlGrpc.SERVICE_NAME);
+    assertEquals(
+        List.of("GetRun", "Watch", "Cancel"),
+        TrainingProto.getDescriptor().findServiceByName("Training").getMethods().stream()
+            .map(m -> m.getName())
+            .toList());
   }
 }

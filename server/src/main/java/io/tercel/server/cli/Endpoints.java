@@ -3,6 +3,7 @@ package io.tercel.server.cli;
 import io.tercel.server.control.AdminRoutes;
 import io.tercel.server.control.ServerControl;
 import io.tercel.server.grpc.GrpcServer;
+import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.Release;
@@ -31,17 +32,19 @@ final class Endpoints implements AutoCloseable {
    *
    * @param grpcPort null for none
    * @param admin null for none
+   * @param services of gRPC, besides its own
    */
   Endpoints(
       InferenceApi api,
       ServerControl control,
       HttpServerConfig config,
       @Nullable Integer grpcPort,
-      @Nullable HttpServerConfig admin) {
+      @Nullable HttpServerConfig admin,
+      List<GrpcService> services) {
     this.api = api;
     this.config = config;
     this.http = new HttpServer(config, new Routes(api));
-    this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control);
+    this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control, services);
     this.admin = admin == null ? null : new HttpServer(admin, new AdminRoutes(api, control));
   }
 
@@ -51,18 +54,20 @@ final class Endpoints implements AutoCloseable {
    * @param names that clients may call it; the first is the one that answers carry
    * @param grpcPort null for none
    * @param admin null for none
+   * @param services of gRPC, besides its own
    */
   static Endpoints of(
       RunningModel model,
       List<String> names,
       HttpServerConfig config,
       @Nullable Integer grpcPort,
-      @Nullable HttpServerConfig admin) {
+      @Nullable HttpServerConfig admin,
+      List<GrpcService> services) {
     InferenceApi api =
         new InferenceApi(
             new ApiConfig(names, Release.VERSION, model::systemFingerprint), model.served());
     ServerControl control = new ServerControl(api, model.info(), model.servedWeights());
-    return new Endpoints(api, control, config, grpcPort, admin);
+    return new Endpoints(api, control, config, grpcPort, admin, services);
   }
 
   /** What they answer with. */

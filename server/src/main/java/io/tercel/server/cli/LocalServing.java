@@ -7,6 +7,7 @@ import io.tercel.server.model.ServingOptions;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 
 /**
  * A model served in this process, for the commands that need a server and were given a model
@@ -38,7 +39,8 @@ final class LocalServing implements RunningServer {
               model,
               new ServeAddress(ServeAddress.LOOPBACK, 0, null),
               Keys.of(null, null),
-              Duration.ofSeconds(1)));
+              Duration.ofSeconds(1),
+              List.of()));
     } catch (RuntimeException e) {
       model.close();
       throw e;

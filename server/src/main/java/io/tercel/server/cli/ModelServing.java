@@ -3,6 +3,7 @@ package io.tercel.server.cli;
 import io.tercel.server.UserException;
 import io.tercel.server.call.Keys;
 import io.tercel.server.grpc.GrpcServer;
+import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.metrics.ServerMetrics;
@@ -35,17 +36,22 @@ public final class ModelServing implements RunningServer {
    * Ready when this returns.
    *
    * @param drainTimeout what requests that run have at {@link #drain}
+   * @param services of gRPC, besides those of a model; they need a gRPC port
    * @throws UserException if an address can't be had
    */
   public static ModelServing start(
-      RunningModel model, ServeAddress address, Keys keys, Duration drainTimeout) {
+      RunningModel model,
+      ServeAddress address,
+      Keys keys,
+      Duration drainTimeout,
+      List<GrpcService> services) {
     HttpServerConfig config =
         HttpServerConfig.builder(address.host(), address.port())
             .keys(keys)
             .drainTimeout(drainTimeout)
             .build();
     Endpoints endpoints =
-        Endpoints.of(model, List.of(model.name()), config, address.grpcPort(), null);
+        Endpoints.of(model, List.of(model.name()), config, address.grpcPort(), null, services);
     try {
       endpoints.start();
       if (!keys.guardClients() && !config.loopback()) {

@@ -190,7 +190,7 @@ public final class ServeCommand implements Command {
     try (RunningModel running =
         RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
       List<String> called = names.isEmpty() ? List.of(running.name()) : names;
-      try (Endpoints endpoints = Endpoints.of(running, called, http, grpcPort, admin)) {
+      try (Endpoints endpoints = Endpoints.of(running, called, http, grpcPort, admin, List.of())) {
         warmUp(running, serving);
         endpoints.start();
         Runtime.getRuntime()

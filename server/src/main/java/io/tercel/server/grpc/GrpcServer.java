@@ -1,5 +1,6 @@
 package io.tercel.server.grpc;
 
+import io.grpc.MethodDescriptor;
 import io.grpc.Server;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.GrpcSslContexts;
@@ -24,7 +25,10 @@ import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -34,8 +38,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The gRPC endpoint of one served model, beside {@link io.tercel.server.http.HttpServer} on the
- * same {@link InferenceApi}: Inference, Control, health and reflection. Plain text or TLS, as
- * HTTP's.
+ * same {@link InferenceApi}: Inference, Control, what its caller adds, health and reflection. Plain
+ * text or TLS, as HTTP's.
  */
 public final class GrpcServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
@@ -55,16 +59,11 @@ public final class GrpcServer implements AutoCloseable {
   private static final int MAX_MESSAGE_BYTES = 4 << 20;
 
   private static final Duration HEALTH_PERIOD = Duration.ofMillis(250);
-  private static final List<String> SERVICES =
-      List.of(
-          HealthStatusManager.SERVICE_NAME_ALL_SERVICES,
-          InferenceGrpc.SERVICE_NAME,
-          ControlGrpc.SERVICE_NAME);
-
   private final HttpServerConfig config;
   private final int port;
   private final InferenceApi api;
   private final RunningCalls calls;
+  private final List<String> names = new ArrayList<>();
   private final HealthStatusManager health = new HealthStatusManager();
   private final EventLoopGroup loops =
       new NioEventLoopGroup(LOOPS, new DefaultThreadFactory("grpc", true));
@@ -77,13 +76,20 @@ public final class GrpcServer implements AutoCloseable {
    *
    * @param config host, keys, limits and TLS, as of HTTP
    * @param port 0 picks a free one
+   * @param more services besides
    */
-  public GrpcServer(InferenceApi api, HttpServerConfig config, int port, ServerControl control) {
+  public GrpcServer(
+      InferenceApi api,
+      HttpServerConfig config,
+      int port,
+      ServerControl control,
+      List<GrpcService> more) {
     this.api = api;
     this.config = config;
     this.port = port;
     HttpLimits limits = config.limits();
     this.calls = new RunningCalls(limits.maxConnections(), limits.maxBufferedBytes());
+    GrpcCalls grpcCalls = new GrpcCalls(calls, limits.writeTimeout());
     NettyServerBuilder builder =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), port))
             .channelType(NioServerSocketChannel.class)
@@ -97,15 +103,34 @@ public final class GrpcServer implements AutoCloseable {
             .keepAliveTimeout(20, TimeUnit.SECONDS)
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true)
-            .intercept(new KeyInterceptor(config.keys(), config.loopback()))
-            .addService(new InferenceService(api, calls, limits.writeTimeout()))
+            .intercept(new KeyInterceptor(config.keys(), config.loopback(), adminMethods(more)))
+            .addService(new InferenceService(api, grpcCalls))
             .addService(new ControlService(control, maxMessageBytes(limits), this::reportHealth))
             .addService(health.getHealthService())
             .addService(ProtoReflectionServiceV1.newInstance());
+    names.add(HealthStatusManager.SERVICE_NAME_ALL_SERVICES);
+    names.add(InferenceGrpc.SERVICE_NAME);
+    names.add(ControlGrpc.SERVICE_NAME);
+    for (GrpcService service : more) {
+      builder.addService(service.bind(grpcCalls));
+      names.add(service.name());
+    }
     if (config.tls() != null) {
       builder.sslContext(sslContext(config.tls()));
     }
     this.server = builder.build();
+  }
+
+  private static Set<String> adminMethods(List<GrpcService> services) {
+    Set<String> methods = new HashSet<>();
+    for (GrpcService service : services) {
+      service
+          .adminMethods()
+          .forEach(
+              method ->
+                  methods.add(MethodDescriptor.generateFullMethodName(service.name(), method)));
+    }
+    return methods;
   }
 
   private static SslContext sslContext(Tls tls) {
@@ -166,7 +191,7 @@ public final class GrpcServer implements AutoCloseable {
   /** An engine may die by itself, or be drained by HTTP: its readiness is all that counts. */
   private void reportHealth() {
     ServingStatus status = api.ready() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
-    SERVICES.forEach(service -> health.setStatus(service, status));
+    names.forEach(service -> health.setStatus(service, status));
   }
 
   /**
@@ -181,13 +206,13 @@ public final class GrpcServer implements AutoCloseable {
   /**
    * Waits for running calls; one runs until its end is on the wire.
    *
-   * @return whether every call for tokens has finished
+   * @return whether every call for tokens, and of services that were added, has finished
    */
   public boolean awaitIdle(Duration timeout) throws InterruptedException {
     return calls.awaitIdle(timeout);
   }
 
-  /** Calls for tokens that run now. */
+  /** Calls for tokens, and of services that were added, that run now. */
   public int runningCalls() {
     return calls.running();
   }

@@ -14,10 +14,11 @@ import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Guard;
 import io.tercel.server.call.Keys;
 import io.tercel.server.call.Rights;
+import java.util.Set;
 
 /**
- * Asks every call for a key, those for health excepted: Control for the admin's, all others for a
- * client's. What a call without it sends is never read.
+ * Asks every call for a key, those for health excepted: Control and what else steers for the
+ * admin's, all others for a client's. What a call without it sends is never read.
  */
 final class KeyInterceptor implements ServerInterceptor {
   static final Metadata.Key<String> AUTHORIZATION =
@@ -28,13 +29,16 @@ final class KeyInterceptor implements ServerInterceptor {
 
   private final Guard clients;
   private final Guard control;
+  private final Set<String> adminMethods;
 
   /**
    * For a server.
    *
    * @param loopback whether only this machine reaches it
+   * @param adminMethods besides Control's, by their full names: {@code service/method}
    */
-  KeyInterceptor(Keys keys, boolean loopback) {
+  KeyInterceptor(Keys keys, boolean loopback, Set<String> adminMethods) {
+    this.adminMethods = Set.copyOf(adminMethods);
     this.clients = keys.clients();
     this.control = keys.control(loopback);
   }
@@ -46,7 +50,10 @@ final class KeyInterceptor implements ServerInterceptor {
     if (service.equals(HealthGrpc.SERVICE_NAME)) {
       return next.startCall(call, headers);
     }
-    Guard guard = service.equals(ControlGrpc.SERVICE_NAME) ? control : clients;
+    boolean steers =
+        service.equals(ControlGrpc.SERVICE_NAME)
+            || adminMethods.contains(call.getMethodDescriptor().getFullMethodName());
+    Guard guard = steers ? control : clients;
     Rights rights;
     try {
       rights = guard.admit(headers.get(AUTHORIZATION));

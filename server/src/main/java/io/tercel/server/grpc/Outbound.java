@@ -13,7 +13,7 @@ import java.time.Duration;
  *
  * <p>One thread sends and ends. To be made before the service's method returns, as gRPC wants it.
  */
-final class Outbound<T> {
+public final class Outbound<T> {
   private final ServerCallStreamObserver<T> observer;
   private final ClientWatch client;
   private final Rights rights = KeyInterceptor.RIGHTS.get();
@@ -36,7 +36,7 @@ final class Outbound<T> {
    *
    * @throws ClientGoneException if nobody reads any more
    */
-  void send(T message) {
+  public void send(T message) {
     client.await(observer::isReady);
     observer.onNext(message);
   }
@@ -63,11 +63,12 @@ final class Outbound<T> {
   }
 
   /** Runs the callback as soon as the client is gone, at once if it is. */
-  void whenGone(Runnable callback) {
+  public void whenGone(Runnable callback) {
     client.whenGone(callback);
   }
 
-  boolean gone() {
+  /** Whether nobody reads any more. */
+  public boolean gone() {
     return client.gone();
   }
 

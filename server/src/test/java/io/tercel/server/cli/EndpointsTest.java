@@ -33,6 +33,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -72,7 +73,7 @@ class EndpointsTest {
             new ServedWeights(
                 directory, weights, server.engine, LmHeadType.STORED, () -> Long.MAX_VALUE));
     HttpServerConfig config = server.config.toBuilder().drainTimeout(drainTimeout).build();
-    Endpoints endpoints = new Endpoints(server.api, control, config, 0, config);
+    Endpoints endpoints = new Endpoints(server.api, control, config, 0, config, List.of());
     endpoints.start();
     return endpoints;
   }

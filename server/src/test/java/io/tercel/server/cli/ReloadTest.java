@@ -60,7 +60,8 @@ class ReloadTest {
             serving.config(),
             0,
             new ServerControl(
-                serving.api(), serving.model().info(), serving.model().servedWeights()));
+                serving.api(), serving.model().info(), serving.model().servedWeights()),
+            List.of());
     grpc.start();
     channel = NettyChannelBuilder.forAddress("127.0.0.1", grpc.port()).usePlaintext().build();
   }

@@ -62,7 +62,7 @@ final class GrpcTestServer implements AutoCloseable {
             // they have nothing to do with what the script says
             new ServedWeights(
                 directory, weights, http.engine, LmHeadType.STORED, () -> Long.MAX_VALUE));
-    grpc = new GrpcServer(http.api, http.config, 0, control);
+    grpc = new GrpcServer(http.api, http.config, 0, control, List.of());
     grpc.start();
     channel = channel(grpc.port());
   }

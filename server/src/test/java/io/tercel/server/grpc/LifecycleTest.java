@@ -32,6 +32,7 @@ import io.tercel.server.testing.TestServer;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -341,7 +342,8 @@ class LifecycleTest {
   @Test
   void portInUse_isOneLine() throws Exception {
     try (GrpcServer second =
-        new GrpcServer(server.http.api, server.http.config, server.grpc.port(), server.control)) {
+        new GrpcServer(
+            server.http.api, server.http.config, server.grpc.port(), server.control, List.of())) {
       IOException e = assertThrows(IOException.class, second::start);
       assertEquals(
           "gRPC port %d is in use on 127.0.0.1: stop what listens there, or choose another port"
@@ -370,7 +372,7 @@ class LifecycleTest {
     TlsTest.certificate(dir);
     Tls tls = Tls.load(dir.resolve("cert.pem"), dir.resolve("key.pem"));
     try (GrpcServer secure =
-        new GrpcServer(server.http.api, server.http.secured(tls), 0, server.control)) {
+        new GrpcServer(server.http.api, server.http.secured(tls), 0, server.control, List.of())) {
       secure.start();
       ManagedChannel channel =
           NettyChannelBuilder.forAddress("127.0.0.1", secure.port())

@@ -8,6 +8,7 @@ import io.tercel.trainer.run.OptimizerOptions;
 import io.tercel.trainer.run.RunFolder;
 import io.tercel.trainer.run.RunProgress;
 import io.tercel.trainer.run.StopSignal;
+import io.tercel.trainer.run.TrainingRun;
 import io.tercel.trainer.share.ServedStudent;
 import io.tercel.trainer.share.StudentServing;
 import io.tercel.trainer.torch.Parameter;
@@ -99,17 +100,28 @@ public final class DistillCommand implements Command {
   }
 
   private int train(QatModel student, RunFolder folder, String cache) throws IOException {
-    try (StopSignal stop = StopSignal.listen();
-        ServedStudent served = serve(cache);
+    try (StopSignal stop = StopSignal.listen()) {
+      return train(student, new TrainingRun(folder, options.optimizer.steps(), stop), cache, stop);
+    }
+  }
+
+  private int train(QatModel student, TrainingRun run, String cache, StopSignal stop)
+      throws IOException {
+    RunFolder folder = run.folder();
+    int steps = run.steps();
+    try (ServedStudent served = serve(cache, run);
+        run; // ends before its server does
         Tokenizer tokenizer = Tokenizer.open(options.student);
         Distiller distiller = new Distiller(options, folder, student, tokenizer, served)) {
-      int steps = options.optimizer.steps();
       try (RunProgress progress = RunProgress.start("distill", steps, distiller.stepsDone())) {
-        distiller.run(
-            (step, loss, speed) ->
-                progress.stepped(
-                    step, String.format(Locale.ROOT, "loss %.5f, %.0f tokens/s", loss, speed)),
-            stop::asked);
+        run.carryOut(
+            () ->
+                distiller.run(
+                    (step, loss, speed) ->
+                        progress.stepped(
+                            step,
+                            String.format(Locale.ROOT, "loss %.5f, %.0f tokens/s", loss, speed)),
+                    stop::asked));
       }
       if (distiller.stepsDone() < steps) {
         System.out.printf(
@@ -123,9 +135,9 @@ public final class DistillCommand implements Command {
   }
 
   /** The engine that answers, where somebody asks; null where nobody does. */
-  private @Nullable ServedStudent serve(String cache) {
+  private @Nullable ServedStudent serve(String cache, TrainingRun run) {
     return serving.asked() || options.evalData != null
-        ? serving.open(options.student, cache)
+        ? serving.open(options.student, cache, run)
         : null;
   }
 }

@@ -176,7 +176,7 @@ final class Distiller implements AutoCloseable {
    * @throws UserException in one line: a loss that is no number, a checkpoint that can't be written
    */
   void run(Listener listener, BooleanSupplier stop) throws IOException {
-    RunLog log = RunLog.open(folder.resolve(RunLog.FILE), step);
+    RunLog log = folder.openLog(step);
     int last = options.optimizer.steps();
     if (log.lines().isEmpty()) {
       evaluate(log); // where it starts from

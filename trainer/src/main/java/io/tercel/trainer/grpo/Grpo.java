@@ -127,7 +127,7 @@ final class Grpo implements AutoCloseable {
    * @throws UserException in one line: a loss that is no number, a checkpoint that can't be written
    */
   void run(Listener listener, BooleanSupplier stop) throws IOException {
-    RunLog log = RunLog.open(folder.resolve(RunLog.FILE), step);
+    RunLog log = folder.openLog(step);
     int last = options.optimizer.steps();
     if (step == 0) {
       evaluate(log);

@@ -6,6 +6,7 @@ import io.tercel.trainer.run.OptimizerOptions;
 import io.tercel.trainer.run.RunFolder;
 import io.tercel.trainer.run.RunProgress;
 import io.tercel.trainer.run.StopSignal;
+import io.tercel.trainer.run.TrainingRun;
 import io.tercel.trainer.share.ServedStudent;
 import io.tercel.trainer.share.StudentServing;
 import io.tercel.trainer.torch.Parameter;
@@ -80,16 +81,30 @@ public final class GrpoCommand implements Command {
 
   private int train(QatModel policy, @Nullable QatModel reference, RunFolder folder, String cache)
       throws IOException {
-    int steps = options.optimizer.steps();
-    try (StopSignal stop = StopSignal.listen();
-        ServedStudent served = serving.open(options.student, cache);
+    try (StopSignal stop = StopSignal.listen()) {
+      TrainingRun run = new TrainingRun(folder, options.optimizer.steps(), stop);
+      return train(policy, reference, run, cache, stop);
+    }
+  }
+
+  private int train(
+      QatModel policy, @Nullable QatModel reference, TrainingRun run, String cache, StopSignal stop)
+      throws IOException {
+    RunFolder folder = run.folder();
+    int steps = run.steps();
+    try (ServedStudent served = serving.open(options.student, cache, run);
+        run; // ends before its server does
         Grpo grpo = new Grpo(options, folder, policy, reference, served)) {
       try (RunProgress progress = RunProgress.start("grpo", steps, grpo.stepsDone())) {
-        grpo.run(
-            (step, reward, entropy) ->
-                progress.stepped(
-                    step, String.format(Locale.ROOT, "reward %.3f, entropy %.4f", reward, entropy)),
-            stop::asked);
+        run.carryOut(
+            () ->
+                grpo.run(
+                    (step, reward, entropy) ->
+                        progress.stepped(
+                            step,
+                            String.format(
+                                Locale.ROOT, "reward %.3f, entropy %.4f", reward, entropy)),
+                    stop::asked));
       }
       if (grpo.stepsDone() < steps) {
         System.out.printf(

@@ -26,10 +26,13 @@ public final class RunFolder {
 
   private final Path directory;
   private final boolean resumed;
+  private final JsonNode settings;
+  private RunLog.Listener listener = RunLog.Listener.NONE;
 
-  private RunFolder(Path directory, boolean resumed) {
+  private RunFolder(Path directory, boolean resumed, JsonNode settings) {
     this.directory = directory;
     this.resumed = resumed;
+    this.settings = settings;
   }
 
   /**
@@ -56,7 +59,7 @@ public final class RunFolder {
     } catch (IOException e) {
       throw new UserException(directory + ": cannot be written: " + e.getMessage(), e);
     }
-    return new RunFolder(directory, resume && saved);
+    return new RunFolder(directory, resume && saved, settings.deepCopy());
   }
 
   private static void requireSame(Path file, ObjectNode settings) throws IOException {
@@ -75,6 +78,21 @@ public final class RunFolder {
 
   public Path directory() {
     return directory;
+  }
+
+  /** What the run was told, as in {@code settings.json}. */
+  public JsonNode settings() {
+    return settings;
+  }
+
+  /** Says who is told of the log, once it is opened. */
+  void listener(RunLog.Listener of) {
+    listener = of;
+  }
+
+  /** The log, without the lines of steps beyond those done. */
+  public RunLog openLog(int stepsDone) throws IOException {
+    return RunLog.open(resolve(RunLog.FILE), stepsDone, listener);
   }
 
   /** A file of it. */

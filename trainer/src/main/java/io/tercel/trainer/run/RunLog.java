@@ -19,13 +19,39 @@ public final class RunLog {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path file;
+  private final Listener listener;
 
-  private RunLog(Path file) {
+  private RunLog(Path file, Listener listener) {
     this.file = file;
+    this.listener = listener;
+  }
+
+  /** Who is told of a log's growth, on the run's thread. */
+  public interface Listener {
+    /** Of nobody. */
+    Listener NONE =
+        new Listener() {
+          @Override
+          public void opened(int stepsDone) {}
+
+          @Override
+          public void appended(JsonNode line) {}
+        };
+
+    /** The log can be read; it holds what steps up to these have said. */
+    void opened(int stepsDone);
+
+    /** A line more can be read. */
+    void appended(JsonNode line);
   }
 
   /** Opens a log, keeping the lines of steps up to {@code stepsDone}. */
   public static RunLog open(Path file, int stepsDone) throws IOException {
+    return open(file, stepsDone, Listener.NONE);
+  }
+
+  /** Opens a log that somebody listens to. */
+  static RunLog open(Path file, int stepsDone, Listener listener) throws IOException {
     StringBuilder kept = new StringBuilder();
     for (JsonNode line : Files.exists(file) ? read(file) : List.<JsonNode>of()) {
       if (line.path("step").asInt() <= stepsDone) {
@@ -33,7 +59,8 @@ public final class RunLog {
       }
     }
     AtomicFile.write(file, kept.toString());
-    return new RunLog(file);
+    listener.opened(stepsDone);
+    return new RunLog(file, listener);
   }
 
   /** A line to be filled and {@linkplain #append appended}. */
@@ -43,6 +70,7 @@ public final class RunLog {
 
   public void append(ObjectNode line) throws IOException {
     Files.writeString(file, line + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    listener.appended(line);
   }
 
   /** All whole lines; a last one that was cut short is left out. */

@@ -12,13 +12,12 @@ public final class RunProgress implements AutoCloseable {
   private static final int LINES = 50;
 
   private final int total;
-  private final int begun;
-  private final long startNanos = System.nanoTime();
+  private final RunPace pace;
   private final @Nullable ProgressBar bar;
 
   private RunProgress(int total, int begun, @Nullable ProgressBar bar) {
     this.total = total;
-    this.begun = begun;
+    this.pace = new RunPace(total, begun);
     this.bar = bar;
   }
 
@@ -47,8 +46,7 @@ public final class RunProgress implements AutoCloseable {
       bar.stepTo(stepsDone);
       bar.setExtraMessage(" " + state);
     } else if (stepsDone % Math.max(1, total / LINES) == 0 || stepsDone == total) {
-      double seconds = (System.nanoTime() - startNanos) / 1e9 / Math.max(1, stepsDone - begun);
-      Duration left = Duration.ofSeconds(Math.round(seconds * (total - stepsDone)));
+      Duration left = pace.left(stepsDone).plusMillis(500); // to the nearest second
       System.err.printf(
           Locale.ROOT,
           "step %d of %d, %s, %d:%02d left%n",

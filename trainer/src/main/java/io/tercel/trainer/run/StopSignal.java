@@ -3,8 +3,8 @@ package io.tercel.trainer.run;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * SIGTERM or SIGINT while a run is under way: the step under way is finished and saved, and only
- * then does the process end.
+ * The wish that a run end, by SIGTERM, SIGINT or whoever {@linkplain #ask asks}: the step under way
+ * is finished and saved, and only then does the process end.
  */
 public final class StopSignal implements AutoCloseable {
   private final CountDownLatch closed = new CountDownLatch(1);
@@ -29,6 +29,11 @@ public final class StopSignal implements AutoCloseable {
     }
   }
 
+  /** Asks, without ending the process by that alone. */
+  public void ask() {
+    asked = true;
+  }
+
   /** Whether the run is to end after this step. */
   public boolean asked() {
     return asked;
@@ -37,12 +42,10 @@ public final class StopSignal implements AutoCloseable {
   @Override
   public void close() {
     closed.countDown();
-    if (!asked) {
-      try {
-        Runtime.getRuntime().removeShutdownHook(hook);
-      } catch (IllegalStateException e) {
-        // the process is ending already
-      }
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // the process is ending already
     }
   }
 }

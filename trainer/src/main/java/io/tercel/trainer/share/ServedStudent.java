@@ -5,11 +5,13 @@ import io.tercel.server.UserException;
 import io.tercel.server.call.Keys;
 import io.tercel.server.cli.ModelServing;
 import io.tercel.server.cli.ServeAddress;
+import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,15 +38,21 @@ public final class ServedStudent implements AutoCloseable {
    *
    * @param directory of the quantized model that training starts from
    * @param address null for no ports: the engine is for the trainer alone
+   * @param services of gRPC, besides those of a model; they need a gRPC port
    * @throws UserException or {@code CheckpointException}, one line each, and nothing stays
    *     allocated
    */
   public static ServedStudent open(
-      Path directory, ServingOptions options, @Nullable ServeAddress address, Keys keys) {
+      Path directory,
+      ServingOptions options,
+      @Nullable ServeAddress address,
+      Keys keys,
+      List<GrpcService> services) {
     RunningModel model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
     try {
       return new ServedStudent(
-          model, address == null ? null : ModelServing.start(model, address, keys, DRAIN));
+          model,
+          address == null ? null : ModelServing.start(model, address, keys, DRAIN, services));
     } catch (RuntimeException e) {
       model.close();
       throw e;

@@ -1,9 +1,14 @@
 package io.tercel.trainer.share;
 
+import io.tercel.server.UserException;
 import io.tercel.server.call.Keys;
+import io.tercel.server.cli.ModelServing;
 import io.tercel.server.cli.ServeAddress;
 import io.tercel.server.model.ServingOptions;
+import io.tercel.trainer.api.TrainingService;
+import io.tercel.trainer.run.TrainingRun;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -19,11 +24,28 @@ public final class StudentServing {
   private @Nullable String address;
 
   @Option(
+      names = "--grpc-port",
+      paramLabel = "PORT",
+      description =
+          "with --serve: answer gRPC on this port of its host too, Training among it, which shows"
+              + " the run and can end it; 0 picks a free one (default: no gRPC)")
+  private @Nullable Integer grpcPort;
+
+  @Option(
       names = "--api-key",
       paramLabel = "KEY",
       defaultValue = "${env:TERCEL_API_KEY}",
       description = "what clients of --serve must send (default: TERCEL_API_KEY)")
   private @Nullable String apiKey;
+
+  @Option(
+      names = "--admin-key",
+      paramLabel = "KEY",
+      defaultValue = "${env:TERCEL_ADMIN_KEY}",
+      description =
+          "opens Control and Training's Cancel; without one they are open only while there is no API"
+              + " key and the address is loopback (default: TERCEL_ADMIN_KEY)")
+  private @Nullable String adminKey;
 
   @Option(
       names = "--max-num-seqs",
@@ -36,21 +58,52 @@ public final class StudentServing {
 
   /** Whether anybody but the trainer is to be answered. */
   public boolean asked() {
-    return address != null;
+    return address != null || grpcPort != null;
   }
 
   /**
    * Starts the engine, and what it is served by if that was asked for.
    *
    * @param cache type of keys and values, by its label
+   * @param run what is shown of it by gRPC, if that was asked for
+   * @throws UserException in one line, if keys or addresses can't be had
    */
-  public ServedStudent open(Path student, String cache) {
+  public ServedStudent open(Path student, String cache, TrainingRun run) {
     ServingOptions options =
         new ServingOptions().kvCacheDtype(cache).maxWaiting(WAITING).maxNumSeqs(maxNumSeqs);
-    return ServedStudent.open(
-        student,
-        options,
-        address == null ? null : ServeAddress.parse("--serve", address, null),
-        Keys.of(apiKey, null));
+    ServedStudent served =
+        ServedStudent.open(
+            student,
+            options,
+            serveAddress(),
+            keys(),
+            grpcPort == null ? List.of() : List.of(new TrainingService(run)));
+    ModelServing serving = served.serving();
+    if (serving != null) { // 0 has picked a port
+      Integer grpc = serving.grpcPort();
+      System.err.printf(
+          "The student answers on %s%s%n", serving.url(), grpc == null ? "" : ", gRPC on " + grpc);
+    }
+    return served;
+  }
+
+  private @Nullable ServeAddress serveAddress() {
+    if (address == null && grpcPort != null) {
+      throw new UserException("--grpc-port needs --serve [HOST:]PORT, whose host it is on");
+    }
+    return address == null ? null : ServeAddress.parse("--serve", address, grpcPort);
+  }
+
+  private Keys keys() {
+    try {
+      return Keys.of(given(apiKey), given(adminKey));
+    } catch (IllegalArgumentException e) {
+      throw new UserException("--api-key, --admin-key: " + e.getMessage(), e);
+    }
+  }
+
+  /** An empty variable in the environment is none. */
+  private static @Nullable String given(@Nullable String key) {
+    return key == null || key.isEmpty() ? null : key;
   }
 }

@@ -1,6 +1,8 @@
 package io.tercel.trainer.share;
 
 import io.tercel.server.metrics.ServerMetrics;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.DoubleConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -12,6 +14,7 @@ public final class TrainingMetrics {
   private static final double NANOS = 1e9;
 
   private final @Nullable ServerMetrics registry;
+  private final Map<String, DoubleConsumer> gauges = new ConcurrentHashMap<>();
   private final DoubleConsumer step;
   private final DoubleConsumer loss;
   private final DoubleConsumer tokensPerSecond;
@@ -47,12 +50,15 @@ public final class TrainingMetrics {
   }
 
   /**
-   * A figure more, such as an accuracy; 0 until it is given.
+   * A figure more, such as an accuracy; 0 until it is given. Asked for again, it is the same one.
    *
    * @param name goes on {@code tercel_training_}
    */
   public DoubleConsumer gauge(String name, String help) {
-    return registry == null ? _ -> {} : registry.gauge("tercel_training_" + name, help);
+    ServerMetrics known = registry;
+    return known == null
+        ? _ -> {}
+        : gauges.computeIfAbsent(name, _ -> known.gauge("tercel_training_" + name, help));
   }
 
   /** An optimizer step was taken. */

@@ -34,7 +34,8 @@ final class RolloutsTest {
   private static ServedStudent served(String student, String kv, int atATime) {
     ServingOptions options =
         new ServingOptions().kvCacheDtype(kv).maxNumSeqs(atATime).maxWaiting(1000).threads(1);
-    return ServedStudent.open(TinyReasoner.student(student), options, null, Keys.of(null, null));
+    return ServedStudent.open(
+        TinyReasoner.student(student), options, null, Keys.of(null, null), List.of());
   }
 
   /** Scoring a rollout as a prompt gives its log-probabilities to the bit. */

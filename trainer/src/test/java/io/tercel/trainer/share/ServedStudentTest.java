@@ -75,7 +75,7 @@ class ServedStudentTest {
 
   private ServedStudent open() {
     return ServedStudent.open(
-        directory, options(), new ServeAddress(ServeAddress.LOOPBACK, 0, 0), NO_KEYS);
+        directory, options(), new ServeAddress(ServeAddress.LOOPBACK, 0, 0), NO_KEYS, List.of());
   }
 
   private static ModelServing serving(ServedStudent student) {
@@ -104,6 +104,7 @@ class ServedStudentTest {
         Publication publication = student.publish();
         assertEquals(step, publication.version());
         student.metrics().stepped(new TrainingMetrics.Step(step, 1.5, 2000, 1e-5, 0.25));
+        student.metrics().gauge("reward", "Mean reward.").accept(step); // each step asks for it
         if (step % 10 == 0) {
           fingerprints.add(fingerprint(http, serving(student).url(), model));
         }
@@ -122,6 +123,7 @@ class ServedStudentTest {
           List.of(
               "tercel_training_step{model_name=\"%s\",} 40.0",
               "tercel_training_loss{model_name=\"%s\",} 1.5",
+              "tercel_training_reward{model_name=\"%s\",} 40.0",
               "tercel_training_learning_rate{model_name=\"%s\",} 1.0E-5",
               "tercel_training_weight_version{model_name=\"%s\",} 40.0",
               "tercel_weight_version{model_name=\"%s\",} 40.0")) {
@@ -181,7 +183,8 @@ class ServedStudentTest {
         assertThrows(IllegalStateException.class, student::publish, "nothing is shared");
         ServeAddress taken = new ServeAddress(ServeAddress.LOOPBACK, url.getPort(), null);
         assertThrows(
-            UserException.class, () -> ServedStudent.open(directory, options(), taken, NO_KEYS));
+            UserException.class,
+            () -> ServedStudent.open(directory, options(), taken, NO_KEYS, List.of()));
       }
       assertThrows(ConnectException.class, () -> get(http, url + "/health"));
     }
@@ -191,7 +194,8 @@ class ServedStudentTest {
   @Test
   void withoutAnAddress_nothingIsBound_andCurvesGoNowhere() {
     try (Arena arena = Arena.ofShared();
-        ServedStudent student = ServedStudent.open(directory, options(), null, NO_KEYS)) {
+        ServedStudent student =
+            ServedStudent.open(directory, options(), null, NO_KEYS, List.of())) {
       assertNull(student.serving());
       student.share(new TinyStudent(directory, arena, 3).trained());
       assertEquals(1, student.publish().version());

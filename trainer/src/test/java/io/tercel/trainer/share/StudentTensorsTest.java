@@ -57,7 +57,8 @@ class StudentTensorsTest {
                 export,
                 new ServingOptions().backend("vector").threads(1).maxModelLen(256),
                 null,
-                Keys.of(null, null))) {
+                Keys.of(null, null),
+                List.of())) {
       StudentTensors tensors = new StudentTensors(student);
       served.share(tensors.all());
       tensors.refresh();
