@@ -219,7 +219,8 @@ final class GrpoOptions {
     requireIn("--overlong", overlong, "keep", "drop");
     requireIn("--old-log-probs", old, "engine", "trainer");
     requireIn("--stale-kv", staleKv, "drop", "keep");
-    require("--group must be 2 to 1024: advantages compare answers", group() >= 2 && group() <= 1024);
+    require(
+        "--group must be 2 to 1024: advantages compare answers", group() >= 2 && group() <= 1024);
     require("--updates must be 1 to --batch", updates() >= 1 && updates() <= optimizer.batch());
     require("--max-tokens must be at least 1", maxTokens >= 1);
     require("--kl must be 0 or more", klWeight >= 0);
