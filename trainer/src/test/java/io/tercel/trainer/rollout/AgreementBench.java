@@ -36,7 +36,8 @@ public final class AgreementBench {
     List<Rollout> rollouts = new ArrayList<>();
     ServingOptions options =
         new ServingOptions().kvCacheDtype(kv).maxModelLen(tokens + 64).packedCache("off");
-    try (ServedStudent served = ServedStudent.open(student, options, null, Keys.of(null, null));
+    try (ServedStudent served =
+            ServedStudent.open(student, options, null, Keys.of(null, null), List.of());
         Rollouts asks =
             new Rollouts(served.running().served().engine(), new Sampling(1, 1, tokens))) {
       Random random = new Random(1);
