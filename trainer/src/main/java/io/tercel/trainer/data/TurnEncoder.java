@@ -79,13 +79,15 @@ final class TurnEncoder {
     String gap = opened ? prompt.substring(stripped.length()) : "\n";
     String close = gap.isEmpty() ? CLOSE : "\n" + CLOSE + "\n\n";
     String thought = turn.thought();
-    if (thought != null) {
-      return (opened ? "" : OPEN + "\n") + thought.strip() + close + turn.reply().strip();
-    }
     String reply = turn.reply().strip();
-    if (reply.contains(CLOSE)) {
-      String body = reply.startsWith(OPEN) ? reply.substring(OPEN.length()) : "\n" + reply;
-      return opened ? body.stripLeading() : OPEN + body;
+    int closed = reply.indexOf(CLOSE);
+    if (thought == null && closed >= 0) {
+      // of whatever writer: space around the marks is what this model's template has
+      thought = reply.substring(reply.startsWith(OPEN) ? OPEN.length() : 0, closed);
+      reply = reply.substring(closed + CLOSE.length()).strip();
+    }
+    if (thought != null) {
+      return (opened ? "" : OPEN + "\n") + thought.strip() + close + reply;
     }
     return (opened ? close : emptyThought(prompt, turn, where)) + reply;
   }

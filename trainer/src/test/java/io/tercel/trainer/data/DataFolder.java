@@ -36,11 +36,16 @@ final class DataFolder implements AutoCloseable {
 
   /** With the bundled model's tokens and a published chat template. */
   static DataFolder withTemplate(Path folder, String template) throws IOException {
-    Path model = Files.createDirectories(folder.resolve("model-" + template));
+    return withTemplateText(folder, Files.readString(TEMPLATES.resolve(template)));
+  }
+
+  /** With the bundled model's tokens and this chat template. */
+  static DataFolder withTemplateText(Path folder, String template) throws IOException {
+    Path model = Files.createDirectories(folder.resolve("model"));
     for (String name : List.of("tokenizer.json", "tokenizer_config.json")) {
       Files.copy(BUNDLED.resolve(name), model.resolve(name));
     }
-    Files.copy(TEMPLATES.resolve(template), model.resolve("chat_template.jinja"));
+    Files.writeString(model.resolve("chat_template.jinja"), template);
     return new DataFolder(folder, Tokenizer.open(model));
   }
 

@@ -5,7 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.server.UserException;
+import io.tercel.trainer.problems.Family;
+import io.tercel.trainer.problems.Partition;
+import io.tercel.trainer.problems.Problem;
+import io.tercel.trainer.problems.ProblemMix;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -163,6 +169,28 @@ final class TrainingSetTest {
     // R1's drops thoughts of every turn, also of the last
     checkTemplate(
         "deepseek-r1-distill-qwen.jinja", thinking, "<think>\n", "t\n</think>\n\na<|im_end|>");
+  }
+
+  /** As models have it that know no line breaks: space of other writers would be unknown tokens. */
+  @Test
+  void templateWithoutSpace_fileAndGeneratorGiveTheSame() throws IOException {
+    String template = "{% for m in messages %}{{ m.content }}{% endfor %}<think>";
+    Problem problem = ProblemMix.of(Map.of("sum", 1.0)).draw(3, Partition.TRAINING, 0, Family.FULL);
+    String line =
+        new ObjectMapper()
+            .createObjectNode()
+            .put("problem", problem.question())
+            .put("answer", problem.answer())
+            .put("text", problem.response())
+            .toString();
+    try (DataFolder bare = DataFolder.withTemplateText(temp, template);
+        TrainingSet set = bare.open(bare.file("one.jsonl", line + "\n"))) {
+      Example example = set.batch(0, 1).getFirst();
+      assertEquals(problem.question() + "<think>", bare.text(example, false));
+      assertEquals(
+          problem.thinking() + "</think>" + problem.reply() + "<|im_end|>",
+          bare.text(example, true));
+    }
   }
 
   private void checkTemplate(String template, String line, String promptEnd, String response)
