@@ -1,5 +1,6 @@
 package io.tercel.trainer.distill;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.server.cli.Command;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.qat.QatModel;
@@ -12,6 +13,7 @@ import io.tercel.trainer.share.ServedStudent;
 import io.tercel.trainer.share.StudentServing;
 import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -30,13 +32,24 @@ public final class DistillCommand implements Command {
   /** The exit code after SIGTERM, as shells have it. */
   private static final int TERMINATED = 143;
 
-  /** Table 6: 6,000 steps, warm-up 180; the rate from GPTQ. */
-  private static final OptimizerOptions.Preset PAPER =
-      new OptimizerOptions.Preset(6000, 1e-6, 1e-4, 180);
+  /** What {@code tercel quantize} leaves beside an export. */
+  private static final String QUANTIZE_REPORT = "quantize_report.json";
+
+  /** Table 6, from GPTQ. */
+  private static final OptimizerOptions.Preset FROM_GPTQ =
+      new OptimizerOptions.Preset(6000, 32, 1e-6, 1e-4, 180, 0);
+
+  /** Table 6, from rounding to nearest. */
+  private static final OptimizerOptions.Preset FROM_RTN =
+      new OptimizerOptions.Preset(6000, 32, 2e-5, 1e-4, 180, 0);
+
+  /** Table 6, W4A4KV4. */
+  private static final OptimizerOptions.Preset FOUR_BIT =
+      new OptimizerOptions.Preset(3000, 32, 1e-6, 1e-4, 90, 0);
 
   /** What a model of half a million weights needs, measured. */
   private static final OptimizerOptions.Preset SMALL =
-      new OptimizerOptions.Preset(400, 1.5e-4, 2e-3, 20);
+      new OptimizerOptions.Preset(400, 32, 1.5e-4, 2e-3, 20, 0);
 
   @Mixin private DistillOptions options = new DistillOptions();
 
@@ -62,12 +75,28 @@ public final class DistillCommand implements Command {
     try (QatModel student = QatModel.loadQuantized(options.student)) {
       long weights = student.parameters().stream().mapToLong(Parameter::size).sum();
       boolean small = options.optimizer.small(weights);
-      options.optimizer.complete(small ? SMALL : PAPER);
       boolean fourBit = student.precision().inputs() == 4;
+      options.optimizer.complete(small ? SMALL : paper(fourBit));
       student.cacheBits(options.cacheBits(fourBit)).train(options.parts(fourBit));
       RunFolder folder = RunFolder.open(out, resume, options.settings(fourBit));
       return train(student, folder, options.cacheLabel(fourBit));
     }
+  }
+
+  /** Table 6's column, by what the student is. */
+  private OptimizerOptions.Preset paper(boolean fourBit) throws IOException {
+    if (fourBit) {
+      return FOUR_BIT;
+    }
+    Path report = options.student.resolve(QUANTIZE_REPORT);
+    boolean rounded =
+        Files.isRegularFile(report)
+            && new ObjectMapper()
+                .readTree(Files.readAllBytes(report))
+                .path("method")
+                .asText()
+                .equals("rtn");
+    return rounded ? FROM_RTN : FROM_GPTQ;
   }
 
   private int train(QatModel student, RunFolder folder, String cache) throws IOException {

@@ -34,6 +34,9 @@ final class TeacherStates implements AutoCloseable {
   /** Its name in a run's folder. */
   static final String FILE = "teacher-states.bf16";
 
+  /** Hidden states that go through the teacher's layers together. */
+  private static final long STATE_BYTES = 512L << 20;
+
   private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
 
   private final Teacher teacher;
@@ -97,7 +100,18 @@ final class TeacherStates implements AutoCloseable {
       parts.getLast().add(entry);
       tokens += length;
     }
-    compute(parts);
+    // all parts of a window at a time would be gigabytes of hidden states
+    int from = 0;
+    long bytes = 0;
+    for (int i = 0; i < parts.size(); i++) {
+      bytes +=
+          4L * hidden * parts.get(i).stream().mapToInt(e -> e.getValue().tokens().length).sum();
+      if (bytes >= STATE_BYTES || i + 1 == parts.size()) {
+        compute(parts.subList(from, i + 1));
+        from = i + 1;
+        bytes = 0;
+      }
+    }
     map();
   }
 

@@ -109,7 +109,8 @@ final class Grpo implements AutoCloseable {
   }
 
   private PromptSet open(DataSpec spec) {
-    return PromptSet.open(spec, served.running().served().tokenizer(), LOGGER::info);
+    DataSpec fitting = spec.withMaxLength(engine().maxModelLen() - 1); // room for a token
+    return PromptSet.open(fitting, served.running().served().tokenizer(), LOGGER::info);
   }
 
   private Engine engine() {

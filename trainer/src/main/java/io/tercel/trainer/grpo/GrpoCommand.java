@@ -31,11 +31,11 @@ public final class GrpoCommand implements Command {
 
   /** Table 7: 250 steps at 5e-7, warm-up 8; 64 answers a step are 8 prompts. */
   private static final OptimizerOptions.Preset PAPER =
-      new OptimizerOptions.Preset(250, 5e-7, 1e-4, 8);
+      new OptimizerOptions.Preset(250, 8, 5e-7, 1e-4, 8, 0);
 
   /** What gains on a model of half a million weights, measured. */
   private static final OptimizerOptions.Preset SMALL =
-      new OptimizerOptions.Preset(45, 3e-4, 2e-3, 3);
+      new OptimizerOptions.Preset(45, 64, 3e-4, 2e-3, 3, 0.1);
 
   @Mixin private GrpoOptions options = new GrpoOptions();
 

@@ -54,16 +54,16 @@ final class GrpoOptions {
   @Option(
       names = "--group",
       paramLabel = "N",
-      description = "answers to each prompt (default: ${DEFAULT-VALUE}, Table 7)")
-  private int group = 8;
+      description = "answers to each prompt (default: 8, Table 7; small models 16)")
+  private @Nullable Integer group;
 
   @Option(
       names = "--updates",
       paramLabel = "N",
       description =
-          "optimizer steps on the rollouts of a step, each on its part of them (default:"
-              + " ${DEFAULT-VALUE}: on policy)")
-  private int updates = 1;
+          "optimizer steps on the rollouts of a step, each on its part of them (default: 1, on"
+              + " policy; small models 4)")
+  private @Nullable Integer updates;
 
   @Option(
       names = "--temperature",
@@ -219,8 +219,9 @@ final class GrpoOptions {
     requireIn("--overlong", overlong, "keep", "drop");
     requireIn("--old-log-probs", old, "engine", "trainer");
     requireIn("--stale-kv", staleKv, "drop", "keep");
-    require("--group must be 2 to 1024: advantages compare answers", group >= 2 && group <= 1024);
-    require("--updates must be 1 to --batch", updates >= 1 && updates <= optimizer.batch());
+    require(
+        "--group must be 2 to 1024: advantages compare answers", group() >= 2 && group() <= 1024);
+    require("--updates must be 1 to --batch", updates() >= 1 && updates() <= optimizer.batch());
     require("--max-tokens must be at least 1", maxTokens >= 1);
     require("--kl must be 0 or more", klWeight >= 0);
     require("--importance-cap must be above 0", importanceCap > 0);
@@ -262,11 +263,11 @@ final class GrpoOptions {
   }
 
   int group() {
-    return group;
+    return group != null ? group : small ? 16 : 8;
   }
 
   int updates() {
-    return updates;
+    return updates != null ? updates : small ? 4 : 1;
   }
 
   int maxTokens() {
@@ -365,7 +366,7 @@ final class GrpoOptions {
     PolicyObjective objective = objective();
     ObjectNode settings = new ObjectMapper().createObjectNode();
     settings.put("command", "grpo").put("student", student.toString()).put("data", data);
-    settings.put("reward", reward).put("group", group).put("updates", updates);
+    settings.put("reward", reward).put("group", group()).put("updates", updates());
     settings.put("max_tokens", maxTokens).put("temperature", (double) temperature);
     settings.put("advantage", advantages().name().toLowerCase(java.util.Locale.ROOT));
     settings.put("clip_low", objective.clipLow()).put("clip_high", objective.clipHigh());

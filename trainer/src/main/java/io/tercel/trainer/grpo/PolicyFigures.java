@@ -9,11 +9,16 @@ final class PolicyFigures {
   private double entropy;
   private double loss;
 
-  void add(double logProb, double old, double tokenEntropy, boolean cut) {
+  /**
+   * A token.
+   *
+   * @param engine the engine's log-probability of it
+   */
+  void add(double logProb, double engine, double tokenEntropy, boolean cut) {
     tokens++;
     clipped += cut ? 1 : 0;
-    difference += Math.abs(logProb - old);
-    largestRatio = Math.max(largestRatio, Math.exp(Math.abs(logProb - old)));
+    difference += Math.abs(logProb - engine);
+    largestRatio = Math.max(largestRatio, Math.exp(Math.abs(logProb - engine)));
     entropy += tokenEntropy;
   }
 
@@ -46,12 +51,12 @@ final class PolicyFigures {
     return tokens == 0 ? 0 : (double) clipped / tokens;
   }
 
-  /** Mean |log p - log p_old|. */
+  /** Mean |log p - log p of the engine|. */
   double meanDifference() {
     return tokens == 0 ? 0 : difference / tokens;
   }
 
-  /** Largest of p / p_old and p_old / p. */
+  /** Largest of p / p of the engine and its inverse. */
   double largestRatio() {
     return largestRatio;
   }

@@ -18,6 +18,7 @@ final class PolicyLoss implements RowLoss {
   /**
    * What is known of each row before the pass; arrays of one length.
    *
+   * @param engine the engine's log-probabilities of what it drew
    * @param old log-probabilities that ratios are taken against
    * @param advantages of the answers that the rows are of
    * @param weights what each counts in the step's loss
@@ -27,7 +28,12 @@ final class PolicyLoss implements RowLoss {
    */
   @SuppressWarnings("ArrayRecordComponent") // handed on; never compared
   record Rows(
-      double[] old, double[] advantages, double[] weights, double[] reference, double[] means) {}
+      double[] engine,
+      double[] old,
+      double[] advantages,
+      double[] weights,
+      double[] reference,
+      double[] means) {}
 
   PolicyLoss(PolicyObjective objective, Rows rows, PolicyFigures figures) {
     this.objective = objective;
@@ -48,7 +54,7 @@ final class PolicyLoss implements RowLoss {
       double weight = rows.weights[row];
       loss += weight * term.loss();
       slopes[i] = (float) (-weight * term.slope());
-      figures.add(values[i], rows.old[row], entropies[i], term.clipped());
+      figures.add(values[i], rows.engine[row], entropies[i], term.clipped());
     }
     return new RowGradient(loss, logProbs.gradient(slopes));
   }

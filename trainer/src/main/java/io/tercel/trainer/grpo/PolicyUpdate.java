@@ -87,7 +87,7 @@ final class PolicyUpdate {
         reference != null && options.objective().klWeight() > 0
             ? logProbs(reference, batch)
             : new double[0];
-    return new PolicyLoss.Rows(old, advantages, weights, ofReference, means);
+    return new PolicyLoss.Rows(engine, old, advantages, weights, ofReference, means);
   }
 
   private static double[] means(List<Sample> samples, double[] now, double[] old) {

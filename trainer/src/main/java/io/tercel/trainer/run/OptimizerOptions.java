@@ -59,8 +59,8 @@ public final class OptimizerOptions {
   @Option(
       names = "--final-lr",
       paramLabel = "SHARE",
-      description = "of the peak, at the end of the cosine (default: 0)")
-  private double finalShare;
+      description = "of the peak, at the end of the cosine (default: preset's)")
+  private @Nullable Double finalShare;
 
   @Option(
       names = "--weight-decay",
@@ -77,8 +77,8 @@ public final class OptimizerOptions {
   @Option(
       names = "--batch",
       paramLabel = "N",
-      description = "examples a step (default: ${DEFAULT-VALUE}, Table 6)")
-  private int batch = 32;
+      description = "examples a step, for grpo prompts (default: preset's)")
+  private @Nullable Integer batch;
 
   @Option(
       names = "--micro-tokens",
@@ -95,7 +95,8 @@ public final class OptimizerOptions {
   private long seed = 1;
 
   /** What a preset says where nobody else does. */
-  public record Preset(int steps, double rate, double scaleRate, int warmup) {}
+  public record Preset(
+      int steps, int batch, double rate, double scaleRate, int warmup, double finalShare) {}
 
   /** The preset that is asked for. */
   public boolean small(long weights) {
@@ -110,7 +111,9 @@ public final class OptimizerOptions {
   /** Fills in what was left open, and checks all. */
   public void complete(Preset with) {
     steps = or(steps, with.steps);
+    batch = or(batch, with.batch);
     rate = or(rate, with.rate);
+    finalShare = or(finalShare, with.finalShare);
     scaleRate = or(scaleRate, with.scaleRate);
     transformRate = or(transformRate, 5e-5);
     clipRate = or(clipRate, 5e-4);
@@ -124,10 +127,10 @@ public final class OptimizerOptions {
           r >= 0 && r < 1);
     }
     require("--warmup must be 0 to the number of steps", warmup() >= 0 && warmup() <= steps());
-    require("--final-lr must be 0 to 1", finalShare >= 0 && finalShare <= 1);
+    require("--final-lr must be 0 to 1", finalShare() >= 0 && finalShare() <= 1);
     require("--weight-decay must be 0 or more, and below 1", weightDecay >= 0 && weightDecay < 1);
     require("--clip-norm must be above 0", clipNorm > 0);
-    require("--batch must be 1 to 1000000", batch >= 1 && batch <= 1_000_000);
+    require("--batch must be 1 to 1000000", batch() >= 1 && batch() <= 1_000_000);
     require("--micro-tokens must be 2 to 10000000", microTokens >= 2 && microTokens <= 10_000_000);
   }
 
@@ -173,7 +176,7 @@ public final class OptimizerOptions {
   }
 
   public double finalShare() {
-    return finalShare;
+    return complete(finalShare);
   }
 
   public double weightDecay() {
@@ -185,7 +188,7 @@ public final class OptimizerOptions {
   }
 
   public int batch() {
-    return batch;
+    return complete(batch);
   }
 
   public int microTokens() {
@@ -200,8 +203,8 @@ public final class OptimizerOptions {
   public void describe(ObjectNode settings) {
     settings.put("steps", steps()).put("lr", rate()).put("lr_scales", scaleRate());
     settings.put("lr_transforms", transformRate()).put("lr_clips", clipRate());
-    settings.put("warmup", warmup()).put("final_lr", finalShare).put("weight_decay", weightDecay);
-    settings.put("clip_norm", clipNorm).put("batch", batch).put("micro_tokens", microTokens);
+    settings.put("warmup", warmup()).put("final_lr", finalShare()).put("weight_decay", weightDecay);
+    settings.put("clip_norm", clipNorm).put("batch", batch()).put("micro_tokens", microTokens);
     settings.put("seed", seed);
   }
 }

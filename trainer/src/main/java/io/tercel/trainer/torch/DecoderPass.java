@@ -46,9 +46,13 @@ public final class DecoderPass {
     int width = config.headDim();
     float[] cosines = new float[longest * width];
     float[] sines = new float[longest * width];
+    double[] frequencies = new double[width / 2];
+    for (int d = 0; d < width / 2; d++) {
+      frequencies[d] = Math.pow(config.ropeTheta(), -2.0 * d / width);
+    }
     for (int t = 0; t < longest; t++) {
       for (int d = 0; d < width / 2; d++) {
-        double angle = t * Math.pow(config.ropeTheta(), -2.0 * d / width);
+        double angle = t * frequencies[d];
         int i = t * width + d;
         cosines[i] = cosines[i + width / 2] = (float) Math.cos(angle);
         sines[i] = sines[i + width / 2] = (float) Math.sin(angle);

@@ -35,6 +35,7 @@ final class GrpoCommandTest {
     options.put("--steps", "6");
     options.put("--batch", "4");
     options.put("--group", "8");
+    options.put("--updates", "1");
     options.put("--max-tokens", "16");
     options.put("--save-every", "2");
     List<String> all = new ArrayList<>(List.of("grpo"));
@@ -68,7 +69,7 @@ final class GrpoCommandTest {
         "w3|fp32|''|2e-4",
         "w3|fp16|--updates 2 --advantage std --train latents --lr 1e-4|2e-4",
         "w3|fp16|--ratio sequence --aggregate sequence --kl 0.01|2e-4",
-        "w3|fp16|--old-log-probs trainer --overlong drop --dynamic-sampling|1e-9",
+        "w3|fp16|--old-log-probs trainer --overlong drop --dynamic-sampling|2e-4",
         "w4|int4|--train scales,transforms,clips|1e-2"
       })
   void synchronous_policyOfTheStep(String student, String kv, String more, double bound)

@@ -48,7 +48,7 @@ final class PolicyLossTest {
     }
     double kl = seed % 2 == 0 ? 0.3 : 0;
     Rows given =
-        new Rows(old, advantages, weights, kl == 0 ? new double[0] : reference, new double[0]);
+        new Rows(old, old, advantages, weights, kl == 0 ? new double[0] : reference, new double[0]);
     PolicyLoss loss = new PolicyLoss(new PolicyObjective(0.2, 0.3, kl), given, new PolicyFigures());
     try (NDManager manager = Torch.newManager()) {
       RowGradient of = loss.at(manager.create(logits, new Shape(rows, VOCAB)), 0, batch);

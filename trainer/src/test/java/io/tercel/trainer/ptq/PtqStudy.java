@@ -16,6 +16,7 @@ import io.tercel.trainer.problems.Family;
 import io.tercel.trainer.problems.Partition;
 import io.tercel.trainer.problems.Problem;
 import io.tercel.trainer.problems.ProblemMix;
+import io.tercel.trainer.repro.RescaledChannels;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

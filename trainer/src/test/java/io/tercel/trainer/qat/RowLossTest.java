@@ -131,6 +131,21 @@ final class RowLossTest {
         });
   }
 
+  /** Teacher [2, 1, 0], student [1, 1, 1]. */
+  @Test
+  void divergence_goldenValues() {
+    TokenBatch batch = TokenBatch.of(List.of(new Example(new int[] {0, 1}, new float[] {0, 1})));
+    RowLoss loss =
+        RowLoss.divergence(
+            (manager, first, count) -> manager.create(new float[] {2, 1, 0}, new Shape(1, 3)), 1);
+    try (NDManager manager = Torch.newManager()) {
+      RowGradient of = loss.at(manager.create(new float[] {1, 1, 1}, new Shape(1, 3)), 0, batch);
+      assertEquals(0.266217, of.loss(), 1e-6);
+      assertArrayEquals(
+          new float[] {-.331908f, .088605f, .243303f}, of.logits().toFloatArray(), 1e-6f);
+    }
+  }
+
   private static List<Example> examples() {
     Random random = new Random(7);
     List<Example> examples = new ArrayList<>();
