@@ -92,7 +92,10 @@ final class Grpo implements AutoCloseable {
     update = new PolicyUpdate(policy, reference, options);
     prompts = open(options.prompts());
     String evaluated = options.evalData;
-    heldOut = evaluated == null ? null : open(options.spec(evaluated).withSeed(EVALUATION_SEED));
+    heldOut =
+        evaluated == null
+            ? null
+            : open(options.spec(evaluated).withSeed(EVALUATION_SEED).forEvaluation());
     rollouts = new Rollouts(engine(), options.sampling());
     experience =
         new Experience(options, prompts, rollouts, served.running().served().tokenizer(), step);
