@@ -267,7 +267,7 @@ final class GrpoOptions {
   }
 
   int updates() {
-    return updates != null ? updates : small ? 4 : 1;
+    return updates != null ? updates : small ? Math.min(4, optimizer.batch()) : 1;
   }
 
   int maxTokens() {
