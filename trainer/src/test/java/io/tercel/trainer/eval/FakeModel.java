@@ -82,12 +82,12 @@ final class FakeModel implements AutoCloseable {
               .formatted(quoted));
     } catch (InterruptedException e) {
       throw new IOException(e);
-    } finally {
-      running.decrementAndGet();
     }
   }
 
-  private static void send(HttpExchange exchange, int status, String body) throws IOException {
+  private void send(HttpExchange exchange, int status, String body) throws IOException {
+    // before the client has its answer, for then it may ask the next
+    running.decrementAndGet();
     try (exchange) {
       byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
       exchange.sendResponseHeaders(status, bytes.length);
