@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 
 /**
  * The groups of answers that steps learn from. Which prompts a step asks, and by which seeds, is a
@@ -109,17 +108,9 @@ final class Experience {
   private List<Group> rewardAll(List<CompletableFuture<List<Rollout>>> asked) {
     List<Group> groups = new ArrayList<>();
     for (CompletableFuture<List<Rollout>> each : asked) {
-      groups.add(rewarded(join(each)));
+      groups.add(rewarded(Rollouts.await(each)));
     }
     return groups;
-  }
-
-  private static List<Rollout> join(CompletableFuture<List<Rollout>> group) {
-    try {
-      return group.join();
-    } catch (CompletionException e) {
-      throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e);
-    }
   }
 
   private Group rewarded(List<Rollout> answers) {

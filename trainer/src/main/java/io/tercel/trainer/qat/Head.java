@@ -32,17 +32,12 @@ final class Head {
     return (int) Math.max(1, Math.min(4096, CHUNK_BYTES / (4L * vocab)));
   }
 
-  /** Gets the logits of some rows, which live until it returns. */
-  interface Reader {
-    void read(NDArray logits, int first);
-  }
-
   /**
    * Shows all rows' logits.
    *
    * @param states final hidden states, fp32 [rows, hidden]
    */
-  void forward(NDManager manager, MemorySegment states, int rows, Reader reader) {
+  void forward(NDManager manager, MemorySegment states, int rows, QatModel.LogitsReader reader) {
     for (int first = 0; first < rows; first += chunk()) {
       try (NDManager step = manager.newSubManager();
           NDScope scope = new NDScope()) {

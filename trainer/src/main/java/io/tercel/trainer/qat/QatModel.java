@@ -259,6 +259,15 @@ public final class QatModel implements AutoCloseable {
     parameter(tensor.name()).set(values);
   }
 
+  /** The shares of a range that are served, of the logits that are trained. */
+  public static float[] shares(Parameter logits) {
+    float[] shares = logits.toFloats();
+    for (int i = 0; i < shares.length; i++) {
+      shares[i] = (float) (1 / (1 + Math.exp(-shares[i])));
+    }
+    return shares;
+  }
+
   private void fill(String name, Tensor tensor) {
     Parameter parameter = parameter(name);
     parameter.set(tensor.toFloats());
@@ -435,7 +444,7 @@ public final class QatModel implements AutoCloseable {
       try (Few few = new Few(first, false)) {
         states.set(few.predicting());
       }
-      new Head(headWeight()).forward(manager, states.memory(), batch.rows().length, reader::read);
+      new Head(headWeight()).forward(manager, states.memory(), batch.rows().length, reader);
     }
 
     double backward(RowLoss loss) {

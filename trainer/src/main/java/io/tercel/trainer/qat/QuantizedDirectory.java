@@ -109,21 +109,13 @@ public final class QuantizedDirectory {
       }
     } else if (plain != null && plain.trained() && plain.quant() == null) {
       if (name.endsWith(QatModel.CLIP)) {
-        out.write(name, shares(plain));
+        out.write(name, QatModel.shares(plain));
       } else {
         out.write(name, plain::get);
       }
       return;
     }
     out.write(name, tensor.data());
-  }
-
-  private static float[] shares(Parameter logits) {
-    float[] shares = logits.toFloats();
-    for (int i = 0; i < shares.length; i++) {
-      shares[i] = (float) (1 / (1 + Math.exp(-shares[i])));
-    }
-    return shares;
   }
 
   /** One of a quantized linear's tensors; false if it is as it was. */

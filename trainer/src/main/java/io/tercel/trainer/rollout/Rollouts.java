@@ -60,8 +60,17 @@ public final class Rollouts implements AutoCloseable {
     for (int i = 0; i < prompts.size(); i++) {
       groups.add(group(prompts.get(i), size, seed + (long) i * size, stale));
     }
+    return groups.stream().map(Rollouts::await).toList();
+  }
+
+  /**
+   * Waits for a group.
+   *
+   * @throws IllegalStateException if the engine has failed
+   */
+  public static List<Rollout> await(CompletableFuture<List<Rollout>> group) {
     try {
-      return groups.stream().map(CompletableFuture::join).toList();
+      return group.join();
     } catch (CompletionException e) {
       throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e);
     }

@@ -39,11 +39,8 @@ public final class StudentTensors {
     }
     MemorySegment shares = arena.allocate(4L * parameter.size(), 64);
     refreshing.add(
-        () -> {
-          for (int i = 0; i < parameter.size(); i++) {
-            shares.setAtIndex(FLOAT, i, (float) (1 / (1 + Math.exp(-parameter.get(i)))));
-          }
-        });
+        () ->
+            MemorySegment.copy(QatModel.shares(parameter), 0, shares, FLOAT, 0, parameter.size()));
     return new TrainedTensor.Floats(parameter.name(), shares);
   }
 
