@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ConcurrentModificationException;
 import java.util.UUID;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
@@ -30,6 +31,7 @@ public final class ServedWeights {
   private final Engine engine;
   private final LmHeadType headType;
   private final LongSupplier availableBytes;
+  private final AtomicInteger receiving = new AtomicInteger();
   private final String instance = UUID.randomUUID().toString();
   private final ReentrantLock reloading = new ReentrantLock();
 
@@ -120,6 +122,11 @@ public final class ServedWeights {
     return new Incoming(new WeightUpdate(weights, everything));
   }
 
+  /** New weights that are coming now. */
+  public int receiving() {
+    return receiving.get();
+  }
+
   /** New weights that are coming, see {@link WeightUpdate}. Used by one thread. */
   public final class Incoming implements AutoCloseable {
     private static final long STRIDE_BYTES = 32L << 20;
@@ -129,6 +136,7 @@ public final class ServedWeights {
 
     private Incoming(WeightUpdate update) {
       this.update = update;
+      receiving.incrementAndGet();
     }
 
     /** The version that they are laid over. */
@@ -188,6 +196,7 @@ public final class ServedWeights {
     @Override
     public void close() {
       update.close();
+      receiving.decrementAndGet();
     }
   }
 
