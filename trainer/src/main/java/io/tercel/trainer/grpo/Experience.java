@@ -5,6 +5,7 @@ import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.data.PromptSet;
 import io.tercel.trainer.data.PromptSet.Prompt;
 import io.tercel.trainer.rollout.Rollout;
+import io.tercel.trainer.rollout.RolloutSource;
 import io.tercel.trainer.rollout.Rollouts;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -23,7 +24,7 @@ final class Experience {
 
   private final GrpoOptions options;
   private final PromptSet prompts;
-  private final Rollouts rollouts;
+  private final RolloutSource rollouts;
   private final Tokenizer tokenizer;
   private final Reward reward;
   private final Deque<Asked> ahead = new ArrayDeque<>();
@@ -38,7 +39,7 @@ final class Experience {
   Experience(
       GrpoOptions options,
       PromptSet prompts,
-      Rollouts rollouts,
+      RolloutSource rollouts,
       Tokenizer tokenizer,
       int firstStep) {
     this.options = options;

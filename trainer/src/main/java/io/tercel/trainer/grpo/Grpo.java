@@ -10,6 +10,7 @@ import io.tercel.trainer.grpo.Experience.Group;
 import io.tercel.trainer.qat.QatModel;
 import io.tercel.trainer.qat.QuantizedDirectory;
 import io.tercel.trainer.rollout.GreedyAccuracy;
+import io.tercel.trainer.rollout.RolloutSource;
 import io.tercel.trainer.rollout.Rollouts;
 import io.tercel.trainer.run.RunCurves;
 import io.tercel.trainer.run.RunCurves.Curve;
@@ -64,7 +65,7 @@ final class Grpo implements AutoCloseable {
   private final PolicyUpdate update;
   private final PromptSet prompts;
   private final @Nullable PromptSet heldOut;
-  private final Rollouts rollouts;
+  private final RolloutSource rollouts;
   private final Experience experience;
   private int step;
   private int lastSaved;
@@ -96,7 +97,7 @@ final class Grpo implements AutoCloseable {
         evaluated == null
             ? null
             : open(options.spec(evaluated).withSeed(EVALUATION_SEED).forEvaluation());
-    rollouts = new Rollouts(engine(), options.sampling());
+    rollouts = options.servers.with(new Rollouts(engine(), options.sampling()), served);
     experience =
         new Experience(options, prompts, rollouts, served.running().served().tokenizer(), step);
     shared = new StudentTensors(policy);
@@ -188,6 +189,7 @@ final class Grpo implements AutoCloseable {
         .put("train_seconds", (trained - rolled) / 1e9);
     line.put("rollout_tokens_per_second", figures.tokens() * 1e9 / (rolled - start));
     line.put("train_tokens_per_second", all.tokens() * 1e9 / (trained - rolled));
+    rollouts.describe(line);
     log.append(line);
     double tokensPerSecond = figures.tokens() * 1e9 / (System.nanoTime() - start);
     served

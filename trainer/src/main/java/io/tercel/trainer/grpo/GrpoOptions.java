@@ -9,6 +9,7 @@ import io.tercel.trainer.data.Layout;
 import io.tercel.trainer.qat.TrainedPart;
 import io.tercel.trainer.rollout.Rollouts.Sampling;
 import io.tercel.trainer.run.OptimizerOptions;
+import io.tercel.trainer.worker.RolloutServers;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
@@ -203,6 +204,9 @@ final class GrpoOptions {
   private @Nullable Boolean reference;
 
   @Mixin OptimizerOptions optimizer = new OptimizerOptions();
+
+  /** Who answers besides this process; not a setting, for it changes nothing of what is learned. */
+  @Mixin RolloutServers servers = new RolloutServers();
 
   private boolean small;
 

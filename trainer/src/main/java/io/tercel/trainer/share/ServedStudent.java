@@ -1,5 +1,6 @@
 package io.tercel.trainer.share;
 
+import io.tercel.kernels.exchange.WeightHistory;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.server.UserException;
 import io.tercel.server.call.Keys;
@@ -26,6 +27,7 @@ public final class ServedStudent implements AutoCloseable {
   private final @Nullable ModelServing serving;
   private final TrainingMetrics metrics;
   private @Nullable WeightSharing sharing;
+  private @Nullable WeightHistory history;
 
   private ServedStudent(RunningModel model, @Nullable ModelServing serving) {
     this.model = model;
@@ -75,13 +77,25 @@ public final class ServedStudent implements AutoCloseable {
   }
 
   /**
+   * Has it kept which weights are published when, for whoever sends them on; to be called before
+   * {@link #share}.
+   *
+   * @throws IllegalArgumentException if a tensor is served in a form that can't be sent
+   */
+  public WeightHistory keepHistory() {
+    WeightHistory kept = new WeightHistory(model.running().weights());
+    history = kept;
+    return kept;
+  }
+
+  /**
    * Says what is trained; to be called once, before {@link #publish}.
    *
    * @throws IllegalArgumentException that names the first which the model doesn't have, or has in
    *     another shape or format
    */
   public void share(Collection<? extends TrainedTensor> tensors) {
-    sharing = new WeightSharing(model.running(), tensors);
+    sharing = new WeightSharing(model.running(), tensors, history);
   }
 
   /** Puts what is trained now into service, see {@link WeightSharing#publish}. */
