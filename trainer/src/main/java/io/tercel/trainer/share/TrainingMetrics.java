@@ -16,6 +16,7 @@ public final class TrainingMetrics {
 
   private final @Nullable ServerMetrics registry;
   private final Map<String, DoubleConsumer> gauges = new ConcurrentHashMap<>();
+  private final Map<String, ObjDoubleConsumer<String>> byWorker = new ConcurrentHashMap<>();
   private final DoubleConsumer step;
   private final DoubleConsumer loss;
   private final DoubleConsumer tokensPerSecond;
@@ -63,14 +64,17 @@ public final class TrainingMetrics {
   }
 
   /**
-   * A figure of each of several rollout workers.
+   * A figure of each of several rollout workers. Asked for again, it is the same one.
    *
    * @param name goes on {@code tercel_training_}
    * @return takes a worker's present value
    */
   public ObjDoubleConsumer<String> workers(String name, String help) {
     ServerMetrics known = registry;
-    return known == null ? (_, _) -> {} : known.gauges("tercel_training_" + name, help, "worker");
+    return known == null
+        ? (_, _) -> {}
+        : byWorker.computeIfAbsent(
+            name, _ -> known.gauges("tercel_training_" + name, help, "worker"));
   }
 
   /** An optimizer step was taken. */

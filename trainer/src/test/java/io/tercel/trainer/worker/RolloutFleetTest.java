@@ -44,6 +44,7 @@ final class RolloutFleetTest {
 
   private ServedStudent served;
   private Rollouts local;
+
   @SuppressWarnings("NullAway.Init") // each test opens it
   private RolloutFleet fleet;
 
