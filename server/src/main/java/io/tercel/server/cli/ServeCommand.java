@@ -3,9 +3,11 @@ package io.tercel.server.cli;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.grpc.GrpcServer;
+import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.http.Tls;
+import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.BundledModel;
 import io.tercel.server.model.ByteSize;
 import io.tercel.server.model.Miniature;
@@ -17,8 +19,10 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -136,6 +140,7 @@ public final class ServeCommand implements Command {
     if (adminPort != null) {
       requirePort("--admin-port", adminPort);
     }
+    extensions().forEach(extension -> extension.check(grpcPort != null));
     ServingOptions serving = options.serving().packedCache(packedCache);
     serving.check();
     Path directory = model == null ? bundled() : ModelLocator.locate(model, TerminalProgress::hub);
@@ -145,6 +150,17 @@ public final class ServeCommand implements Command {
       return 0;
     }
     return serve(directory, serving, out);
+  }
+
+  /** Those that were mixed into the command line. */
+  private List<ServeExtension> extensions() {
+    return spec == null
+        ? List.of()
+        : spec.mixins().values().stream()
+            .map(CommandSpec::userObject)
+            .filter(ServeExtension.class::isInstance)
+            .map(ServeExtension.class::cast)
+            .toList();
   }
 
   private static void requirePort(String option, int port) {
@@ -190,7 +206,11 @@ public final class ServeCommand implements Command {
     try (RunningModel running =
         RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
       List<String> called = names.isEmpty() ? List.of(running.name()) : names;
-      try (Endpoints endpoints = Endpoints.of(running, called, http, grpcPort, admin, List.of())) {
+      AtomicReference<ServerMetrics> metrics = new AtomicReference<>();
+      List<GrpcService> services = new ArrayList<>();
+      extensions().forEach(e -> services.addAll(e.services(running, metrics::get)));
+      try (Endpoints endpoints = Endpoints.of(running, called, http, grpcPort, admin, services)) {
+        metrics.set(endpoints.api().metrics());
         warmUp(running, serving);
         endpoints.start();
         Runtime.getRuntime()
@@ -198,6 +218,9 @@ public final class ServeCommand implements Command {
         announce(out, called.getFirst(), running, endpoints, (System.nanoTime() - start) / 1e9);
         if (awaitEnd(running.served().engine(), stop) == ENGINE_FAILED) {
           return failed(running.served().engine(), out);
+        }
+        for (ServeExtension extension : extensions()) {
+          extension.end();
         }
         out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
         out.flush();

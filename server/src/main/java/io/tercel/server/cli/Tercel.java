@@ -4,6 +4,7 @@ import io.tercel.kernels.format.CheckpointException;
 import io.tercel.server.UserException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.ServiceLoader;
 import picocli.CommandLine;
 
@@ -24,6 +25,7 @@ public final class Tercel {
   /** Runs one command and returns its exit status. */
   static int run(String... args) {
     CommandLine commandLine = commandLine(ServiceLoader.load(Command.class));
+    extendServe(commandLine);
     commandLine.setExecutionExceptionHandler(
         (e, command, parsed) -> {
           if (e instanceof UserException || e instanceof CheckpointException) {
@@ -59,5 +61,13 @@ public final class Tercel {
       parent.addSubcommand(command);
     }
     return root;
+  }
+
+  /** Has serve take the options of those that extend it. */
+  private static void extendServe(CommandLine root) {
+    CommandLine serve = Objects.requireNonNull(root.getSubcommands().get("serve"));
+    for (ServeExtension extension : ServiceLoader.load(ServeExtension.class)) {
+      serve.addMixin(extension.getClass().getSimpleName(), extension);
+    }
   }
 }

@@ -114,6 +114,11 @@ public final class RunningModel implements AutoCloseable {
     }
   }
 
+  /** Where its checkpoint is. */
+  public Path directory() {
+    return directory;
+  }
+
   /** What the model is called when nobody names it. */
   public String name() {
     return nameOf(directory);

@@ -60,7 +60,7 @@ final class RunMessages {
     set(line, figures::setRolloutTokensPerSecond, "rollout_tokens_per_second");
     set(line, figures::setEntropy, "entropy");
     set(line, figures::setKlStart, "kl_start");
-    set(line, figures::setLength, "length", "mean_length", "greedy_length");
+    set(line, figures::setLength, "length", "greedy_length");
     set(line, figures::setAccuracy, "accuracy");
     set(line, figures::setHeldOutLoss, "held_out_loss");
     if (line.hasNonNull("version")) {

@@ -3,41 +3,36 @@ package io.tercel.trainer.distill;
 import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.kernels.format.Tensor;
-import io.tercel.kernels.memory.NonFiniteWeightsException;
 import io.tercel.server.UserException;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.data.TrainingSet;
 import io.tercel.trainer.distill.DistillOptions.Objective;
 import io.tercel.trainer.qat.QatModel;
-import io.tercel.trainer.qat.QuantizedDirectory;
 import io.tercel.trainer.qat.RowLoss;
 import io.tercel.trainer.qat.TokenBatch;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import io.tercel.trainer.run.MicroBatches;
 import io.tercel.trainer.run.RunCurves;
 import io.tercel.trainer.run.RunCurves.Curve;
-import io.tercel.trainer.run.RunFolder;
-import io.tercel.trainer.run.RunLog;
-import io.tercel.trainer.run.StudentOptimizer;
 import io.tercel.trainer.share.Publication;
 import io.tercel.trainer.share.ServedStudent;
-import io.tercel.trainer.share.StudentTensors;
 import io.tercel.trainer.share.TrainingMetrics;
+import io.tercel.trainer.student.Learner;
+import io.tercel.trainer.student.StudentOptions;
+import io.tercel.trainer.student.StudentRun;
 import io.tercel.trainer.torch.Parameter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.BooleanSupplier;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/**
- * A run of distillation or fine-tuning: batches, losses, steps, and after each step the student's
- * codes and scales in the weights that are served.
- */
-final class Distiller implements AutoCloseable {
+/** Distillation or fine-tuning: batches, and what each of their tokens teaches. */
+final class Distiller implements Learner {
   private static final Logger LOGGER = LoggerFactory.getLogger(Distiller.class);
   private static final List<RunCurves.Picture> CURVES =
       List.of(
@@ -58,69 +53,43 @@ final class Distiller implements AutoCloseable {
               "Length of answers",
               "tokens",
               false,
-              List.of(new Curve("mean_length", "mean"))));
+              List.of(new Curve("greedy_length", "mean"))));
 
-  private final DistillOptions options;
-  private final RunFolder folder;
-  private final Tokenizer tokenizer;
+  private final StudentOptions options;
+  private final int window;
+  private final StudentRun run;
   private final QatModel student;
-  private final StudentOptimizer optimizer;
+  private final Tokenizer tokenizer;
   private final TrainingSet data;
   private final @Nullable Teacher teacher;
   private final @Nullable TeacherStates states;
   private final @Nullable Parameter teacherHead;
   private final Arena arena = Arena.ofShared();
-  private final @Nullable ServedStudent served;
-  private final @Nullable StudentTensors shared;
   private final @Nullable HeldOut heldOut;
-  private int step;
-  private int lastSaved;
   private int prepared; // steps whose examples the teacher has seen
 
-  /** What is told after each step. */
-  interface Listener {
-    void stepped(int stepsDone, double loss, double tokensPerSecond);
-  }
-
-  /**
-   * @param served answers from the student meanwhile, or null
-   */
-  Distiller(
-      DistillOptions options,
-      RunFolder folder,
-      QatModel student,
-      Tokenizer tokenizer,
-      @Nullable ServedStudent served)
-      throws IOException {
+  Distiller(DistillOptions distill, StudentOptions options, StudentRun run) throws IOException {
     this.options = options;
-    this.folder = folder;
-    this.student = student;
-    this.tokenizer = tokenizer;
-    this.served = served;
-    optimizer = new StudentOptimizer(student, options.optimizer);
-    lastSaved = step = folder.restore(optimizer.adam());
-    prepared = step;
-    data = TrainingSet.open(options.trainingData(), tokenizer, LOGGER::info);
-    boolean kd = options.objective() == Objective.KD;
-    teacher = kd ? Teacher.open(require(options.teacher)) : null;
+    this.run = run;
+    this.student = run.student();
+    window = distill.window();
+    prepared = run.stepsDone();
+    tokenizer = Tokenizer.open(options.student());
+    data =
+        TrainingSet.open(
+            options.trainingData().withMaxLength(distill.maxLength()), tokenizer, LOGGER::info);
+    boolean kd = distill.objective() == Objective.KD;
+    teacher = kd ? Teacher.open(require(distill.teacher)) : null;
     states =
         teacher == null
             ? null
             : new TeacherStates(
                 teacher,
-                folder.directory(),
-                options.teacherCacheBytes(),
-                options.optimizer.microTokens());
-    teacherHead = teacher == null ? null : headOf(teacher);
-    heldOut = HeldOut.open(options, tokenizer);
-    shared = served == null ? null : new StudentTensors(student);
-    if (served != null && shared != null) {
-      served.share(shared.all());
-      if (step > 0) {
-        shared.refresh();
-        served.publish();
-      }
-    }
+                run.folder().directory(),
+                distill.teacherCacheBytes(),
+                options.optimizer().microTokens());
+    teacherHead = teacher == null ? null : headOf(teacher, require(distill.teacher));
+    heldOut = HeldOut.open(run, options, distill.maxLength(), tokenizer);
   }
 
   private static <T> T require(@Nullable T value) {
@@ -131,12 +100,11 @@ final class Distiller implements AutoCloseable {
   }
 
   /** The student's own, where that is frozen and the same; else a copy. */
-  private Parameter headOf(Teacher teacher) {
+  private Parameter headOf(Teacher teacher, Path from) {
     if (teacher.config().vocabSize() != student.config().vocabSize()) {
       throw new UserException(
           "--teacher: %s has a vocabulary of %d, the student one of %d; they must be the same"
-              .formatted(
-                  options.teacher, teacher.config().vocabSize(), student.config().vocabSize()));
+              .formatted(from, teacher.config().vocabSize(), student.config().vocabSize()));
     }
     Tensor head = teacher.head();
     Parameter own = student.headWeight();
@@ -166,61 +134,19 @@ final class Distiller implements AutoCloseable {
     return true;
   }
 
-  int stepsDone() {
-    return step;
-  }
-
-  /**
-   * Trains to the end, or until it is asked to stop, which leaves a checkpoint.
-   *
-   * @throws UserException in one line: a loss that is no number, a checkpoint that can't be written
-   */
-  void run(Listener listener, BooleanSupplier stop) throws IOException {
-    RunLog log = folder.openLog(step);
-    int last = options.optimizer.steps();
-    if (log.lines().isEmpty()) {
-      evaluate(log); // where it starts from
-    }
-    while (step < last && !stop.getAsBoolean()) {
-      takeStep(log, listener);
-      if (step % options.evalEvery() == 0 || step == last) {
-        evaluate(log);
-      }
-      if (step % options.saveEvery() == 0 || step == last || stop.getAsBoolean()) {
-        folder.save(optimizer.adam(), step, lastSaved);
-        lastSaved = step;
-        draw(log);
-      }
-    }
-    if (step == last) {
-      QuantizedDirectory.write(student, options.student, folder.resolve(RunFolder.MODEL));
-    }
-  }
-
-  private void takeStep(RunLog log, Listener listener) throws IOException {
+  @Override
+  public String step(int step, ObjectNode line) throws IOException {
     long start = System.nanoTime();
-    runTeacherAhead();
+    runTeacherAhead(step);
     long taught = System.nanoTime();
-    List<Example> examples = data.batch(step, options.optimizer.batch());
-    double rate = optimizer.rate(step);
-    double loss;
-    double norm;
-    Publication publication;
-    try {
-      loss = accumulate(examples);
-      norm = optimizer.step(step);
-      publication = publish();
-    } catch (ArithmeticException | NonFiniteWeightsException e) {
-      throw new UserException(
-          "step %d: %s; lower --lr, or look at the data; %s"
-              .formatted(step + 1, e.getMessage(), folder.lastGood(lastSaved)),
-          e);
-    }
-    step++;
+    List<Example> examples = data.batch(step, options.optimizer().batch());
+    double rate = run.optimizer().rate(step);
+    double loss = accumulate(examples);
+    double norm = run.optimizer().step(step);
+    Publication publication = run.publish();
     long tokens = examples.stream().mapToLong(example -> example.tokens().length).sum();
     double seconds = (System.nanoTime() - start) / 1e9;
-    ObjectNode line = RunLog.line(step).put("loss", loss).put("lr", rate);
-    line.put("gradient_norm", norm).put("tokens", tokens);
+    line.put("loss", loss).put("lr", rate).put("gradient_norm", norm).put("tokens", tokens);
     line.put("tokens_per_second", Math.round(tokens / seconds)).put("seconds", round(seconds));
     if (states != null) {
       line.put("teacher_seconds", round((taught - start) / 1e9));
@@ -229,11 +155,25 @@ final class Distiller implements AutoCloseable {
       line.put("version", publication.version()).put("codes_flipped", publication.codesFlipped());
       line.put("pause_ms", round(publication.pauseNanos() / 1e6));
     }
-    log.append(line);
+    ServedStudent served = run.served();
     if (served != null) {
-      served.metrics().stepped(new TrainingMetrics.Step(step, loss, tokens / seconds, rate, norm));
+      served
+          .metrics()
+          .stepped(new TrainingMetrics.Step(step + 1, loss, tokens / seconds, rate, norm));
     }
-    listener.stepped(step, loss, tokens / seconds);
+    return String.format(Locale.ROOT, "loss %.5f, %.0f tokens/s", loss, tokens / seconds);
+  }
+
+  @Override
+  public void evaluate(ObjectNode line) {
+    if (heldOut != null) {
+      heldOut.describe(line);
+    }
+  }
+
+  @Override
+  public List<RunCurves.Picture> curves() {
+    return CURVES;
   }
 
   private static double round(double value) {
@@ -241,24 +181,24 @@ final class Distiller implements AutoCloseable {
   }
 
   /** Has the teacher see the examples of the next steps, a window at a time. */
-  private void runTeacherAhead() throws IOException {
+  private void runTeacherAhead(int step) throws IOException {
     if (states == null || step < prepared) {
       return;
     }
-    List<Example> window = new ArrayList<>();
-    int start = step / options.window() * options.window();
-    int end = Math.min(options.optimizer.steps(), start + options.window());
+    List<Example> examples = new ArrayList<>();
+    int start = step / window * window;
+    int end = Math.min(run.steps(), start + window);
     for (int s = start; s < end; s++) {
-      window.addAll(data.batch(s, options.optimizer.batch()));
+      examples.addAll(data.batch(s, options.optimizer().batch()));
     }
-    states.prepare(window);
+    states.prepare(examples);
     prepared = end;
   }
 
   private double accumulate(List<Example> examples) {
     double total = examples.stream().mapToDouble(Example::totalWeight).sum();
     double loss = 0;
-    for (List<Example> part : MicroBatches.of(examples, options.optimizer.microTokens())) {
+    for (List<Example> part : MicroBatches.of(examples, options.optimizer().microTokens())) {
       loss += student.backward(TokenBatch.of(part), loss(part, total));
     }
     if (!Double.isFinite(loss)) {
@@ -282,31 +222,10 @@ final class Distiller implements AutoCloseable {
         total);
   }
 
-  private @Nullable Publication publish() {
-    if (served == null || shared == null) {
-      return null;
-    }
-    shared.refresh();
-    return served.publish();
-  }
-
-  private void evaluate(RunLog log) throws IOException {
-    if (heldOut != null) {
-      log.append(heldOut.evaluate(step, student, served));
-    }
-  }
-
-  private void draw(RunLog log) throws IOException {
-    try {
-      RunCurves.draw(log, folder.directory(), CURVES);
-    } catch (RuntimeException | LinkageError e) {
-      LOGGER.warn("no curves: {}", e.toString());
-    }
-  }
-
   @Override
   public void close() throws IOException {
     data.close();
+    tokenizer.close();
     if (heldOut != null) {
       heldOut.close();
     }

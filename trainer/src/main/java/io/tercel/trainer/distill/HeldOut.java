@@ -4,17 +4,16 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.UserException;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.data.DataSpec;
-import io.tercel.trainer.data.PromptSet;
-import io.tercel.trainer.data.PromptSet.Prompt;
 import io.tercel.trainer.data.TrainingSet;
 import io.tercel.trainer.qat.QatModel;
 import io.tercel.trainer.qat.TokenBatch;
 import io.tercel.trainer.qat.TokenBatch.Example;
 import io.tercel.trainer.qat.TokenLogProbs;
-import io.tercel.trainer.rollout.GreedyAccuracy;
 import io.tercel.trainer.run.MicroBatches;
-import io.tercel.trainer.run.RunLog;
 import io.tercel.trainer.share.ServedStudent;
+import io.tercel.trainer.student.GreedyAnswers;
+import io.tercel.trainer.student.StudentOptions;
+import io.tercel.trainer.student.StudentRun;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
@@ -24,63 +23,59 @@ import org.slf4j.LoggerFactory;
  * where there are answers to compare with and the student is served, its own greedy answers.
  */
 final class HeldOut implements AutoCloseable {
-  private static final long SEED = 20_000; // another order than training's
-
+  private final StudentRun run;
   private final TrainingSet examples;
-  private final @Nullable PromptSet prompts;
+  private final @Nullable GreedyAnswers answers;
   private final int count;
   private final int microTokens;
-  private final int maxTokens;
 
-  private HeldOut(TrainingSet examples, @Nullable PromptSet prompts, DistillOptions options) {
+  private HeldOut(
+      StudentRun run,
+      StudentOptions options,
+      TrainingSet examples,
+      @Nullable GreedyAnswers answers) {
+    this.run = run;
     this.examples = examples;
-    this.prompts = prompts;
+    this.answers = answers;
     this.count = options.evalCount();
-    this.microTokens = options.optimizer.microTokens();
-    this.maxTokens = options.maxLength();
+    this.microTokens = options.optimizer().microTokens();
   }
 
-  /** Null where nothing was asked for. */
-  static @Nullable HeldOut open(DistillOptions options, Tokenizer tokenizer) {
-    String source = options.evalData;
-    if (source == null) {
+  /**
+   * Null where nothing was asked for.
+   *
+   * @param maxLength tokens of an example, and of an answer
+   */
+  static @Nullable HeldOut open(
+      StudentRun run, StudentOptions options, int maxLength, Tokenizer tokenizer) {
+    DataSpec spec = options.evaluationData();
+    if (spec == null) {
       return null;
     }
-    DataSpec spec =
-        options.spec(source).withSeed(SEED).withMaxLength(options.maxLength()).forEvaluation();
-    return new HeldOut(
-        TrainingSet.open(spec, tokenizer, _ -> {}), prompts(spec, tokenizer), options);
+    TrainingSet examples = TrainingSet.open(spec.withMaxLength(maxLength), tokenizer, _ -> {});
+    return new HeldOut(run, options, examples, answers(run, spec, options.evalCount(), maxLength));
   }
 
-  private static @Nullable PromptSet prompts(DataSpec spec, Tokenizer tokenizer) {
+  private static @Nullable GreedyAnswers answers(
+      StudentRun run, DataSpec spec, int count, int maxTokens) {
+    ServedStudent served = run.served();
+    if (served == null) {
+      return null;
+    }
     try {
-      return PromptSet.open(spec, tokenizer, _ -> {});
+      return new GreedyAnswers(served, spec, count, maxTokens);
     } catch (UserException e) {
       LoggerFactory.getLogger(HeldOut.class).info("no answers are tried: {}", e.getMessage());
       return null;
     }
   }
 
-  /** A line of the log. */
-  ObjectNode evaluate(int step, QatModel student, @Nullable ServedStudent served) {
-    ObjectNode line = RunLog.line(step);
-    line.put("held_out_loss", loss(student));
-    if (served != null && prompts != null) {
-      List<Prompt> asked = prompts.batch(0, count);
-      GreedyAccuracy accuracy =
-          GreedyAccuracy.of(
-              served.running().served().engine(),
-              served.running().served().tokenizer(),
-              asked,
-              maxTokens);
-      line.put("accuracy", accuracy.accuracy()).put("mean_length", accuracy.meanLength());
-      line.put("cut_share", accuracy.cutShare());
-      served
-          .metrics()
-          .gauge("accuracy", "Right answers to held-out prompts, greedy.")
-          .accept(accuracy.accuracy());
+  /** Adds to a line of the log what the student comes to. */
+  void describe(ObjectNode line) {
+    line.put("held_out_loss", loss(run.student()));
+    if (answers != null) {
+      answers.describe(line);
     }
-    return line;
   }
 
   /** Cross-entropy per token. */
@@ -104,8 +99,8 @@ final class HeldOut implements AutoCloseable {
   @Override
   public void close() {
     examples.close();
-    if (prompts != null) {
-      prompts.close();
+    if (answers != null) {
+      answers.close();
     }
   }
 }

@@ -6,6 +6,7 @@ import io.tercel.trainer.data.PromptSet;
 import io.tercel.trainer.data.PromptSet.Prompt;
 import io.tercel.trainer.rollout.Rollout;
 import io.tercel.trainer.rollout.Rollouts;
+import io.tercel.trainer.run.OptimizerOptions;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -22,6 +23,7 @@ final class Experience {
   private static final int ROUNDS = 3;
 
   private final GrpoOptions options;
+  private final OptimizerOptions steps;
   private final PromptSet prompts;
   private final Rollouts rollouts;
   private final Tokenizer tokenizer;
@@ -33,15 +35,18 @@ final class Experience {
   private record Asked(int step, List<CompletableFuture<List<Rollout>>> groups) {}
 
   /**
+   * @param steps how many there are, and of how many prompts
    * @param firstStep that will be asked for
    */
   Experience(
       GrpoOptions options,
+      OptimizerOptions steps,
       PromptSet prompts,
       Rollouts rollouts,
       Tokenizer tokenizer,
       int firstStep) {
     this.options = options;
+    this.steps = steps;
     this.prompts = prompts;
     this.rollouts = rollouts;
     this.tokenizer = tokenizer;
@@ -68,14 +73,14 @@ final class Experience {
     List<Group> groups = rewardAll(ahead.remove().groups());
     for (int round = 1; options.dynamicSampling() && round < ROUNDS; round++) {
       long mixed = groups.stream().filter(Group::mixed).count();
-      if (mixed >= options.optimizer.batch()) {
+      if (mixed >= steps.batch()) {
         break;
       }
       List<Group> more = rewardAll(ask(step, round));
       groups = new ArrayList<>(groups);
       groups.removeIf(group -> !group.mixed());
       for (Group group : more) {
-        if (group.mixed() && groups.size() < options.optimizer.batch()) {
+        if (group.mixed() && groups.size() < steps.batch()) {
           groups.add(group);
         }
       }
@@ -85,7 +90,7 @@ final class Experience {
 
   /** Has the engine begin with this step's prompts, and with those that may run ahead of it. */
   private void askAhead(int step) {
-    int last = Math.min(options.optimizer.steps() - 1, step + options.maxStaleness());
+    int last = Math.min(steps.steps() - 1, step + options.maxStaleness());
     int first = ahead.isEmpty() ? step : ahead.getLast().step() + 1;
     for (int s = first; s <= last; s++) {
       ahead.add(new Asked(s, ask(s, 0)));
@@ -93,13 +98,13 @@ final class Experience {
   }
 
   private List<CompletableFuture<List<Rollout>>> ask(int step, int round) {
-    int count = options.optimizer.batch();
+    int count = steps.batch();
     StaleKv stale = options.maxStaleness() > 0 ? options.staleKv() : StaleKv.DROP;
     List<CompletableFuture<List<Rollout>>> groups = new ArrayList<>();
     int position = step * ROUNDS + round;
     List<Prompt> asked = prompts.batch(position, count);
     for (int i = 0; i < asked.size(); i++) {
-      long seed = options.optimizer.seed() * 1_000_003 + ((long) position * count + i);
+      long seed = steps.seed() * 1_000_003 + ((long) position * count + i);
       groups.add(rollouts.group(asked.get(i), options.group(), seed, stale));
     }
     return groups;

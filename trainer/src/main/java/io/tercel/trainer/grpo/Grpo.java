@@ -1,43 +1,39 @@
 package io.tercel.trainer.grpo;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.tercel.kernels.memory.NonFiniteWeightsException;
-import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
+import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.data.DataSpec;
 import io.tercel.trainer.data.PromptSet;
 import io.tercel.trainer.grpo.Experience.Group;
 import io.tercel.trainer.qat.QatModel;
-import io.tercel.trainer.qat.QuantizedDirectory;
-import io.tercel.trainer.rollout.GreedyAccuracy;
 import io.tercel.trainer.rollout.Rollouts;
-import io.tercel.trainer.run.RunCurves;
+import io.tercel.trainer.run.OptimizerOptions;
 import io.tercel.trainer.run.RunCurves.Curve;
 import io.tercel.trainer.run.RunCurves.Picture;
-import io.tercel.trainer.run.RunFolder;
-import io.tercel.trainer.run.RunLog;
-import io.tercel.trainer.run.StudentOptimizer;
 import io.tercel.trainer.share.Publication;
 import io.tercel.trainer.share.ServedStudent;
-import io.tercel.trainer.share.StudentTensors;
 import io.tercel.trainer.share.TrainingMetrics;
-import java.io.IOException;
+import io.tercel.trainer.student.GreedyAnswers;
+import io.tercel.trainer.student.Learner;
+import io.tercel.trainer.student.StudentOptions;
+import io.tercel.trainer.student.StudentRun;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
 import java.util.Random;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A run of GRPO: the engine that serves the policy answers prompts, the policy learns from what
- * that was worth, and goes into service. What answers and what learns are the same weights in the
- * same bits.
+ * GRPO: the engine that serves the policy answers prompts, the policy learns from what that was
+ * worth, and goes into service. What answers and what learns are the same weights in the same bits.
  */
-final class Grpo implements AutoCloseable {
+final class Grpo implements Learner {
   private static final Logger LOGGER = LoggerFactory.getLogger(Grpo.class);
-  private static final long EVALUATION_SEED = 20_000;
   private static final List<Picture> CURVES =
       List.of(
           picture("reward", "Reward", "mean", new Curve("reward", "reward")),
@@ -55,103 +51,50 @@ final class Grpo implements AutoCloseable {
               "share",
               new Curve("accuracy", "right")));
 
-  private final GrpoOptions options;
-  private final RunFolder folder;
-  private final QatModel policy;
+  private final OptimizerOptions optimizing;
+  private final int updates;
+  private final StudentRun run;
   private final ServedStudent served;
-  private final StudentTensors shared;
-  private final StudentOptimizer optimizer;
+  private final @Nullable QatModel reference;
   private final PolicyUpdate update;
   private final PromptSet prompts;
-  private final @Nullable PromptSet heldOut;
+  private final @Nullable GreedyAnswers heldOut;
   private final Rollouts rollouts;
   private final Experience experience;
-  private int step;
-  private int lastSaved;
-
-  /** What is told after each step. */
-  interface Listener {
-    void stepped(int stepsDone, double reward, double entropy);
-  }
 
   /**
-   * @param reference the start, for KL to it; or null
+   * @param run of a policy that is served
+   * @param reference the start, for KL to it, closed with this; or null
    */
-  Grpo(
-      GrpoOptions options,
-      RunFolder folder,
-      QatModel policy,
-      @Nullable QatModel reference,
-      ServedStudent served) {
-    this.options = options;
-    this.folder = folder;
-    this.policy = policy;
-    this.served = served;
-    optimizer = new StudentOptimizer(policy, options.optimizer, options.updates());
-    lastSaved = step = folder.restore(optimizer.adam());
-    update = new PolicyUpdate(policy, reference, options);
-    prompts = open(options.prompts());
-    String evaluated = options.evalData;
+  Grpo(GrpoOptions options, StudentOptions student, StudentRun run, @Nullable QatModel reference) {
+    this.run = run;
+    this.reference = reference;
+    this.served = Objects.requireNonNull(run.served(), "rollouts are asked of a served policy");
+    this.optimizing = student.optimizer();
+    this.updates = options.updates(optimizing.batch());
+    update = new PolicyUpdate(run.student(), reference, options, optimizing.microTokens());
+    Tokenizer tokenizer = served.running().served().tokenizer();
+    DataSpec fitting = student.trainingData().withMaxLength(engine().maxModelLen() - 1);
+    prompts = PromptSet.open(fitting, tokenizer, LOGGER::info); // room for a token
+    DataSpec evaluated = student.evaluationData();
     heldOut =
         evaluated == null
             ? null
-            : open(options.spec(evaluated).withSeed(EVALUATION_SEED).forEvaluation());
+            : new GreedyAnswers(served, evaluated, student.evalCount(), options.maxTokens());
     rollouts = new Rollouts(engine(), options.sampling());
-    experience =
-        new Experience(options, prompts, rollouts, served.running().served().tokenizer(), step);
-    shared = new StudentTensors(policy);
-    served.share(shared.all());
-    if (step > 0) {
-      shared.refresh();
-      served.publish();
-    }
+    experience = new Experience(options, optimizing, prompts, rollouts, tokenizer, run.stepsDone());
   }
 
   private static Picture picture(String name, String title, String axis, Curve curve) {
     return new Picture(name, title, axis, false, List.of(curve));
   }
 
-  private PromptSet open(DataSpec spec) {
-    DataSpec fitting = spec.withMaxLength(engine().maxModelLen() - 1); // room for a token
-    return PromptSet.open(fitting, served.running().served().tokenizer(), LOGGER::info);
-  }
-
   private Engine engine() {
     return served.running().served().engine();
   }
 
-  int stepsDone() {
-    return step;
-  }
-
-  /**
-   * Trains to the end, or until it is asked to stop, which leaves a checkpoint.
-   *
-   * @throws UserException in one line: a loss that is no number, a checkpoint that can't be written
-   */
-  void run(Listener listener, BooleanSupplier stop) throws IOException {
-    RunLog log = folder.openLog(step);
-    int last = options.optimizer.steps();
-    if (step == 0) {
-      evaluate(log);
-    }
-    while (step < last && !stop.getAsBoolean()) {
-      takeStep(log, listener);
-      if (step % options.evalEvery() == 0 || step == last) {
-        evaluate(log);
-      }
-      if (step % options.saveEvery() == 0 || step == last || stop.getAsBoolean()) {
-        folder.save(optimizer.adam(), step, lastSaved);
-        lastSaved = step;
-        draw(log);
-      }
-    }
-    if (step == last) {
-      QuantizedDirectory.write(policy, options.student, folder.resolve(RunFolder.MODEL));
-    }
-  }
-
-  private void takeStep(RunLog log, Listener listener) throws IOException {
+  @Override
+  public String step(int step, ObjectNode line) {
     long start = System.nanoTime();
     List<Group> groups = experience.next();
     long rolled = System.nanoTime();
@@ -160,22 +103,12 @@ final class Grpo implements AutoCloseable {
         groups.stream().filter(Group::mixed).flatMap(group -> group.samples().stream()).toList();
     PolicyFigures first = new PolicyFigures();
     PolicyFigures all = new PolicyFigures();
-    Publication publication;
-    double norm;
-    try {
-      norm = learn(learned, first, all);
-      shared.refresh();
-      publication = served.publish();
-    } catch (ArithmeticException | NonFiniteWeightsException e) {
-      throw new UserException(
-          "step %d: %s; lower the rates; %s"
-              .formatted(step + 1, e.getMessage(), folder.lastGood(lastSaved)),
-          e);
-    }
+    double norm = learn(step, learned, first, all);
+    Publication publication = Objects.requireNonNull(run.publish());
     long trained = System.nanoTime();
-    step++;
-    ObjectNode line = figures.line(step);
-    line.put("lr", optimizer.rate(step * options.updates() - 1)).put("gradient_norm", norm);
+    double rate = run.optimizer().rate((step + 1) * updates - 1);
+    figures.describe(line);
+    line.put("lr", rate).put("gradient_norm", norm);
     line.put("entropy", first.entropy()).put("logprob_difference", first.meanDifference());
     line.put("largest_ratio", first.largestRatio()).put("clip_fraction", all.clipFraction());
     double kl = update.divergenceFromStart(learned);
@@ -188,15 +121,13 @@ final class Grpo implements AutoCloseable {
         .put("train_seconds", (trained - rolled) / 1e9);
     line.put("rollout_tokens_per_second", figures.tokens() * 1e9 / (rolled - start));
     line.put("train_tokens_per_second", all.tokens() * 1e9 / (trained - rolled));
-    log.append(line);
     double tokensPerSecond = figures.tokens() * 1e9 / (System.nanoTime() - start);
     served
         .metrics()
-        .stepped(
-            new TrainingMetrics.Step(
-                step, all.loss(), tokensPerSecond, optimizer.rate(step - 1), norm));
+        .stepped(new TrainingMetrics.Step(step + 1, all.loss(), tokensPerSecond, rate, norm));
     figures.tell(served.metrics(), first);
-    listener.stepped(step, figures.reward(), first.entropy());
+    return String.format(
+        Locale.ROOT, "reward %.3f, entropy %.4f", figures.reward(), first.entropy());
   }
 
   /**
@@ -206,19 +137,19 @@ final class Grpo implements AutoCloseable {
    *     them
    * @return the largest norm of a gradient; 0 where no group taught anything
    */
-  private double learn(List<Sample> samples, PolicyFigures first, PolicyFigures all) {
+  private double learn(int step, List<Sample> samples, PolicyFigures first, PolicyFigures all) {
     List<Sample> mixed = new ArrayList<>(samples);
-    java.util.Collections.shuffle(mixed, new Random(options.optimizer.seed() * 7_919 + step));
+    Collections.shuffle(mixed, new Random(optimizing.seed() * 7_919 + step));
     double norm = 0;
-    for (int u = 0; u < options.updates(); u++) {
-      int from = mixed.size() * u / options.updates();
-      int to = mixed.size() * (u + 1) / options.updates();
+    for (int u = 0; u < updates; u++) {
+      int from = mixed.size() * u / updates;
+      int to = mixed.size() * (u + 1) / updates;
       PolicyFigures figures = new PolicyFigures();
       if (to > from) {
         figures.loss(update.accumulate(mixed.subList(from, to), figures));
       }
       // without a gradient too, for moments and rates go by steps
-      norm = Math.max(norm, optimizer.step(step * options.updates() + u));
+      norm = Math.max(norm, run.optimizer().step(step * updates + u));
       all.add(figures);
       if (u == 0) {
         first.add(figures);
@@ -227,31 +158,16 @@ final class Grpo implements AutoCloseable {
     return norm;
   }
 
-  private void evaluate(RunLog log) throws IOException {
-    if (heldOut == null) {
-      return;
+  @Override
+  public void evaluate(ObjectNode line) {
+    if (heldOut != null) {
+      heldOut.describe(line);
     }
-    GreedyAccuracy accuracy =
-        GreedyAccuracy.of(
-            engine(),
-            served.running().served().tokenizer(),
-            heldOut.batch(0, options.evalCount()),
-            options.maxTokens());
-    ObjectNode line = RunLog.line(step).put("accuracy", accuracy.accuracy());
-    line.put("greedy_length", accuracy.meanLength()).put("cut_share", accuracy.cutShare());
-    log.append(line);
-    served
-        .metrics()
-        .gauge("accuracy", "Right answers to held-out prompts, greedy.")
-        .accept(accuracy.accuracy());
   }
 
-  private void draw(RunLog log) throws IOException {
-    try {
-      RunCurves.draw(log, folder.directory(), CURVES);
-    } catch (RuntimeException | LinkageError e) {
-      LOGGER.warn("no curves: {}", e.toString());
-    }
+  @Override
+  public List<Picture> curves() {
+    return CURVES;
   }
 
   @Override
@@ -260,6 +176,9 @@ final class Grpo implements AutoCloseable {
     prompts.close();
     if (heldOut != null) {
       heldOut.close();
+    }
+    if (reference != null) {
+      reference.close();
     }
   }
 }

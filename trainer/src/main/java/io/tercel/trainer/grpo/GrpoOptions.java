@@ -1,48 +1,19 @@
 package io.tercel.trainer.grpo;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.StaleKv;
-import io.tercel.trainer.data.DataSpec;
-import io.tercel.trainer.data.Layout;
-import io.tercel.trainer.qat.TrainedPart;
 import io.tercel.trainer.rollout.Rollouts.Sampling;
-import io.tercel.trainer.run.OptimizerOptions;
-import java.nio.file.Path;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.Set;
-import java.util.stream.Collectors;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** What {@code tercel grpo} is to do; each default says where it comes from. */
+/**
+ * What {@code tercel grpo} is told besides what all that train are; each default says where it
+ * comes from.
+ */
 final class GrpoOptions {
-  @Option(
-      names = "--student",
-      required = true,
-      paramLabel = "DIR",
-      description =
-          "the policy: a quantized model with its training-state, best after distillation")
-  @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses
-  Path student;
-
-  @Option(
-      names = "--data",
-      required = true,
-      paramLabel = "FILE|DIR|problems:MIX",
-      description = "prompts with answers: JSON lines as for distill, or generated problems")
-  @SuppressWarnings("NullAway.Init")
-  String data;
-
-  @Option(
-      names = "--data-format",
-      paramLabel = "NAME",
-      description = "what a line of --data holds (default: told by its fields)")
-  private @Nullable String layout;
-
   @Option(
       names = "--reward",
       paramLabel = "NAME[={JSON}]",
@@ -162,39 +133,6 @@ final class GrpoOptions {
   private String staleKv = "drop";
 
   @Option(
-      names = "--train",
-      paramLabel = "PART,…",
-      split = ",",
-      description =
-          "latents, scales, norms, biases, embedding, transforms, clips (default: latents, the"
-              + " paper's; small models scales,norms,embedding: each flip of a code is too coarse)")
-  private List<String> parts = List.of();
-
-  @Option(
-      names = "--train-kv",
-      paramLabel = "fp32|fp16|int4",
-      description = "how keys and values are rounded, in rollouts and in training alike")
-  private @Nullable String cache;
-
-  @Option(
-      names = "--save-every",
-      paramLabel = "N",
-      description = "steps from checkpoint to checkpoint (default: ${DEFAULT-VALUE})")
-  private int saveEvery = 5;
-
-  @Option(
-      names = "--eval-data",
-      paramLabel = "FILE|problems:MIX",
-      description = "prompts with answers that the policy is tried on (default: nothing)")
-  @Nullable String evalData;
-
-  @Option(names = "--eval-every", paramLabel = "N", description = "steps (default: 5)")
-  private int evalEvery = 5;
-
-  @Option(names = "--eval-count", paramLabel = "N", description = "prompts (default: 100)")
-  private int evalCount = 100;
-
-  @Option(
       names = "--reference",
       negatable = true,
       description =
@@ -202,18 +140,19 @@ final class GrpoOptions {
               + " or where --kl asks for it)")
   private @Nullable Boolean reference;
 
-  @Mixin OptimizerOptions optimizer = new OptimizerOptions();
-
   private boolean small;
 
-  /** Fills in what depends on the model. */
-  void complete(OptimizerOptions.Preset preset, boolean smallModel) {
+  /** Says what defaults go by. */
+  void complete(boolean smallModel) {
     small = smallModel;
-    optimizer.complete(preset);
-    check();
   }
 
-  private void check() {
+  /**
+   * Checks all.
+   *
+   * @param batch prompts of a step
+   */
+  void check(int batch) {
     requireIn("--ratio", ratio, "token", "sequence");
     requireIn("--aggregate", aggregate, "token", "sequence");
     requireIn("--overlong", overlong, "keep", "drop");
@@ -221,7 +160,7 @@ final class GrpoOptions {
     requireIn("--stale-kv", staleKv, "drop", "keep");
     require(
         "--group must be 2 to 1024: advantages compare answers", group() >= 2 && group() <= 1024);
-    require("--updates must be 1 to --batch", updates() >= 1 && updates() <= optimizer.batch());
+    require("--updates must be 1 to --batch", updates(batch) >= 1 && updates(batch) <= batch);
     require("--max-tokens must be at least 1", maxTokens >= 1);
     require("--kl must be 0 or more", klWeight >= 0);
     require("--importance-cap must be above 0", importanceCap > 0);
@@ -232,9 +171,6 @@ final class GrpoOptions {
         temperature == 1);
     require("--clip must be one or two numbers above 0", clip.size() <= 2);
     clip.forEach(c -> require("--clip must be above 0 and, LOW, below 1", c > 0 && c < 10));
-    require(
-        "--save-every, --eval-every and --eval-count are at least 1",
-        Math.min(saveEvery, Math.min(evalEvery, evalCount)) >= 1);
     advantages();
   }
 
@@ -250,14 +186,6 @@ final class GrpoOptions {
         List.of(allowed).contains(value));
   }
 
-  DataSpec spec(String source) {
-    return DataSpec.of(source).withLayout(layout == null ? null : Layout.parse(layout));
-  }
-
-  DataSpec prompts() {
-    return spec(data).withSeed(optimizer.seed());
-  }
-
   Reward reward() {
     return Rewards.parse(reward);
   }
@@ -266,8 +194,9 @@ final class GrpoOptions {
     return group != null ? group : small ? 16 : 8;
   }
 
-  int updates() {
-    return updates != null ? updates : small ? Math.min(4, optimizer.batch()) : 1;
+  /** Of the optimizer in a step of so many prompts. */
+  int updates(int batch) {
+    return updates != null ? updates : small ? Math.min(4, batch) : 1;
   }
 
   int maxTokens() {
@@ -326,58 +255,16 @@ final class GrpoOptions {
     return reference != null ? reference : small || klWeight > 0;
   }
 
-  int saveEvery() {
-    return saveEvery;
-  }
-
-  int evalEvery() {
-    return evalEvery;
-  }
-
-  int evalCount() {
-    return evalCount;
-  }
-
-  Set<TrainedPart> parts() {
-    if (parts.isEmpty()) {
-      return small
-          ? EnumSet.of(TrainedPart.SCALES, TrainedPart.NORMS, TrainedPart.EMBEDDING)
-          : EnumSet.of(TrainedPart.LATENTS);
-    }
-    return TrainedPart.parse("--train", parts);
-  }
-
-  String cacheLabel(boolean fourBit) {
-    String label = cache != null ? cache : fourBit ? "int4" : "fp16";
-    requireIn("--train-kv", label, "fp32", "fp16", "int4");
-    return label;
-  }
-
-  int cacheBits(boolean fourBit) {
-    return switch (cacheLabel(fourBit)) {
-      case "fp32" -> 32;
-      case "fp16" -> 16;
-      default -> 4;
-    };
-  }
-
-  /** All that decides what comes out. */
-  ObjectNode settings(boolean fourBit) {
+  /** Adds what decides what comes out. */
+  void describe(ObjectNode settings, int batch) {
     PolicyObjective objective = objective();
-    ObjectNode settings = new ObjectMapper().createObjectNode();
-    settings.put("command", "grpo").put("student", student.toString()).put("data", data);
-    settings.put("reward", reward).put("group", group()).put("updates", updates());
+    settings.put("reward", reward).put("group", group()).put("updates", updates(batch));
     settings.put("max_tokens", maxTokens).put("temperature", (double) temperature);
-    settings.put("advantage", advantages().name().toLowerCase(java.util.Locale.ROOT));
+    settings.put("advantage", advantages().name().toLowerCase(Locale.ROOT));
     settings.put("clip_low", objective.clipLow()).put("clip_high", objective.clipHigh());
     settings.put("kl", klWeight).put("ratio", ratio).put("aggregate", aggregate);
     settings.put("dynamic_sampling", dynamicSampling).put("overlong", overlong);
     settings.put("old_log_probs", old).put("importance_cap", importanceCap);
     settings.put("max_staleness", maxStaleness).put("stale_kv", staleKv);
-    settings.put(
-        "train", parts().stream().map(TrainedPart::label).collect(Collectors.joining(",")));
-    settings.put("train_kv", cacheLabel(fourBit));
-    optimizer.describe(settings);
-    return settings;
   }
 }

@@ -16,14 +16,18 @@ final class PolicyUpdate {
   private final QatModel policy;
   private final @Nullable QatModel reference;
   private final GrpoOptions options;
+  private final int microTokens;
 
   /**
    * @param reference for KL to the start, or null
+   * @param microTokens that are computed at a time
    */
-  PolicyUpdate(QatModel policy, @Nullable QatModel reference, GrpoOptions options) {
+  PolicyUpdate(
+      QatModel policy, @Nullable QatModel reference, GrpoOptions options, int microTokens) {
     this.policy = policy;
     this.reference = reference;
     this.options = options;
+    this.microTokens = microTokens;
   }
 
   /**
@@ -44,7 +48,7 @@ final class PolicyUpdate {
     }
     long tokens = byExample.values().stream().mapToLong(Sample::drawn).sum();
     double loss = 0;
-    for (List<Example> part : MicroBatches.of(examples, options.optimizer.microTokens())) {
+    for (List<Example> part : MicroBatches.of(examples, microTokens)) {
       List<Sample> of = part.stream().map(byExample::get).toList();
       TokenBatch batch = TokenBatch.of(part);
       loss +=
@@ -132,7 +136,7 @@ final class PolicyUpdate {
     long tokens = 0;
     List<Example> examples =
         samples.stream().filter(s -> s.drawn() > 0).map(Sample::example).toList();
-    for (List<Example> part : MicroBatches.of(examples, options.optimizer.microTokens())) {
+    for (List<Example> part : MicroBatches.of(examples, microTokens)) {
       TokenBatch batch = TokenBatch.of(part);
       double[] now = logProbs(policy, batch);
       double[] then = logProbs(start, batch);

@@ -3,7 +3,6 @@ package io.tercel.trainer.grpo;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.trainer.grpo.Experience.Group;
 import io.tercel.trainer.rollout.Rollout;
-import io.tercel.trainer.run.RunLog;
 import io.tercel.trainer.share.TrainingMetrics;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
@@ -33,6 +32,7 @@ final class StepFigures {
     long cutOff = 0;
     long low = Long.MAX_VALUE;
     long high = 0;
+    ByteBuffer hashed = ByteBuffer.allocate(8);
     for (Group group : groups) {
       for (Sample sample : group.samples()) {
         Rollout rollout = sample.rollout();
@@ -43,11 +43,8 @@ final class StepFigures {
         for (int i = 0; i < rollout.tokens().length; i++) {
           low = Math.min(low, rollout.versions()[i]);
           high = Math.max(high, rollout.versions()[i]);
-          digest.update(
-              ByteBuffer.allocate(8)
-                  .putInt(rollout.tokens()[i])
-                  .putFloat(rollout.logProbs()[i])
-                  .flip());
+          hashed.clear().putInt(rollout.tokens()[i]).putFloat(rollout.logProbs()[i]);
+          digest.update(hashed.flip());
         }
       }
     }
@@ -78,12 +75,12 @@ final class StepFigures {
     return tokens;
   }
 
-  /** The beginning of a step's line in the log; the hash is of all tokens and log-probabilities. */
-  ObjectNode line(int step) {
-    ObjectNode line = RunLog.line(step).put("reward", reward).put("length", length);
+  /** Begins a step's line in the log; the hash is of all tokens and log-probabilities. */
+  void describe(ObjectNode line) {
+    line.put("reward", reward).put("length", length);
     line.put("cut_off", cut).put("mixed_groups", (double) mixed / Math.max(1, groups));
     line.put("groups", groups).put("tokens", tokens).put("rollouts", hash);
-    return line.put("oldest_version", oldest).put("newest_version", newest);
+    line.put("oldest_version", oldest).put("newest_version", newest);
   }
 
   /** As gauges. */

@@ -1,6 +1,7 @@
 package io.tercel.trainer.repro;
 
 import io.tercel.trainer.repro.Step.Call;
+import io.tercel.trainer.run.RunLog;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -20,6 +21,7 @@ final class Experiment {
   private static final long CHANNEL_SEED = 5;
   private static final int CALIBRATION_SEED = 5;
   private static final int TEST_SEED = 77;
+  private static final long STRANGE_SEED = 9;
 
   private final Path stages;
   private final @Nullable Path given;
@@ -54,6 +56,18 @@ final class Experiment {
 
     String id() {
       return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /** What texts are of. */
+  enum Domain {
+    /** Problems as the model is meant for. */
+    OWN,
+    /** Anything else. */
+    STRANGE;
+
+    private String suffix() {
+      return this == OWN ? "" : "-of-strange";
     }
   }
 
@@ -155,17 +169,39 @@ final class Experiment {
     return folder("problems").resolve("test.jsonl");
   }
 
+  /** Texts that the model has no business with: words of its vocabulary, at random. */
+  private Stage strangeTexts() {
+    return stage(
+        "strange",
+        () ->
+            begun(
+                "strange",
+                List.of(source()),
+                List.of(
+                    new Step.RandomWords(
+                        source().model(), strange(), scale.measuring.strange(), STRANGE_SEED))));
+  }
+
+  private Path strange() {
+    return folder("strange").resolve("texts.jsonl");
+  }
+
   /** The model rounded. */
   Stage rounded(Rounding how) {
-    return rounded(how, full(), how.id());
+    return rounded(how, Domain.OWN);
+  }
+
+  /** The model rounded by what it does on texts of a domain. */
+  Stage rounded(Rounding how, Domain domain) {
+    return rounded(how, domain, full(), how.id() + domain.suffix());
   }
 
   /** The model rounded as it was trained, without rescaled channels. */
   Stage roundedSource(Rounding how) {
-    return sigma == 0 ? rounded(how) : rounded(how, source(), how.id() + "-as-trained");
+    return sigma == 0 ? rounded(how) : rounded(how, Domain.OWN, source(), how.id() + "-as-trained");
   }
 
-  private Stage rounded(Rounding how, Stage from, String name) {
+  private Stage rounded(Rounding how, Domain domain, Stage from, String name) {
     return stage(
         name,
         () -> {
@@ -177,8 +213,13 @@ final class Experiment {
           }
           List<Stage> after = new ArrayList<>(List.of(from));
           if (how != Rounding.RTN) {
-            after.add(problems());
-            words.addAll(List.of("--self-traces", "--calibration=" + calibration()));
+            if (domain == Domain.OWN) {
+              after.add(problems());
+              words.addAll(List.of("--self-traces", "--calibration=" + calibration()));
+            } else {
+              after.add(strangeTexts());
+              words.add("--calibration=" + strange());
+            }
             words.add("--calibration-samples=" + scale.measuring.samples());
           }
           return begun(name, after, List.of(new Call(words, null)));
@@ -187,24 +228,44 @@ final class Experiment {
 
   /** A rounded model that has learned from its teacher, or from the data. */
   Stage taught(Rounding start, String objective) {
-    String name = start.id() + "-" + objective;
+    return taught(rounded(start), objective, Domain.OWN);
+  }
+
+  /** A rounded model that has learned on texts of a domain. */
+  Stage taught(Stage student, String objective, Domain domain) {
+    String name =
+        "%s-%s%s".formatted(student.name(), objective, domain == Domain.OWN ? "" : "-on-strange");
     return stage(
         name,
         () -> {
-          Stage student = rounded(start);
+          List<Stage> after = new ArrayList<>(List.of(student, full()));
           List<String> words = new ArrayList<>(List.of("distill", "--objective=" + objective));
           words.add("--student=" + student.model());
           if (objective.equals("kd")) {
             words.add("--teacher=" + full().model());
           }
-          words.add("--data=problems:q");
+          if (domain == Domain.OWN) {
+            words.add("--data=problems:q");
+          } else {
+            after.add(strangeTexts());
+            words.add("--data=" + strange());
+          }
           words.add("--steps=" + scale.training.steps());
           words.add("--batch=" + scale.training.batch());
-          if (start == Rounding.RTN) {
+          words.addAll(evaluations(scale.training.steps()));
+          if (student.name().equals(Rounding.RTN.id())) {
             words.add("--lr=5e-4"); // further to go: Table 6 has 20 times the rate from RTN
           }
-          return trained(name, List.of(student, full()), words);
+          return trained(name, after, words);
         });
+  }
+
+  /** A run's accuracy on its way, for its curves: at the start and four times after. */
+  private List<String> evaluations(int steps) {
+    return List.of(
+        "--eval-data=problems:" + FAMILIES,
+        "--eval-every=" + Math.max(1, steps / 4),
+        "--eval-count=" + scale.measuring.tried());
   }
 
   /** A model that has learned from rewards. */
@@ -219,6 +280,7 @@ final class Experiment {
           words.addAll(List.of("--steps=" + how.steps(), "--batch=" + how.batch()));
           words.addAll(List.of("--group=" + how.group(), "--updates=" + how.updates()));
           words.add("--max-tokens=" + how.maxTokens());
+          words.addAll(evaluations(how.steps()));
           return trained(name, List.of(start), words);
         });
   }
@@ -254,6 +316,11 @@ final class Experiment {
 
   private Path sampled(String name) {
     return folder(name).resolve("sampled.jsonl");
+  }
+
+  /** The log of a stage that was training. */
+  static Path log(Stage trained) {
+    return trained.folder().resolve("run").resolve(RunLog.FILE);
   }
 
   /** Where the greedy answers of an {@linkplain #asked asked} model lie. */

@@ -19,13 +19,16 @@ import picocli.CommandLine.Parameters;
 @CommandLine.Command(
     name = "repro",
     description = {
-      "Makes a table of the Reasoning-QAT paper again, on a model of 600 thousand weights.",
+      "Makes a table or the figures of the Reasoning-QAT paper again, on a model of 600 thousand"
+          + " weights.",
       "Each step is a command of tercel, named in the step's folder; what is done is not done"
           + " again, and tables in one folder share their steps."
     },
     mixinStandardHelpOptions = true)
 public final class ReproCommand implements Command {
-  @Parameters(paramLabel = "table1|table2|table4|table5", description = "which")
+  private static final String FIGURES = "figures";
+
+  @Parameters(paramLabel = "table1|table2|table3|table4|table5|figures", description = "which")
   @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses
   private String table;
 
@@ -70,7 +73,7 @@ public final class ReproCommand implements Command {
 
   @Override
   public Integer call() throws IOException {
-    ReproTable made = table();
+    ReproTable made = table.equals(FIGURES) ? null : table();
     if (!(sigma >= 0 && sigma <= 2)) {
       throw new UserException("--sigma: between 0 and 2, not " + sigma);
     }
@@ -80,12 +83,23 @@ public final class ReproCommand implements Command {
     }
     Path folder = out.toAbsolutePath().normalize();
     Experiment experiment = new Experiment(folder, given, scale(), sigma);
-    int code = new StageRunner(folder).run(made.stages(experiment));
-    if (code != 0) {
-      return code;
+    StageRunner runner = new StageRunner(folder);
+    String text;
+    if (made == null) {
+      ReproFigures figures = new ReproFigures(experiment);
+      int code = runner.run(figures.stages());
+      if (code != 0) {
+        return code;
+      }
+      text = figures.draw(folder);
+    } else {
+      int code = runner.run(made.stages(experiment));
+      if (code != 0) {
+        return code;
+      }
+      text = made.render(experiment);
+      AtomicFile.write(folder.resolve(name(made) + ".md"), text);
     }
-    String text = made.render(experiment);
-    AtomicFile.write(folder.resolve(name(made) + ".md"), text);
     PrintWriter to = spec.commandLine().getOut();
     to.print(text);
     to.flush();
@@ -106,19 +120,7 @@ public final class ReproCommand implements Command {
         Arrays.stream(ReproTable.values())
             .map(ReproCommand::name)
             .collect(Collectors.joining(", "));
-    if (table.equals("table3")) {
-      throw new UserException(
-          "table3 compares calibration and training data of two domains, of which the small model"
-              + " knows one; there are "
-              + there);
-    }
-    if (table.equals("figures")) {
-      throw new UserException(
-          "figures are not gathered here: each run of distill and grpo draws its own curves into"
-              + " its folder, stages/*/run; there are "
-              + there);
-    }
-    throw new UserException(table + ": no such table; there are " + there);
+    throw new UserException(table + ": no such table; there are " + there + ", " + FIGURES);
   }
 
   private Scale scale() {

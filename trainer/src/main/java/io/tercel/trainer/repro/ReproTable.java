@@ -1,5 +1,6 @@
 package io.tercel.trainer.repro;
 
+import io.tercel.trainer.repro.Experiment.Domain;
 import io.tercel.trainer.repro.Experiment.Rounding;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -21,6 +22,12 @@ enum ReproTable {
       List.of("RTN", "KD", "GRPO"),
       Rows::table2,
       Rows.THREE),
+  /** What to learn from, and what to be calibrated by. */
+  TABLE3(
+      "Table 3: domains of calibration and of training",
+      List.of("bits", "PTQ", "QAT"),
+      Rows::table3,
+      Rows.MATH),
   /** The whole recipe against rounding alone. */
   TABLE4(
       "Table 4: rounding alone and the whole recipe",
@@ -131,6 +138,8 @@ enum ReproTable {
   /** The rows of each table. */
   private static final class Rows {
     static final List<String> THREE = List.of("AIME-120", "MATH-500", "GSM8K", "mean");
+    static final List<String> MATH =
+        List.of("step 1000", "step 2000", "step 3000", "best (MATH-500)");
     static final List<String> FIVE =
         List.of("AIME-120", "MATH-500", "GSM8K", "GPQA-Diamond", "LiveCodeBench", "mean");
     private static final String YES = "✓";
@@ -170,6 +179,31 @@ enum ReproTable {
           trained(
               e.rewarded(e.rounded(Rounding.RTN)), List.of(YES, NO, YES), "1.67 15.33 15.52 10.84"),
           trained(e.rewarded(kd), List.of(YES, YES, YES), "14.44 78.00 77.93 56.79"));
+    }
+
+    /** The paper's own domains: reasoning (NuminaMath-1.5, OpenR1-Math), and Wikitext2. */
+    static List<Row> table3(Experiment e) {
+      Stage gptq = e.rounded(Rounding.GPTQ);
+      Stage strange = e.rounded(Rounding.FLATQUANT, Domain.STRANGE);
+      return List.of(
+          trained(gptq, List.of("W3", "own", NO), "– – – –"),
+          trained(
+              e.taught(gptq, "kd", Domain.STRANGE),
+              List.of("W3", "own", "strange"),
+              "74.33 73.33 73.33 75.33"),
+          trained(
+              e.taught(gptq, "kd", Domain.OWN),
+              List.of("W3", "own", "own"),
+              "75.00 77.27 77.07 78.53"),
+          trained(strange, List.of("W4A4KV4", "strange", NO), "– – – –"),
+          trained(
+              e.taught(strange, "kd", Domain.STRANGE),
+              List.of("W4A4KV4", "strange", "strange"),
+              "71.67 73.13 71.80 73.20"),
+          trained(
+              e.taught(strange, "kd", Domain.OWN),
+              List.of("W4A4KV4", "strange", "own"),
+              "43.27 44.40 43.70 45.80"));
     }
 
     static List<Row> table4(Experiment e) {

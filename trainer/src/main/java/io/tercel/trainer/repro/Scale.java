@@ -8,17 +8,17 @@ enum Scale {
   SMOKE(
       new Training("", 3, 4, 1),
       new Rollouts(2, 4, 4, 1, 24),
-      new Measuring(16, 12, List.of(42), 24)),
+      new Measuring(16, 12, 4, 40, List.of(42), 24)),
   /** Minutes, once there is a model: the order of rows shows, with wide errors. */
   SHORT(
       new Training("specimen", 100, 32, 5),
       new Rollouts(10, 32, 8, 2, 160),
-      new Measuring(128, 200, List.of(42, 43, 44), 160)),
+      new Measuring(128, 200, 100, 4000, List.of(42, 43, 44), 160)),
   /** What the differences between rows need. */
   FULL(
       new Training("specimen", 400, 32, 15),
       new Rollouts(50, 64, 16, 4, 160),
-      new Measuring(128, 2000, List.of(42, 43, 44), 160));
+      new Measuring(128, 2000, 200, 15_000, List.of(42, 43, 44), 160));
 
   final Training training;
   final Rollouts rollouts;
@@ -52,8 +52,11 @@ enum Scale {
    *
    * @param samples to calibrate with
    * @param problems to be asked
+   * @param tried of them on the way of a run, for its curves
+   * @param strange texts of another domain, to learn from
    */
-  record Measuring(int samples, int problems, List<Integer> seeds, int maxTokens) {
+  record Measuring(
+      int samples, int problems, int tried, int strange, List<Integer> seeds, int maxTokens) {
     Measuring {
       seeds = List.copyOf(seeds);
     }

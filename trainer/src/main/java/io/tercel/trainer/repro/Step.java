@@ -111,6 +111,20 @@ sealed interface Step {
     }
   }
 
+  /** Texts of random words out of a model's vocabulary, see {@link StrangeTexts}. */
+  record RandomWords(Path model, Path to, int count, long seed) implements Step {
+    @Override
+    public String text() {
+      return "write %d texts of random words of %s, seed %d".formatted(count, model, seed);
+    }
+
+    @Override
+    public int run(PrintWriter out) throws IOException {
+      StrangeTexts.write(model, to, count, seed);
+      return 0;
+    }
+  }
+
   /** A file with a text. */
   record Write(Path file, String content) implements Step {
     @Override

@@ -37,6 +37,28 @@ public final class RunCurves {
    */
   public record Curve(String field, String label) {}
 
+  /**
+   * A curve of some run's log.
+   *
+   * @param field of the log's lines
+   */
+  public record Plotted(String label, Path log, String field) {}
+
+  /**
+   * Draws curves of several runs in one picture, whatever there is of them.
+   *
+   * @param file without {@code .png}
+   */
+  public static void compare(Path file, String title, String axis, List<Plotted> curves)
+      throws IOException {
+    System.setProperty("java.awt.headless", "true");
+    XYChart chart = chart(new Picture(file.toString(), title, axis, false, List.of()));
+    for (Plotted curve : curves) {
+      series(chart, new Curve(curve.field, curve.label), RunLog.read(curve.log), false);
+    }
+    BitmapEncoder.saveBitmap(chart, file.toString(), BitmapFormat.PNG);
+  }
+
   /** Draws those that there is anything for. */
   public static void draw(RunLog log, Path directory, List<Picture> pictures) throws IOException {
     System.setProperty("java.awt.headless", "true");

@@ -70,6 +70,11 @@ public final class TrainingRun implements RunLog.Listener, AutoCloseable {
     end(status().stepsDone() < steps ? State.STOPPED : State.FINISHED, null);
   }
 
+  /** Of one that could not be prepared. */
+  public void failed(String why) {
+    end(State.FAILED, why);
+  }
+
   /** Of one that has not come to its {@linkplain #carryOut work}, that it never will. */
   @Override
   public void close() {

@@ -6,6 +6,7 @@ import io.tercel.server.call.Keys;
 import io.tercel.server.cli.ModelServing;
 import io.tercel.server.cli.ServeAddress;
 import io.tercel.server.grpc.GrpcService;
+import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
 import java.nio.file.Path;
@@ -27,10 +28,20 @@ public final class ServedStudent implements AutoCloseable {
   private final TrainingMetrics metrics;
   private @Nullable WeightSharing sharing;
 
-  private ServedStudent(RunningModel model, @Nullable ModelServing serving) {
+  private ServedStudent(
+      RunningModel model, @Nullable ModelServing serving, @Nullable ServerMetrics metrics) {
     this.model = model;
     this.serving = serving;
-    this.metrics = new TrainingMetrics(serving == null ? null : serving.metrics());
+    this.metrics = new TrainingMetrics(metrics);
+  }
+
+  /**
+   * A model that somebody else serves, and closes.
+   *
+   * @param metrics of its server
+   */
+  public static ServedStudent of(RunningModel model, ServerMetrics metrics) {
+    return new ServedStudent(model, null, metrics);
   }
 
   /**
@@ -50,9 +61,9 @@ public final class ServedStudent implements AutoCloseable {
       List<GrpcService> services) {
     RunningModel model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
     try {
-      return new ServedStudent(
-          model,
-          address == null ? null : ModelServing.start(model, address, keys, DRAIN, services));
+      ModelServing serving =
+          address == null ? null : ModelServing.start(model, address, keys, DRAIN, services);
+      return new ServedStudent(model, serving, serving == null ? null : serving.metrics());
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -64,7 +75,7 @@ public final class ServedStudent implements AutoCloseable {
     return model;
   }
 
-  /** Where it is served; null where it isn't. */
+  /** Where it is served, by itself; null where it isn't, or somebody else does. */
   public @Nullable ModelServing serving() {
     return serving;
   }
@@ -75,7 +86,7 @@ public final class ServedStudent implements AutoCloseable {
   }
 
   /**
-   * Says what is trained; to be called once, before {@link #publish}.
+   * Says what is trained; to be called before {@link #publish}, and once by each run.
    *
    * @throws IllegalArgumentException that names the first which the model doesn't have, or has in
    *     another shape or format

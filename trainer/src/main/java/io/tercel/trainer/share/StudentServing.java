@@ -5,6 +5,7 @@ import io.tercel.server.call.Keys;
 import io.tercel.server.cli.ModelServing;
 import io.tercel.server.cli.ServeAddress;
 import io.tercel.server.model.ServingOptions;
+import io.tercel.trainer.api.TrainingRuns;
 import io.tercel.trainer.api.TrainingService;
 import io.tercel.trainer.run.TrainingRun;
 import java.nio.file.Path;
@@ -77,7 +78,7 @@ public final class StudentServing {
             options,
             serveAddress(),
             keys(),
-            grpcPort == null ? List.of() : List.of(new TrainingService(run)));
+            grpcPort == null ? List.of() : List.of(new TrainingService(TrainingRuns.only(run))));
     ModelServing serving = served.serving();
     if (serving != null) { // 0 has picked a port
       Integer grpc = serving.grpcPort();

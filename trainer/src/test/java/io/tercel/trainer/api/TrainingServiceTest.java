@@ -107,7 +107,7 @@ final class TrainingServiceTest {
         new ServingOptions().backend("vector").threads(1).maxModelLen(256),
         new ServeAddress(ServeAddress.LOOPBACK, 0, 0),
         keys,
-        List.of(new TrainingService(run)));
+        List.of(new TrainingService(TrainingRuns.only(run))));
   }
 
   private ManagedChannel channel(ServedStudent to) {
@@ -154,7 +154,7 @@ final class TrainingServiceTest {
   void watch_seesEachLineAsItIsLogged_andTheEnd() throws Exception {
     Iterator<WatchResponse> live = training().watch(from(0));
     RunLog log = run.folder().openLog(0);
-    log.append(RunLog.line(0).put("accuracy", 0.25).put("mean_length", 12));
+    log.append(RunLog.line(0).put("accuracy", 0.25).put("greedy_length", 12));
     Figures before = live.next().getFigures();
     assertEquals(0.25, before.getAccuracy());
     assertEquals(12, before.getLength());

@@ -123,11 +123,37 @@ final class ReproCommandTest {
     assertTrue(stale.contains("was made otherwise than is asked for now"), stale);
   }
 
+  /** Other texts to be calibrated by and to learn from, and curves of runs beside each other. */
+  @Test
+  void domainsAndFigures_shareTheirRuns() throws IOException {
+    Path out = directory.resolve("domains");
+    String teacher = "--model=" + TinyReasoner.teacher();
+    assertEquals("", repro("table3", out, teacher));
+    List<String[]> rows = rows(out.resolve("table3.md"));
+    assertEquals(
+        List.of("own -", "own strange", "own own", "strange -", "strange strange", "strange own"),
+        rows.stream().map(cells -> cells[1] + " " + cells[2]).toList());
+    Map<String, String> before = done(out);
+    assertTrue(
+        String.valueOf(before.get("gptq-kd-on-strange"))
+            .contains("--data=OUT/stages/strange/texts.jsonl"),
+        before.toString());
+    assertTrue(
+        String.valueOf(before.get("flatquant-of-strange"))
+            .contains("--calibration=OUT/stages/strange/texts.jsonl"),
+        before.toString());
+    assertEquals("", repro("figures", out, teacher));
+    Map<String, String> after = done(out);
+    before.forEach((stage, text) -> assertEquals(text, after.get(stage), stage));
+    for (String figure : List.of("2a", "2b", "3", "4a-reward", "4a-length", "4b", "4c")) {
+      assertTrue(Files.size(out.resolve("figures/figure" + figure + ".png")) > 5_000, figure);
+    }
+    assertTrue(Files.readString(out.resolve("figures.md")).contains("KD is above SFT"));
+  }
+
   @Test
   void badInput_isRefused() {
     Path out = directory.resolve("refused");
-    assertTrue(repro("table3", out).contains("two domains"));
-    assertTrue(repro("figures", out).contains("stages/*/run"));
     assertTrue(repro("table9", out).contains("table9: no such table; there are table1"));
     assertTrue(repro("table1", out, "--sigma=-1").contains("--sigma"));
     assertTrue(repro("table1", out, "--scale=tiny").contains("--scale: tiny; one of smoke"));
