@@ -357,7 +357,9 @@ final class TrainingSetTest {
     check("problems:nothing", "no family nothing");
     check("problems:add=x", "x is no number");
     check("problems:parts,style-b=2", "the other style's share is 2.0");
-    check(Files.createDirectory(temp.resolve("none")).toString(), "no .jsonl or .parquet in the folder");
+    check(
+        Files.createDirectory(temp.resolve("none")).toString(),
+        "no .jsonl or .parquet in the folder");
     assertThrows(UserException.class, () -> Layout.parse("json"));
     assertEquals(Layout.NUMINA, Layout.parse("NuminA"));
   }
