@@ -135,7 +135,8 @@ final class SuiteTest {
         assertThrows(
             UserException.class, () -> SuiteFolder.published(List.of("mmlu"), (_, _) -> List.of()));
     assertTrue(
-        e.getMessage().contains("mmlu: no such folder, and of the hub there are gsm8k"),
+        String.valueOf(e.getMessage())
+            .contains("mmlu: no such folder, and of the hub there are gsm8k"),
         e::toString);
   }
 
