@@ -39,6 +39,9 @@ public final class GenerationReader {
   /** Gets what the reader reads. */
   public interface Sink {
 
+    /** The engine has begun with a choice. */
+    default void started(Started started) {}
+
     /** The prompt's scores, before any delta, where they were asked for. */
     default void promptScored(PromptScored scores) {}
 
@@ -94,7 +97,10 @@ public final class GenerationReader {
           throw new ClientGoneException("the client closed");
         }
         switch (event) {
-          case Started started -> started(started);
+          case Started started -> {
+            started(started);
+            sink.started(started);
+          }
           case PromptScored scores -> sink.promptScored(scores);
           case Token token -> token(token, sink);
           case Finished finished -> {

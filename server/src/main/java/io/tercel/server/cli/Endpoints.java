@@ -1,5 +1,6 @@
 package io.tercel.server.cli;
 
+import io.tercel.server.api.PublicRoutes;
 import io.tercel.server.control.AdminRoutes;
 import io.tercel.server.control.ServerControl;
 import io.tercel.server.grpc.GrpcServer;
@@ -8,9 +9,8 @@ import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
-import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
-import io.tercel.server.openai.Routes;
+import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -43,7 +43,7 @@ final class Endpoints implements AutoCloseable {
       List<GrpcService> services) {
     this.api = api;
     this.config = config;
-    this.http = new HttpServer(config, new Routes(api));
+    this.http = new HttpServer(config, new PublicRoutes(api));
     this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control, services);
     this.admin = admin == null ? null : new HttpServer(admin, new AdminRoutes(api, control));
   }

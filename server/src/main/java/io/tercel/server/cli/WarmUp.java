@@ -1,14 +1,14 @@
 package io.tercel.server.cli;
 
+import io.tercel.server.api.PublicRoutes;
 import io.tercel.server.call.Json;
 import io.tercel.server.call.Keys;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.Miniature;
 import io.tercel.server.model.Release;
-import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
-import io.tercel.server.openai.Routes;
+import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.lang.management.CompilationMXBean;
@@ -97,7 +97,7 @@ final class WarmUp {
             .drainTimeout(Duration.ofSeconds(1))
             .build();
     try (HttpServer server =
-            new HttpServer(config, new Routes(new InferenceApi(api, model.served())));
+            new HttpServer(config, new PublicRoutes(new InferenceApi(api, model.served())));
         ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
       server.start();
       rounds(start, new Client(server.port(), key), clients);

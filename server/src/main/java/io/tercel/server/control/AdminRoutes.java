@@ -168,7 +168,7 @@ public final class AdminRoutes implements HttpService {
 
   @Override
   public ErrorFormat errors() {
-    return ErrorBody::of;
+    return (error, _) -> ErrorBody.of(error);
   }
 
   @Override

@@ -18,9 +18,9 @@ import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.call.Caller;
 import io.tercel.server.call.Rights;
 import io.tercel.server.engine.EngineEvent;
-import io.tercel.server.openai.CompletionId;
 import io.tercel.server.openai.TokenStream;
 import io.tercel.server.openai.wire.Usage;
+import io.tercel.server.request.CompletionId;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -45,6 +45,7 @@ final class AnswerHeads {
     }
     headers.set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_CACHE);
     headers.set("x-request-id", request.id());
+    headers.set("request-id", request.id()); // Anthropic's clients look for it by that name
     cors.apply(headers, request.headers());
     return response;
   }

@@ -14,6 +14,7 @@ import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,7 +39,7 @@ final class ConnectionInitializer extends ChannelInitializer<SocketChannel> {
   }
 
   private byte[] refusal(ApiException e) {
-    byte[] body = Json.bytes(server.errors().body(e));
+    byte[] body = Json.bytes(server.errors().body(e, UUID.randomUUID().toString()));
     String head =
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: %d\r\n"
                 .formatted(e.retryAfterSeconds())

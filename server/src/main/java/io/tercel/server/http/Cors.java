@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 final class Cors {
   private static final String ANY = "*";
   private static final Set<String> HEADERS =
-      Set.of("accept", "authorization", "content-type", "x-request-id");
-  private static final String DEFAULT = "authorization, content-type, x-request-id";
+      Set.of("accept", "authorization", "content-type", "x-api-key", "x-request-id");
+  private static final String DEFAULT = "authorization, content-type, x-api-key, x-request-id";
 
   private final Set<String> origins;
 
@@ -64,12 +64,14 @@ final class Cors {
       }
       answer.set(HttpHeaderNames.ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
-    answer.set(HttpHeaderNames.ACCESS_CONTROL_EXPOSE_HEADERS, "x-request-id, retry-after");
+    answer.set(
+        HttpHeaderNames.ACCESS_CONTROL_EXPOSE_HEADERS, "x-request-id, request-id, retry-after");
   }
 
   /**
    * For an answer to OPTIONS. Headers can't be allowed by prefix, so those of the SDKs ({@code
-   * x-stainless-*}, {@code openai-*}) are allowed by repeating what was asked for.
+   * x-stainless-*}, {@code openai-*}, {@code anthropic-*}) are allowed by repeating what was asked
+   * for.
    */
   void applyPreflight(HttpHeaders answer, HttpHeaders request, String methods) {
     String origin = request.get(HttpHeaderNames.ORIGIN);
@@ -91,7 +93,8 @@ final class Cors {
     List<String> allowed = new ArrayList<>();
     for (String name : asked.split(",", -1)) {
       String header = name.strip().toLowerCase(Locale.ROOT);
-      if (header.matches("(x-stainless|openai)-[a-z0-9-]{1,64}") || HEADERS.contains(header)) {
+      if (header.matches("(x-stainless|openai|anthropic)-[a-z0-9-]{1,64}")
+          || HEADERS.contains(header)) {
         allowed.add(header);
       }
     }

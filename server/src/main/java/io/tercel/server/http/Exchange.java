@@ -60,7 +60,7 @@ public final class Exchange implements Call {
     this.head = head;
     this.body = body;
     this.limits = server.limits();
-    this.errors = server.errors();
+    this.errors = server.errors(head);
     this.cors = server.cors();
     this.heads = new AnswerHeads(head, server.cors());
     this.client = new ClientWatch(server.limits().writeTimeout());
@@ -103,8 +103,14 @@ public final class Exchange implements Call {
     }
   }
 
-  ErrorFormat errors() {
-    return errors;
+  /** Of the request: the client's own where it sent a usable one. */
+  public String id() {
+    return head.id();
+  }
+
+  /** What goes wrong, as the request's route writes it. */
+  public Object error(ApiException e) {
+    return errors.body(e, head.id());
   }
 
   HttpLimits limits() {
@@ -215,8 +221,9 @@ public final class Exchange implements Call {
   }
 
   void fail(ApiException e) {
-    ByteBuf buffer = JsonBuffer.of(alloc(), errors.body(e));
-    HttpResponse response = heads.bounded(e.status(), buffer.readableBytes(), "application/json");
+    ByteBuf buffer = JsonBuffer.of(alloc(), errors.body(e, head.id()));
+    HttpResponse response =
+        heads.bounded(errors.status(e), buffer.readableBytes(), "application/json");
     HttpHeaders headers = response.headers();
     if (e.allow() != null) {
       headers.set(HttpHeaderNames.ALLOW, e.allow());
@@ -233,11 +240,20 @@ public final class Exchange implements Call {
   /** Begins an answer of server-sent events. */
   @Override
   public SseWriter stream() {
+    return stream(SseWriter.COMMENT);
+  }
+
+  /**
+   * Begins an answer of server-sent events.
+   *
+   * @param silence what breaks a silence, with the empty line that ends it
+   */
+  public SseWriter stream(String silence) {
     requireUnanswered();
     HttpResponse response = unbounded(200, "text/event-stream; charset=utf-8");
     response.headers().set("x-accel-buffering", "no");
     begin(response);
-    return new SseWriter(this);
+    return new SseWriter(this, silence);
   }
 
   private HttpResponse unbounded(int status, String contentType) {

@@ -8,6 +8,7 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.nio.NioEventLoopGroup;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
+import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Guard;
 import java.io.IOException;
 import java.net.BindException;
@@ -59,7 +60,7 @@ public final class HttpServer implements AutoCloseable {
     this.open = !guard.asksForKey();
     PageGuard pages = new PageGuard(config, open || service.tellsStrangers());
     RequestGate gate = new RequestGate(router, guard, pages, config.limits().maxBodyBytes());
-    this.context = new ServerContext(gate, config, service.errors());
+    this.context = new ServerContext(gate, router, config, service.errors());
     this.connections = new ConnectionInitializer(context, config.tls());
     service.addTo(router, this);
   }
@@ -122,6 +123,16 @@ public final class HttpServer implements AutoCloseable {
   /** Whether requests for tokens are admitted. */
   public boolean ready() {
     return listener != null && !context.draining() && service.ready();
+  }
+
+  /** Answers by the handler while requests are admitted, and refuses afterwards. */
+  public Handler whenReady(Handler handler) {
+    return exchange -> {
+      if (!ready()) {
+        throw ApiException.unavailable("The server is not ready, or shutting down.");
+      }
+      handler.handle(exchange);
+    };
   }
 
   /**

@@ -4,14 +4,7 @@ import io.tercel.server.call.Guard;
 import io.tercel.server.call.Keys;
 
 /** What a server serves: routes, and whether they admit requests. */
-public interface HttpService {
-
-  /**
-   * Adds its routes.
-   *
-   * @param server says whether requests are admitted
-   */
-  void addTo(Router router, HttpServer server);
+public interface HttpService extends RouteGroup {
 
   /**
    * Who may come in.
@@ -27,7 +20,7 @@ public interface HttpService {
     return false;
   }
 
-  /** For what goes wrong before a route is found, and on its routes. */
+  /** For what goes wrong before a route is found, and on routes that have no other form. */
   ErrorFormat errors();
 
   /** Whether requests for tokens are admitted. */

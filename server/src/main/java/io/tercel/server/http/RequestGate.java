@@ -55,8 +55,7 @@ final class RequestGate {
     pages.check(head.headers());
     Router.Route found = router.find(head.path());
     boolean open = head.method().equals("OPTIONS") || (found != null && found.open());
-    Rights rights =
-        open ? Rights.CLIENT : guard.admit(head.headers().get(HttpHeaderNames.AUTHORIZATION));
+    Rights rights = open ? Rights.CLIENT : guard.admit(authorization(head));
     Router.Route route = router.require(head.method(), head.path());
     long length = HttpUtil.getContentLength(request, 0L);
     boolean empty = length == 0 && !HttpUtil.isTransferEncodingChunked(request);
@@ -67,6 +66,15 @@ final class RequestGate {
       throw ApiException.tooLarge(maxBodyBytes);
     }
     return new Passed(route, rights);
+  }
+
+  /**
+   * Anthropic's clients send a key in a header of its own, and a bearer token beside or instead.
+   */
+  private static @Nullable String authorization(RequestHead head) {
+    String bearer = head.headers().get(HttpHeaderNames.AUTHORIZATION);
+    String key = head.headers().get("x-api-key");
+    return bearer != null || key == null ? bearer : "Bearer " + key;
   }
 
   private static void checkSyntax(HttpRequest request, RequestHead head) {

@@ -23,6 +23,8 @@ public final class Router {
 
   private final Map<String, Route> exact = new LinkedHashMap<>();
   private final Map<String, Route> prefixes = new LinkedHashMap<>();
+  private final Map<String, ErrorFormat> errorPaths = new LinkedHashMap<>();
+  private final Map<String, ErrorFormat> errorHeaders = new LinkedHashMap<>();
 
   public Router get(String path, Handler handler) {
     exact.put(path, new Route("GET", handler, false, false));
@@ -50,6 +52,35 @@ public final class Router {
   public Router command(String path, Handler handler) {
     exact.put(path, new Route("POST", handler, false, true));
     return this;
+  }
+
+  /**
+   * Errors of a path and of all below it have a form of their own, whether a route is there or not.
+   */
+  public Router errorsBelow(String path, ErrorFormat format) {
+    errorPaths.put(path, format);
+    return this;
+  }
+
+  /** Errors have a form of their own wherever a request carries the header. */
+  public Router errorsWhereSent(String header, ErrorFormat format) {
+    errorHeaders.put(header, format);
+    return this;
+  }
+
+  /** How what goes wrong with a request is written. */
+  ErrorFormat errors(RequestHead head, ErrorFormat otherwise) {
+    for (var entry : errorPaths.entrySet()) {
+      if (head.path().equals(entry.getKey()) || head.path().startsWith(entry.getKey() + "/")) {
+        return entry.getValue();
+      }
+    }
+    for (var entry : errorHeaders.entrySet()) {
+      if (head.headers().contains(entry.getKey())) {
+        return entry.getValue();
+      }
+    }
+    return otherwise;
   }
 
   @Nullable Route find(String path) {

@@ -7,13 +7,15 @@ final class ServerContext {
   private final RequestGate gate;
   private final HttpLimits limits;
   private final Cors cors;
+  private final Router router;
   private final ErrorFormat errors;
   private final BodyBudget budget;
   private final RunningCalls requests = new RunningCalls(); // connections are limited
   private volatile boolean draining;
 
-  ServerContext(RequestGate gate, HttpServerConfig config, ErrorFormat errors) {
+  ServerContext(RequestGate gate, Router router, HttpServerConfig config, ErrorFormat errors) {
     this.gate = gate;
+    this.router = router;
     this.limits = config.limits();
     this.cors = config.cors();
     this.errors = errors;
@@ -32,6 +34,12 @@ final class ServerContext {
     return cors;
   }
 
+  /** How what goes wrong with a request is written. */
+  ErrorFormat errors(RequestHead head) {
+    return router.errors(head, errors);
+  }
+
+  /** How what goes wrong is written where there is no request yet. */
   ErrorFormat errors() {
     return errors;
   }

@@ -11,23 +11,27 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * A stream of server-sent events: {@code data: {json}}, an empty line, and {@code data: [DONE]} at
- * the end. Silence is broken by comments, from the event loop, so that proxies and clients know the
- * request still waits. Several threads may write.
+ * the end. Silence is broken, by comments unless the API has something else, from the event loop,
+ * so that proxies and clients know the request still waits. Several threads may write.
  */
 public final class SseWriter implements EventStream {
   private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] END = "\n\n".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.US_ASCII);
-  private static final byte[] COMMENT = ": keep-alive\n\n".getBytes(StandardCharsets.US_ASCII);
+
+  /** What breaks a silence where the API has nothing of its own for that. */
+  static final String COMMENT = ": keep-alive\n\n";
 
   private final Exchange exchange;
+  private final byte[] silence;
   private final ReentrantLock lock = new ReentrantLock();
   private final ScheduledFuture<?> timer;
   private volatile boolean ended;
   private volatile long lastWrite = System.nanoTime();
 
-  SseWriter(Exchange exchange) {
+  SseWriter(Exchange exchange, String silence) {
     this.exchange = exchange;
+    this.silence = silence.getBytes(StandardCharsets.UTF_8);
     long period = Math.max(1, exchange.keepAliveNanos() / 4);
     this.timer =
         exchange
@@ -56,7 +60,9 @@ public final class SseWriter implements EventStream {
     }
   }
 
-  /** Sends one event that has a name besides, as OpenAI's Responses have. */
+  /**
+   * Sends one event that has a name besides, as OpenAI's Responses and Anthropic's Messages have.
+   */
   public void event(String name, Object json) {
     write(encode(("event: " + name + "\ndata: ").getBytes(StandardCharsets.US_ASCII), json));
   }
@@ -73,7 +79,7 @@ public final class SseWriter implements EventStream {
 
   @Override
   public void fail(ApiException e) {
-    end(encode(DATA, exchange.errors().body(e)));
+    end(encode(DATA, exchange.error(e)));
   }
 
   private void end(ByteBuf last) {
@@ -104,8 +110,8 @@ public final class SseWriter implements EventStream {
       return;
     }
     try {
-      boolean silent = System.nanoTime() - lastWrite >= exchange.keepAliveNanos();
-      if (!ended && silent && exchange.comment(Unpooled.wrappedBuffer(COMMENT))) {
+      boolean quiet = System.nanoTime() - lastWrite >= exchange.keepAliveNanos();
+      if (!ended && quiet && exchange.comment(Unpooled.wrappedBuffer(silence))) {
         lastWrite = System.nanoTime();
       }
     } finally {

@@ -10,6 +10,9 @@ import io.tercel.server.openai.wire.ChatCompletionChunk;
 import io.tercel.server.openai.wire.ChatDelta;
 import io.tercel.server.openai.wire.ToolCall;
 import io.tercel.server.openai.wire.UsageSlot;
+import io.tercel.server.openai.wire.WeightVersion;
+import io.tercel.server.request.ChatRequest;
+import io.tercel.server.request.CompletionId;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -81,7 +84,7 @@ final class ChatChunks implements GenerationReader.Sink {
             end == null ? null : end.finishReason(),
             end == null ? null : end.stopReason(),
             request.common().returnTokenIds() ? Logprobs.ids(delta.tokens()) : null,
-            request.common().weightVersions(delta.weights())));
+            WeightVersion.of(delta.weights(), request.common().returnWeightVersions())));
   }
 
   private void emit(ChatCompletionChunk.Choice choice) {

@@ -9,12 +9,18 @@ import io.tercel.server.call.JsonIntake;
 import io.tercel.server.engine.EngineEvent.PromptScored;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
-import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.ServedModel;
 import io.tercel.server.openai.wire.ChatCompletion;
 import io.tercel.server.openai.wire.ChatMessage;
 import io.tercel.server.openai.wire.ToolCall;
 import io.tercel.server.openai.wire.Usage;
+import io.tercel.server.openai.wire.WeightVersion;
+import io.tercel.server.request.ApiConfig;
+import io.tercel.server.request.ApiContext;
+import io.tercel.server.request.ChatRequest;
+import io.tercel.server.request.CompletionId;
+import io.tercel.server.request.GatheredTokens;
+import io.tercel.server.request.RequestFields;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,17 +35,12 @@ final class ChatCompletionHandler implements Handler {
   private final Logprobs logprobs;
   private final GatheredTokens gathered;
 
-  ChatCompletionHandler(
-      ApiConfig config,
-      ServedModel model,
-      ServerMetrics metrics,
-      JsonIntake intake,
-      GatheredTokens gathered) {
-    this.gathered = gathered;
-    this.config = config;
-    this.model = model;
-    this.intake = intake;
-    this.sequencing = new Sequencing(model, metrics);
+  ChatCompletionHandler(ApiContext context) {
+    this.config = context.config();
+    this.model = context.model();
+    this.intake = context.intake();
+    this.gathered = context.gathered();
+    this.sequencing = context.sequencing();
     this.logprobs = new Logprobs(model.tokenizer());
   }
 
@@ -154,7 +155,7 @@ final class ChatCompletionHandler implements Handler {
           choice.end().finishReason(),
           choice.end().stopReason(),
           request.common().returnTokenIds() ? Logprobs.ids(choice.tokens()) : null,
-          request.common().weightVersions(choice.weights()));
+          WeightVersion.of(choice.weights(), request.common().returnWeightVersions()));
     }
   }
 }

@@ -11,11 +11,15 @@ import io.tercel.server.engine.EngineEvent.PromptScored;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
 import io.tercel.server.http.SseWriter;
-import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.ServedModel;
 import io.tercel.server.openai.wire.TextCompletion;
 import io.tercel.server.openai.wire.Usage;
 import io.tercel.server.openai.wire.UsageSlot;
+import io.tercel.server.request.ApiConfig;
+import io.tercel.server.request.ApiContext;
+import io.tercel.server.request.CompletionId;
+import io.tercel.server.request.GatheredTokens;
+import io.tercel.server.request.RequestFields;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -30,17 +34,12 @@ final class CompletionHandler implements Handler {
   private final Logprobs logprobs;
   private final GatheredTokens gathered;
 
-  CompletionHandler(
-      ApiConfig config,
-      ServedModel model,
-      ServerMetrics metrics,
-      JsonIntake intake,
-      GatheredTokens gathered) {
-    this.gathered = gathered;
-    this.config = config;
-    this.model = model;
-    this.intake = intake;
-    this.sequencing = new Sequencing(model, metrics);
+  CompletionHandler(ApiContext context) {
+    this.config = context.config();
+    this.model = context.model();
+    this.intake = context.intake();
+    this.gathered = context.gathered();
+    this.sequencing = context.sequencing();
     this.logprobs = new Logprobs(model.tokenizer());
   }
 

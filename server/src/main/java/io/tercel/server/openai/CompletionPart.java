@@ -5,6 +5,7 @@ import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
 import io.tercel.server.engine.EngineEvent.PromptScored;
 import io.tercel.server.openai.wire.TextCompletion;
+import io.tercel.server.openai.wire.WeightVersion;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -73,6 +74,8 @@ final class CompletionPart {
             : null,
         first && ids ? Arrays.stream(prompt.ids()).boxed().toList() : null,
         ids ? Logprobs.ids(tokens) : null,
-        request.common().weightVersions(request.echoOnly() ? List.of() : delta.weights()));
+        WeightVersion.of(
+            request.echoOnly() ? List.of() : delta.weights(),
+            request.common().returnWeightVersions()));
   }
 }

@@ -5,6 +5,7 @@ import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
 import io.tercel.server.answer.WeightRun;
 import io.tercel.server.openai.wire.ToolCall;
+import io.tercel.server.request.CompletionId;
 import io.tercel.server.text.OutputPart;
 import java.util.ArrayList;
 import java.util.List;
@@ -59,7 +60,7 @@ final class GatheredChoice {
   static ToolCall toolCall(@Nullable Integer index, OutputPart.Call call) {
     return new ToolCall(
         index,
-        CompletionId.toolCall(),
+        CompletionId.unique("call_"),
         "function",
         new ToolCall.Function(call.name(), call.arguments()));
   }

@@ -9,12 +9,15 @@ import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
 import io.tercel.server.call.Caller;
 import io.tercel.server.call.Json;
-import io.tercel.server.call.JsonIntake;
 import io.tercel.server.engine.EngineEvent.PromptScored;
 import io.tercel.server.engine.EngineEvent.Token;
 import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.ServedModel;
 import io.tercel.server.openai.wire.Usage;
+import io.tercel.server.request.ApiConfig;
+import io.tercel.server.request.ApiContext;
+import io.tercel.server.request.CompletionId;
+import io.tercel.server.request.RequestFields;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
@@ -30,20 +33,23 @@ public final class InferenceApi {
   /** Stands between the id of a request of several prompts and the number of each. */
   static final String PART = "#";
 
+  private final ApiContext context;
   private final ApiConfig config;
   private final ServedModel model;
-  private final ServerMetrics metrics;
-  private final JsonIntake intake = new JsonIntake();
-  private final GatheredTokens gathered = new GatheredTokens();
   private final ChatCompletionHandler chat;
   private final Sequencing sequencing;
 
   public InferenceApi(ApiConfig config, ServedModel model) {
+    this.context = ApiContext.of(config, model);
     this.config = config;
     this.model = model;
-    this.metrics = new ServerMetrics(config.modelNames().getFirst(), model);
-    this.chat = new ChatCompletionHandler(config, model, metrics, intake, gathered);
-    this.sequencing = new Sequencing(model, metrics);
+    this.chat = new ChatCompletionHandler(context);
+    this.sequencing = context.sequencing();
+  }
+
+  /** What it shares with other APIs of its model. */
+  public ApiContext context() {
+    return context;
   }
 
   public ApiConfig config() {
@@ -56,20 +62,12 @@ public final class InferenceApi {
 
   /** The figures of what is asked, to which others may be added. */
   public ServerMetrics metrics() {
-    return metrics;
-  }
-
-  JsonIntake intake() {
-    return intake;
-  }
-
-  GatheredTokens gathered() {
-    return gathered;
+    return context.metrics();
   }
 
   /** Whether requests for tokens are admitted. */
   public boolean ready() {
-    return model.engine().ready();
+    return context.ready();
   }
 
   /** Whether the engine has died: only another process can help. */
@@ -97,7 +95,7 @@ public final class InferenceApi {
    * @throws ApiException if it can't be run as it is, or fails before its stream has begun
    */
   public void chat(Call call, byte[] json) throws InterruptedException {
-    requireReady();
+    context.requireReady();
     chat.answer(call, json);
   }
 
@@ -113,10 +111,12 @@ public final class InferenceApi {
       Caller caller, @Nullable String id, int length, Supplier<ObjectNode> fields, TokenStream out)
       throws InterruptedException {
     long arrived = System.nanoTime();
-    requireReady();
+    context.requireReady();
     TokenRequest request =
-        intake.read(
-            length, fields, tree -> TokenRequest.read(new RequestFields(tree), config, model));
+        context
+            .intake()
+            .read(
+                length, fields, tree -> TokenRequest.read(new RequestFields(tree), config, model));
     String name = request.common().model();
     CompletionId named =
         id == null
@@ -179,12 +179,6 @@ public final class InferenceApi {
       return Json.parseObject(json.getBytes(StandardCharsets.UTF_8), name);
     } catch (ApiException e) {
       throw ApiException.invalid(name, String.valueOf(e.getMessage()));
-    }
-  }
-
-  private void requireReady() {
-    if (!ready()) {
-      throw ApiException.unavailable("The server is not ready, or shutting down.");
     }
   }
 

@@ -5,6 +5,8 @@ import io.tercel.server.http.Exchange;
 import io.tercel.server.model.ServedModel;
 import io.tercel.server.openai.wire.ModelCard;
 import io.tercel.server.openai.wire.ModelList;
+import io.tercel.server.request.ApiConfig;
+import java.time.temporal.ChronoUnit;
 
 /** {@code GET /v1/models} and one model below it, whose id may have slashes, encoded or not. */
 final class ModelsHandler {
@@ -19,8 +21,7 @@ final class ModelsHandler {
   }
 
   void list(Exchange exchange) {
-    exchange.json(
-        200, new ModelList("list", config.modelNames().stream().map(this::card).toList()));
+    exchange.json(200, ModelList.of(config.modelNames().stream().map(this::card).toList()));
   }
 
   void one(Exchange exchange) {
@@ -38,6 +39,12 @@ final class ModelsHandler {
         model.created().getEpochSecond(),
         "tercel",
         config.modelNames().getFirst(),
+        model.maxModelLen(),
+        "model",
+        id,
+        model.created().truncatedTo(ChronoUnit.SECONDS).toString(),
+        "active",
+        model.maxModelLen(),
         model.maxModelLen());
   }
 }

@@ -5,12 +5,13 @@ import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.openai.wire.ChatLogprobs;
 import io.tercel.server.openai.wire.ResponseItem;
+import io.tercel.server.request.ChatRequest;
+import io.tercel.server.request.CompletionId;
 import io.tercel.server.text.OutputPart;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -125,15 +126,14 @@ final class ResponseOutput {
 
   private void open(Kind kind) {
     open = kind;
-    String unique = UUID.randomUUID().toString().replace("-", "");
     id =
-        switch (kind) {
+        CompletionId.unique(
+            switch (kind) {
               case REASONING -> "rs_";
               case MESSAGE -> "msg_";
               case CALL -> "fc_";
-            }
-            + unique;
-    callId = CompletionId.toolCall();
+            });
+    callId = CompletionId.unique("call_");
     text.setLength(0);
     scores = new ArrayList<>();
     tell("response.output_item.added", Map.of("item", item(kind, ResponseItem.IN_PROGRESS, false)));

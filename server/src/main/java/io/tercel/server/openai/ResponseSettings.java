@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.util.RawValue;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
+import io.tercel.server.request.RequestFields;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -9,11 +9,16 @@ import io.tercel.server.call.JsonIntake;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
 import io.tercel.server.http.SseWriter;
-import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.ServedModel;
 import io.tercel.server.openai.wire.ErrorBody;
 import io.tercel.server.openai.wire.ResponseItem;
 import io.tercel.server.openai.wire.ResponseObject;
+import io.tercel.server.request.ApiConfig;
+import io.tercel.server.request.ApiContext;
+import io.tercel.server.request.ChatRequest;
+import io.tercel.server.request.CompletionId;
+import io.tercel.server.request.GatheredTokens;
+import io.tercel.server.request.RequestFields;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,17 +39,12 @@ final class ResponsesHandler implements Handler {
   private final Logprobs logprobs;
   private final GatheredTokens gathered;
 
-  ResponsesHandler(
-      ApiConfig config,
-      ServedModel model,
-      ServerMetrics metrics,
-      JsonIntake intake,
-      GatheredTokens gathered) {
-    this.gathered = gathered;
-    this.config = config;
-    this.model = model;
-    this.intake = intake;
-    this.sequencing = new Sequencing(model, metrics);
+  ResponsesHandler(ApiContext context) {
+    this.config = context.config();
+    this.model = context.model();
+    this.intake = context.intake();
+    this.gathered = context.gathered();
+    this.sequencing = context.sequencing();
     this.logprobs = new Logprobs(model.tokenizer());
   }
 

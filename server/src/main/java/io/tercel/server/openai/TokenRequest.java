@@ -3,6 +3,12 @@ package io.tercel.server.openai;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
+import io.tercel.server.request.ApiConfig;
+import io.tercel.server.request.CommonFields;
+import io.tercel.server.request.FormReader;
+import io.tercel.server.request.RequestFields;
+import io.tercel.server.request.SamplingReader;
+import io.tercel.server.request.ThinkingReader;
 import io.tercel.server.text.PromptThought;
 import java.util.List;
 

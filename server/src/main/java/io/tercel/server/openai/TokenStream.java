@@ -5,6 +5,7 @@ import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.engine.EngineEvent.Token;
 import io.tercel.server.openai.wire.Usage;
+import io.tercel.server.request.CompletionId;
 import java.util.List;
 
 /**

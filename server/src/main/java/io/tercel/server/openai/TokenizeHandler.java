@@ -7,6 +7,11 @@ import io.tercel.server.http.Exchange;
 import io.tercel.server.model.ServedModel;
 import io.tercel.server.openai.wire.Detokenized;
 import io.tercel.server.openai.wire.Tokenized;
+import io.tercel.server.request.ApiConfig;
+import io.tercel.server.request.ApiContext;
+import io.tercel.server.request.ChatPrompt;
+import io.tercel.server.request.CommonFields;
+import io.tercel.server.request.RequestFields;
 import java.util.Arrays;
 import java.util.List;
 
@@ -19,10 +24,10 @@ final class TokenizeHandler {
   private final ServedModel model;
   private final JsonIntake intake;
 
-  TokenizeHandler(ApiConfig config, ServedModel model, JsonIntake intake) {
-    this.config = config;
-    this.model = model;
-    this.intake = intake;
+  TokenizeHandler(ApiContext context) {
+    this.config = context.config();
+    this.model = context.model();
+    this.intake = context.intake();
   }
 
   void tokenize(Exchange exchange) throws InterruptedException {

@@ -1,4 +1,4 @@
-/** OpenAI's API: fields, handlers, what goes over the wire. */
+/** OpenAI's API as it differs from others: handlers, what goes over the wire. */
 @NullMarked
 package io.tercel.server.openai;
 

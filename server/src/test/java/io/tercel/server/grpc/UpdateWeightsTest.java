@@ -328,6 +328,7 @@ class UpdateWeightsTest {
   void anotherUpdate_takesOver() throws Exception {
     List<UpdateWeightsRequest> all = everything(other);
     Upload left = new Upload(stub()).send(all.subList(0, 3));
+    TestServer.await("it has begun", () -> server.control.weights().receiving() > 0);
     assertEquals(1, update(all).getWeightVersion());
     assertFails(Status.Code.ABORTED, "another update has begun", left);
     assertEquals(WeightChecksum.of(other).hex(), checksum());

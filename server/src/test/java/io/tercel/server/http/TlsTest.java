@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.tercel.server.openai.Routes;
+import io.tercel.server.api.PublicRoutes;
 import io.tercel.server.testing.RawClient;
 import io.tercel.server.testing.TestServer;
 import java.io.IOException;
@@ -87,7 +87,7 @@ public class TlsTest {
   void wholeAndStreamedAnswers() throws Exception {
     Tls tls = Tls.load(dir.resolve("cert.pem"), dir.resolve("key.pem"));
     try (TestServer server = TestServer.start();
-        HttpServer secure = new HttpServer(server.secured(tls), new Routes(server.api));
+        HttpServer secure = new HttpServer(server.secured(tls), new PublicRoutes(server.api));
         HttpClient client = trusting()) {
       secure.start();
       URI uri = URI.create("https://127.0.0.1:" + secure.port() + "/v1/chat/completions");

@@ -48,12 +48,33 @@ public final class RequestMutator {
        "reasoning": {"effort": "low"}, "text": {"format": {"type": "text"}}, "top_logprobs": 1,
        "include": ["message.output_text.logprobs"], "stream": false, "truncation": "disabled"}""";
 
+  private static final String MESSAGE =
+      """
+      {"model": "alias", "max_tokens": 1100, "system": [{"type": "text", "text": "s",
+        "cache_control": {"type": "ephemeral"}}],
+       "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]},
+        {"role": "assistant", "content": [
+         {"type": "thinking", "thinking": "r", "signature": "c2ln"},
+         {"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "I call."},
+         {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c",
+          "content": [{"type": "text", "text": "4"}], "is_error": false},
+         {"type": "text", "text": "so?"}]}],
+       "thinking": {"type": "enabled", "budget_tokens": 1024, "display": "summarized"},
+       "temperature": 0.7, "top_p": 0.9, "top_k": 5, "stop_sequences": ["zzz"], "stream": false,
+       "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}}],
+       "tool_choice": {"type": "auto", "disable_parallel_tool_use": true},
+       "metadata": {"user_id": "u"}, "service_tier": "auto", "output_config": {"effort": "low"}}""";
+
   private static final List<Map.Entry<String, String>> GOOD =
       List.of(
           Map.entry("/v1/chat/completions", CHAT),
           Map.entry("/v1/chat/completions", STREAM),
           Map.entry("/v1/completions", COMPLETION),
           Map.entry("/v1/responses", RESPONSE),
+          Map.entry("/v1/messages", MESSAGE),
+          Map.entry("/v1/messages", MESSAGE.replace("\"stream\": false", "\"stream\": true")),
+          Map.entry("/v1/messages/count_tokens", MESSAGE),
           Map.entry("/tokenize", "{\"prompt\": \"hi\", \"return_token_strs\": true}"),
           Map.entry("/tokenize", "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}"),
           Map.entry("/detokenize", "{\"tokens\": [1, 2, 3]}"));

@@ -1,6 +1,7 @@
 package io.tercel.server.testing;
 
 import io.tercel.kernels.format.GenerationDefaults;
+import io.tercel.server.api.PublicRoutes;
 import io.tercel.server.call.Keys;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineConfig;
@@ -10,9 +11,8 @@ import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.http.Tls;
 import io.tercel.server.model.ReasoningDefaults;
 import io.tercel.server.model.ServedModel;
-import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
-import io.tercel.server.openai.Routes;
+import io.tercel.server.request.ApiConfig;
 import io.tercel.server.testing.ScriptedBackend.Script;
 import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.ReasoningParser.Markers;
@@ -165,7 +165,7 @@ public final class TestServer implements AutoCloseable {
                 version -> version <= 1 ? "fp_test" : "fp_test-w" + version),
             model);
     this.config = config(setup.key(), setup.limits(), 0);
-    this.http = new HttpServer(config, new Routes(api));
+    this.http = new HttpServer(config, new PublicRoutes(api));
     http.start();
   }
 
@@ -175,12 +175,12 @@ public final class TestServer implements AutoCloseable {
 
   /** Another server of the same model. */
   public HttpServer another(@Nullable String key, HttpLimits limits, int port) {
-    return new HttpServer(config(key, limits, port), new Routes(api));
+    return new HttpServer(config(key, limits, port), new PublicRoutes(api));
   }
 
   /** Another server of the same model. */
   public HttpServer another(UnaryOperator<HttpServerConfig.Builder> change) {
-    return new HttpServer(change.apply(config.toBuilder()).build(), new Routes(api));
+    return new HttpServer(change.apply(config.toBuilder()).build(), new PublicRoutes(api));
   }
 
   /** How a server of the same model is set up that speaks TLS. */

@@ -3,13 +3,13 @@ package io.tercel.server.testing;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.kernels.memory.LoadProgress;
+import io.tercel.server.api.PublicRoutes;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
-import io.tercel.server.openai.ApiConfig;
 import io.tercel.server.openai.InferenceApi;
-import io.tercel.server.openai.Routes;
+import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -33,7 +33,7 @@ public final class TestServing implements AutoCloseable {
     model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
     config = HttpServerConfig.builder("127.0.0.1", 0).drainTimeout(Duration.ofSeconds(5)).build();
     api = new InferenceApi(new ApiConfig(List.of("m"), "test", _ -> "test"), model.served());
-    server = new HttpServer(config, new Routes(api));
+    server = new HttpServer(config, new PublicRoutes(api));
     server.start();
   }
 

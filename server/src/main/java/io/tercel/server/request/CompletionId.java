@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import io.tercel.server.model.ServedModel;
 import java.util.UUID;
@@ -25,21 +25,22 @@ public final class CompletionId {
   }
 
   /** For a client that names its request itself. */
-  static CompletionId of(String id, String model, ApiConfig config, ServedModel served) {
+  public static CompletionId of(String id, String model, ApiConfig config, ServedModel served) {
     return new CompletionId(id, model, config, served.engine().stats().weightVersion());
   }
 
-  static CompletionId next(String prefix, String model, ApiConfig config, ServedModel served) {
-    return of(prefix + UUID.randomUUID().toString().replace("-", ""), model, config, served);
+  public static CompletionId next(
+      String prefix, String model, ApiConfig config, ServedModel served) {
+    return of(unique(prefix), model, config, served);
   }
 
-  /** An id for a tool call. */
-  static String toolCall() {
-    return "call_" + UUID.randomUUID().toString().replace("-", "");
+  /** An id that nothing else has. */
+  public static String unique(String prefix) {
+    return prefix + UUID.randomUUID().toString().replace("-", "");
   }
 
   /** A token was made by weights of that version; versions only rise. */
-  void madeBy(long version) {
+  public void madeBy(long version) {
     weightVersion.accumulateAndGet(version, Math::max);
   }
 

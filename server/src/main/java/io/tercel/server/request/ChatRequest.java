@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import io.tercel.server.answer.AnswerParts;
 import io.tercel.server.call.ApiException;
@@ -14,7 +14,7 @@ import java.util.List;
  * @param topLogprobs likeliest tokens to report, or -1 for no log-probs at all
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
-record ChatRequest(
+public record ChatRequest(
     CommonFields common, int[] prompt, AnswerParts parts, int topLogprobs, SamplingParams params) {
   private static final List<String> LIMITS = List.of("max_completion_tokens", "max_tokens");
 
@@ -23,7 +23,18 @@ record ChatRequest(
    *
    * @throws ApiException if it can't be run as it is
    */
-  static ChatRequest read(RequestFields fields, ApiConfig config, ServedModel model) {
+  public static ChatRequest read(RequestFields fields, ApiConfig config, ServedModel model) {
+    return read(fields, config, model, false);
+  }
+
+  /**
+   * As {@link #read(RequestFields, ApiConfig, ServedModel)}.
+   *
+   * @param cut whether an output that may be longer than the context leaves room for is cut there,
+   *     not refused
+   */
+  public static ChatRequest read(
+      RequestFields fields, ApiConfig config, ServedModel model, boolean cut) {
     CommonFields common = CommonFields.read(fields, config);
     if (fields.bool("echo", false)) {
       throw ApiException.unsupported("echo", "echo is for /v1/completions");
@@ -37,17 +48,16 @@ record ChatRequest(
     ThinkingReader thinking = new ThinkingReader(fields, model, model.reasoning());
     FormReader form = new FormReader(fields, model);
 
-    String text = ChatPrompt.render(fields, model.chatTemplate());
-    CommonFields.checkBytes("messages", text, model);
-    int[] prompt = model.tokenizer().encode(text, fields.bool("add_special_tokens", false));
+    int[] prompt = ChatPrompt.tokens(fields, model);
     if (prompt.length == 0) {
       throw ApiException.invalid("messages", "the chat template made an empty prompt of these");
     }
     if (prompt.length >= model.maxModelLen()) {
       throw CommonFields.promptTooLong("messages", prompt.length, model.maxModelLen());
     }
+    CommonFields.MaxTokens wanted = cut ? max.cutTo(model.maxModelLen() - prompt.length) : max;
     int maxTokens =
-        CommonFields.maxTokens(max, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
+        CommonFields.maxTokens(wanted, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
     PromptThought thought = model.thoughtOf(prompt);
     SamplingParams params =
         sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());

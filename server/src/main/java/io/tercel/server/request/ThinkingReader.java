@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.SamplingParams;
@@ -11,7 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Reads the fields of a request that keep its thought within bounds. */
-final class ThinkingReader {
+public final class ThinkingReader {
   private static final String BUDGET = "thinking_token_budget";
 
   /** What Qwen3's and R1's templates have behind the marker. */
@@ -27,22 +27,23 @@ final class ThinkingReader {
    * @param absent what holds where the request doesn't say it
    * @throws ApiException if a budget is asked of a model whose thought can't be closed
    */
-  ThinkingReader(RequestFields fields, ServedModel model, ReasoningDefaults absent) {
+  public ThinkingReader(RequestFields fields, ServedModel model, ReasoningDefaults absent) {
     this.model = model;
     int given = fields.integer(BUDGET, -1, -1, Integer.MAX_VALUE); // -1: no limit, as in vLLM
     this.budget = fields.get(BUDGET) == null ? absent.budget() : given;
     this.breakLoops =
         fields.bool("loop_breaker", absent.breakLoops())
             && !fields.bool("ignore_eos", false); // who wants every token to the limit gets it
-    if (given >= 0 && closeId() < 0) {
+    if (given >= 0 && !bounds(model)) {
       throw ApiException.unsupported(
           BUDGET, BUDGET + " needs a model that ends its thought with one token, </think>");
     }
   }
 
-  private int closeId() {
+  /** Whether a model's thought can be bounded: it ends with one token, and begins with one. */
+  public static boolean bounds(ServedModel model) {
     Markers markers = model.markers();
-    return markers == null || markers.openId() < 0 ? -1 : markers.closeId();
+    return markers != null && markers.openId() >= 0 && markers.closeId() >= 0;
   }
 
   /**
@@ -50,9 +51,9 @@ final class ThinkingReader {
    *
    * @param thought how far the prompt has come with it
    */
-  SamplingParams addTo(SamplingParams params, PromptThought thought) {
+  public SamplingParams addTo(SamplingParams params, PromptThought thought) {
     Markers markers = model.markers();
-    if (markers == null || closeId() < 0) {
+    if (markers == null || !bounds(model)) {
       return params.watching(null, breakLoops);
     }
     // there is one thought: behind it the opening marker is a token like any other

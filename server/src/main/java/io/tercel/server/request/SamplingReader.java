@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -14,16 +14,16 @@ import java.util.concurrent.ThreadLocalRandom;
 /**
  * Reads the fields of a request that say how tokens are drawn; both completion routes have them.
  */
-final class SamplingReader {
+public final class SamplingReader {
   private static final double MAX = RequestFields.UNBOUNDED;
   private static final int MAX_BIASES = 4096;
   private static final int MAX_STOP_IDS = 1024;
-  static final int MAX_LOGPROBS = 20;
+  public static final int MAX_LOGPROBS = 20;
 
   private final RequestFields fields;
   private final GenerationDefaults defaults;
 
-  SamplingReader(RequestFields fields, GenerationDefaults defaults) {
+  public SamplingReader(RequestFields fields, GenerationDefaults defaults) {
     this.fields = fields;
     this.defaults = defaults;
   }
@@ -34,7 +34,7 @@ final class SamplingReader {
    * @param n already read, as are the log-probs
    * @param maxTokens already read and fitted to the prompt
    */
-  SamplingParams read(int n, int maxTokens, int numLogprobs, int promptLogprobs) {
+  public SamplingParams read(int n, int maxTokens, int numLogprobs, int promptLogprobs) {
     return SamplingParams.builder()
         .n(n)
         .maxTokens(maxTokens)

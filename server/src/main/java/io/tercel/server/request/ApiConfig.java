@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import java.util.List;
 import java.util.function.LongFunction;

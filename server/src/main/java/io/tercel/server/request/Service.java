@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.GenerationRequest;
@@ -13,10 +13,11 @@ import org.jspecify.annotations.Nullable;
  * How a request is treated among others, as its fields {@code service_class}, {@code priority},
  * {@code stale_kv} and {@code group_id} say.
  */
-record Service(ServiceClass serviceClass, int priority, StaleKv staleKv, @Nullable String group) {
+public record Service(
+    ServiceClass serviceClass, int priority, StaleKv staleKv, @Nullable String group) {
   private static final int MAX_GROUP = 256;
 
-  static Service read(RequestFields fields) {
+  public static Service read(RequestFields fields) {
     String group = fields.string("group_id");
     if (group != null && (group.isEmpty() || group.length() > MAX_GROUP)) {
       throw ApiException.invalid(
@@ -48,7 +49,7 @@ record Service(ServiceClass serviceClass, int priority, StaleKv staleKv, @Nullab
   }
 
   /** The request, to be treated so. */
-  GenerationRequest of(GenerationRequest request) {
+  public GenerationRequest of(GenerationRequest request) {
     return request
         .withServiceClass(serviceClass)
         .withPriority(priority)

@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -15,15 +15,15 @@ import org.jspecify.annotations.Nullable;
  * {@link ApiException} that names the field by its path, such as {@code messages[2].content}. A
  * null field counts as an absent one, as the SDKs send it.
  */
-final class RequestFields {
+public final class RequestFields {
   /** As a limit, says that there is none but the type's own. */
-  static final double UNBOUNDED = Float.MAX_VALUE;
+  public static final double UNBOUNDED = Float.MAX_VALUE;
 
   private final ObjectNode object;
   private final String prefix;
 
   /** Of a request's top level. */
-  RequestFields(ObjectNode object) {
+  public RequestFields(ObjectNode object) {
     this(object, "");
   }
 
@@ -33,31 +33,31 @@ final class RequestFields {
   }
 
   /** Of a nested object. */
-  static RequestFields of(JsonNode node, String path) {
+  public static RequestFields of(JsonNode node, String path) {
     if (node instanceof ObjectNode object) {
       return new RequestFields(object, path + ".");
     }
     throw wrongType(path, "an object", node);
   }
 
-  ObjectNode object() {
+  public ObjectNode object() {
     return object;
   }
 
-  String path(String name) {
+  public String path(String name) {
     return prefix + name;
   }
 
-  @Nullable JsonNode get(String name) {
+  public @Nullable JsonNode get(String name) {
     JsonNode node = object.get(name);
     return node == null || node.isNull() ? null : node;
   }
 
-  boolean has(String name) {
+  public boolean has(String name) {
     return get(name) != null;
   }
 
-  JsonNode require(String name) {
+  public JsonNode require(String name) {
     JsonNode node = get(name);
     if (node == null) {
       throw ApiException.missing(path(name));
@@ -65,19 +65,19 @@ final class RequestFields {
     return node;
   }
 
-  @Nullable String string(String name) {
+  public @Nullable String string(String name) {
     JsonNode node = get(name);
     return node == null ? null : string(node, path(name));
   }
 
-  static String string(JsonNode node, String path) {
+  public static String string(JsonNode node, String path) {
     if (!node.isTextual()) {
       throw wrongType(path, "a string", node);
     }
     return node.textValue();
   }
 
-  boolean bool(String name, boolean absent) {
+  public boolean bool(String name, boolean absent) {
     JsonNode node = get(name);
     if (node == null) {
       return absent;
@@ -88,16 +88,16 @@ final class RequestFields {
     return node.booleanValue();
   }
 
-  int integer(String name, int absent, int min, int max) {
+  public int integer(String name, int absent, int min, int max) {
     JsonNode node = get(name);
     return node == null ? absent : integer(node, path(name), min, max);
   }
 
-  static int integer(JsonNode node, String path, int min, int max) {
+  public static int integer(JsonNode node, String path, int min, int max) {
     return (int) integer(node, path, (long) min, (long) max);
   }
 
-  static long integer(JsonNode node, String path, long min, long max) {
+  public static long integer(JsonNode node, String path, long min, long max) {
     boolean whole =
         node.isIntegralNumber()
             || (node.isFloatingPointNumber()
@@ -118,12 +118,12 @@ final class RequestFields {
     return Math.abs(value) <= 1L << 53;
   }
 
-  float number(String name, float absent, double min, double max) {
+  public float number(String name, float absent, double min, double max) {
     JsonNode node = get(name);
     return node == null ? absent : number(node, path(name), min, max);
   }
 
-  static float number(JsonNode node, String path, double min, double max) {
+  public static float number(JsonNode node, String path, double min, double max) {
     if (!node.isNumber()) {
       throw wrongType(path, "a number", node);
     }
@@ -134,7 +134,7 @@ final class RequestFields {
     return (float) value;
   }
 
-  @Nullable ArrayNode array(String name) {
+  public @Nullable ArrayNode array(String name) {
     JsonNode node = get(name);
     if (node == null) {
       return null;
@@ -145,13 +145,13 @@ final class RequestFields {
     throw wrongType(path(name), "an array", node);
   }
 
-  @Nullable RequestFields fields(String name) {
+  public @Nullable RequestFields fields(String name) {
     JsonNode node = get(name);
     return node == null ? null : of(node, path(name));
   }
 
   /** A string or a list of strings, as a list. */
-  List<String> strings(String name, int maxSize) {
+  public List<String> strings(String name, int maxSize) {
     JsonNode node = get(name);
     if (node == null) {
       return List.of();
@@ -170,14 +170,14 @@ final class RequestFields {
     return all;
   }
 
-  static void requireSize(JsonNode array, String path, int maxSize) {
+  public static void requireSize(JsonNode array, String path, int maxSize) {
     if (array.size() > maxSize) {
       throw ApiException.invalid(
           path, "%s may have at most %d entries, not %d".formatted(path, maxSize, array.size()));
     }
   }
 
-  static ApiException wrongType(String path, String wanted, JsonNode got) {
+  public static ApiException wrongType(String path, String wanted, JsonNode got) {
     String message = "%s must be %s, not %s".formatted(path, wanted, typeOf(got));
     return ApiException.invalid(path, message);
   }

@@ -1,15 +1,12 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.answer.TextRules;
-import io.tercel.server.answer.WeightRun;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
-import io.tercel.server.openai.wire.WeightVersion;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What both completion routes read alike, besides how tokens are drawn.
@@ -18,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param promptLogprobs likeliest tokens a prompt token, or -1
  * @param service how it is treated among others
  */
-record CommonFields(
+public record CommonFields(
     String model,
     int n,
     boolean stream,
@@ -30,7 +27,7 @@ record CommonFields(
     Service service) {
   private static final int MAX_STOPS = 64;
 
-  static CommonFields read(RequestFields fields, ApiConfig config) {
+  public static CommonFields read(RequestFields fields, ApiConfig config) {
     UnsupportedFields.check(fields);
     boolean stream = fields.bool("stream", false);
     int n = fields.integer("n", 1, 1, config.maxChoices());
@@ -59,19 +56,12 @@ record CommonFields(
   }
 
   /** What the engine gets. */
-  GenerationRequest generation(String id, int[] prompt, SamplingParams params) {
+  public GenerationRequest generation(String id, int[] prompt, SamplingParams params) {
     return service.of(new GenerationRequest(id, prompt, params));
   }
 
-  /** Which weights made a choice's tokens, where that is asked for. */
-  @Nullable List<WeightVersion> weightVersions(List<WeightRun> weights) {
-    return returnWeightVersions
-        ? weights.stream().map(run -> new WeightVersion(run.version(), run.tokens())).toList()
-        : null;
-  }
-
   /** The model that a request names, which must be the served one. */
-  static String model(RequestFields fields, ApiConfig config) {
+  public static String model(RequestFields fields, ApiConfig config) {
     String model = fields.string("model");
     if (model == null) {
       return config.modelNames().getFirst(); // one model is served, so it's clear which is meant
@@ -108,7 +98,7 @@ record CommonFields(
    * @param absent how many if the request doesn't say
    * @throws ApiException if as many as wanted don't fit
    */
-  static int maxTokens(MaxTokens wanted, int absent, int promptLength, int maxModelLen) {
+  public static int maxTokens(MaxTokens wanted, int absent, int promptLength, int maxModelLen) {
     int left = maxModelLen - promptLength;
     if (wanted.value() > left) {
       throw ApiException.contextLength(
@@ -125,7 +115,7 @@ record CommonFields(
    *
    * @param field that the prompt came from
    */
-  static ApiException promptTooLong(String field, int promptLength, int maxModelLen) {
+  public static ApiException promptTooLong(String field, int promptLength, int maxModelLen) {
     return ApiException.contextLength(
         field,
         ("This model's maximum context length is %d tokens, but the prompt has %d and leaves no"
@@ -141,7 +131,7 @@ record CommonFields(
    * @param field that the text came from
    * @throws ApiException if so
    */
-  static void checkBytes(String field, String text, ServedModel model) {
+  public static void checkBytes(String field, String text, ServedModel model) {
     long least = (long) text.length() / (3L * model.tokenizer().longestTokenBytes());
     if (least > model.maxModelLen()) { // a char has at least one byte
       throw ApiException.contextLength(
@@ -157,7 +147,7 @@ record CommonFields(
    *
    * @param names of fields that may say it, the stronger first
    */
-  static MaxTokens maxTokensField(RequestFields fields, List<String> names, int min) {
+  public static MaxTokens maxTokensField(RequestFields fields, List<String> names, int min) {
     for (String name : names) {
       JsonNode node = fields.get(name);
       if (node != null) {
@@ -173,5 +163,10 @@ record CommonFields(
    *
    * @param value -1 where none does
    */
-  record MaxTokens(String field, int value) {}
+  public record MaxTokens(String field, int value) {
+    /** Not above what is left. */
+    MaxTokens cutTo(int left) {
+      return new MaxTokens(field, Math.min(value, left));
+    }
+  }
 }

@@ -1,7 +1,8 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;
+import io.tercel.server.model.ServedModel;
 import io.tercel.server.text.ChatTemplate;
 import io.tercel.server.text.jinja.TemplateException;
 import java.util.HashMap;
@@ -12,7 +13,7 @@ import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /** A chat request's conversation, rendered. */
-final class ChatPrompt {
+public final class ChatPrompt {
   private static final Set<String> EFFORTS =
       Set.of("none", "minimal", "low", "medium", "high", "xhigh");
 
@@ -21,11 +22,22 @@ final class ChatPrompt {
   private ChatPrompt() {}
 
   /**
+   * The prompt that a request asks for.
+   *
+   * @throws ApiException as {@link #render}, or if no context could hold it
+   */
+  public static int[] tokens(RequestFields fields, ServedModel model) {
+    String text = render(fields, model.chatTemplate());
+    CommonFields.checkBytes("messages", text, model);
+    return model.tokenizer().encode(text, fields.bool("add_special_tokens", false));
+  }
+
+  /**
    * Renders the prompt that a request asks for.
    *
    * @throws ApiException if a field is wrong, or the template refuses
    */
-  static String render(RequestFields fields, @Nullable ChatTemplate template) {
+  public static String render(RequestFields fields, @Nullable ChatTemplate template) {
     List<Map<String, @Nullable Object>> messages = MessageReader.messages(fields);
     List<Map<String, @Nullable Object>> tools = MessageReader.offeredTools(fields);
     boolean generation = fields.bool("add_generation_prompt", true);

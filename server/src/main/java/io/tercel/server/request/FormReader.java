@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * Reads the fields of a request that give its answer a form, or ask for calls of tools. There may
  * be one form at most.
  */
-final class FormReader {
+public final class FormReader {
   private static final int MAX_CHOICES = 4096;
   private static final String STRUCTURED = "structured_outputs";
 
@@ -36,7 +36,7 @@ final class FormReader {
    *
    * @throws ApiException that names the field, if one is wrong or there are two forms
    */
-  FormReader(RequestFields fields, ServedModel model) {
+  public FormReader(RequestFields fields, ServedModel model) {
     this.fields = fields;
     this.model = model;
     responseFormat();
@@ -229,7 +229,7 @@ final class FormReader {
   }
 
   /** Whether the answer has a form, be it that of calls. */
-  boolean present() {
+  public boolean present() {
     return form != null;
   }
 
@@ -239,7 +239,7 @@ final class FormReader {
    * @param thought how far the prompt has come with it
    * @param mayThinkFirst whether the model may open one where the prompt leaves it to it
    */
-  SamplingParams addTo(SamplingParams params, PromptThought thought, boolean mayThinkFirst) {
+  public SamplingParams addTo(SamplingParams params, PromptThought thought, boolean mayThinkFirst) {
     if (automaton == null || form == null) {
       return params;
     }

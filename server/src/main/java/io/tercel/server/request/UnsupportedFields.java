@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.call.ApiException;

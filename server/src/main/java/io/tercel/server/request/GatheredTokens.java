@@ -1,10 +1,11 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.EngineEvent.PromptScored;
+import io.tercel.server.engine.EngineEvent.Started;
 import io.tercel.server.engine.EngineEvent.Token;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
@@ -13,7 +14,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * The memory that answers take which are kept until they are whole: their scored tokens, all
  * requests together. A streamed answer keeps none.
  */
-final class GatheredTokens {
+public final class GatheredTokens {
   /** Of a token that is kept, and of each alternative that it lists. */
   private static final int TOKEN_BYTES = 64;
 
@@ -23,21 +24,21 @@ final class GatheredTokens {
   private final AtomicLong used = new AtomicLong();
 
   /** An eighth of the heap, as much as all bodies may hold. */
-  GatheredTokens() {
+  public GatheredTokens() {
     this(Runtime.getRuntime().maxMemory() / 8);
   }
 
-  GatheredTokens(long limit) {
+  public GatheredTokens(long limit) {
     this.limit = limit;
   }
 
   /** Bytes that are held now. */
-  long used() {
+  public long used() {
     return used.get();
   }
 
   /** What one request holds, until it is closed. */
-  final class Share implements AutoCloseable {
+  public final class Share implements AutoCloseable {
     private final AtomicLong bytes = new AtomicLong();
 
     /**
@@ -45,8 +46,13 @@ final class GatheredTokens {
      *
      * @param kept whether it keeps the tokens
      */
-    GenerationReader.Sink counting(GenerationReader.Sink sink, boolean kept) {
+    public GenerationReader.Sink counting(GenerationReader.Sink sink, boolean kept) {
       return new GenerationReader.Sink() {
+        @Override
+        public void started(Started started) {
+          sink.started(started);
+        }
+
         @Override
         public void promptScored(PromptScored scores) {
           hold(scores.tokens());
@@ -88,7 +94,7 @@ final class GatheredTokens {
   }
 
   /** Of a new request. */
-  Share share() {
+  public Share share() {
     return new Share();
   }
 }

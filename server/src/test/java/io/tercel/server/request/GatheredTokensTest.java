@@ -1,4 +1,4 @@
-package io.tercel.server.openai;
+package io.tercel.server.request;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
