@@ -69,6 +69,14 @@ public final class StudentOptions {
   private @Nullable String cache;
 
   @Option(
+      names = "--device",
+      paramLabel = "cpu|cuda[:N]",
+      description =
+          "where gradients are computed; the student answers on the CPU all the same (default:"
+              + " ${DEFAULT-VALUE})")
+  private String device = "cpu";
+
+  @Option(
       names = "--out",
       required = true,
       paramLabel = "DIR",
@@ -171,6 +179,10 @@ public final class StudentOptions {
   /** Where the run's folder is. */
   public Path out() {
     return out;
+  }
+
+  String device() {
+    return device;
   }
 
   boolean resume() {
