@@ -276,6 +276,30 @@ final class RolloutFleetTest {
     }
   }
 
+  /** One that goes on, but far behind: what it has is answered here too, and counted once. */
+  @Test
+  void lagging_isBeaten() throws InterruptedException {
+    try (TestWorker slow = new TestWorker(MODEL, "fp16", 0)) {
+      open(0.3, slow);
+      List<List<Rollout>> expected = alone(6);
+      Thread brake = Thread.ofPlatform().start(() -> slow.crawl(150));
+      try {
+        assertSame(expected, ask(6));
+        JsonNode by = described();
+        assertEquals(1, by.get(slow.address()).get("put_aside").asLong());
+        assertEquals(
+            48,
+            by.get("here").get("answers").asLong()
+                + by.get(slow.address()).get("answers").asLong());
+        assertTrue(by.get("here").get("answers").asLong() > 8, by::toString);
+        assertEquals(0, fleet.ready());
+      } finally {
+        brake.interrupt();
+        brake.join();
+      }
+    }
+  }
+
   /** Its figures are at /metrics, by its address. */
   @Test
   void metrics_nameTheWorker() throws Exception {
