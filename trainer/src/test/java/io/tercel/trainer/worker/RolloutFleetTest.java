@@ -64,7 +64,7 @@ final class RolloutFleetTest {
             new ServeAddress(ServeAddress.LOOPBACK, 0, null),
             Keys.of(null, null),
             List.of());
-    local = new Rollouts(served.running().served().engine(), new Sampling(1, 1, 12));
+    local = new Rollouts(served.running().served().engine(), new Sampling(1, 1, 24));
   }
 
   @AfterEach
@@ -280,9 +280,9 @@ final class RolloutFleetTest {
   @Test
   void lagging_isBeaten() throws InterruptedException {
     try (TestWorker slow = new TestWorker(MODEL, "fp16", 0)) {
-      open(0.3, slow);
+      open(0.5, slow);
       List<List<Rollout>> expected = alone(6);
-      Thread brake = Thread.ofPlatform().start(() -> slow.crawl(150));
+      Thread brake = Thread.ofPlatform().start(() -> slow.crawl(60));
       try {
         assertSame(expected, ask(6));
         JsonNode by = described();
