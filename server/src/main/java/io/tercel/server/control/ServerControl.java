@@ -128,6 +128,11 @@ public final class ServerControl {
     return weights.reload();
   }
 
+  /** What is served, for whoever brings new ones. */
+  public ServedWeights weights() {
+    return weights;
+  }
+
   /**
    * Hashes all weights, of one version, on the calling thread: about a second a gigabyte.
    *
