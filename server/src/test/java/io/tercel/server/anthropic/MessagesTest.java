@@ -350,13 +350,11 @@ class MessagesTest {
       slow.stepMillis(200);
       var first = slow.streaming("/v1/messages", Messages.body("\"stream\": true"));
       assertEquals("event: message_start", first.next());
-      String body =
-          slow.post("/v1/messages", Messages.body("\"stream\": true")).body();
+      String body = slow.post("/v1/messages", Messages.body("\"stream\": true")).body();
       assertTrue(body.startsWith("event: ping\ndata: {\"type\":\"ping\"}\n\n"), body);
       assertFalse(body.contains(": keep-alive"), body);
       String start = body.substring(body.indexOf("event: message_start"));
-      assertEquals(
-          "ab", Messages.gathered(Messages.events(start)).at("/content/0/text").asText());
+      assertEquals("ab", Messages.gathered(Messages.events(start)).at("/content/0/text").asText());
       first.forEachRemaining(_ -> {});
       slow.awaitIdle();
     }
