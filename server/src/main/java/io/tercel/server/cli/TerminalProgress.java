@@ -29,7 +29,7 @@ public final class TerminalProgress implements DownloadProgress {
   }
 
   /** The hub as this process's environment says, with progress on the standard error stream. */
-  static HubClient hub() {
+  public static HubClient hub() {
     return new HubClient(
         HubConfig.ofProcess(),
         new TerminalProgress(System.err, Tty.isTerminal(Tty.STANDARD_ERROR)));

@@ -5,16 +5,19 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * One model's folder in the cache, as Hugging Face's tools lay it out and share it:
+ * One repository's folder in the cache, as Hugging Face's tools lay it out and share it ({@code
+ * datasets--} for data sets):
  *
  * <pre>
  * models--ORG--NAME/blobs/ETAG                 the bytes; ETAG.incomplete while they arrive
  *                  /refs/REVISION              the commit that a revision means
  *                  /snapshots/COMMIT/FILE      relative links into blobs
+ *                  /tercel/COMMIT-CHOICE       which files of a data set were fetched (ours alone)
  * </pre>
  *
  * A file is in a snapshot only when its blob is whole, and a reference is written only after the
@@ -27,7 +30,7 @@ final class HubCache {
   private final Path lockFile;
 
   HubCache(Path cache, HubRepo repo) {
-    String name = "models--" + repo.org() + "--" + repo.name();
+    String name = repo.kind().plural + "--" + repo.org() + "--" + repo.name();
     this.folder = cache.resolve(name);
     this.lockFile = cache.resolve(".locks").resolve(name).resolve("tercel.lock");
   }
@@ -65,6 +68,37 @@ final class HubCache {
   /** The snapshot of a revision, if all of the model's files are there. */
   Optional<Path> complete(String revision) {
     return commitOf(revision).map(this::snapshot).filter(ModelFiles::areCompleteIn);
+  }
+
+  /** The files of a choice that was fetched whole before, if they are all there. */
+  Optional<List<Path>> chosen(String revision, DataChoice choice) {
+    Optional<String> commit = commitOf(revision);
+    if (commit.isEmpty()) {
+      return Optional.empty();
+    }
+    Path snapshot = snapshot(commit.get());
+    try {
+      List<Path> files =
+          Files.readAllLines(choiceFile(commit.get(), choice)).stream()
+              .map(snapshot::resolve)
+              .toList();
+      return files.stream().allMatch(Files::isRegularFile) ? Optional.of(files) : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Remembers which files a choice is, once they are all there. */
+  void writeChoice(String commit, DataChoice choice, List<String> names) throws IOException {
+    Path file = choiceFile(commit, choice);
+    Files.createDirectories(parent(file));
+    Path fresh = file.resolveSibling(file.getFileName() + ".tmp");
+    Files.write(fresh, names);
+    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private Path choiceFile(String commit, DataChoice choice) {
+    return folder.resolve("tercel").resolve(commit + "-" + choice.id());
   }
 
   void writeRef(String revision, String commit) throws IOException {

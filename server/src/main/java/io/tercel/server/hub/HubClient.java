@@ -9,9 +9,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
- * Brings a model from the hub into the cache, or finds it there.
+ * Brings a model, or files of a data set, from the hub into the cache, or finds them there.
  *
  * <p>A snapshot that is complete is used as it is, and the network not touched: a branch that has
  * moved on since is not noticed. Naming another revision, or deleting {@code refs/REVISION} in the
@@ -44,13 +45,37 @@ public final class HubClient {
    */
   public Path fetch(HubRepo repo) {
     HubCache cache = new HubCache(config.cache(), repo);
-    Optional<Path> present = cache.complete(repo.revision());
+    return fetch(repo, cache, () -> cache.complete(repo.revision()), this::download);
+  }
+
+  /**
+   * Files of a data set.
+   *
+   * @throws HubException if they can't be had; the message says why in one line
+   */
+  public List<Path> fetch(HubRepo repo, DataChoice choice) {
+    HubCache cache = new HubCache(config.cache(), repo);
+    return fetch(
+        repo,
+        cache,
+        () -> cache.chosen(repo.revision(), choice),
+        (of, into, http) -> download(of, choice, into, http));
+  }
+
+  /** Brings what is not in the cache. */
+  private interface Download<T> {
+    T run(HubRepo repo, HubCache cache, HubHttp http) throws IOException;
+  }
+
+  private <T> T fetch(
+      HubRepo repo, HubCache cache, Supplier<Optional<T>> inCache, Download<T> download) {
+    Optional<T> present = inCache.get();
     if (present.isPresent()) {
       return present.get();
     }
     if (config.offline()) {
       throw new HubException(
-          "%s is not complete in %s, and HF_HUB_OFFLINE is set: unset it once to fetch the model"
+          "%s is not complete in %s, and HF_HUB_OFFLINE is set: unset it once to fetch it"
               .formatted(repo, config.cache()));
     }
     try (RepoLock _ =
@@ -58,8 +83,8 @@ public final class HubClient {
                 cache.lockFile(),
                 () -> progress.note("Waiting for another process that fetches " + repo + " ..."));
         HubHttp http = new HubHttp(config, repo)) {
-      Optional<Path> meanwhile = cache.complete(repo.revision());
-      return meanwhile.isPresent() ? meanwhile.get() : download(repo, cache, http);
+      Optional<T> meanwhile = inCache.get();
+      return meanwhile.isPresent() ? meanwhile.get() : download.run(repo, cache, http);
     } catch (AccessDeniedException e) {
       throw new HubException(
           e.getFile() + ": not allowed to write; set HF_HOME to a folder that is yours", e);
@@ -71,12 +96,27 @@ public final class HubClient {
     }
   }
 
+  private HubListing list(HubRepo repo, HubHttp http) throws IOException {
+    String path =
+        "/api/%s/%s/revision/%s".formatted(repo.kind().plural, repo.id(), encoded(repo.revision()));
+    return retry.run(
+        config.endpoint().getHost(),
+        () -> HubListing.parse(repo, http.get(path, MAX_LISTING_BYTES)));
+  }
+
+  private List<Path> download(HubRepo repo, DataChoice choice, HubCache cache, HubHttp http)
+      throws IOException {
+    HubListing listing = list(repo, http);
+    String commit = listing.commit();
+    List<String> names = choice.of(repo, listing.files());
+    fetchAll(repo, cache, http, commit, names, progress);
+    cache.writeChoice(commit, choice, names);
+    cache.writeRef(repo.revision(), commit);
+    return names.stream().map(cache.snapshot(commit)::resolve).toList();
+  }
+
   private Path download(HubRepo repo, HubCache cache, HubHttp http) throws IOException {
-    String listingPath = "/api/models/" + repo.id() + "/revision/" + encoded(repo.revision());
-    HubListing listing =
-        retry.run(
-            config.endpoint().getHost(),
-            () -> HubListing.parse(repo, http.get(listingPath, MAX_LISTING_BYTES)));
+    HubListing listing = list(repo, http);
     String commit = listing.commit();
     Path snapshot = cache.snapshot(commit);
     fetchAll(repo, cache, http, commit, ModelFiles.small(listing.files()), DownloadProgress.SILENT);
@@ -148,7 +188,8 @@ public final class HubClient {
   }
 
   private static String resolvePath(HubRepo repo, String commit, String name) {
-    StringBuilder path = new StringBuilder("/" + repo.id() + "/resolve/" + commit);
+    StringBuilder path =
+        new StringBuilder("/" + repo.kind().path + repo.id() + "/resolve/" + commit);
     for (String part : name.split("/", -1)) {
       path.append('/').append(encoded(part));
     }

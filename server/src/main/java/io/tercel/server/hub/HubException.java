@@ -4,7 +4,7 @@ package io.tercel.server.hub;
 public final class HubException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
-  HubException(String message) {
+  public HubException(String message) {
     super(message);
   }
 

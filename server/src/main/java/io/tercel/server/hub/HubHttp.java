@@ -13,8 +13,8 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Requests to the hub for one model. Redirects are followed by hand, since the token goes to the
- * hub's own host and no further. A final refusal is a {@link HubException}; what may pass is an
+ * Requests to the hub for one repository. Redirects are followed by hand, since the token goes to
+ * the hub's own host and no further. A final refusal is a {@link HubException}; what may pass is an
  * {@link IOException}. Proxies come from the JVM's properties ({@code -Dhttps.proxyHost}).
  */
 final class HubHttp implements AutoCloseable {
@@ -170,7 +170,7 @@ final class HubHttp implements AutoCloseable {
   private TransientHubException refusal(HttpResponse<?> response, URI uri) {
     int status = response.statusCode();
     String code = response.headers().firstValue("x-error-code").orElse("");
-    String page = config.endpoint() + "/" + repo.id();
+    String page = config.endpoint() + "/" + repo.kind().path + repo.id();
     if (status == 429 || status == 408 || status >= 500) {
       return new TransientHubException(
           "the hub answered " + status + (status == 429 ? " (too many requests)" : ""),

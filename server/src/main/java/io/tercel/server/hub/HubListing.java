@@ -14,7 +14,7 @@ record HubListing(String commit, SortedSet<String> files) {
   private static final int MAX_NAME = 1024;
 
   /**
-   * Reads the answer of {@code /api/models/ORG/NAME/revision/REV}.
+   * Reads the answer of {@code /api/models/ORG/NAME/revision/REV}, or of {@code datasets}.
    *
    * @throws HubException if the commit is none, or a name would leave the folder
    */
@@ -42,7 +42,7 @@ record HubListing(String commit, SortedSet<String> files) {
       }
       files.add(name);
     }
-    if (!files.contains(ModelFiles.CONFIG)) {
+    if (repo.kind() == HubRepo.Kind.MODEL && !files.contains(ModelFiles.CONFIG)) {
       throw new HubException(repo + " has no config.json: it is no model in Hugging Face's format");
     }
     return new HubListing(commit, files);

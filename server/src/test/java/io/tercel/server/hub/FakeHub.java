@@ -86,7 +86,13 @@ final class FakeHub implements AutoCloseable {
   }
 
   private void answer(HttpExchange exchange) throws IOException {
-    String path = exchange.getRequestURI().getPath();
+    // the same repository is a data set too
+    String path =
+        exchange
+            .getRequestURI()
+            .getPath()
+            .replaceFirst("^/datasets/", "/")
+            .replaceFirst("^/api/datasets/", "/api/models/");
     String resolve = "/acme/tiny/resolve/" + COMMIT + "/";
     if (path.startsWith("/api/models/acme/tiny/revision/")) {
       if (!List.of("main", "v1", COMMIT).contains(path.substring(path.lastIndexOf('/') + 1))) {

@@ -15,6 +15,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -117,6 +119,63 @@ class HubClientTest {
     assertEquals(first, client(null, true).fetch(REPO));
     HubRepo commit = HubRepo.parse("acme/tiny@" + FakeHub.COMMIT).orElseThrow();
     assertEquals(first, client(null, true).fetch(commit));
+  }
+
+  private static DataChoice choice(String pattern) {
+    return new DataChoice(pattern, "test");
+  }
+
+  private static List<String> below(Path snapshot, List<Path> files) {
+    return files.stream().map(file -> snapshot.relativize(file).toString()).toList();
+  }
+
+  @Test
+  void data_areFilesOfADataSet() throws IOException {
+    hub.put("main/train-00000.parquet", "training");
+    hub.put("main/test-00000.parquet", "asked");
+    hub.put("socratic/test.jsonl", "other");
+    HubRepo data = REPO.dataset();
+    Path snapshot = cache.resolve("datasets--acme--tiny/snapshots").resolve(FakeHub.COMMIT);
+    List<Path> files = client(null, false).fetch(data, choice("main"));
+    assertEquals(List.of("main/test-00000.parquet"), below(snapshot, files));
+    assertEquals("asked", Files.readString(files.getFirst()));
+    assertEquals(1, hub.count("GET", "/api/datasets/acme/tiny/revision/main"));
+    assertEquals(
+        1,
+        hub.count(
+            "GET", "/datasets/acme/tiny/resolve/" + FakeHub.COMMIT + "/main/test-00000.parquet"));
+    hub.close();
+    assertEquals(files, client(null, true).fetch(data, choice("main")), "it is in the cache");
+    String other = refusal(() -> client(null, true).fetch(data, choice("socratic")));
+    assertTrue(other.contains("HF_HUB_OFFLINE"), other);
+    String model = refusal(() -> client(null, true).fetch(REPO));
+    assertTrue(model.contains("HF_HUB_OFFLINE"), "a model of that name is something else");
+  }
+
+  @Test
+  void data_areChosenByPathAndSplit() {
+    SortedSet<String> names =
+        new TreeSet<>(
+            List.of(
+                "README.md",
+                "a/test-1.jsonl",
+                "a/test-2.jsonl",
+                "a/train.jsonl",
+                "b/latest.csv",
+                "b/contested.jsonl",
+                "data.parquet"));
+    HubRepo data = REPO.dataset();
+    assertEquals(List.of("a/test-1.jsonl", "a/test-2.jsonl"), choice("").of(data, names));
+    assertEquals(List.of("a/test-2.jsonl"), choice("a/*2.jsonl").of(data, names));
+    assertEquals(List.of("a/test-1.jsonl", "a/test-2.jsonl"), choice("*").of(data, names));
+    assertEquals(List.of("b/contested.jsonl", "b/latest.csv"), choice("b").of(data, names));
+    assertEquals(List.of("data.parquet"), choice("data.parquet").of(data, names));
+    assertEquals(List.of("a/train.jsonl"), new DataChoice("a", "train").of(data, names));
+    String none = refusal(() -> choice("c*").of(data, names));
+    assertEquals(
+        "acme/tiny has no .jsonl, .parquet or .csv that is 'c*'; it has a/test-1.jsonl,"
+            + " a/test-2.jsonl, a/train.jsonl, b/contested.jsonl, b/latest.csv, data.parquet",
+        none);
   }
 
   @Test

@@ -1,17 +1,16 @@
 package io.tercel.trainer.data;
 
 import io.tercel.server.UserException;
+import io.tercel.server.cli.TerminalProgress;
+import io.tercel.trainer.files.DataFiles;
 import io.tercel.trainer.files.JsonLine;
 import io.tercel.trainer.files.LineFile;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** One JSONL file, or those of a folder in the order of their names, all of one layout. */
+/** JSONL files, one behind the other, all of one layout. */
 final class LineFiles implements AutoCloseable {
   private final List<LineFile> files = new ArrayList<>();
   private final LineIndex index = new LineIndex();
@@ -30,21 +29,21 @@ final class LineFiles implements AutoCloseable {
   }
 
   /**
-   * Opens and checks a file or folder.
+   * Opens and checks what a source names, see {@link DataFiles}.
    *
    * @param layout null to tell it by the first line
    * @throws UserException naming file, line and field
    */
-  static LineFiles open(Path path, @Nullable Layout layout, Counter counter) {
+  static LineFiles open(String source, @Nullable Layout layout, Counter counter) {
     LineFiles opened = new LineFiles(layout);
     boolean whole = false;
     try {
-      for (Path file : paths(path)) {
+      for (Path file : files(source)) {
         opened.files.add(LineFile.open(file));
         opened.read(opened.files.size() - 1, counter);
       }
       if (opened.layout == null) {
-        throw new UserException("--data: " + path + " is empty");
+        throw new UserException("--data: " + source + " is empty");
       }
       whole = true;
       return opened;
@@ -53,6 +52,11 @@ final class LineFiles implements AutoCloseable {
         opened.close();
       }
     }
+  }
+
+  private static List<Path> files(String source) {
+    return DataFiles.find(
+        "--data", source, "train", (repo, choice) -> TerminalProgress.hub().fetch(repo, choice));
   }
 
   private void read(int file, Counter counter) {
@@ -101,25 +105,6 @@ final class LineFiles implements AutoCloseable {
     List<String> names = new ArrayList<>();
     line.fields().fieldNames().forEachRemaining(names::add);
     return names;
-  }
-
-  private static List<Path> paths(Path path) {
-    if (!Files.isDirectory(path)) {
-      return List.of(path);
-    }
-    try (Stream<Path> inside = Files.list(path)) {
-      List<Path> files =
-          inside
-              .filter(file -> file.toString().endsWith(".jsonl") && Files.isRegularFile(file))
-              .sorted()
-              .toList();
-      if (files.isEmpty()) {
-        throw new UserException("--data: no .jsonl in the folder " + path);
-      }
-      return files;
-    } catch (IOException e) {
-      throw new UserException("--data: can't be read: " + e.getMessage(), e);
-    }
   }
 
   Layout layout() {

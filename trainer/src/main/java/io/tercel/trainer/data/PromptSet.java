@@ -4,7 +4,6 @@ import io.tercel.server.UserException;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.files.JsonLine;
 import io.tercel.trainer.problems.Problem;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -62,7 +61,7 @@ public final class PromptSet implements AutoCloseable {
     }
     LineFiles files =
         LineFiles.open(
-            Path.of(spec.source()),
+            spec.source(),
             spec.layout(),
             (layout, line) -> lessons(layout, line, spec).asked(line).isPresent() ? 1 : 0);
     boolean whole = false;

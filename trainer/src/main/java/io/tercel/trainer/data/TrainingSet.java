@@ -4,7 +4,6 @@ import io.tercel.server.UserException;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.files.JsonLine;
 import io.tercel.trainer.qat.TokenBatch.Example;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -60,8 +59,7 @@ public final class TrainingSet implements AutoCloseable {
       return new TrainingSet(spec.source(), problems, spec, notices);
     }
     LineFiles files =
-        LineFiles.open(
-            Path.of(spec.source()), spec.layout(), (layout, line) -> items(spec, layout, line));
+        LineFiles.open(spec.source(), spec.layout(), (layout, line) -> items(spec, layout, line));
     boolean whole = false;
     try {
       ExampleSource source = source(spec, files, tokenizer);

@@ -2,7 +2,6 @@ package io.tercel.trainer.distill;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.UserException;
-import java.nio.file.Path;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -19,10 +18,10 @@ final class DistillOptions {
 
   @Option(
       names = "--teacher",
-      paramLabel = "DIR",
+      paramLabel = "DIR|ORG/NAME",
       description =
-          "the full-precision model that the student was quantized from; --objective sft needs none")
-  @Nullable Path teacher;
+          "the full-precision model, of the hub where there is no such folder, that the student was quantized from; --objective sft needs none")
+  @Nullable String teacher;
 
   @Option(
       names = "--max-length",
@@ -85,7 +84,7 @@ final class DistillOptions {
   /** Adds what decides what comes out. */
   void describe(ObjectNode settings) {
     settings.put("objective", objective().name().toLowerCase(Locale.ROOT));
-    settings.put("teacher", teacher == null ? null : teacher.toString());
+    settings.put("teacher", teacher);
     settings.put("max_length", maxLength);
   }
 }

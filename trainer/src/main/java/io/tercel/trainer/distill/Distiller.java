@@ -4,6 +4,8 @@ import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.kernels.format.Tensor;
 import io.tercel.server.UserException;
+import io.tercel.server.cli.TerminalProgress;
+import io.tercel.server.model.ModelLocator;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.data.TrainingSet;
 import io.tercel.trainer.distill.DistillOptions.Objective;
@@ -79,7 +81,11 @@ final class Distiller implements Learner {
         TrainingSet.open(
             options.trainingData().withMaxLength(distill.maxLength()), tokenizer, LOGGER::info);
     boolean kd = distill.objective() == Objective.KD;
-    teacher = kd ? Teacher.open(require(distill.teacher)) : null;
+    Path from =
+        kd
+            ? ModelLocator.locate("--teacher", require(distill.teacher), TerminalProgress::hub)
+            : null;
+    teacher = from == null ? null : Teacher.open(from);
     states =
         teacher == null
             ? null
@@ -88,7 +94,7 @@ final class Distiller implements Learner {
                 run.folder().directory(),
                 distill.teacherCacheBytes(),
                 options.optimizer().microTokens());
-    teacherHead = teacher == null ? null : headOf(teacher, require(distill.teacher));
+    teacherHead = teacher == null ? null : headOf(teacher, require(from));
     heldOut = HeldOut.open(run, options, distill.maxLength(), tokenizer);
   }
 

@@ -4,9 +4,13 @@ import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.RunningServer;
 import io.tercel.server.cli.ServerChoice;
+import io.tercel.server.cli.TerminalProgress;
 import io.tercel.server.cli.Tty;
 import io.tercel.server.client.ChatClient;
 import io.tercel.server.client.ChatException;
+import io.tercel.server.hub.DataChoice;
+import io.tercel.server.hub.HubRepo;
+import io.tercel.trainer.files.DataFiles;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -40,11 +44,12 @@ public final class EvalCommand implements Command {
 
   @CommandLine.Option(
       names = "--data",
-      paramLabel = "FILE",
+      paramLabel = "FILE|hf://…",
       description =
-          "JSON lines with problem or question, and answer or solution; or GPQA's CSV. With"
-              + " --suite NAME,…: the folder that has them.")
-  private @Nullable Path data;
+          "JSON lines or parquet with problem or question, and answer or solution; or GPQA's CSV; or"
+              + " hf://datasets/ORG/NAME[@REVISION][/PATTERN] of the hub. With --suite NAME,…: the"
+              + " folder that has them.")
+  private @Nullable String data;
 
   @CommandLine.Option(
       names = "--suite",
@@ -52,7 +57,8 @@ public final class EvalCommand implements Command {
       split = ",",
       description =
           "Instead: several benchmarks in one run and table, of a folder of published files:"
-              + " gsm8k, math-500, aime-2022 to aime-2025, gpqa-diamond, livecodebench. Each seed's"
+              + " gsm8k, math-500, aime-2022 to aime-2025, gpqa-diamond, livecodebench; or without"
+              + " --data of the hub: these, and aime-120 for AIME. Each seed's"
               + " answers have at most 32768 tokens, or what the context holds; a run that was stopped goes on in the file"
               + " of --out.")
   private List<String> suites = List.of();
@@ -212,17 +218,26 @@ public final class EvalCommand implements Command {
   private List<Suite> suites() throws InterruptedException {
     Path folder = Path.of(suites.getFirst());
     boolean all = suites.size() == 1 && Files.isDirectory(folder);
-    if (!all && (data == null || !Files.isDirectory(data))) {
-      throw new UserException(
-          "--suite: give a folder of benchmarks, or names and with --data the folder that has them");
+    List<String> names =
+        suites.stream().map(name -> name.strip().toLowerCase(Locale.ROOT)).toList();
+    SuiteFolder found;
+    if (all) {
+      found = SuiteFolder.read(folder);
+    } else if (data != null) {
+      found = SuiteFolder.read(Path.of(data));
+    } else {
+      found = SuiteFolder.published(names, EvalCommand::fetch);
     }
-    SuiteFolder found = SuiteFolder.read(all || data == null ? folder : data);
     List<Suite> chosen = new ArrayList<>();
-    for (String name : all ? found.names() : suites) {
-      Suite suite = found.suite(name.strip().toLowerCase(Locale.ROOT), allowUnsandboxed);
+    for (String name : all ? found.names() : names) {
+      Suite suite = found.suite(name, allowUnsandboxed);
       chosen.add(n == null ? suite : suite.first(n));
     }
     return chosen;
+  }
+
+  private static List<Path> fetch(HubRepo repo, DataChoice choice) {
+    return TerminalProgress.hub().fetch(repo, choice);
   }
 
   private EvalPlan plan() {
@@ -230,7 +245,8 @@ public final class EvalCommand implements Command {
     if (data == null) {
       throw new UserException("--data: name a file of problems, or --suite with a folder of them");
     }
-    List<BenchmarkProblem> problems = Benchmark.read(data);
+    List<BenchmarkProblem> problems =
+        Benchmark.read(DataFiles.find("--data", data, "test", EvalCommand::fetch));
     return how.with(n == null ? problems : problems.subList(0, Math.min(n, problems.size())));
   }
 

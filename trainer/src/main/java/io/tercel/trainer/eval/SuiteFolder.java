@@ -2,11 +2,12 @@ package io.tercel.trainer.eval;
 
 import io.tercel.server.UserException;
 import io.tercel.trainer.eval.code.CodeSuite;
+import io.tercel.trainer.files.DataFiles;
+import io.tercel.trainer.files.ParquetLines;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -26,6 +27,7 @@ import java.util.stream.Stream;
 final class SuiteFolder {
   private static final String LIVE_CODE_BENCH = "livecodebench";
   private static final Map<String, List<String>> MARKS = marks();
+  private static final Map<String, List<String>> PUBLISHED = publishedSources();
   private static final Pattern AIME = Pattern.compile("aime(?:20)?(2\\d)(?!\\d)");
 
   private final Path folder;
@@ -39,6 +41,18 @@ final class SuiteFolder {
     marks.put(LIVE_CODE_BENCH, List.of("livecodebench", "codegenerationlite"));
     marks.put("aime", List.of("aime"));
     return marks;
+  }
+
+  /** The paper's five; its AIME-120 is of 2022 to 2025, which no repository has alone. */
+  private static Map<String, List<String>> publishedSources() {
+    Map<String, List<String>> sources = new LinkedHashMap<>();
+    sources.put("gsm8k", List.of("openai/gsm8k/main"));
+    sources.put("math-500", List.of("HuggingFaceH4/MATH-500"));
+    sources.put(
+        "aime-120", List.of("AI-MO/aimo-validation-aime", "opencompass/AIME2025/aime2025-*.jsonl"));
+    sources.put("gpqa-diamond", List.of("Idavidrein/gpqa/gpqa_diamond.csv"));
+    sources.put(LIVE_CODE_BENCH, List.of("livecodebench/code_generation_lite/test*.jsonl"));
+    return sources;
   }
 
   private SuiteFolder(Path folder) {
@@ -87,6 +101,36 @@ final class SuiteFolder {
         .findFirst();
   }
 
+  /**
+   * Benchmarks as their authors keep them on the hub, fetched if they are not in the cache.
+   *
+   * @param names of those that are wanted
+   * @throws UserException if one can't be had
+   */
+  static SuiteFolder published(List<String> names, DataFiles.Hub hub) {
+    SuiteFolder published = new SuiteFolder(Path.of("the hub"));
+    for (String name : names) {
+      List<Path> files = new ArrayList<>();
+      for (String source : sources(name)) {
+        files.addAll(DataFiles.find("--suite", source, "test", hub));
+      }
+      published.files.put(name, files);
+    }
+    return published;
+  }
+
+  /** Where a benchmark is on the hub. */
+  private static List<String> sources(String name) {
+    List<String> sources = PUBLISHED.get(name);
+    if (sources == null) {
+      throw new UserException(
+          ("--suite: %s: no such folder, and of the hub there are %s; or name with --data the folder"
+                  + " that has it")
+              .formatted(name, String.join(", ", PUBLISHED.keySet())));
+    }
+    return sources.stream().map(source -> "hf://datasets/" + source).toList();
+  }
+
   /** The names of what there is. */
   List<String> names() {
     return List.copyOf(files.keySet());
@@ -109,30 +153,13 @@ final class SuiteFolder {
       CodeSuite code = CodeSuite.open(chosen, allowUnsandboxed);
       return new Suite(name, code.problems(), code);
     }
-    List<BenchmarkProblem> problems = new ArrayList<>();
-    Map<String, Integer> seen = new HashMap<>();
-    for (Path file : chosen) {
-      for (BenchmarkProblem problem : Benchmark.read(file)) {
-        String id = (chosen.size() > 1 ? file.getFileName() + ":" : "") + problem.id();
-        int times = seen.merge(id, 1, Integer::sum);
-        problems.add(
-            new BenchmarkProblem(
-                times == 1 ? id : id + "#" + times,
-                problem.question(),
-                problem.answer(),
-                problem.family(),
-                problem.selfContained()));
-      }
-    }
-    return new Suite(name, problems, Judge.ANSWERS);
+    return new Suite(name, Benchmark.read(chosen), Judge.ANSWERS);
   }
 
   private static List<Path> chosen(List<Path> all) {
-    List<Path> readable =
-        all.stream()
-            .filter(file -> !file.toString().toLowerCase(Locale.ROOT).endsWith(".parquet"))
-            .toList();
-    List<Path> files = readable.isEmpty() ? all : readable;
+    // the same rows may be there in two formats
+    List<Path> lines = all.stream().filter(file -> !ParquetLines.named(file)).toList();
+    List<Path> files = lines.isEmpty() ? all : lines;
     List<Path> tests =
         files.stream()
             .filter(file -> String.valueOf(file.getFileName()).startsWith("test"))

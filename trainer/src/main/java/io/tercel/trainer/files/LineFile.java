@@ -9,7 +9,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Locale;
 
 /**
  * A JSONL file that is read through once and whose lines are then fetched by their place, so that
@@ -48,12 +47,6 @@ public final class LineFile implements AutoCloseable {
    * @throws UserException if it can't be read, or is no JSONL
    */
   public static LineFile open(Path path) {
-    if (path.toString().toLowerCase(Locale.ROOT).endsWith(".parquet")) {
-      throw new UserException(
-          path
-              + ": parquet is not read; convert it first, for instance with Python:"
-              + " pandas.read_parquet(FILE).to_json(OUT, orient='records', lines=True)");
-    }
     try {
       return new LineFile(path, FileChannel.open(path));
     } catch (NoSuchFileException e) {

@@ -2,7 +2,9 @@ package io.tercel.trainer.ptq;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.server.UserException;
+import io.tercel.server.cli.TerminalProgress;
 import io.tercel.server.text.Tokenizer;
+import io.tercel.trainer.files.DataFiles;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -12,21 +14,25 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** The options of {@code tercel quantize} that say which texts the model is observed on. */
 final class CalibrationOptions {
+  private static final Pattern DATA = Pattern.compile("hf://.*|.*\\.(jsonl|parquet)");
+
   @Option(
       names = "--calibration",
-      paramLabel = "FILE",
+      paramLabel = "FILE|hf://…",
       arity = "1..*",
       description =
-          "Texts to observe: .jsonl with token_ids, messages, text, or prompt and completion;"
+          "Texts to observe: .jsonl or .parquet with token_ids, messages, text, or prompt and"
+              + " completion, or hf://datasets/ORG/NAME[@REVISION][/PATTERN] of the hub;"
               + " anything else is plain text. All methods but rtn need them. Take them from"
               + " the domain that the model is meant for, and will be trained on.")
-  private List<Path> files = new ArrayList<>();
+  private List<String> files = new ArrayList<>();
 
   @Option(
       names = "--self-traces",
@@ -65,9 +71,9 @@ final class CalibrationOptions {
     }
     String names =
         files.stream()
-            .map(file -> String.valueOf(file.getFileName()))
+            .map(file -> file.substring(file.lastIndexOf('/') + 1))
             .collect(Collectors.joining(", "));
-    boolean lines = files.stream().allMatch(file -> file.toString().endsWith(".jsonl"));
+    boolean lines = files.stream().allMatch(file -> DATA.matcher(file).matches());
     return (selfTraces ? "the model's own traces on " : lines ? "jsonl: " : "text: ") + names;
   }
 
@@ -95,6 +101,19 @@ final class CalibrationOptions {
     return Calibration.draw(documents, samples, limit, seed).of(domain());
   }
 
+  private List<Path> paths() {
+    return files.stream()
+        .flatMap(
+            file ->
+                DataFiles.find(
+                    "--calibration",
+                    file,
+                    "train",
+                    (repo, choice) -> TerminalProgress.hub().fetch(repo, choice))
+                    .stream())
+        .toList();
+  }
+
   private List<int[]> documents(
       Checkpoint source, int limit, long seed, int workers, PrintWriter console)
       throws IOException {
@@ -107,7 +126,7 @@ final class CalibrationOptions {
     }
     try (Tokenizer tokenizer = Tokenizer.open(model)) {
       int vocab = source.config().vocabSize();
-      documents = new CalibrationReader(tokenizer, vocab, selfTraces).read(files);
+      documents = new CalibrationReader(tokenizer, vocab, selfTraces).read(paths());
       ends = tokenizer.endTokens(source.config().eosTokenIds());
     }
     if (!selfTraces) {

@@ -6,6 +6,8 @@ import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.vector.VectorOps;
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
+import io.tercel.server.cli.TerminalProgress;
+import io.tercel.server.model.ModelLocator;
 import io.tercel.trainer.ptq.QuantizeOptions.CheckpointFormat;
 import io.tercel.trainer.ptq.QuantizeOptions.Method;
 import java.io.IOException;
@@ -36,9 +38,9 @@ public final class QuantizeCommand implements Command {
   @Option(
       names = "--model",
       required = true,
-      paramLabel = "DIR",
-      description = "The 16-bit model: a directory as on Hugging Face.")
-  private Path model;
+      paramLabel = "DIR|ORG/NAME",
+      description = "The 16-bit model: a directory as on Hugging Face, or its name there.")
+  private String model;
 
   @Option(
       names = "--out",
@@ -149,7 +151,7 @@ public final class QuantizeCommand implements Command {
     QuantizeOptions options = options();
     checkPlaces(options.method(), options.method().observes());
     PrintWriter console = spec.commandLine().getOut();
-    try (Checkpoint source = Checkpoint.open(model);
+    try (Checkpoint source = Checkpoint.open(ModelLocator.locate(model, TerminalProgress::hub));
         Ops ops = new VectorOps(workers())) {
       if (!source.unexpectedTensors().isEmpty()) {
         console.println("left out, for no layer asks for them: " + source.unexpectedTensors());
@@ -173,7 +175,7 @@ public final class QuantizeCommand implements Command {
         w4.options(chosen, actOrder == null || actOrder, damping(), seed, trainingState);
     checkPlaces(chosen, chosen.observes());
     PrintWriter console = spec.commandLine().getOut();
-    try (Checkpoint source = Checkpoint.open(model);
+    try (Checkpoint source = Checkpoint.open(ModelLocator.locate(model, TerminalProgress::hub));
         Ops ops = new VectorOps(workers())) {
       W4Quantizer.checkShapes(source);
       W4Report report;

@@ -11,6 +11,7 @@ import io.tercel.trainer.run.TrainingRun;
 import io.tercel.trainer.share.ServedStudent;
 import io.tercel.trainer.share.StudentServing;
 import io.tercel.trainer.torch.Parameter;
+import io.tercel.trainer.torch.Torch;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.function.Consumer;
@@ -91,6 +92,7 @@ public abstract class StudentCommand implements Command {
 
   @Override
   public final Integer call() throws IOException {
+    Torch.use(options.device());
     try (QatModel student = QatModel.loadQuantized(options.student())) {
       long weights = student.parameters().stream().mapToLong(Parameter::size).sum();
       boolean fourBit = student.precision().inputs() == 4;

@@ -2,6 +2,8 @@ package io.tercel.trainer.student;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.UserException;
+import io.tercel.server.cli.TerminalProgress;
+import io.tercel.server.model.ModelLocator;
 import io.tercel.trainer.data.DataSpec;
 import io.tercel.trainer.data.Layout;
 import io.tercel.trainer.qat.TrainedPart;
@@ -22,20 +24,22 @@ public final class StudentOptions {
   @Option(
       names = "--student",
       required = true,
-      paramLabel = "DIR",
+      paramLabel = "DIR|ORG/NAME",
       description =
           "what is trained: an export of tercel quantize, with its training-state, or the model/ of a"
               + " run before; for grpo best after distillation")
   @SuppressWarnings("NullAway.Init") // picocli sets it, or refuses
-  private Path student;
+  private String student;
+
+  private @Nullable Path located;
 
   @Option(
       names = "--data",
       required = true,
-      paramLabel = "FILE|DIR|problems:MIX",
+      paramLabel = "FILE|DIR|hf://…|problems:MIX",
       description =
-          "JSON lines: messages, text, or OpenR1-Math, NuminaMath-1.5, GSM8K, Wikitext2 as they are"
-              + " published; or generated problems, such as problems:q; grpo needs answers with them")
+          "JSON lines or parquet: messages, text, or OpenR1-Math, NuminaMath-1.5, GSM8K, Wikitext2 as"
+              + " they are published, hf://datasets/ORG/NAME[@REVISION][/PATTERN] of the hub; or generated problems, such as problems:q; grpo needs answers with them")
   @SuppressWarnings("NullAway.Init")
   private String data;
 
@@ -63,6 +67,14 @@ public final class StudentOptions {
           "how keys and values are rounded, in training and in whatever is generated meanwhile; serve"
               + " with the same (default: fp16 for W3, int4 for W4A4)")
   private @Nullable String cache;
+
+  @Option(
+      names = "--device",
+      paramLabel = "cpu|cuda[:N]",
+      description =
+          "where gradients are computed; the student answers on the CPU all the same (default:"
+              + " ${DEFAULT-VALUE})")
+  private String device = "cpu";
 
   @Option(
       names = "--out",
@@ -154,14 +166,23 @@ public final class StudentOptions {
     return value;
   }
 
-  /** The directory of what training starts from. */
+  /** The directory of what training starts from; fetched from the hub if there is none. */
   public Path student() {
-    return student;
+    Path known = located;
+    if (known == null) {
+      known = ModelLocator.locate("--student", student, TerminalProgress::hub);
+      located = known;
+    }
+    return known;
   }
 
   /** Where the run's folder is. */
   public Path out() {
     return out;
+  }
+
+  String device() {
+    return device;
   }
 
   boolean resume() {
@@ -220,7 +241,7 @@ public final class StudentOptions {
 
   /** All that decides what comes out, for the run's folder. */
   void describe(ObjectNode settings, boolean fourBit) {
-    settings.put("student", student.toString()).put("data", data);
+    settings.put("student", student).put("data", data);
     settings.put(
         "train", parts().stream().map(TrainedPart::label).collect(Collectors.joining(",")));
     settings.put("train_kv", cacheLabel(fourBit));

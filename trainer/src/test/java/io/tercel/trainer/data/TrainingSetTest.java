@@ -351,11 +351,15 @@ final class TrainingSetTest {
   @Test
   void badSources_areOneClearLine() throws IOException {
     check("nowhere.jsonl", "no such file: nowhere.jsonl");
-    check("train-00000.parquet", "pandas.read_parquet(FILE).to_json");
+    check("train-00000.parquet", "no such file: train-00000.parquet; of the hub it is");
+    Path broken = Files.writeString(temp.resolve("train.parquet"), "PAR1");
+    check(broken.toString(), "no parquet that can be read");
     check("problems:nothing", "no family nothing");
     check("problems:add=x", "x is no number");
     check("problems:parts,style-b=2", "the other style's share is 2.0");
-    check(Files.createDirectory(temp.resolve("none")).toString(), "no .jsonl in the folder");
+    check(
+        Files.createDirectory(temp.resolve("none")).toString(),
+        "no .jsonl or .parquet in the folder");
     assertThrows(UserException.class, () -> Layout.parse("json"));
     assertEquals(Layout.NUMINA, Layout.parse("NuminA"));
   }

@@ -201,6 +201,8 @@ final class DistillCommandTest {
             "--out",
             out.toString()));
     assertSays("--objective: x; kd or sft", distill(out, "w3", "--objective", "x"));
+    assertSays("--device: tpu; cpu, cuda or cuda:N", distill(out, "w3", "--device", "tpu"));
+    assertSays("--device: cuda:9, but PyTorch finds", distill(out, "w3", "--device", "cuda:9"));
     assertSays("--train: latent; any of latents, scales", distill(out, "w3", "--train", "latent"));
     assertSays("--lr must be above 0", distill(out, "w3", "--lr", "0"));
     assertSays("--train-kv: int8", distill(out, "w3", "--train-kv", "int8"));

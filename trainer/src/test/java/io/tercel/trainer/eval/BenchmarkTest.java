@@ -75,7 +75,7 @@ class BenchmarkTest {
           d.jsonl   | {"problem":                         | d.jsonl:1: not JSON
           e.jsonl   | [1]                                 | e.jsonl:1: each line is one JSON object
           f.jsonl   | ' '                                 | no problems in it
-          g.parquet | x                                   | to_json
+          g.parquet | x                                   | no parquet that can be read
           h.csv     | Question,Answer                     | no column 'Correct Answer'
           """)
   void read_badData_namesTheFieldAndTheMend(String name, String text, String message) {

@@ -2,6 +2,7 @@ package io.tercel.trainer.eval;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -103,6 +104,42 @@ final class SuiteTest {
     assertTrue(line.get("correct").asBoolean());
   }
 
+  /** As the hub has them, in parquet. */
+  @Test
+  void published_isFetched() throws Exception {
+    List<String> asked = new ArrayList<>();
+    Path parquet = Path.of(getClass().getResource("/parquet/test-00000-of-00001.parquet").toURI());
+    SuiteFolder found =
+        SuiteFolder.published(
+            List.of("gsm8k", "aime-120"),
+            (repo, choice) -> {
+              asked.add(repo + " " + choice.pattern() + " " + choice.split());
+              return List.of(parquet);
+            });
+    assertEquals(
+        List.of(
+            "openai/gsm8k main test",
+            "AI-MO/aimo-validation-aime  test",
+            "opencompass/AIME2025 aime2025-*.jsonl test"),
+        asked);
+    assertEquals(
+        List.of("7", "4"),
+        found.suite("gsm8k", false).problems().stream().map(BenchmarkProblem::answer).toList());
+    assertEquals(
+        4,
+        found.suite("aime-120", false).problems().stream()
+            .map(BenchmarkProblem::id)
+            .distinct()
+            .count());
+    UserException e =
+        assertThrows(
+            UserException.class, () -> SuiteFolder.published(List.of("mmlu"), (_, _) -> List.of()));
+    assertTrue(
+        String.valueOf(e.getMessage())
+            .contains("mmlu: no such folder, and of the hub there are gsm8k"),
+        e::toString);
+  }
+
   @Test
   void suite_ofAShortContext_isBoundedByIt() throws IOException {
     try (FakeModel model = new FakeModel(SuiteTest::seven)) {
@@ -181,11 +218,11 @@ final class SuiteTest {
   void suite_badOptions_areOneLine() throws IOException {
     String url = "http://127.0.0.1:1";
     refuse("no aime-2023 in", url, "--suite", "aime-2023", "--data", suites.toString());
-    refuse("give a folder of benchmarks", url, "--suite", "gsm8k");
+    refuse("mmlu: no such folder, and of the hub there are gsm8k", url, "--suite", "mmlu");
     Path empty = Files.createDirectory(temp.resolve("empty"));
     refuse("no benchmark in", url, "--suite", empty.toString());
     Files.writeString(empty.resolve("math-500.parquet"), "PAR1");
-    refuse("parquet is not read", url, "--suite", empty.toString());
+    refuse("no parquet that can be read", url, "--suite", empty.toString());
     Files.writeString(answers, "{\"suite\":\"x\"}\n");
     try (FakeModel model = new FakeModel(SuiteTest::seven)) {
       refuse("was begun with no settings", model.url(), "--suite", suites.toString());
