@@ -7,7 +7,9 @@ import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.metrics.ServerMetrics;
+import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
+import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
@@ -51,7 +53,13 @@ public final class ModelServing implements RunningServer {
             .drainTimeout(drainTimeout)
             .build();
     Endpoints endpoints =
-        Endpoints.of(model, List.of(model.name()), config, address.grpcPort(), null, services);
+        Endpoints.of(
+            model,
+            new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint),
+            config,
+            address.grpcPort(),
+            null,
+            services);
     try {
       endpoints.start();
       if (!keys.guardClients() && !config.loopback()) {
