@@ -10,6 +10,7 @@ import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.openai.InferenceApi;
+import io.tercel.server.page.PageRoutes;
 import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.time.Duration;
@@ -32,6 +33,7 @@ final class Endpoints implements AutoCloseable {
    *
    * @param grpcPort null for none
    * @param admin null for none
+   * @param page whether browsers find something to look at
    * @param services of gRPC, besides its own
    */
   Endpoints(
@@ -40,10 +42,13 @@ final class Endpoints implements AutoCloseable {
       HttpServerConfig config,
       @Nullable Integer grpcPort,
       @Nullable HttpServerConfig admin,
+      boolean page,
       List<GrpcService> services) {
     this.api = api;
     this.config = config;
-    this.http = new HttpServer(config, new PublicRoutes(api));
+    this.http =
+        new HttpServer(
+            config, page ? new PublicRoutes(api, new PageRoutes()) : new PublicRoutes(api));
     this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control, services);
     this.admin = admin == null ? null : new HttpServer(admin, new AdminRoutes(api, control));
   }
@@ -54,6 +59,7 @@ final class Endpoints implements AutoCloseable {
    * @param names that clients may call it; the first is the one that answers carry
    * @param grpcPort null for none
    * @param admin null for none
+   * @param page whether browsers find something to look at
    * @param services of gRPC, besides its own
    */
   static Endpoints of(
@@ -62,12 +68,13 @@ final class Endpoints implements AutoCloseable {
       HttpServerConfig config,
       @Nullable Integer grpcPort,
       @Nullable HttpServerConfig admin,
+      boolean page,
       List<GrpcService> services) {
     InferenceApi api =
         new InferenceApi(
             new ApiConfig(names, Release.VERSION, model::systemFingerprint), model.served());
     ServerControl control = new ServerControl(api, model.info(), model.servedWeights());
-    return new Endpoints(api, control, config, grpcPort, admin, services);
+    return new Endpoints(api, control, config, grpcPort, admin, page, services);
   }
 
   /** What they answer with. */

@@ -51,7 +51,8 @@ public final class ModelServing implements RunningServer {
             .drainTimeout(drainTimeout)
             .build();
     Endpoints endpoints =
-        Endpoints.of(model, List.of(model.name()), config, address.grpcPort(), null, services);
+        Endpoints.of(
+            model, List.of(model.name()), config, address.grpcPort(), null, true, services);
     try {
       endpoints.start();
       if (!keys.guardClients() && !config.loopback()) {
