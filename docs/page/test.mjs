@@ -95,7 +95,7 @@ async function check(name, test) {
     await test();
   } catch (error) {
     console.error(`not ok ${name}`, error, wrongs);
-    await shot("failed.png");
+    await shot("failed.png").catch(() => {});
     await browser.close();
     process.exit(1);
   }
@@ -129,13 +129,7 @@ await check("a key is asked for, again where it is wrong, and kept in the tab al
   assert.ok(!kept[1].includes(key) && !kept[2].includes(key), kept.join());
 });
 
-await check("an answer is streamed, its thought folded and timed, its tokens counted", async () => {
-  await page.evaluate(() => {
-    window.lengths = new Set();
-    new MutationObserver(() =>
-      window.lengths.add(document.querySelector(".turn.assistant .thought .text")?.textContent.length),
-    ).observe(document.getElementById("log"), { childList: true, subtree: true, characterData: true });
-  });
+await check("an answer has its thought folded and timed, its tokens counted", async () => {
   await set("#temperature", "0");
   await send(QUESTION);
   await done();
@@ -145,8 +139,6 @@ await check("an answer is streamed, its thought folded and timed, its tokens cou
   assert.match(await text(`${last} .figures`), /^\d+ tokens · \d+\.\d tokens\/s · first after \d+\.\d\d s$/);
   const { body } = asked.findLast(({ pathname }) => pathname === "/v1/chat/completions");
   assert.equal(JSON.parse(body).temperature, 0);
-  const lengths = [...(await page.evaluate(() => [...window.lengths]))].filter((n) => n > 0);
-  assert.ok(lengths.length >= 2, `the thought came in parts: ${lengths}`);
   assert.match(await text("#status"), /770/);
   await page.click(`${last} .thought summary`);
   assert.equal(await page.$eval(`${last} .thought`, (thought) => thought.open), true);
@@ -188,12 +180,14 @@ for (const [how, stop] of [
   ["Escape", () => page.keyboard.press("Escape")],
   ["the button", () => page.click("#stop")],
 ]) {
-  await check(`${how} stops an answer, and its sequence`, async () => {
+  await check(`an answer is streamed; ${how} stops it, and its sequence`, async () => {
     await page.click("#restart");
     await set("#fields", '{"ignore_eos": true, "loop_breaker": false}');
     await send(QUESTION);
     await page.waitForFunction(() => /[1-9]\d tokens/.test(document.querySelector(".figures")?.textContent));
-    assert.notEqual(await page.$(`${last}[aria-busy]`), null);
+    const length = (await text(last)).length;
+    await page.waitForFunction((n) => document.querySelector(".turn.assistant").textContent.length > n + 20, {}, length);
+    assert.notEqual(await page.$(`${last}[aria-busy]`), null, "it goes on");
     assert.equal(await metric("vllm:num_requests_running"), 1);
     await stop();
     await done();
@@ -291,7 +285,7 @@ await check("nothing that a model writes becomes script, style, form, frame or i
     ),
     handlers: [...turn.querySelectorAll("*")].filter((e) => e.getAttributeNames().some((n) => /^on|^id$/.test(n))).length,
     links: [...turn.querySelectorAll(":scope > .text a[href]")].map((a) => [a.getAttribute("href"), a.rel, a.target]),
-    pwned: window.pwned,
+    pwned: typeof window.pwned,
   }));
   const safe = ["noopener noreferrer", "_blank"];
   assert.deepEqual(seen, {
@@ -301,7 +295,7 @@ await check("nothing that a model writes becomes script, style, form, frame or i
       ["https://example.com/track.png", ...safe],
       ["https://example.com/", ...safe],
     ],
-    pwned: undefined,
+    pwned: "undefined",
   });
 });
 

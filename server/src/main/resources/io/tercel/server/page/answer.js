@@ -11,6 +11,8 @@ export class Answer {
   /** stop, length, tool_calls, or what the page says: stopped, failed. Null while it comes. */
   end = null;
   error = "";
+  /** Whether no more of it comes, figures included. */
+  closed = false;
   asked;
   first = null;
   last = null;
@@ -67,6 +69,7 @@ export class Answer {
   close(end, now, error = "") {
     this.#thoughtEnds(now);
     this.end ??= end;
+    this.closed = true;
     this.error = error;
   }
 

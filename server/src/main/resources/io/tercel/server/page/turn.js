@@ -48,7 +48,7 @@ export class AnswerTurn {
 
   /** Shows what there is, soon: rendering may take but a fifth of the time. */
   show(answer) {
-    if (answer.end === null) {
+    if (!answer.closed) {
       const now = performance.now();
       this.#waiting ||= setTimeout(() => this.#draw(answer), Math.max(0, this.#due - now));
     } else {
@@ -75,11 +75,11 @@ export class AnswerTurn {
   }
 
   #drawText(answer) {
-    if (/^\s*\{/.test(answer.text) && answer.end === null) {
+    if (/^\s*\{/.test(answer.text) && !answer.closed) {
       verbatim(this.#text, answer.text); // JSON, as far as it goes
       return;
     }
-    const json = answer.end === null ? null : readableJson(answer.text);
+    const json = answer.closed ? readableJson(answer.text) : null;
     if (json === null) {
       markdown(this.#text, answer.text);
     } else {
@@ -90,7 +90,7 @@ export class AnswerTurn {
   #drawFigures(answer, now) {
     const parts = [];
     if (answer.first === null) {
-      parts.push(answer.end === null ? `waiting ${seconds(now - answer.asked)}` : "");
+      parts.push(answer.closed ? "" : `waiting ${seconds(now - answer.asked)}`);
     } else {
       parts.push(`${answer.tokens} tokens`);
       const rate = answer.rate();
