@@ -133,10 +133,10 @@ await check("an answer has its thought folded and timed, its tokens counted", as
   await set("#temperature", "0");
   await send(QUESTION);
   await done();
-  assert.match(await text(`${last} > .text`), /770/);
-  assert.match(await text(`${last} .thought summary`), /^Thought for \d+\.\d s$/);
+  assert.equal(await text(`${last} > .text menclose, ${last} > .text math`), "770"); // its \\boxed{770}
+  assert.match(await text(`${last} .thought summary`), /^Thought for \d+\.\d+ s$/);
   assert.equal(await page.$eval(`${last} .thought`, (thought) => thought.open), false);
-  assert.match(await text(`${last} .figures`), /^\d+ tokens · \d+\.\d tokens\/s · first after \d+\.\d\d s$/);
+  assert.match(await text(`${last} .figures`), /^\d+ tokens · \d+\.\d tokens\/s · first after \d+\.\d+ s$/);
   const { body } = asked.findLast(({ pathname }) => pathname === "/v1/chat/completions");
   assert.equal(JSON.parse(body).temperature, 0);
   assert.match(await text("#status"), /770/);
@@ -236,7 +236,7 @@ await check("settings are sent, and wrong ones explained", async () => {
 
 await check("Markdown and math are rendered", async () => {
   const content =
-    "# Sum\n\nLet $x_1 = \\frac{1}{2}$, which costs $5 or $6.\n\n\\[\\begin{aligned} a &= b \\\\ &= \\color{red}{c} \\end{aligned}\\]\n\n" +
+    "# Sum\n\nLet $x_1 = \\frac{1}{2}$, $50\\%$, which costs $5 or $6.\n\n\\[\\begin{aligned} a &= b \\\\ &= \\color{red}{c} \\end{aligned}\\]\n\n" +
     "| a | b |\n|--|--|\n| 1 | 2 |\n\n```js\nif (a < b) {}\n```\n\n$$\\sum_{i=1}^n i$$ and \\(\\sqrt{2}\\), `$no$`";
   await answered([{ role: "assistant" }, { reasoning_content: "So $y$." }, { content }]);
   const seen = await page.$eval(`${last} > .text`, (element) => ({
@@ -253,7 +253,7 @@ await check("Markdown and math are rendered", async () => {
   }));
   assert.deepEqual(seen, {
     heading: "Sum",
-    formulas: 4,
+    formulas: 5,
     displays: 2,
     fraction: 1,
     cells: 2,
@@ -363,7 +363,7 @@ await check("the dashboard shows what the server does, and a trainer's curves", 
       await response.text();
     }
   };
-  await page.setViewport({ width: 1160, height: 640 });
+  await page.setViewport({ width: 1160, height: 780 });
   const others = [ask(), ask()];
   await page.click("a[href=dashboard]");
   await page.waitForSelector(".chart");

@@ -1,5 +1,7 @@
 // An answer as it comes: its thought, its text, its calls, and when each came.
 
+const SHORT = 200; // ms
+
 /** Of one choice of a streamed chat completion. Times are milliseconds of one clock. */
 export class Answer {
   thought = "";
@@ -78,11 +80,16 @@ export class Answer {
     return (this.thoughtUntil ?? now) - this.thoughtFrom;
   }
 
-  /** Tokens a second after the first; null while that can't be said. */
+  /**
+   * Tokens a second after the first; null while that can't be said. Small models are done in a few reads of the network,
+   * and nothing can be told from the time between those; of them it is tokens a second since they were asked for.
+   */
   rate() {
-    return this.tokens > 1 && this.last > this.first
-      ? ((this.tokens - 1) * 1000) / (this.last - this.first)
-      : null;
+    if (this.tokens < 2) {
+      return null;
+    }
+    const span = this.last - this.first;
+    return span < SHORT ? (this.tokens * 1000) / (this.last - this.asked) : ((this.tokens - 1) * 1000) / span;
   }
 
   /** As part of the conversation. */

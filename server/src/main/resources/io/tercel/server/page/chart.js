@@ -30,14 +30,17 @@ export class Chart {
   #lines;
   #length;
   #fixedTop;
+  #wide;
 
   /**
    * @param title what it shows, with the unit
    * @param series their names; one that has none is the title's
    * @param length readings that it holds
    * @param top of its scale; 0 for what the values need
+   * @param wide whether fewer readings take the whole width too
    */
-  constructor(title, series, length, top = 0) {
+  constructor(title, series, length, { top = 0, wide = false } = {}) {
+    this.#wide = wide;
     this.#length = length;
     this.#fixedTop = top;
     this.element.className = "chart";
@@ -84,11 +87,12 @@ export class Chart {
     const top = this.#fixedTop || roundUp(Math.max(...all, 0) - low || 1) + low;
     this.#top.textContent = short(top);
     for (const { path, points } of this.#lines) {
+      const gaps = Math.max(1, (this.#wide ? points.length : this.#length) - 1);
       let drawing = false;
       let d = "";
       points.forEach((value, i) => {
         if (Number.isFinite(value)) {
-          const x = WIDTH * (1 - (points.length - 1 - i) / (this.#length - 1));
+          const x = WIDTH * (1 - (points.length - 1 - i) / gaps);
           const y = HEIGHT - 1 - (HEIGHT - 2) * Math.min(1, (value - low) / (top - low));
           d += `${drawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
         }

@@ -127,14 +127,17 @@ function finish(answer, turn) {
   conversation.push({ message: answer.message(), turn: turn.element, answerTurn: turn });
   follow(() => {
     turn.show(answer);
-    turn.offer([
-      ["Regenerate", regenerate],
-      ["Copy", () => navigator.clipboard.writeText(answer.text).then(() => say("Copied"), complain)],
-    ]);
+    turn.offer([["Regenerate", regenerate], ...copying(answer)]);
   });
   say(answer.error || (answer.end === "stopped" ? "Stopped" : `Answer: ${answer.text || "a call"}`));
   invite();
   prompt.focus();
+}
+
+/** Browsers lend the clipboard to secure pages only: TLS, or this machine. */
+function copying(answer) {
+  const copy = () => navigator.clipboard.writeText(answer.text).then(() => say("Copied"), complain);
+  return navigator.clipboard ? [["Copy", copy]] : [];
 }
 
 /** The last answer is forgotten and asked for again. */

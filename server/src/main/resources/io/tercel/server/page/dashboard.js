@@ -7,6 +7,7 @@ import { themed } from "./theme.js";
 
 const SECOND = 1000;
 const SHOWN = 120; // readings
+const STEPS = 1000; // of a trainer
 const WINDOW = 30; // readings that latencies are of
 const TRAINING = "tercel_training_";
 const FIRST = "vllm:time_to_first_token_seconds";
@@ -45,7 +46,7 @@ const PANELS = [
     read: () => [value("vllm:num_requests_running"), value("vllm:num_requests_waiting")],
   },
   {
-    chart: new Chart("KV cache in use, %", [""], SHOWN, 100),
+    chart: new Chart("KV cache in use, %", [""], SHOWN, { top: 100 }),
     read: () => [value("vllm:kv_cache_usage_perc") * 100],
   },
   {
@@ -65,7 +66,7 @@ const PANELS = [
     read: () => [latency(WHOLE, 0.5), latency(WHOLE, 0.95)],
   },
   {
-    chart: new Chart("Prompt tokens found in the cache, %", [""], SHOWN, 100),
+    chart: new Chart("Prompt tokens found in the cache, %", [""], SHOWN, { top: 100 }),
     read: () => [share(rate("vllm:prefix_cache_hits_total"), rate("vllm:prefix_cache_queries_total"))],
   },
 ];
@@ -86,7 +87,8 @@ function drawTraining() {
   at("step").textContent = now === null ? "" : `, step ${now}`;
   for (const name of names) {
     if (!curves.has(name)) {
-      curves.set(name, new Chart(name.slice(TRAINING.length).replaceAll("_", " "), [""], SHOWN));
+      const title = name.slice(TRAINING.length).replaceAll("_", " ");
+      curves.set(name, new Chart(title, [""], STEPS, { wide: true }));
       at("curves").append(curves.get(name).element);
     }
     curves.get(name).push([value(name)]);

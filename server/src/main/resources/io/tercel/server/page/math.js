@@ -1,6 +1,7 @@
 // Formulas within Markdown: $…$, $$…$$, \(…\), \[…\] become MathML.
 
-const INLINE = [/^\\\((.+?)\\\)/s, /^\$(?![\s$])((?:\\.|[^\\$\n])*?[^\s\\$]|(?:\\.)+?)\$(?!\d)/];
+const INLINE = [/^\\\((.+?)\\\)/s, /^\$(?![\s$])((?:\\.|[^\\$\n])+?)(?<!\s)\$(?!\d)/];
+const BOXED = [/^(\\boxed\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})/]; // models write it outside of formulas too
 const DISPLAY = [/^\\\[(.+?)\\\]/s, /^\$\$(.+?)\$\$/s];
 
 function matched(patterns, text) {
@@ -20,12 +21,12 @@ function mathml(tex, display) {
     .replaceAll(' style="', ' data-math-style="');
 }
 
-function extension(name, level, patterns, display) {
+function extension(name, level, patterns, begins, display) {
   return {
     name,
     level,
     start: (text) => {
-      const at = text.search(display ? /\\\[|\$\$/ : /\\\(|\\\[|\$/);
+      const at = text.search(begins);
       return at < 0 ? undefined : at;
     },
     tokenizer(text) {
@@ -38,9 +39,10 @@ function extension(name, level, patterns, display) {
 
 /** For marked. */
 export const extensions = [
-  extension("mathBlock", "block", DISPLAY, true),
-  extension("mathDisplay", "inline", DISPLAY, true),
-  extension("math", "inline", INLINE, false),
+  extension("mathBlock", "block", DISPLAY, /\\\[|\$\$/, true),
+  extension("mathDisplay", "inline", DISPLAY, /\\\[|\$\$/, true),
+  extension("math", "inline", INLINE, /\\\(|\$/, false),
+  extension("boxed", "inline", BOXED, /\\boxed\{/, false),
 ];
 
 const HARMLESS = /^(padding|margin|text-align|color|background-color|border|width|height|min-width|vertical-align|font-(weight|size|style)|white-space|display|math-)/;

@@ -21,7 +21,7 @@ export function saidTurn(role, text) {
   return turn;
 }
 
-const seconds = (millis) => `${(millis / 1000).toFixed(1)} s`;
+const seconds = (millis) => `${(millis / 1000).toFixed(millis < 1000 ? 2 : 1)} s`;
 
 /** Shows an answer as it comes. */
 export class AnswerTurn {
@@ -95,7 +95,7 @@ export class AnswerTurn {
       parts.push(`${answer.tokens} tokens`);
       const rate = answer.rate();
       parts.push(rate === null ? "" : `${rate.toFixed(1)} tokens/s`);
-      parts.push(`first after ${((answer.first - answer.asked) / 1000).toFixed(2)} s`);
+      parts.push(`first after ${seconds(answer.first - answer.asked)}`);
     }
     parts.push(ENDS[answer.end] ?? "");
     this.#figures.textContent = parts.filter((part) => part !== "").join(" · ");
