@@ -241,6 +241,21 @@ const tests = {
     assert.equal(text, whole.output_text);
   },
 
+  async "a stored response is gone on from"() {
+    const request = { model, temperature: 0, max_output_tokens: 64 };
+    const first = await client.responses.create({ ...request, input: "What is 1 + 2?" });
+    if (!first.store) return; // the server stores none
+    assert.deepEqual((await client.responses.retrieve(first.id)).output, first.output);
+    const more = { ...request, input: "And 1 more?", previous_response_id: first.id };
+    const next = await client.responses.create(more);
+    assert.equal(next.previous_response_id, first.id);
+    assert.ok(next.usage.input_tokens > first.usage.input_tokens);
+    await client.responses.delete(first.id);
+    await assert.rejects(client.responses.retrieve(first.id), OpenAI.NotFoundError);
+    await assert.rejects(client.responses.create(more), OpenAI.BadRequestError);
+    assert.equal((await client.responses.retrieve(next.id)).id, next.id);
+  },
+
   async errors() {
     const refused = (change, type, expected) =>
       assert.rejects(client.chat.completions.create({ ...greedy, ...change }), (e) => {

@@ -56,10 +56,10 @@ class ArchitectureTest {
   }
 
   @Test
-  void grpc_onlyInApi() {
+  void grpc_onlyInApiAndWorkers() {
     noClasses()
         .that()
-        .resideOutsideOfPackage("io.tercel.trainer.api..")
+        .resideOutsideOfPackages("io.tercel.trainer.api..", "io.tercel.trainer.worker..")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("io.grpc..", "io.tercel.proto..", "com.google.protobuf..")

@@ -65,6 +65,11 @@ public final class W3Block {
   /** Offset of the zero points. */
   public static final int ZEROS_OFFSET = SCALES_OFFSET + ROWS * Short.BYTES;
 
+  /**
+   * Bytes of a row's codes of a group where they lie one after another, as checkpoints have them.
+   */
+  public static final int ROW_BYTES = WORDS * Integer.BYTES;
+
   /** Bytes of a block. */
   public static final int BLOCK_BYTES = SCALES_OFFSET + WORD_BYTES;
 
@@ -203,6 +208,32 @@ public final class W3Block {
     return count;
   }
 
+  /** A bit for each row whose codes differ. */
+  public static int differingCodeRows(
+      MemorySegment a, long aOffset, MemorySegment b, long bOffset) {
+    int rows = 0;
+    for (int n = 0; n < WORDS; n++) {
+      for (int r = 0; r < ROWS; r++) {
+        long lane = (long) n * WORD_BYTES + (long) r * Integer.BYTES;
+        rows |= a.get(INT, aOffset + lane) == b.get(INT, bOffset + lane) ? 0 : 1 << r;
+      }
+    }
+    return rows;
+  }
+
+  /** A bit for each row whose scales or zero points differ. */
+  public static int differingScaleRows(
+      MemorySegment a, long aOffset, MemorySegment b, long bOffset) {
+    int rows = 0;
+    for (int r = 0; r < ROWS; r++) {
+      boolean same =
+          scale(a, aOffset, r) == scale(b, bOffset, r)
+              && zero(a, aOffset, r) == zero(b, bOffset, r);
+      rows |= same ? 0 : 1 << r;
+    }
+    return rows;
+  }
+
   /** How many of a word's eight fields of three bits are not 0. */
   private static int fields(int word) {
     int any = word | word >>> 1 | word >>> 2;
@@ -252,6 +283,32 @@ public final class W3Block {
       scales[r] = scale(block, offset, r);
       zeros[r] = zero(block, offset, r);
     }
+  }
+
+  /**
+   * Reads the codes of one row as a dense stream, column k at bits [3k, 3k+3), as GPTQ stores them.
+   *
+   * @param to receives {@link #ROW_BYTES} from {@code at} on
+   */
+  public static void readStream(MemorySegment block, long offset, int row, byte[] to, int at) {
+    for (int t = 0; t < TRIPLES; t++) {
+      long lane = lane(offset, row, t);
+      int a = block.get(INT, lane);
+      int b = block.get(INT, lane + WORD_BYTES);
+      int c = block.get(INT, lane + 2L * WORD_BYTES);
+      put24(a, to, at + 12 * t);
+      put24(b, to, at + 12 * t + 3);
+      put24(c, to, at + 12 * t + 6);
+      put24(six(a, b, c), to, at + 12 * t + 9);
+    }
+  }
+
+  /** The eight codes in a word's fields of three bits, three bytes of a stream. */
+  private static void put24(int word, byte[] to, int at) {
+    int eight = Integer.compress(word, CODES) | Integer.compress(word >>> 3, CODES) << 12;
+    to[at] = (byte) eight;
+    to[at + 1] = (byte) (eight >>> 8);
+    to[at + 2] = (byte) (eight >>> 16);
   }
 
   /** The twelve words of one row of the block at {@code offset}. */

@@ -151,6 +151,28 @@ public final class W4Tile {
     return count;
   }
 
+  /** A bit for each row whose codes differ. */
+  public static int differingCodeRows(
+      MemorySegment a, long aOffset, MemorySegment b, long bOffset, int cols) {
+    int rows = 0;
+    for (long i = 0; i < trailerOffset(cols); i += Integer.BYTES) {
+      if (a.get(INT, aOffset + i) != b.get(INT, bOffset + i)) {
+        rows |= 1 << (int) (i % WORD_BYTES / Integer.BYTES);
+      }
+    }
+    return rows;
+  }
+
+  /** A bit for each row whose scales differ. */
+  public static int differingScaleRows(
+      MemorySegment a, long aOffset, MemorySegment b, long bOffset, int cols) {
+    int rows = 0;
+    for (int r = 0; r < ROWS; r++) {
+      rows |= scale(a, aOffset, cols, r) == scale(b, bOffset, cols, r) ? 0 : 1 << r;
+    }
+    return rows;
+  }
+
   private static int at(int row, int k) {
     return k / WORD_COLUMNS * WORD_BYTES + row * Integer.BYTES + k % Integer.BYTES;
   }

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One thread's part of a {@link WeightPatch}. It packs new weights into the layout of the matrix
@@ -26,6 +27,7 @@ public final class PatchWriter {
 
   private final WeightPatch patch;
   private final Arena arena;
+  private final @Nullable PatchObserver observer;
   private final PatchRanges ranges;
   private final List<VectorChange> vectors = new ArrayList<>();
   private MemorySegment fresh = MemorySegment.NULL;
@@ -34,9 +36,10 @@ public final class PatchWriter {
 
   private record VectorChange(float[] target, float[] values) {}
 
-  PatchWriter(WeightPatch patch, Arena arena) {
+  PatchWriter(WeightPatch patch, Arena arena, @Nullable PatchObserver observer) {
     this.patch = patch;
     this.arena = arena;
+    this.observer = observer;
     this.ranges = new PatchRanges(arena);
   }
 
@@ -61,6 +64,11 @@ public final class PatchWriter {
     W3Block.pack(codes, scales, zeros, packed, 0);
     if (keepWhatDiffers(to, at, packed, W3Block.BLOCK_BYTES)) {
       codesFlipped += W3Block.differingCodes(packed, 0, to, at);
+      if (observer != null) {
+        int codeRows = W3Block.differingCodeRows(packed, 0, to, at);
+        observer.block(
+            target, tile, group, codeRows, W3Block.differingScaleRows(packed, 0, to, at));
+      }
     }
     failed = false;
   }
@@ -85,8 +93,14 @@ public final class PatchWriter {
     long bytes = W4Tile.tileBytes(cols);
     MemorySegment packed = fresh(bytes);
     W4Tile.pack(codes, cols, scales, packed, 0);
-    if (keepWhatDiffers(to, tile * bytes, packed, bytes)) {
-      codesFlipped += W4Tile.differingCodes(packed, 0, to, tile * bytes, cols);
+    long at = tile * bytes;
+    if (keepWhatDiffers(to, at, packed, bytes)) {
+      codesFlipped += W4Tile.differingCodes(packed, 0, to, at, cols);
+      if (observer != null) {
+        int codeRows = W4Tile.differingCodeRows(packed, 0, to, at, cols);
+        int scaleRows = W4Tile.differingScaleRows(packed, 0, to, at, cols);
+        observer.tile(target, tile, codeRows, scaleRows);
+      }
     }
     failed = false;
   }
@@ -114,8 +128,22 @@ public final class PatchWriter {
       }
     }
     long at = first * format.elementBytes();
-    keepWhatDiffers(target.segment(), at, rounded, (long) format.elementBytes() * count);
+    long bytes = (long) format.elementBytes() * count;
+    if (observer != null) {
+      tellDense(observer, target, at, rounded, bytes);
+    }
+    keepWhatDiffers(target.segment(), at, rounded, bytes);
     failed = false;
+  }
+
+  private static void tellDense(
+      PatchObserver observer, PackedMatrix target, long at, MemorySegment rounded, long bytes) {
+    MemorySegment to = target.segment();
+    for (long from = difference(to, at, rounded, 0, bytes); from >= 0; ) {
+      long end = Math.min(bytes, from + LINE);
+      observer.dense(target, at + from, end - from);
+      from = difference(to, at, rounded, end, bytes);
+    }
   }
 
   /**
@@ -138,6 +166,9 @@ public final class PatchWriter {
     }
     if (!Arrays.equals(target, values)) {
       vectors.add(new VectorChange(target, values.clone()));
+      if (observer != null) {
+        observer.vector(target);
+      }
     }
     failed = false;
   }

@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * New weights for a store, packed in its layout and kept as far as they differ from what it holds:
@@ -21,15 +22,20 @@ import java.util.Set;
 public final class WeightPatch implements AutoCloseable {
   private final WeightStore store;
   private final long baseVersion;
+  private final @Nullable PatchObserver observer;
   private final Arena arena = Arena.ofShared();
   private final Set<PackedMatrix> matrices = Collections.newSetFromMap(new IdentityHashMap<>());
   private final Set<float[]> vectors = Collections.newSetFromMap(new IdentityHashMap<>());
   private final Set<float[]> keys = Collections.newSetFromMap(new IdentityHashMap<>());
   private final List<PatchWriter> writers = new ArrayList<>();
 
-  private WeightPatch(WeightStore store) {
+  private WeightPatch(WeightStore store, @Nullable PatchObserver observer) {
     this.store = store;
     this.baseVersion = store.version();
+    this.observer = observer;
+    if (observer != null) {
+      observer.begin(baseVersion);
+    }
     matrices.addAll(store.matrices());
     vectors.addAll(store.vectors());
     for (LayerWeights layer : store.layers()) {
@@ -42,12 +48,17 @@ public final class WeightPatch implements AutoCloseable {
 
   /** Of no weights yet, against those that the store holds now. */
   public static WeightPatch against(WeightStore store) {
-    return new WeightPatch(store);
+    return new WeightPatch(store, null);
+  }
+
+  /** The same, of which somebody is told what it changes; or nobody. */
+  public static WeightPatch against(WeightStore store, @Nullable PatchObserver observer) {
+    return new WeightPatch(store, observer);
   }
 
   /** For one thread's part. */
   public PatchWriter writer() {
-    PatchWriter writer = new PatchWriter(this, arena);
+    PatchWriter writer = new PatchWriter(this, arena, observer);
     synchronized (writers) {
       writers.add(writer);
     }
@@ -98,6 +109,12 @@ public final class WeightPatch implements AutoCloseable {
   /** Copies everything to its place, on all processors: the engine's threads have nothing to do. */
   void write() {
     writers().parallelStream().forEach(PatchWriter::write);
+  }
+
+  void applied() {
+    if (observer != null) {
+      observer.applied();
+    }
   }
 
   void requireOwn(PackedMatrix matrix) {

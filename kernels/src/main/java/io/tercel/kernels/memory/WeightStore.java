@@ -140,6 +140,7 @@ public final class WeightStore implements AutoCloseable {
       if (otherKeys) {
         keyVersion = version;
       }
+      patch.applied();
       if (fault != null) {
         fault = findFault(matrices());
       }
@@ -224,12 +225,12 @@ public final class WeightStore implements AutoCloseable {
   }
 
   /** For readers on other threads: to be asked of {@link #unchangedSince} when they have read. */
-  long readStamp() {
+  public long readStamp() {
     return writing.tryOptimisticRead();
   }
 
   /** Whether all that was read since then belongs to one version. */
-  boolean unchangedSince(long stamp) {
+  public boolean unchangedSince(long stamp) {
     return writing.validate(stamp);
   }
 

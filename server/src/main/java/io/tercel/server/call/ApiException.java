@@ -81,9 +81,25 @@ public final class ApiException extends RuntimeException {
 
   /** No request of that id runs or waits. */
   public static ApiException requestNotFound(String id) {
-    String shown = id.length() > 128 ? id.substring(0, 128) + "…" : id;
-    String message = "no request '" + shown + "' runs or waits (request_id)";
+    String message = "no request '" + shown(id) + "' runs or waits (request_id)";
     return new ApiException(404, message, "request_id", "request_not_found", null);
+  }
+
+  /** No response of that id is kept, or none any more. */
+  public static ApiException responseNotFound(String id) {
+    String message = "Response with id '" + shown(id) + "' not found.";
+    return new ApiException(404, message, null, "response_not_found", null);
+  }
+
+  /** The same, where a request goes on from it. */
+  public static ApiException previousResponseNotFound(String id) {
+    String message = "Previous response with id '" + shown(id) + "' not found.";
+    return new ApiException(
+        400, message, "previous_response_id", "previous_response_not_found", null);
+  }
+
+  private static String shown(String id) {
+    return id.length() > 128 ? id.substring(0, 128) + "…" : id;
   }
 
   /** Something that can't be done as things are. */

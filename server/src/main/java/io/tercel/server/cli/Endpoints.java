@@ -7,7 +7,6 @@ import io.tercel.server.grpc.GrpcServer;
 import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
-import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.openai.InferenceApi;
 import io.tercel.server.page.PageRoutes;
@@ -56,7 +55,7 @@ final class Endpoints implements AutoCloseable {
   /**
    * Of a model that runs and that outlives them; binds nothing yet.
    *
-   * @param names that clients may call it; the first is the one that answers carry
+   * @param served what it is called, and what is kept for its clients
    * @param grpcPort null for none
    * @param admin null for none
    * @param page whether browsers find something to look at
@@ -64,15 +63,13 @@ final class Endpoints implements AutoCloseable {
    */
   static Endpoints of(
       RunningModel model,
-      List<String> names,
+      ApiConfig served,
       HttpServerConfig config,
       @Nullable Integer grpcPort,
       @Nullable HttpServerConfig admin,
       boolean page,
       List<GrpcService> services) {
-    InferenceApi api =
-        new InferenceApi(
-            new ApiConfig(names, Release.VERSION, model::systemFingerprint), model.served());
+    InferenceApi api = new InferenceApi(served, model.served());
     ServerControl control = new ServerControl(api, model.info(), model.servedWeights());
     return new Endpoints(api, control, config, grpcPort, admin, page, services);
   }

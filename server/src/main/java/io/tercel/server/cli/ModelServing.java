@@ -7,7 +7,9 @@ import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.metrics.ServerMetrics;
+import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
+import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
@@ -52,7 +54,13 @@ public final class ModelServing implements RunningServer {
             .build();
     Endpoints endpoints =
         Endpoints.of(
-            model, List.of(model.name()), config, address.grpcPort(), null, true, services);
+            model,
+            new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint),
+            config,
+            address.grpcPort(),
+            null,
+            true,
+            services);
     try {
       endpoints.start();
       if (!keys.guardClients() && !config.loopback()) {

@@ -12,9 +12,11 @@ import io.tercel.server.model.BundledModel;
 import io.tercel.server.model.ByteSize;
 import io.tercel.server.model.Miniature;
 import io.tercel.server.model.ModelLocator;
+import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
 import io.tercel.server.model.ServingPlan;
+import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -61,6 +63,14 @@ public final class ServeCommand implements Command {
       description =
           "what clients call it (default: the directory's name); several, separated by commas")
   private List<String> names = List.of();
+
+  @Option(
+      names = "--response-store",
+      paramLabel = "SIZE",
+      converter = ByteSizeConverter.class,
+      description =
+          "memory for responses that clients may read again and go on from, such as 64M; the least recently used leave first (default: none are stored)")
+  private long responseStore;
 
   @Option(
       names = "--host",
@@ -209,9 +219,12 @@ public final class ServeCommand implements Command {
       AtomicReference<ServerMetrics> metrics = new AtomicReference<>();
       List<GrpcService> services = new ArrayList<>();
       extensions().forEach(e -> services.addAll(e.services(running, metrics::get)));
+      ApiConfig api =
+          new ApiConfig(called, Release.VERSION, running::systemFingerprint)
+              .storingResponses(responseStore);
       boolean page = access.page();
       try (Endpoints endpoints =
-          Endpoints.of(running, called, http, grpcPort, admin, page, services)) {
+          Endpoints.of(running, api, http, grpcPort, admin, page, services)) {
         metrics.set(endpoints.api().metrics());
         warmUp(running, serving);
         endpoints.start();

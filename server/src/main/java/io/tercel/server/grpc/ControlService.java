@@ -13,6 +13,8 @@ import io.tercel.proto.v1.DrainRequest;
 import io.tercel.proto.v1.DrainResponse;
 import io.tercel.proto.v1.GetInfoRequest;
 import io.tercel.proto.v1.GetInfoResponse;
+import io.tercel.proto.v1.GetModelRequest;
+import io.tercel.proto.v1.GetModelResponse;
 import io.tercel.proto.v1.GetWeightChecksumRequest;
 import io.tercel.proto.v1.GetWeightChecksumResponse;
 import io.tercel.proto.v1.KvCache;
@@ -24,19 +26,25 @@ import io.tercel.proto.v1.ReloadResponse;
 import io.tercel.proto.v1.ResumeRequest;
 import io.tercel.proto.v1.ResumeResponse;
 import io.tercel.proto.v1.ServiceClassLoad;
+import io.tercel.proto.v1.UpdateWeightsRequest;
+import io.tercel.proto.v1.UpdateWeightsResponse;
 import io.tercel.server.control.ServerControl;
 import io.tercel.server.control.ServerInfo;
+import io.tercel.server.model.ServedWeights;
 import java.util.ArrayList;
 import java.util.ConcurrentModificationException;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /** The service {@code tercel.v1.Control}. */
 final class ControlService extends ControlGrpc.ControlImplBase {
   private final ServerControl control;
   private final int maxMessageBytes;
   private final Runnable onDrain;
+  private final AtomicReference<@Nullable WeightUpload> lastUpload = new AtomicReference<>();
 
   /**
    * Of one served model.
@@ -108,6 +116,18 @@ final class ControlService extends ControlGrpc.ControlImplBase {
   public void getWeightChecksum(
       GetWeightChecksumRequest request, StreamObserver<GetWeightChecksumResponse> observer) {
     onItsOwnThread("weight-checksum", observer, this::checksum);
+  }
+
+  @Override
+  public void getModel(GetModelRequest request, StreamObserver<GetModelResponse> observer) {
+    ServedWeights weights = control.weights();
+    answer(observer, () -> ModelMessages.of(weights.store(), weights.instance()));
+  }
+
+  @Override
+  public StreamObserver<UpdateWeightsRequest> updateWeights(
+      StreamObserver<UpdateWeightsResponse> observer) {
+    return WeightUpload.begin(control.weights(), lastUpload, observer);
   }
 
   /** For work that computes: on a virtual thread it would keep others from running. */
@@ -192,7 +212,7 @@ final class ControlService extends ControlGrpc.ControlImplBase {
     observer.onCompleted();
   }
 
-  private static Throwable explained(Throwable failure) {
+  static Throwable explained(Throwable failure) {
     return switch (failure) {
       case ExecutionException e when e.getCause() != null -> explained(e.getCause());
       case ConcurrentModificationException e ->

@@ -114,9 +114,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     boolean expects = HttpUtil.is100ContinueExpected(request);
     try {
       RequestGate.Passed passed = server.gate().check(request, head);
-      Router.Route route = passed.route();
       current.grant(passed.rights());
-      handler = head.method().equals("OPTIONS") ? e -> e.options(route) : route.handler();
+      handler = passed.handler();
     } catch (ApiException e) {
       refuse(ctx, current, request, e);
       return;

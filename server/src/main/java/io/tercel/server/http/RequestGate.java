@@ -27,11 +27,11 @@ final class RequestGate {
   }
 
   /**
-   * Whom a request may go to.
+   * Whom a request goes to.
    *
    * @param rights of its sender
    */
-  record Passed(Router.Route route, Rights rights) {}
+  record Passed(Handler handler, Rights rights) {}
 
   /** Takes the head apart; never fails. */
   static RequestHead head(HttpRequest request) {
@@ -65,7 +65,7 @@ final class RequestGate {
     if (length > maxBodyBytes) {
       throw ApiException.tooLarge(maxBodyBytes);
     }
-    return new Passed(route, rights);
+    return new Passed(route.answering(head.method()), rights);
   }
 
   /**

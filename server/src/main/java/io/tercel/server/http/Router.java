@@ -1,23 +1,44 @@
 package io.tercel.server.http;
 
 import io.tercel.server.call.ApiException;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Which handler answers which path. A GET route answers HEAD too, every route OPTIONS. */
+/** Which handlers answer which path. A GET route answers HEAD too, every route OPTIONS. */
 public final class Router {
 
   /**
    * A path and who answers there.
    *
-   * @param method GET or POST
+   * @param handlers by the methods GET, POST and DELETE
    * @param open needs no key
    * @param bodyOptional takes no body for an empty object
    */
-  record Route(String method, Handler handler, boolean open, boolean bodyOptional) {
+  record Route(Map<String, Handler> handlers, boolean open, boolean bodyOptional) {
+    /** Who answers a method; null where nobody does. */
+    @Nullable Handler handler(String method) {
+      return handlers.get(method.equals("HEAD") ? "GET" : method);
+    }
+
+    /** Who answers a method that is allowed. */
+    Handler answering(String method) {
+      Handler handler = handler(method);
+      return handler == null ? exchange -> exchange.options(this) : handler;
+    }
+
     String allow() {
-      return method.equals("GET") ? "GET, HEAD, OPTIONS" : method + ", OPTIONS";
+      List<String> all = new ArrayList<>();
+      for (String method : handlers.keySet()) {
+        all.add(method);
+        if (method.equals("GET")) {
+          all.add("HEAD");
+        }
+      }
+      all.add("OPTIONS");
+      return String.join(", ", all);
     }
   }
 
@@ -27,30 +48,39 @@ public final class Router {
   private final Map<String, ErrorFormat> errorHeaders = new LinkedHashMap<>();
 
   public Router get(String path, Handler handler) {
-    exact.put(path, new Route("GET", handler, false, false));
+    exact.put(path, new Route(Map.of("GET", handler), false, false));
     return this;
   }
 
   /** A route that needs no key. */
   public Router openGet(String path, Handler handler) {
-    exact.put(path, new Route("GET", handler, true, false));
+    exact.put(path, new Route(Map.of("GET", handler), true, false));
     return this;
   }
 
   /** A route for everything below a path that ends in a slash. */
   public Router getBelow(String prefix, Handler handler) {
-    prefixes.put(prefix, new Route("GET", handler, false, false));
+    prefixes.put(prefix, new Route(Map.of("GET", handler), false, false));
+    return this;
+  }
+
+  /** Routes to read and to remove everything below a path that ends in a slash. */
+  public Router getAndDeleteBelow(String prefix, Handler get, Handler delete) {
+    Map<String, Handler> both = new LinkedHashMap<>();
+    both.put("GET", get);
+    both.put("DELETE", delete);
+    prefixes.put(prefix, new Route(both, false, false));
     return this;
   }
 
   public Router post(String path, Handler handler) {
-    exact.put(path, new Route("POST", handler, false, false));
+    exact.put(path, new Route(Map.of("POST", handler), false, false));
     return this;
   }
 
   /** A route for commands: one that needs no fields needs no body. */
   public Router command(String path, Handler handler) {
-    exact.put(path, new Route("POST", handler, false, true));
+    exact.put(path, new Route(Map.of("POST", handler), false, true));
     return this;
   }
 
@@ -106,8 +136,7 @@ public final class Router {
     if (route == null) {
       throw ApiException.unknownRoute(method, path);
     }
-    boolean head = method.equals("HEAD") && route.method().equals("GET");
-    if (!head && !method.equals("OPTIONS") && !method.equals(route.method())) {
+    if (!method.equals("OPTIONS") && route.handler(method) == null) {
       throw ApiException.methodNotAllowed(method, path, route.allow());
     }
     return route;

@@ -24,6 +24,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.DoubleConsumer;
+import java.util.function.ObjDoubleConsumer;
 
 /**
  * The server's figures for Prometheus, under vLLM's names so that its dashboards work. The engine's
@@ -169,6 +170,17 @@ public final class ServerMetrics {
    */
   public DoubleConsumer gauge(String name, String help) {
     return Gauge.build(name, help).labelNames("model_name").register(registry).labels(model)::set;
+  }
+
+  /**
+   * The same of several things that have names.
+   *
+   * @param label says what the names are of
+   * @return takes a name's present value
+   */
+  public ObjDoubleConsumer<String> gauges(String name, String help, String label) {
+    Gauge all = Gauge.build(name, help).labelNames("model_name", label).register(registry);
+    return (of, value) -> all.labels(model, of).set(value);
   }
 
   /** All of it in Prometheus' text format. */

@@ -36,6 +36,7 @@ public final class InferenceApi {
   private final ApiContext context;
   private final ApiConfig config;
   private final ServedModel model;
+  private final ResponseStore responses;
   private final ChatCompletionHandler chat;
   private final Sequencing sequencing;
 
@@ -43,8 +44,13 @@ public final class InferenceApi {
     this.context = ApiContext.of(config, model);
     this.config = config;
     this.model = model;
+    this.responses = new ResponseStore(config.storedResponseBytes());
     this.chat = new ChatCompletionHandler(context);
     this.sequencing = context.sequencing();
+  }
+
+  ResponseStore responses() {
+    return responses;
   }
 
   /** What it shares with other APIs of its model. */

@@ -23,8 +23,9 @@ import org.jspecify.annotations.Nullable;
  * this way. Errors found there are told by the names that the client knows.
  */
 final class ResponsesFields {
-  private static final List<String> STATEFUL =
-      List.of("previous_response_id", "conversation", "prompt");
+  private static final List<String> STATEFUL = List.of("conversation", "prompt");
+
+  private static final String PREVIOUS = "previous_response_id";
 
   /** Fields that are spelled differently over there. */
   private static final Map<String, String> RENAMED =
@@ -42,10 +43,12 @@ final class ResponsesFields {
           "max_tokens",
           "messages",
           "n",
+          PREVIOUS,
           "prompt_logprobs",
           "reasoning",
           "reasoning_effort",
           "response_format",
+          "store",
           "stream_options",
           "text",
           "tool_choice",
@@ -58,6 +61,8 @@ final class ResponsesFields {
               + "|tools\\[\\d+])(?:\\[\\d+]|\\.\\w+)*");
 
   private final RequestFields fields;
+  private final ResponseStore store;
+  private final ArrayNode items = Json.MAPPER.createArrayNode();
   private final ObjectNode chat = Json.MAPPER.createObjectNode();
   private final ArrayNode messages = chat.putArray("messages");
 
@@ -67,20 +72,32 @@ final class ResponsesFields {
   private @Nullable String thought;
   private String thoughtPath = "input";
 
-  private ResponsesFields(RequestFields fields) {
+  private ResponsesFields(RequestFields fields, ResponseStore store) {
     this.fields = fields;
+    this.store = store;
   }
+
+  /**
+   * What became of a request.
+   *
+   * @param conversation all items of the input, a previous response's among them, as a JSON array;
+   *     null where the answer is not to be stored
+   */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  record Read(ChatRequest request, byte @Nullable [] conversation) {}
 
   /**
    * Reads the request, fields and all that follows from them.
    *
    * @throws ApiException that names the field as this route has it
    */
-  static ChatRequest read(RequestFields fields, ApiConfig config, ServedModel model) {
-    ResponsesFields responses = new ResponsesFields(fields);
+  static Read read(RequestFields fields, ApiConfig config, ServedModel model, ResponseStore store) {
+    ResponsesFields responses = new ResponsesFields(fields, store);
     responses.translate();
     try {
-      return ChatRequest.read(new RequestFields(responses.chat), config, model);
+      ChatRequest request = ChatRequest.read(new RequestFields(responses.chat), config, model);
+      boolean stored = fields.bool("store", true) && store.keeps();
+      return new Read(request, stored ? Json.bytes(responses.items) : null);
     } catch (ApiException e) {
       throw e.renamed(responses::original);
     }
@@ -98,6 +115,7 @@ final class ResponsesFields {
       message("system", "instructions").put("content", instructions);
       rename(".content", "instructions");
     }
+    previous();
     input();
     tools();
     JsonNode choice = fields.get("tool_choice");
@@ -134,9 +152,33 @@ final class ResponsesFields {
     }
   }
 
+  /** What was said before; it goes on as if it were the beginning of the input. */
+  private void previous() {
+    String id = fields.string(PREVIOUS);
+    if (id == null) {
+      return;
+    }
+    if (!store.keeps()) {
+      throw ApiException.unsupported(
+          PREVIOUS,
+          PREVIOUS
+              + " is not supported: nothing is stored here; send the whole input, or start the"
+              + " server with --response-store");
+    }
+    byte[] conversation = store.conversation(id);
+    if (conversation == null) {
+      throw ApiException.previousResponseNotFound(id);
+    }
+    for (JsonNode item : Json.parseArray(conversation)) {
+      items.add(item);
+      item(RequestFields.of(item, PREVIOUS), PREVIOUS);
+    }
+  }
+
   private void input() {
     JsonNode input = fields.require("input");
     if (input.isTextual()) {
+      items.addObject().put("role", "user").set("content", input);
       message("user", "input").put("content", input.textValue());
       rename(".content", "input");
       return;
@@ -149,6 +191,7 @@ final class ResponsesFields {
     }
     for (int i = 0; i < input.size(); i++) {
       String path = "input[" + i + "]";
+      items.add(input.get(i));
       item(RequestFields.of(input.get(i), path), path);
     }
   }

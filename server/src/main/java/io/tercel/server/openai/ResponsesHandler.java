@@ -5,11 +5,13 @@ import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.answer.Sequencing;
 import io.tercel.server.call.ApiException;
+import io.tercel.server.call.Json;
 import io.tercel.server.call.JsonIntake;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.Handler;
 import io.tercel.server.http.SseWriter;
 import io.tercel.server.model.ServedModel;
+import io.tercel.server.openai.wire.DeletedResponse;
 import io.tercel.server.openai.wire.ErrorBody;
 import io.tercel.server.openai.wire.ResponseItem;
 import io.tercel.server.openai.wire.ResponseObject;
@@ -19,16 +21,19 @@ import io.tercel.server.request.ChatRequest;
 import io.tercel.server.request.CompletionId;
 import io.tercel.server.request.GatheredTokens;
 import io.tercel.server.request.RequestFields;
+import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code POST /v1/responses}, without a memory: nothing is stored, so each request brings its whole
- * input.
+ * {@code POST /v1/responses}, and what is stored of it: a response can be read again, removed, and
+ * gone on from. Without a store each request brings its whole input.
  */
 final class ResponsesHandler implements Handler {
+  static final String BELOW = "/v1/responses/";
+
   /** Of a response that whoever runs the server has ended. */
   private static final String CANCELLED = "cancelled";
 
@@ -38,8 +43,10 @@ final class ResponsesHandler implements Handler {
   private final Sequencing sequencing;
   private final Logprobs logprobs;
   private final GatheredTokens gathered;
+  private final ResponseStore store;
 
-  ResponsesHandler(ApiContext context) {
+  ResponsesHandler(ApiContext context, ResponseStore store) {
+    this.store = store;
     this.config = context.config();
     this.model = context.model();
     this.intake = context.intake();
@@ -52,7 +59,14 @@ final class ResponsesHandler implements Handler {
   public void handle(Exchange exchange) throws InterruptedException {
     long arrived = System.nanoTime();
     Asked asked = exchange.read(intake, this::read);
-    ChatRequest request = asked.request();
+    try (ResponseStore.Draft draft = store.draft(asked.read().conversation())) {
+      answer(exchange, asked, draft, arrived);
+    }
+  }
+
+  private void answer(Exchange exchange, Asked asked, ResponseStore.Draft draft, long arrived)
+      throws InterruptedException {
+    ChatRequest request = asked.read().request();
     CompletionId id = CompletionId.next("resp_", request.common().model(), config, model);
     GenerationReader reader =
         sequencing
@@ -63,7 +77,7 @@ final class ResponsesHandler implements Handler {
                 request.parts(),
                 arrived)
             .tellingVersions(id::madeBy);
-    Answer answer = new Answer(asked.settings(), request, id);
+    Answer answer = new Answer(asked.settings(), request, id, draft);
     if (request.common().stream()) {
       stream(answer, reader, exchange.stream());
     } else {
@@ -75,12 +89,35 @@ final class ResponsesHandler implements Handler {
     }
   }
 
+  /** {@code GET /v1/responses/{id}}. */
+  void one(Exchange exchange) {
+    String id = exchange.pathBelow(BELOW);
+    byte[] response = store.response(id);
+    if (response == null) {
+      throw ApiException.responseNotFound(id);
+    }
+    if ("true".equals(exchange.query("stream"))) {
+      throw ApiException.unsupported("stream", "stream must be false: a stored response is whole");
+    }
+    exchange.text(200, "application/json", new String(response, StandardCharsets.UTF_8));
+  }
+
+  /** {@code DELETE /v1/responses/{id}}. */
+  void delete(Exchange exchange) {
+    String id = exchange.pathBelow(BELOW);
+    if (!store.remove(id)) {
+      throw ApiException.responseNotFound(id);
+    }
+    exchange.json(200, new DeletedResponse(id, "response", true));
+  }
+
   /** A request, and its settings as the answer repeats them. */
-  private record Asked(ChatRequest request, ResponseSettings settings) {}
+  private record Asked(ResponsesFields.Read read, ResponseSettings settings) {}
 
   private Asked read(ObjectNode body) {
     RequestFields fields = new RequestFields(body);
-    return new Asked(ResponsesFields.read(fields, config, model), ResponseSettings.of(fields));
+    return new Asked(
+        ResponsesFields.read(fields, config, model, store), ResponseSettings.of(fields));
   }
 
   private void stream(Answer answer, GenerationReader reader, SseWriter sse)
@@ -167,17 +204,24 @@ final class ResponsesHandler implements Handler {
     private final ResponseSettings settings;
     private final ChatRequest request;
     private final CompletionId id;
+    private final ResponseStore.Draft draft;
 
-    Answer(ResponseSettings settings, ChatRequest request, CompletionId id) {
+    Answer(
+        ResponseSettings settings,
+        ChatRequest request,
+        CompletionId id,
+        ResponseStore.Draft draft) {
       this.settings = settings;
+      this.draft = draft;
       this.request = request;
       this.id = id;
     }
 
     ResponseObject begun() {
-      return object(ResponseItem.IN_PROGRESS, List.of(), null);
+      return object(ResponseItem.IN_PROGRESS, List.of(), null, draft.open());
     }
 
+    /** Whole; kept where that is wanted and there is room. */
     ResponseObject ended(Ended end, ResponseOutput output, GenerationReader reader) {
       ResponseObject.Usage usage =
           ResponseObject.Usage.of(
@@ -185,11 +229,17 @@ final class ResponsesHandler implements Handler {
               reader.numTokens(),
               reader.cachedTokens(),
               reader.reasoningTokens());
-      return object(end.status, output.items(), usage);
+      ResponseObject whole = object(end.status, output.items(), usage, draft.open());
+      boolean kept =
+          draft.open() && draft.keep(id.id(), Json.bytes(whole), Json.bytes(output.items()));
+      return kept == whole.store() ? whole : object(end.status, output.items(), usage, kept);
     }
 
     private ResponseObject object(
-        String status, List<ResponseItem> output, ResponseObject.@Nullable Usage usage) {
+        String status,
+        List<ResponseItem> output,
+        ResponseObject.@Nullable Usage usage,
+        boolean stored) {
       return new ResponseObject(
           id.id(),
           "response",
@@ -206,9 +256,9 @@ final class ResponsesHandler implements Handler {
           id.model(),
           output,
           settings.parallelToolCalls(),
-          null,
+          settings.previousResponseId(),
           settings.reasoning(),
-          false,
+          stored,
           id.fingerprint(),
           request.params().draw().temperature(),
           settings.text(),

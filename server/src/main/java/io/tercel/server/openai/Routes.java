@@ -19,11 +19,13 @@ public final class Routes implements RouteGroup {
     ApiContext context = api.context();
     ModelsHandler models = new ModelsHandler(context.config(), context.model());
     Probes probes = new Probes(api, server::ready);
+    ResponsesHandler responses = new ResponsesHandler(context, api.responses());
     TokenizeHandler tokens = new TokenizeHandler(context);
     router
         .post("/v1/chat/completions", server.whenReady(new ChatCompletionHandler(context)))
         .post("/v1/completions", server.whenReady(new CompletionHandler(context)))
-        .post("/v1/responses", server.whenReady(new ResponsesHandler(context)))
+        .post("/v1/responses", server.whenReady(responses))
+        .getAndDeleteBelow(ResponsesHandler.BELOW, responses::one, responses::delete)
         .post("/tokenize", tokens::tokenize)
         .post("/detokenize", tokens::detokenize)
         .get("/v1/models", models::list)

@@ -10,12 +10,14 @@ import java.util.function.LongFunction;
  * @param version of Tercel, for /version
  * @param systemFingerprint names a version of the weights, and the kernels
  * @param maxChoices sequences that one request may ask for: n times its prompts
+ * @param storedResponseBytes memory for responses that clients may come back to; 0 keeps none
  */
 public record ApiConfig(
     List<String> modelNames,
     String version,
     LongFunction<String> systemFingerprint,
-    int maxChoices) {
+    int maxChoices,
+    long storedResponseBytes) {
   /** As many as OpenAI allows. */
   public static final int MAX_CHOICES = 128;
 
@@ -27,11 +29,20 @@ public record ApiConfig(
     if (maxChoices < 1) {
       throw new IllegalArgumentException("maxChoices must be positive, not " + maxChoices);
     }
+    if (storedResponseBytes < 0) {
+      throw new IllegalArgumentException(
+          "storedResponseBytes must not be negative, but is " + storedResponseBytes);
+    }
   }
 
-  /** With {@link #MAX_CHOICES}. */
+  /** With {@link #MAX_CHOICES}, and no memory for responses. */
   public ApiConfig(
       List<String> modelNames, String version, LongFunction<String> systemFingerprint) {
-    this(modelNames, version, systemFingerprint, MAX_CHOICES);
+    this(modelNames, version, systemFingerprint, MAX_CHOICES, 0);
+  }
+
+  /** The same with memory for responses. */
+  public ApiConfig storingResponses(long bytes) {
+    return new ApiConfig(modelNames, version, systemFingerprint, maxChoices, bytes);
   }
 }

@@ -8,7 +8,12 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
+import io.tercel.server.request.ChatPrompt;
 import io.tercel.server.request.RequestFields;
+import io.tercel.server.text.ChatTemplate;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -138,6 +143,62 @@ class ConversationTest {
     assertEquals(param, e.param());
     assertTrue(String.valueOf(e.getMessage()).contains(says), e.getMessage());
     assertEquals(400, e.status());
+  }
+
+  /** As Qwen3's own template has it: a thought belongs to the loop of calls that it led to. */
+  @Test
+  void qwen3_showsThoughtsOfTheLoopAlone() throws Exception {
+    String results =
+        ",{'role':'user','content':[{'type':'tool_result','tool_use_id':'a','content':'1'},"
+            + "{'type':'tool_result','tool_use_id':'b','content':'2','is_error':true}]}";
+    String called =
+        """
+        <|im_start|>user
+        Do.<|im_end|>
+        <|im_start|>assistant
+        THOUGHTI do.
+        <tool_call>
+        {"name": "f", "arguments": {"x": 1}}
+        </tool_call>
+        <tool_call>
+        {"name": "g", "arguments": {}}
+        </tool_call><|im_end|>
+        <|im_start|>user
+        <tool_response>
+        1
+        </tool_response>
+        <tool_response>
+        Error: 2
+        </tool_response><|im_end|>
+        """;
+    assertEquals(
+        called.replace("THOUGHT", "<think>\nHm.\n</think>\n\n") + "<|im_start|>assistant\n",
+        qwen3(CALLS + results));
+    assertEquals(
+        called.replace("THOUGHT", "")
+            + "<|im_start|>assistant\nDone.<|im_end|>\n<|im_start|>user\nAnd?<|im_end|>\n"
+            + "<|im_start|>assistant\n<think>\n\n</think>\n\nI",
+        qwen3(
+            CALLS
+                + results
+                + ",{'role':'assistant','content':'Done.'},{'role':'user','content':'And?'},"
+                + "{'role':'assistant','content':'I'}"));
+  }
+
+  private static String qwen3(String messages) throws Exception {
+    ObjectNode chat = Json.MAPPER.createObjectNode();
+    ObjectNode body =
+        (ObjectNode) Json.MAPPER.readTree(("{'messages':[" + messages + "]}").replace('\'', '"'));
+    if (Conversation.read(new RequestFields(body), chat.putArray("messages"))) {
+      chat.put("add_generation_prompt", false).put("continue_final_message", true);
+    }
+    try (InputStream template =
+        ConversationTest.class.getResourceAsStream(
+            "/io/tercel/server/text/templates/qwen3.jinja")) {
+      String source = new String(template.readAllBytes(), StandardCharsets.UTF_8);
+      return ChatPrompt.render(
+          new RequestFields(chat), ChatTemplate.parse(source, Map.of("eos_token", "<|im_end|>")));
+    }
   }
 
   /** Half a megabyte that unpacks to far more than any thought is: damaged, not in memory. */

@@ -15,6 +15,7 @@ import io.tercel.server.text.ChatTemplate;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -335,6 +336,28 @@ class MessagesTest {
     server.says("<tool_call>\n{\"name\": \"add\", \"arguments\": [1]}\n</tool_call><|im_end|>");
     JsonNode input = whole(TOOLS).at("/content/0/input");
     assertEquals("[1]", input.path("arguments").asText());
+  }
+
+  /** Also before it begins, while it waits for others. */
+  @Test
+  void silence_isBrokenByPings() throws Exception {
+    try (TestServer slow =
+        new TestServer(
+            TestServer.USUAL
+                .withRoom(1, 512, 8)
+                .withLimits(l -> l.toBuilder().keepAlive(Duration.ofMillis(20)).build())
+                .saying("ab<|im_end|>"))) {
+      slow.stepMillis(200);
+      var first = slow.streaming("/v1/messages", Messages.body("\"stream\": true"));
+      assertEquals("event: message_start", first.next());
+      String body = slow.post("/v1/messages", Messages.body("\"stream\": true")).body();
+      assertTrue(body.startsWith("event: ping\ndata: {\"type\":\"ping\"}\n\n"), body);
+      assertFalse(body.contains(": keep-alive"), body);
+      String start = body.substring(body.indexOf("event: message_start"));
+      assertEquals("ab", Messages.gathered(Messages.events(start)).at("/content/0/text").asText());
+      first.forEachRemaining(_ -> {});
+      slow.awaitIdle();
+    }
   }
 
   /** One answer that both APIs' clients can read. */

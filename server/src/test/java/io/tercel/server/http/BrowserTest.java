@@ -26,7 +26,7 @@ class BrowserTest {
           + PATH
           + " HTTP/1.1\r\nHost: localhost\r\nOrigin: %s\r\n"
           + "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers:"
-          + " authorization,content-type,x-stainless-os,x-evil\r\n\r\n";
+          + " authorization,content-type,x-stainless-os,x-api-key,anthropic-version,x-evil\r\n\r\n";
   private static TestServer server;
 
   @BeforeAll
@@ -80,7 +80,7 @@ class BrowserTest {
       assertEquals("*", preflight.headers().get("access-control-allow-origin"));
       assertEquals("POST, OPTIONS", preflight.headers().get("access-control-allow-methods"));
       assertEquals(
-          "authorization, content-type, x-stainless-os",
+          "authorization, content-type, x-stainless-os, x-api-key, anthropic-version",
           preflight.headers().get("access-control-allow-headers"));
       Answer refused = ask(any, get("Host: localhost\r\nOrigin: http://a\r\n"));
       assertEquals(401, refused.status()); // which the page may read

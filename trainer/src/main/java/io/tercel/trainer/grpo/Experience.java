@@ -5,6 +5,7 @@ import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.data.PromptSet;
 import io.tercel.trainer.data.PromptSet.Prompt;
 import io.tercel.trainer.rollout.Rollout;
+import io.tercel.trainer.rollout.RolloutSource;
 import io.tercel.trainer.rollout.Rollouts;
 import io.tercel.trainer.run.OptimizerOptions;
 import java.util.ArrayDeque;
@@ -25,7 +26,7 @@ final class Experience {
   private final GrpoOptions options;
   private final OptimizerOptions steps;
   private final PromptSet prompts;
-  private final Rollouts rollouts;
+  private final RolloutSource rollouts;
   private final Tokenizer tokenizer;
   private final Reward reward;
   private final Deque<Asked> ahead = new ArrayDeque<>();
@@ -42,7 +43,7 @@ final class Experience {
       GrpoOptions options,
       OptimizerOptions steps,
       PromptSet prompts,
-      Rollouts rollouts,
+      RolloutSource rollouts,
       Tokenizer tokenizer,
       int firstStep) {
     this.options = options;

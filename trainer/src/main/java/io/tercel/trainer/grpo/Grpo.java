@@ -7,6 +7,7 @@ import io.tercel.trainer.data.DataSpec;
 import io.tercel.trainer.data.PromptSet;
 import io.tercel.trainer.grpo.Experience.Group;
 import io.tercel.trainer.qat.QatModel;
+import io.tercel.trainer.rollout.RolloutSource;
 import io.tercel.trainer.rollout.Rollouts;
 import io.tercel.trainer.run.OptimizerOptions;
 import io.tercel.trainer.run.RunCurves.Curve;
@@ -59,7 +60,7 @@ final class Grpo implements Learner {
   private final PolicyUpdate update;
   private final PromptSet prompts;
   private final @Nullable GreedyAnswers heldOut;
-  private final Rollouts rollouts;
+  private final RolloutSource rollouts;
   private final Experience experience;
 
   /**
@@ -81,7 +82,7 @@ final class Grpo implements Learner {
         evaluated == null
             ? null
             : new GreedyAnswers(served, evaluated, student.evalCount(), options.maxTokens());
-    rollouts = new Rollouts(engine(), options.sampling());
+    rollouts = options.servers.with(new Rollouts(engine(), options.sampling()), served);
     experience = new Experience(options, optimizing, prompts, rollouts, tokenizer, run.stepsDone());
   }
 
@@ -121,6 +122,7 @@ final class Grpo implements Learner {
         .put("train_seconds", (trained - rolled) / 1e9);
     line.put("rollout_tokens_per_second", figures.tokens() * 1e9 / (rolled - start));
     line.put("train_tokens_per_second", all.tokens() * 1e9 / (trained - rolled));
+    rollouts.describe(line);
     double tokensPerSecond = figures.tokens() * 1e9 / (System.nanoTime() - start);
     served
         .metrics()

@@ -4,9 +4,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.StaleKv;
 import io.tercel.trainer.rollout.Rollouts.Sampling;
+import io.tercel.trainer.worker.RolloutServers;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
@@ -139,6 +141,9 @@ final class GrpoOptions {
           "keep the start beside the policy, for KL to it in the log (default: small models alone,"
               + " or where --kl asks for it)")
   private @Nullable Boolean reference;
+
+  /** Who answers besides this process; no setting, for it changes nothing of what is learned. */
+  @Mixin RolloutServers servers = new RolloutServers();
 
   private boolean small;
 

@@ -3,7 +3,6 @@ package io.tercel.trainer.rollout;
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineEvent;
-import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
@@ -11,7 +10,6 @@ import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.engine.StaleKv;
 import io.tercel.trainer.data.PromptSet.Prompt;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -23,7 +21,7 @@ import java.util.concurrent.Executors;
  * first. What comes out is a function of prompts, weights and seeds alone, however the engine
  * batches it.
  */
-public final class Rollouts implements AutoCloseable {
+public final class Rollouts implements RolloutSource {
   private final Engine engine;
   private final Sampling sampling;
   private final ExecutorService readers = Executors.newVirtualThreadPerTaskExecutor();
@@ -76,12 +74,12 @@ public final class Rollouts implements AutoCloseable {
     }
   }
 
-  /** Answers one prompt so many times. */
+  @Override
   public CompletableFuture<List<Rollout>> group(Prompt prompt, int size, long seed, StaleKv stale) {
     SamplingParams params =
         SamplingParams.builder()
             .n(size)
-            .maxTokens(Math.min(sampling.maxTokens, engine.maxModelLen() - prompt.tokens().length))
+            .maxTokens(maxTokens(prompt))
             .temperature(sampling.temperature)
             .topP(sampling.topP)
             .seed(seed)
@@ -94,61 +92,40 @@ public final class Rollouts implements AutoCloseable {
     return CompletableFuture.supplyAsync(() -> read(prompt, size, generation), readers);
   }
 
+  /** How long an answer to a prompt may get. */
+  public int maxTokens(Prompt prompt) {
+    return Math.min(sampling.maxTokens, engine.maxModelLen() - prompt.tokens().length);
+  }
+
+  /** How answers are drawn. */
+  public Sampling sampling() {
+    return sampling;
+  }
+
   private static List<Rollout> read(Prompt prompt, int size, Generation generation) {
-    List<Answer> answers = new ArrayList<>();
-    for (int i = 0; i < size; i++) {
-      answers.add(new Answer());
-    }
-    Rollout[] done = new Rollout[size];
+    RolloutGroup group = new RolloutGroup(prompt, size);
     try {
-      for (int open = size; open > 0; ) {
+      while (!group.whole()) {
         switch (generation.take()) {
-          case EngineEvent.Token token -> answers.get(token.choice()).add(token);
-          case EngineEvent.Finished end -> {
-            done[end.choice()] = answers.get(end.choice()).end(prompt, end.reason());
-            open--;
+          case EngineEvent.Token token -> {
+            TokenResult result = token.result();
+            group.add(
+                token.choice(),
+                result.tokenId(),
+                result.logprob(),
+                token.weightVersion(),
+                token.forced());
           }
+          case EngineEvent.Finished end -> group.end(end.choice(), end.reason());
           case EngineEvent.Failed failed -> throw new IllegalStateException(failed.message());
           case EngineEvent.Started _, EngineEvent.PromptScored _ -> {}
         }
       }
-      return List.of(done);
+      return group.rollouts();
     } catch (InterruptedException e) {
       generation.cancel();
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while the model answered", e);
-    }
-  }
-
-  /** An answer as it comes. */
-  private static final class Answer {
-    private int count;
-    private int[] tokens = new int[64];
-    private float[] logProbs = new float[64];
-    private long[] versions = new long[64];
-    private boolean[] forced = new boolean[64];
-
-    void add(EngineEvent.Token token) {
-      if (count == tokens.length) {
-        resize(2 * count);
-      }
-      TokenResult result = token.result();
-      tokens[count] = result.tokenId();
-      logProbs[count] = result.logprob();
-      versions[count] = token.weightVersion();
-      forced[count++] = token.forced();
-    }
-
-    private void resize(int length) {
-      tokens = Arrays.copyOf(tokens, length);
-      logProbs = Arrays.copyOf(logProbs, length);
-      versions = Arrays.copyOf(versions, length);
-      forced = Arrays.copyOf(forced, length);
-    }
-
-    Rollout end(Prompt prompt, FinishReason reason) {
-      resize(count);
-      return new Rollout(prompt, tokens, logProbs, versions, forced, reason);
     }
   }
 

@@ -1,5 +1,6 @@
 package io.tercel.trainer.share;
 
+import io.tercel.kernels.exchange.WeightHistory;
 import io.tercel.kernels.memory.LoadProgress;
 import io.tercel.server.UserException;
 import io.tercel.server.call.Keys;
@@ -27,6 +28,7 @@ public final class ServedStudent implements AutoCloseable {
   private final @Nullable ModelServing serving;
   private final TrainingMetrics metrics;
   private @Nullable WeightSharing sharing;
+  private @Nullable WeightHistory history;
 
   private ServedStudent(
       RunningModel model, @Nullable ModelServing serving, @Nullable ServerMetrics metrics) {
@@ -92,7 +94,19 @@ public final class ServedStudent implements AutoCloseable {
    *     another shape or format
    */
   public void share(Collection<? extends TrainedTensor> tensors) {
-    sharing = new WeightSharing(model.running(), tensors);
+    sharing = new WeightSharing(model.running(), tensors, () -> history);
+  }
+
+  /**
+   * Has it kept from now on which weights are published when, for whoever sends them on; to be
+   * called by the thread that publishes.
+   *
+   * @throws IllegalArgumentException if a tensor is served in a form that can't be sent
+   */
+  public WeightHistory keepHistory() {
+    WeightHistory kept = new WeightHistory(model.running().weights());
+    history = kept;
+    return kept;
   }
 
   /** Puts what is trained now into service, see {@link WeightSharing#publish}. */

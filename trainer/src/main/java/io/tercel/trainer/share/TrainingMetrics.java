@@ -4,6 +4,7 @@ import io.tercel.server.metrics.ServerMetrics;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.DoubleConsumer;
+import java.util.function.ObjDoubleConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +16,7 @@ public final class TrainingMetrics {
 
   private final @Nullable ServerMetrics registry;
   private final Map<String, DoubleConsumer> gauges = new ConcurrentHashMap<>();
+  private final Map<String, ObjDoubleConsumer<String>> byWorker = new ConcurrentHashMap<>();
   private final DoubleConsumer step;
   private final DoubleConsumer loss;
   private final DoubleConsumer tokensPerSecond;
@@ -59,6 +61,20 @@ public final class TrainingMetrics {
     return known == null
         ? _ -> {}
         : gauges.computeIfAbsent(name, _ -> known.gauge("tercel_training_" + name, help));
+  }
+
+  /**
+   * A figure of each of several rollout workers. Asked for again, it is the same one.
+   *
+   * @param name goes on {@code tercel_training_}
+   * @return takes a worker's present value
+   */
+  public ObjDoubleConsumer<String> workers(String name, String help) {
+    ServerMetrics known = registry;
+    return known == null
+        ? (_, _) -> {}
+        : byWorker.computeIfAbsent(
+            name, _ -> known.gauges("tercel_training_" + name, help, "worker"));
   }
 
   /** An optimizer step was taken. */

@@ -3,6 +3,7 @@ package io.tercel.trainer.share;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat;
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.memory.PatchObserver;
 import io.tercel.kernels.memory.StoredTensors;
 import io.tercel.kernels.memory.WeightPatch;
 import io.tercel.kernels.memory.WeightStore;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +36,7 @@ public final class WeightSharing {
 
   private final Engine engine;
   private final WeightStore store;
+  private final Supplier<? extends @Nullable PatchObserver> observer;
   private final List<Job> jobs = new ArrayList<>();
 
   /** Pieces of one tensor that can be packed at the same time. */
@@ -51,12 +54,34 @@ public final class WeightSharing {
    *     another shape or format
    */
   public WeightSharing(RunningEngine running, Collection<? extends TrainedTensor> tensors) {
-    this(running.engine(), running.weights(), tensors);
+    this(running, tensors, () -> null);
+  }
+
+  /**
+   * The same, of which somebody is told what each publication changes; or nobody, or somebody else
+   * from some time on.
+   *
+   * @throws IllegalArgumentException as the other
+   */
+  public WeightSharing(
+      RunningEngine running,
+      Collection<? extends TrainedTensor> tensors,
+      Supplier<? extends @Nullable PatchObserver> observer) {
+    this(running.engine(), running.weights(), tensors, observer);
   }
 
   WeightSharing(Engine engine, WeightStore store, Collection<? extends TrainedTensor> tensors) {
+    this(engine, store, tensors, () -> null);
+  }
+
+  private WeightSharing(
+      Engine engine,
+      WeightStore store,
+      Collection<? extends TrainedTensor> tensors,
+      Supplier<? extends @Nullable PatchObserver> observer) {
     this.engine = engine;
     this.store = store;
+    this.observer = observer;
     StoredTensors stored = store.tensors();
     for (TrainedTensor tensor : tensors) {
       jobs.add(
@@ -168,7 +193,7 @@ public final class WeightSharing {
 
   private Publication attempt() {
     long start = System.nanoTime();
-    try (WeightPatch patch = WeightPatch.against(store)) {
+    try (WeightPatch patch = WeightPatch.against(store, observer.get())) {
       pack(patch);
       long packed = System.nanoTime() - start;
       long flipped = patch.codesFlipped();

@@ -48,7 +48,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 final class StartedTrainingTest {
-  private static final Pattern PORT = Pattern.compile("gRPC on [^ ]*:(\\d+) ");
+  private static final Pattern PORT = Pattern.compile("gRPC on \\S*:(\\d+)\\s");
   private static final String KEY = "admin-key";
 
   @TempDir static Path directory;
