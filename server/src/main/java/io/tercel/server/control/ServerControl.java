@@ -2,18 +2,26 @@ package io.tercel.server.control;
 
 import io.tercel.kernels.format.CheckpointException;
 import io.tercel.kernels.memory.WeightChecksum;
+import io.tercel.server.UserException;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineStats;
 import io.tercel.server.engine.ServiceClass;
+import io.tercel.server.hub.DownloadProgress;
+import io.tercel.server.hub.HubClient;
+import io.tercel.server.hub.HubConfig;
+import io.tercel.server.model.ModelLocator;
 import io.tercel.server.model.ServedModelInfo;
 import io.tercel.server.model.ServedWeights;
 import io.tercel.server.openai.InferenceApi;
 import io.tercel.server.request.ApiConfig;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.ConcurrentModificationException;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What can be done to a served model besides asking it: gRPC's Control and the admin port's routes
@@ -28,6 +36,11 @@ public final class ServerControl {
     this.api = api;
     this.model = model;
     this.weights = weights;
+  }
+
+  /** Of the weights that the next step computes with. */
+  public long weightVersion() {
+    return weights.version();
   }
 
   /** What is served, and how busy it is. */
@@ -66,11 +79,7 @@ public final class ServerControl {
    * @throws IllegalStateException if the engine has stopped
    */
   public void pause() throws InterruptedException {
-    try {
-      engine().pause().get();
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e);
-    }
+    await(engine().pause());
   }
 
   /** Goes on after {@link #pause}. */
@@ -110,11 +119,7 @@ public final class ServerControl {
               + version
               + ": what began with an older version of the weights is ended");
     }
-    try {
-      return engine().abortStartedBefore(version).get();
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e);
-    }
+    return await(engine().abortStartedBefore(version));
   }
 
   /**
@@ -131,6 +136,58 @@ public final class ServerControl {
   /** What is served, for whoever brings new ones. */
   public ServedWeights weights() {
     return weights;
+  }
+
+  /**
+   * Reads another model's weights and puts them in place: one of the same shapes and format, such
+   * as a trainer has just written.
+   *
+   * @param model a directory, or {@code ORG/NAME[@revision]} of the hub
+   * @param field that it came in, for the refusal
+   * @return the new version
+   * @throws ApiException 400 if there is no such model
+   * @throws CheckpointException if they don't fit; nothing has changed then
+   * @throws IllegalStateException if others are being read, or the engine has stopped
+   */
+  public long load(String model, String field) {
+    Path from;
+    try {
+      from = ModelLocator.locate(field, model, ServerControl::hub);
+    } catch (UserException e) {
+      throw ApiException.invalid(field, String.valueOf(e.getMessage()));
+    }
+    return weights.load(from);
+  }
+
+  private static HubClient hub() {
+    return new HubClient(HubConfig.ofProcess(), DownloadProgress.SILENT);
+  }
+
+  /**
+   * Forgets cached prefixes that nobody holds.
+   *
+   * @throws IllegalStateException if the engine has stopped
+   */
+  public void resetPrefixCache() throws InterruptedException {
+    await(engine().resetPrefixCache());
+  }
+
+  /**
+   * Ends all that runs or waits, with what it has got so far.
+   *
+   * @return how many sequences were ended
+   * @throws IllegalStateException if the engine has stopped
+   */
+  public int abortAll() throws InterruptedException {
+    return await(engine().abort(_ -> true));
+  }
+
+  private static <T extends @Nullable Object> T await(Future<T> done) throws InterruptedException {
+    try {
+      return done.get();
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e);
+    }
   }
 
   /**

@@ -199,6 +199,15 @@ public final class Engine implements AutoCloseable {
     return abortThose(s -> s.started() && s.startVersion() < version);
   }
 
+  /** Forgets the prefixes that nobody holds just now; what runs keeps its keys and values. */
+  public CompletableFuture<@Nullable Void> resetPrefixCache() {
+    return betweenSteps(
+        () -> {
+          blocks.clearCache();
+          return null;
+        });
+  }
+
   private CompletableFuture<Integer> abortThose(Predicate<Sequence> meant) {
     return betweenSteps(
         () -> {

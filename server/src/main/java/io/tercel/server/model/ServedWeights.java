@@ -26,7 +26,7 @@ import org.slf4j.LoggerFactory;
 public final class ServedWeights {
   private static final Logger log = LoggerFactory.getLogger(ServedWeights.class);
 
-  private final Path directory;
+  private volatile Path directory;
   private final WeightStore weights;
   private final Engine engine;
   private final LmHeadType headType;
@@ -60,20 +60,30 @@ public final class ServedWeights {
   }
 
   /**
-   * Reads the directory's checkpoint again and puts its weights in place between two steps. It is
-   * read beside the present weights first, so they need their memory twice for a while, and a bad
-   * one changes nothing. Tokenizer, template and defaults stay.
+   * Reads again the directory that the weights came from, see {@link #load}.
    *
+   * @return the new version
+   */
+  public long reload() {
+    return load(directory);
+  }
+
+  /**
+   * Reads a directory's checkpoint and puts its weights in place between two steps. It is read
+   * beside the present weights first, so they need their memory twice for a while, and a bad one
+   * changes nothing. Tokenizer, template and defaults stay.
+   *
+   * @param from a model of the same shapes and format; where they came from, after that
    * @return the new version
    * @throws CheckpointException if it can't be read, doesn't fit into memory beside the present
    *     weights, or has other shapes; the message says what
-   * @throws IllegalStateException if another reload is under way, or the engine has stopped
+   * @throws IllegalStateException if other weights are being read, or the engine has stopped
    */
-  public long reload() {
+  public long load(Path from) {
     if (!reloading.tryLock()) {
-      throw new IllegalStateException("another reload is under way");
+      throw new IllegalStateException("other weights are being read just now");
     }
-    try (Checkpoint checkpoint = Checkpoint.open(directory);
+    try (Checkpoint checkpoint = Checkpoint.open(from);
         WeightStore fresh =
             WeightLoader.load(
                 checkpoint,
@@ -83,12 +93,13 @@ public final class ServedWeights {
                 LoadProgress.SILENT)) {
       // whatever happens to this thread: the fresh weights must stay until they are copied
       long version = engine.betweenSteps(() -> replace(fresh)).join();
-      log.info("weights of {} read again: version {}", directory, version);
+      directory = from;
+      log.info("weights of {}: version {}", from, version);
       return version;
     } catch (CompletionException e) {
       throw switch (e.getCause()) {
         case IllegalArgumentException other ->
-            new CheckpointException(directory + ": " + other.getMessage());
+            new CheckpointException(from + ": " + other.getMessage());
         case RuntimeException other -> other;
         case null, default -> new IllegalStateException(e);
       };

@@ -106,9 +106,23 @@ class AdminRoutesTest {
   void control_needsTheAdminKey() throws Exception {
     for (String[] route :
         new String[][] {
-          {"GET", "/info"}, {"GET", "/checksum"}, {"GET", "/is_paused"}, {"POST", "/pause"},
-          {"POST", "/resume"}, {"POST", "/abort"}, {"POST", "/reload"}, {"POST", "/drain"},
+          {"GET", "/info"},
+          {"GET", "/checksum"},
+          {"GET", "/is_paused"},
+          {"POST", "/pause"},
+          {"POST", "/resume"},
+          {"POST", "/abort"},
+          {"POST", "/reload"},
+          {"POST", "/drain"},
           {"POST", "/abort_started_before"},
+          {"POST", "/reset_prefix_cache"},
+          {"POST", "/flush_cache"},
+          {"POST", "/abort_request"},
+          {"POST", "/pause_generation"},
+          {"POST", "/continue_generation"},
+          {"POST", "/update_weights_from_disk"},
+          {"POST", "/update_weights"},
+          {"GET", "/get_weight_version"},
         }) {
       assertEquals(401, ask(admin, route[0], route[1], "", "").statusCode(), route[1]);
       assertEquals(401, ask(admin, route[0], route[1], "wrong", "").statusCode(), route[1]);
@@ -197,6 +211,84 @@ class AdminRoutesTest {
     assertEquals(before + 2, weights.version());
   }
 
+  /** As SGLang's and prime-rl's trainers bring new weights: a directory of their own. */
+  @Test
+  void otherDirectories_areReadInPlace(@TempDir Path other) throws Exception {
+    TinyCheckpoint.qwen3().layers(1).write(other);
+    long before = weights.version();
+    JsonNode updated = command("/update_weights", "{\"weight_dir\": \"" + other + "\"}");
+    assertEquals(before + 1, updated.path("weight_version").asLong());
+    JsonNode fromDisk =
+        command(
+            "/update_weights_from_disk",
+            "{\"model_path\": \"" + other + "\", \"abort_all_requests\": true}");
+    assertTrue(fromDisk.path("success").asBoolean());
+    assertEquals(before + 2, get("/get_weight_version").path("weight_version").asLong());
+    // a reload reads what was read last
+    TinyCheckpoint.qwen3().layers(2).write(directory);
+    assertEquals(before + 3, command("/reload", "").path("weight_version").asLong());
+    HttpResponse<String> unfit =
+        ask(
+            admin,
+            "POST",
+            "/update_weights_from_disk",
+            KEY,
+            "{\"model_path\": \"" + directory + "\"}");
+    assertEquals(400, unfit.statusCode(), unfit.body());
+    assertEquals("model_path", Json.MAPPER.readTree(unfit.body()).at("/error/param").asText());
+    assertEquals(before + 3, weights.version(), "nothing has changed");
+  }
+
+  @Test
+  void pauseWithAbort_endsWhatRuns() throws Exception {
+    server.stepMillis(2);
+    server.says("x".repeat(4000));
+    for (String pause : new String[] {"/pause?mode=abort&clear_cache=true", "/pause_generation"}) {
+      try (RawClient client = new RawClient(server.http.port())) {
+        client.send(
+            RawClient.post(
+                    "/v1/chat/completions",
+                    "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"max_tokens\": 3000}")
+                .replace("\r\n\r\n", "\r\nAuthorization: Bearer secret\r\n\r\n"));
+        TestServer.await("it runs", () -> server.engine.stats().running() == 1);
+        command(pause, "");
+        assertTrue(server.engine.paused());
+        RawClient.Answer answer = client.read();
+        assertEquals(200, answer.status());
+        assertTrue(answer.body().contains("\"finish_reason\":\"abort\""), answer.body());
+      }
+      command("/continue_generation", "");
+      assertFalse(server.engine.paused());
+    }
+    assertEquals(0, command("/abort_request", "{\"rid\": \"gone\"}").path("aborted").asInt(-1));
+    assertEquals(0, command("/abort_request", "{\"abort_all\": true}").path("aborted").asInt(-1));
+  }
+
+  /** Prompts that were asked before are computed anew. */
+  @Test
+  void resetPrefixCache_forgets() throws Exception {
+    String body =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \""
+            + "a long prompt ".repeat(8)
+            + "\"}], \"max_tokens\": 1}";
+    assertEquals(0, cached(body));
+    assertTrue(cached(body) > 0);
+    for (String reset : new String[] {"/reset_prefix_cache", "/flush_cache"}) {
+      assertTrue(command(reset, "").path("success").asBoolean());
+      assertEquals(0, cached(body), reset);
+      assertTrue(cached(body) > 0);
+    }
+  }
+
+  private int cached(String body) throws Exception {
+    HttpResponse<String> answer = ask(server.http, "POST", "/v1/chat/completions", "secret", body);
+    assertEquals(200, answer.statusCode(), answer.body());
+    return Json.MAPPER
+        .readTree(answer.body())
+        .at("/usage/prompt_tokens_details/cached_tokens")
+        .asInt();
+  }
+
   @Test
   void abortStartedBefore_saysHowManyEnded() throws Exception {
     assertEquals(
@@ -216,7 +308,15 @@ class AdminRoutesTest {
   void badFields_areNamed() throws Exception {
     for (String[] wrong :
         new String[][] {
-          {"/pause?mode=abort", "", "mode"},
+          {"/pause?mode=wait", "", "mode"},
+          {"/pause?clear_cache=maybe", "", "clear_cache"},
+          {"/pause_generation", "{\"mode\": \"retract\"}", "mode"},
+          {"/abort_request", "", "rid"},
+          {"/abort_request", "{\"abort_all\": 5}", "abort_all"},
+          {"/update_weights", "", "weight_dir"},
+          {"/update_weights", "{\"weight_dir\": \"/nowhere\"}", "weight_dir"},
+          {"/update_weights_from_disk", "{}", "model_path"},
+          {"/update_weights_from_disk", "{\"model_path\": 5}", "model_path"},
           {"/pause", "{\"mode\": 1}", "mode"},
           {"/abort", "", "request_id"},
           {"/abort_started_before", "", "weight_version"},
