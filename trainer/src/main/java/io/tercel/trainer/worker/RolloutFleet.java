@@ -18,8 +18,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -33,7 +36,9 @@ import org.slf4j.LoggerFactory;
  * The engine of this process and workers beside it. Each group goes to whoever has the fewest
  * answers under way for its places. What a worker doesn't bring to its end is asked again, whole
  * and by the same seed, elsewhere: where all compute the same bits, an answer is a function of
- * prompt, weights and seed, whoever gives it.
+ * prompt, weights and seed, whoever gives it. What a worker still has when this engine has long
+ * been done, this engine answers too: who ends first counts, and a worker that is beaten is put
+ * aside.
  *
  * <p>Before the first group after new weights all workers are sent what they lack, at the same
  * time; this process waits for them as long as a worker may take, but not for one that is put
@@ -47,6 +52,8 @@ final class RolloutFleet implements RolloutSource {
   private final StudentWeights student;
   private final List<RolloutWorker> workers;
   private final int places;
+  private final long patienceNanos;
+  private final Map<Asked, RolloutWorker> elsewhere = new ConcurrentHashMap<>();
   private final WorkerFigures here = new WorkerFigures();
   private final ExecutorService senders =
       Executors.newCachedThreadPool(Thread.ofPlatform().daemon().name("weights-out-", 0).factory());
@@ -60,11 +67,26 @@ final class RolloutFleet implements RolloutSource {
   private final ObjDoubleConsumer<String> readyGauge;
   private volatile long brought = -1;
   private int localAnswers;
+  private long idleSince = System.nanoTime();
   private boolean closed;
 
   /** A group that is to be answered. */
-  private record Asked(
-      Prompt prompt, int size, long seed, StaleKv stale, CompletableFuture<List<Rollout>> answer) {}
+  private static final class Asked {
+    final Prompt prompt;
+    final int size;
+    final long seed;
+    final StaleKv stale;
+    final CompletableFuture<List<Rollout>> answer = new CompletableFuture<>();
+    volatile long since;
+    volatile boolean givenUp;
+
+    Asked(Prompt prompt, int size, long seed, StaleKv stale) {
+      this.prompt = prompt;
+      this.size = size;
+      this.seed = seed;
+      this.stale = stale;
+    }
+  }
 
   private RolloutFleet(
       Rollouts local, ServedStudent served, List<RolloutWorker> workers, Duration timeout) {
@@ -72,6 +94,7 @@ final class RolloutFleet implements RolloutSource {
     this.student = new StudentWeights(served);
     this.workers = List.copyOf(workers);
     this.places = served.running().info().maxNumSeqs();
+    this.patienceNanos = timeout.toNanos();
     var metrics = served.metrics();
     speedGauge = metrics.workers("worker_tokens_per_second", "While it had something to do.");
     answersGauge = metrics.workers("worker_answers", "Of the last step.");
@@ -79,9 +102,7 @@ final class RolloutFleet implements RolloutSource {
     bytesGauge = metrics.workers("worker_sent_bytes", "Of weights, last step.");
     readyGauge = metrics.workers("worker_ready", "1 if it takes groups, 0 if it is put aside.");
     long period = Math.clamp(timeout.toMillis() / 8, 10, 1000);
-    var unused =
-        watch.scheduleWithFixedDelay(
-            () -> workers.forEach(RolloutWorker::watch), period, period, TimeUnit.MILLISECONDS);
+    var unused = watch.scheduleWithFixedDelay(this::watch, period, period, TimeUnit.MILLISECONDS);
   }
 
   /**
@@ -138,7 +159,7 @@ final class RolloutFleet implements RolloutSource {
   @Override
   public CompletableFuture<List<Rollout>> group(Prompt prompt, int size, long seed, StaleKv stale) {
     bringWeights();
-    Asked asked = new Asked(prompt, size, seed, stale, new CompletableFuture<>());
+    Asked asked = new Asked(prompt, size, seed, stale);
     deal(asked);
     return asked.answer;
   }
@@ -164,23 +185,27 @@ final class RolloutFleet implements RolloutSource {
 
   private void deal(Asked asked) {
     RolloutWorker worker = choose(asked);
-    CompletableFuture<List<Rollout>> answer;
     if (worker == null) {
-      answer = askHere(asked);
-    } else {
-      answer = worker.ask(request(asked), new RolloutGroup(asked.prompt, asked.size));
+      askHere(asked, null);
+      return;
     }
+    asked.since = System.nanoTime();
+    elsewhere.put(asked, worker);
     var unused =
-        answer.whenComplete(
-            (rollouts, failure) -> {
-              if (failure == null) {
-                asked.answer.complete(rollouts);
-              } else if (worker == null || isClosed()) {
-                asked.answer.completeExceptionally(failure);
-              } else {
-                deal(asked); // it is put aside by now
-              }
-            });
+        worker
+            .ask(request(asked), new RolloutGroup(asked.prompt, asked.size))
+            .whenComplete(
+                (rollouts, failure) -> {
+                  asked.givenUp = failure != null;
+                  boolean waited = elsewhere.remove(asked, worker);
+                  if (rollouts != null) {
+                    answered(asked, rollouts, worker.figures());
+                  } else if (isClosed()) {
+                    asked.answer.completeExceptionally(Objects.requireNonNull(failure));
+                  } else if (waited) {
+                    deal(asked); // it is put aside by now
+                  }
+                });
   }
 
   /** Null: this process's engine. */
@@ -201,7 +226,41 @@ final class RolloutFleet implements RolloutSource {
     return chosen;
   }
 
-  private CompletableFuture<List<Rollout>> askHere(Asked asked) {
+  /** Takes over what a worker has not answered though this engine has long been done. */
+  private void watch() {
+    workers.forEach(RolloutWorker::watch);
+    long now = System.nanoTime();
+    synchronized (this) {
+      if (localAnswers > 0 || now - idleSince < patienceNanos) {
+        return;
+      }
+    }
+    elsewhere.forEach(
+        (asked, worker) -> {
+          if (now - asked.since >= patienceNanos && elsewhere.remove(asked, worker)) {
+            askHere(asked, worker);
+          }
+        });
+  }
+
+  /** Whoever ends first has answered; whether that is this one. */
+  private static boolean answered(Asked asked, List<Rollout> rollouts, WorkerFigures figures) {
+    synchronized (asked) {
+      if (asked.answer.isDone()) {
+        return false;
+      }
+      figures.answered(rollouts.size(), rollouts.stream().mapToLong(r -> r.tokens().length).sum());
+      asked.answer.complete(rollouts);
+      return true;
+    }
+  }
+
+  /**
+   * Has this engine answer.
+   *
+   * @param late who was asked before, and may be faster still; or nobody
+   */
+  private void askHere(Asked asked, @Nullable RolloutWorker late) {
     count(asked.size);
     here.began();
     CompletableFuture<List<Rollout>> answer;
@@ -210,19 +269,22 @@ final class RolloutFleet implements RolloutSource {
     } catch (RuntimeException e) { // the engine has stopped
       answer = CompletableFuture.failedFuture(e);
     }
-    return answer.whenComplete(
-        (rollouts, failure) -> {
-          count(-asked.size);
-          here.ended();
-          if (rollouts != null) {
-            here.answered(
-                rollouts.size(), rollouts.stream().mapToLong(r -> r.tokens().length).sum());
-          }
-        });
+    var unused =
+        answer.whenComplete(
+            (rollouts, failure) -> {
+              count(-asked.size);
+              here.ended();
+              if (rollouts == null) {
+                asked.answer.completeExceptionally(Objects.requireNonNull(failure));
+              } else if (answered(asked, rollouts, here) && late != null && !asked.givenUp) {
+                late.beaten();
+              }
+            });
   }
 
   private synchronized void count(int answers) {
     localAnswers += answers;
+    idleSince = System.nanoTime();
   }
 
   /** All that {@link Rollouts#group} says to the engine; a server's own defaults are none of it. */

@@ -33,8 +33,9 @@ public final class RolloutServers {
       names = "--rollout-timeout",
       paramLabel = "SECONDS",
       description =
-          "one that says nothing for so long, or takes longer for new weights, is put aside for a"
-              + " while and its answers are asked elsewhere (default: ${DEFAULT-VALUE})")
+          "one that says nothing for so long, takes longer for new weights, or lets this process's"
+              + " engine wait so long and is beaten by it then, is put aside for a while and its"
+              + " answers are asked elsewhere (default: ${DEFAULT-VALUE})")
   private double timeout = 60;
 
   /** For picocli. */

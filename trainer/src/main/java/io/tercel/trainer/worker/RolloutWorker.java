@@ -325,15 +325,7 @@ final class RolloutWorker implements AutoCloseable {
     outstanding += call.size();
     figures.began();
     CompletableFuture<List<Rollout>> answer =
-        call.answer()
-            .whenComplete(
-                (rollouts, failure) -> {
-                  over(call, asked, failure);
-                  if (rollouts != null) {
-                    long tokens = rollouts.stream().mapToLong(r -> r.tokens().length).sum();
-                    figures.answered(rollouts.size(), tokens);
-                  }
-                });
+        call.answer().whenComplete((_, failure) -> over(call, asked, failure));
     withKey(InferenceGrpc.newStub(channel)).generate(request, call);
     return answer;
   }
@@ -350,6 +342,19 @@ final class RolloutWorker implements AutoCloseable {
     figures.ended();
   }
 
+  /** Somebody else was faster, though he was asked much later: it is put aside for long. */
+  void beaten() {
+    int now;
+    synchronized (this) {
+      if (!ready) {
+        return;
+      }
+      now = epoch;
+      failures = Math.max(failures, MOST_DOUBLINGS);
+    }
+    putAside(now, "it lags behind");
+  }
+
   /** Puts it aside if it has something to answer and has said nothing for too long. */
   void watch() {
     int now;
@@ -359,7 +364,7 @@ final class RolloutWorker implements AutoCloseable {
       }
       now = epoch;
     }
-    putAside(now, "it has said nothing for %.0f s".formatted(timeout.toMillis() / 1e3));
+    putAside(now, "it has said nothing for %.1f s".formatted(timeout.toMillis() / 1e3));
   }
 
   private void putAside(int of, String why) {

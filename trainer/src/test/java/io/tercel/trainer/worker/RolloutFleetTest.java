@@ -64,7 +64,7 @@ final class RolloutFleetTest {
             new ServeAddress(ServeAddress.LOOPBACK, 0, null),
             Keys.of(null, null),
             List.of());
-    local = new Rollouts(served.running().served().engine(), new Sampling(1, 1, 12));
+    local = new Rollouts(served.running().served().engine(), new Sampling(1, 1, 24));
   }
 
   @AfterEach
@@ -273,6 +273,30 @@ final class RolloutFleetTest {
       assertSame(expected, ask(6));
       assertEquals(0, fleet.ready());
       TestWorker.await(() -> !lost.holdsAnswers()); // its calls are cancelled, so it frees them
+    }
+  }
+
+  /** One that goes on, but far behind: what it has is answered here too, and counted once. */
+  @Test
+  void lagging_isBeaten() throws InterruptedException {
+    try (TestWorker slow = new TestWorker(MODEL, "fp16", 0)) {
+      open(0.5, slow);
+      List<List<Rollout>> expected = alone(6);
+      Thread brake = Thread.ofPlatform().start(() -> slow.crawl(60));
+      try {
+        assertSame(expected, ask(6));
+        JsonNode by = described();
+        assertEquals(1, by.get(slow.address()).get("put_aside").asLong());
+        assertEquals(
+            48,
+            by.get("here").get("answers").asLong()
+                + by.get(slow.address()).get("answers").asLong());
+        assertTrue(by.get("here").get("answers").asLong() > 8, by::toString);
+        assertEquals(0, fleet.ready());
+      } finally {
+        brake.interrupt();
+        brake.join();
+      }
     }
   }
 

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.ExecutionException;
 import java.util.function.BooleanSupplier;
 
 /** What {@code tercel serve MODEL --grpc-port P --admin-key KEY} is, in this JVM. */
@@ -75,6 +76,19 @@ final class TestWorker implements AutoCloseable {
     await(() -> tokens() > 0);
     engine().pause().join();
     await(this::holdsAnswers);
+  }
+
+  /** Takes a step now and then, until it is interrupted. */
+  void crawl(int millis) {
+    try {
+      while (true) {
+        engine().pause().get();
+        Thread.sleep(millis);
+        engine().resume();
+      }
+    } catch (InterruptedException | ExecutionException e) {
+      engine().resume();
+    }
   }
 
   boolean holdsAnswers() {
