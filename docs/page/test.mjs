@@ -93,13 +93,13 @@ async function answered(deltas, message = "Show me") {
 async function check(name, test) {
   try {
     await test();
+    assert.deepEqual(wrongs, [], "what must not happen");
   } catch (error) {
-    console.error(`not ok ${name}`, error, wrongs);
+    console.error(`not ok ${name}`, error);
     await shot("failed.png").catch(() => {});
     await browser.close();
     process.exit(1);
   }
-  assert.deepEqual(wrongs, [], name);
   console.log(`ok ${name}`);
 }
 
