@@ -124,6 +124,13 @@ class ArchitectureTest {
     "http, anthropic",
     "http, request",
     "http, api",
+    "http, page",
+    "page, call", // files, and nothing that a request could ask of a model
+    "page, openai",
+    "page, anthropic",
+    "page, model",
+    "page, metrics",
+    "api, page", // who assembles the ports says what is beside the APIs
     "request, http", // what is asked means the same whatever carries it, and on every API
     "request, openai",
     "request, anthropic",

@@ -75,6 +75,9 @@ class ArchitectureTest {
             "io.netty..",
             "io.tercel.server.http..",
             "io.tercel.server.openai..",
+            "io.tercel.server.anthropic..",
+            "io.tercel.server.request..",
+            "io.tercel.server.api..",
             "io.tercel.server.answer..",
             "io.tercel.loadtests..",
             "io.tercel.kernels.tornado..")

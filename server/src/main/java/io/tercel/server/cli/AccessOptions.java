@@ -57,6 +57,14 @@ final class AccessOptions {
               + " addresses and localhost need none")
   private List<String> allowedHosts = List.of();
 
+  @Option(
+      names = "--page",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = "serve a chat at / and figures at /dashboard (default: on)")
+  private boolean page = true;
+
   /**
    * The keys as given.
    *
@@ -85,6 +93,11 @@ final class AccessOptions {
 
   List<String> corsOrigins() {
     return corsOrigins;
+  }
+
+  /** Whether browsers find something to look at. */
+  boolean page() {
+    return page;
   }
 
   List<String> allowedHosts() {

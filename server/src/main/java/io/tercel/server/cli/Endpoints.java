@@ -9,6 +9,7 @@ import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.openai.InferenceApi;
+import io.tercel.server.page.PageRoutes;
 import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.time.Duration;
@@ -31,6 +32,7 @@ final class Endpoints implements AutoCloseable {
    *
    * @param grpcPort null for none
    * @param admin null for none
+   * @param page whether browsers find something to look at
    * @param services of gRPC, besides its own
    */
   Endpoints(
@@ -39,10 +41,13 @@ final class Endpoints implements AutoCloseable {
       HttpServerConfig config,
       @Nullable Integer grpcPort,
       @Nullable HttpServerConfig admin,
+      boolean page,
       List<GrpcService> services) {
     this.api = api;
     this.config = config;
-    this.http = new HttpServer(config, new PublicRoutes(api));
+    this.http =
+        new HttpServer(
+            config, page ? new PublicRoutes(api, new PageRoutes()) : new PublicRoutes(api));
     this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control, services);
     this.admin = admin == null ? null : new HttpServer(admin, new AdminRoutes(api, control));
   }
@@ -53,6 +58,7 @@ final class Endpoints implements AutoCloseable {
    * @param served what it is called, and what is kept for its clients
    * @param grpcPort null for none
    * @param admin null for none
+   * @param page whether browsers find something to look at
    * @param services of gRPC, besides its own
    */
   static Endpoints of(
@@ -61,10 +67,11 @@ final class Endpoints implements AutoCloseable {
       HttpServerConfig config,
       @Nullable Integer grpcPort,
       @Nullable HttpServerConfig admin,
+      boolean page,
       List<GrpcService> services) {
     InferenceApi api = new InferenceApi(served, model.served());
     ServerControl control = new ServerControl(api, model.info(), model.servedWeights());
-    return new Endpoints(api, control, config, grpcPort, admin, services);
+    return new Endpoints(api, control, config, grpcPort, admin, page, services);
   }
 
   /** What they answer with. */

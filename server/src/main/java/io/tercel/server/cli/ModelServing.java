@@ -59,6 +59,7 @@ public final class ModelServing implements RunningServer {
             config,
             address.grpcPort(),
             null,
+            true,
             services);
     try {
       endpoints.start();

@@ -222,7 +222,9 @@ public final class ServeCommand implements Command {
       ApiConfig api =
           new ApiConfig(called, Release.VERSION, running::systemFingerprint)
               .storingResponses(responseStore);
-      try (Endpoints endpoints = Endpoints.of(running, api, http, grpcPort, admin, services)) {
+      boolean page = access.page();
+      try (Endpoints endpoints =
+          Endpoints.of(running, api, http, grpcPort, admin, page, services)) {
         metrics.set(endpoints.api().metrics());
         warmUp(running, serving);
         endpoints.start();
@@ -360,6 +362,9 @@ public final class ServeCommand implements Command {
         guarded ? " -H \"authorization: Bearer $TERCEL_API_KEY\"" : "",
         name,
         "What is 412 + 358?");
+    if (access.page()) {
+      out.printf("Page: %s://%s:%d/ (chat), /dashboard%n", scheme(), host, endpoints.http().port());
+    }
     GrpcServer grpc = endpoints.grpc();
     if (grpc != null) {
       out.printf("gRPC on %s:%d (tercel.v1, health, reflection).%n", host, grpc.port());

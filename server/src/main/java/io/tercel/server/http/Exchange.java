@@ -23,6 +23,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -103,6 +104,11 @@ public final class Exchange implements Call {
     }
   }
 
+  /** A header of the request; null where it hasn't that one. */
+  public @Nullable String header(String name) {
+    return head.headers().get(name);
+  }
+
   /** Of the request: the client's own where it sent a usable one. */
   public String id() {
     return head.id();
@@ -163,6 +169,21 @@ public final class Exchange implements Call {
   /** Answers with a text of the given type. */
   public void text(int status, String contentType, String text) {
     whole(status, contentType, body -> body.write(text.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  /** Answers with bytes that are at hand, which must not change any more. */
+  public void bytes(int status, Map<String, String> headers, byte[] bytes) {
+    HttpResponse response = heads.bounded(status, bytes.length, null);
+    headers.forEach(response.headers()::set);
+    answer(response, Unpooled.wrappedBuffer(bytes));
+  }
+
+  /** Answers that the client has it already, with the headers of what it has. */
+  public void notModified(Map<String, String> headers) {
+    HttpResponse response = heads.bounded(304, 0, null);
+    headers.forEach(response.headers()::set);
+    response.headers().remove(HttpHeaderNames.CONTENT_LENGTH); // would be that of what it has
+    answer(response, Unpooled.EMPTY_BUFFER);
   }
 
   /** Writes a body. */

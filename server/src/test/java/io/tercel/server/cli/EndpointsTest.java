@@ -73,7 +73,7 @@ class EndpointsTest {
             new ServedWeights(
                 directory, weights, server.engine, LmHeadType.STORED, () -> Long.MAX_VALUE));
     HttpServerConfig config = server.config.toBuilder().drainTimeout(drainTimeout).build();
-    Endpoints endpoints = new Endpoints(server.api, control, config, 0, config, List.of());
+    Endpoints endpoints = new Endpoints(server.api, control, config, 0, config, true, List.of());
     endpoints.start();
     return endpoints;
   }

@@ -63,6 +63,9 @@ class ResponseStoreTest {
     assertNotNull(store.response("r0"), "asked for meanwhile");
     assertNotNull(store.response("new"));
     assertFalse(keep(store, "large", LIMIT / 8), "an eighth at most, overhead included");
+    try (ResponseStore.Draft draft = store.draft(array(4000))) {
+      assertFalse(draft.keep("grown", array(2000), array(2000)), "with the answer, too");
+    }
     assertNotNull(store.response("r2"), "nothing left for what is never kept");
   }
 

@@ -5,6 +5,7 @@ import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.OverloadedException;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.engine.StaleKv;
@@ -15,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Asks the engine for answers, in the class of rollouts, so that whoever chats meanwhile goes
@@ -22,6 +24,9 @@ import java.util.concurrent.Executors;
  * batches it.
  */
 public final class Rollouts implements RolloutSource {
+  /** A step takes longer. */
+  private static final long ROOM_CHECK_MILLIS = 5;
+
   private final Engine engine;
   private final Sampling sampling;
   private final ExecutorService readers = Executors.newVirtualThreadPerTaskExecutor();
@@ -84,12 +89,34 @@ public final class Rollouts implements RolloutSource {
             .topP(sampling.topP)
             .seed(seed)
             .build();
-    Generation generation =
-        engine.submit(
-            new GenerationRequest(prompt.id(), prompt.tokens(), params)
-                .withServiceClass(ServiceClass.ROLLOUT)
-                .withStaleKv(stale));
-    return CompletableFuture.supplyAsync(() -> read(prompt, size, generation), readers);
+    GenerationRequest request =
+        new GenerationRequest(prompt.id(), prompt.tokens(), params)
+            .withServiceClass(ServiceClass.ROLLOUT)
+            .withStaleKv(stale);
+    Generation begun = submit(request);
+    return CompletableFuture.supplyAsync(() -> read(prompt, size, request, begun), readers);
+  }
+
+  /** Null where so many wait already that no more may: the engine may serve others too. */
+  private @Nullable Generation submit(GenerationRequest request) {
+    try {
+      return engine.submit(request);
+    } catch (OverloadedException e) {
+      if (e.closing()) {
+        throw e;
+      }
+      return null;
+    }
+  }
+
+  private Generation submitOnceThereIsRoom(GenerationRequest request) throws InterruptedException {
+    while (true) {
+      Thread.sleep(ROOM_CHECK_MILLIS);
+      Generation generation = submit(request);
+      if (generation != null) {
+        return generation;
+      }
+    }
   }
 
   /** How long an answer to a prompt may get. */
@@ -102,9 +129,14 @@ public final class Rollouts implements RolloutSource {
     return sampling;
   }
 
-  private static List<Rollout> read(Prompt prompt, int size, Generation generation) {
+  private List<Rollout> read(
+      Prompt prompt, int size, GenerationRequest request, @Nullable Generation begun) {
     RolloutGroup group = new RolloutGroup(prompt, size);
+    Generation generation = begun;
     try {
+      if (generation == null) {
+        generation = submitOnceThereIsRoom(request);
+      }
       while (!group.whole()) {
         switch (generation.take()) {
           case EngineEvent.Token token -> {
@@ -123,7 +155,9 @@ public final class Rollouts implements RolloutSource {
       }
       return group.rollouts();
     } catch (InterruptedException e) {
-      generation.cancel();
+      if (generation != null) {
+        generation.cancel();
+      }
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while the model answered", e);
     }

@@ -10,6 +10,7 @@ import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.Generation;
 import io.tercel.server.engine.GenerationRequest;
+import io.tercel.server.engine.InvalidRequestException;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.engine.StaleKv;
 import io.tercel.server.model.ServingOptions;
@@ -20,6 +21,7 @@ import io.tercel.trainer.testing.TinyReasoner;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -32,8 +34,12 @@ final class RolloutsTest {
           new Prompt("c", new int[] {12, 13, 14, 15, 16, 17}, "3"));
 
   private static ServedStudent served(String student, String kv, int atATime) {
+    return served(student, kv, atATime, 1000);
+  }
+
+  private static ServedStudent served(String student, String kv, int atATime, int waiting) {
     ServingOptions options =
-        new ServingOptions().kvCacheDtype(kv).maxNumSeqs(atATime).maxWaiting(1000).threads(1);
+        new ServingOptions().kvCacheDtype(kv).maxNumSeqs(atATime).maxWaiting(waiting).threads(1);
     return ServedStudent.open(
         TinyReasoner.student(student), options, null, Keys.of(null, null), List.of());
   }
@@ -83,14 +89,32 @@ final class RolloutsTest {
   void groups_areTheSame_howeverManyAtATime(int atATime) {
     List<String> expected = new ArrayList<>();
     List<String> actual = new ArrayList<>();
-    answers(12, expected);
-    answers(atATime, actual);
+    answers(served("w3", "fp16", 12), expected);
+    answers(served("w3", "fp16", atATime), actual);
     assertEquals(expected, actual);
     assertTrue(actual.stream().distinct().count() > 6, "seeds don't matter: " + actual);
   }
 
-  private static void answers(int atATime, List<String> to) {
-    try (ServedStudent served = served("w3", "fp16", atATime);
+  /** A server that was started for others lets few wait: the others come later. */
+  @Test
+  void groups_thatMayNotWait_areAskedAgain() {
+    List<String> expected = new ArrayList<>();
+    List<String> actual = new ArrayList<>();
+    answers(served("w3", "fp16", 12), expected);
+    answers(served("w3", "fp16", 3, 0), actual);
+    assertEquals(expected, actual);
+    try (ServedStudent served = served("w3", "fp16", 2, 0);
+        Rollouts rollouts =
+            new Rollouts(served.running().served().engine(), new Sampling(1, 1, 10))) {
+      InvalidRequestException e =
+          assertThrows(
+              InvalidRequestException.class, () -> rollouts.groups(PROMPTS, 3, 9, StaleKv.KEEP));
+      assertTrue(String.valueOf(e.getMessage()).contains("3 sequences are asked for at once"));
+    }
+  }
+
+  private static void answers(ServedStudent student, List<String> to) {
+    try (ServedStudent served = student;
         Rollouts rollouts =
             new Rollouts(served.running().served().engine(), new Sampling(1, 1, 10))) {
       for (List<Rollout> group : rollouts.groups(PROMPTS, 3, 9, StaleKv.KEEP)) {
