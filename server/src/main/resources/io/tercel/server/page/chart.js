@@ -6,7 +6,7 @@ const HEIGHT = 80;
 
 /** A number in few digits. */
 export function short(value) {
-  if (value === null || Number.isNaN(value)) {
+  if (!Number.isFinite(value)) {
     return "–";
   }
   const size = Math.abs(value);

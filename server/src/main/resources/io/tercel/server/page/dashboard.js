@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { Chart } from "./chart.js";
-import { Metrics, quantile } from "./metrics.js";
+import { Metrics, mean, within } from "./metrics.js";
 import { themed } from "./theme.js";
 
 const SECOND = 1000;
@@ -29,11 +29,10 @@ function rate(name) {
   return grown < 0 ? null : (grown * SECOND) / (now.time - before.time); // below 0: another process
 }
 
-/** Milliseconds. */
-function latency(name, q) {
-  const now = readings.at(-1).metrics.buckets(name);
-  const value = quantile(q, readings[0].metrics.buckets(name), now);
-  return value === null ? null : value * SECOND;
+/** Mean and what nearly all are within, in milliseconds. */
+function latency(name) {
+  const [before, now] = [readings[0].metrics, readings.at(-1).metrics];
+  return [mean(name, before, now), within(0.95, name, before, now)].map((s) => (s === null ? null : s * SECOND));
 }
 
 const value = (name) => readings.at(-1).metrics.value(name);
@@ -54,16 +53,16 @@ const PANELS = [
     read: () => [rate("vllm:generation_tokens_total"), rate("vllm:prompt_tokens_total")],
   },
   {
-    chart: new Chart("Time to first token, ms", ["median", "p95"], SHOWN),
-    read: () => [latency(FIRST, 0.5), latency(FIRST, 0.95)],
+    chart: new Chart("Time to first token, ms", ["mean", "95% within"], SHOWN),
+    read: () => latency(FIRST),
   },
   {
-    chart: new Chart("Time between tokens, ms", ["median", "p95"], SHOWN),
-    read: () => [latency(BETWEEN, 0.5), latency(BETWEEN, 0.95)],
+    chart: new Chart("Time between tokens, ms", ["mean", "95% within"], SHOWN),
+    read: () => latency(BETWEEN),
   },
   {
-    chart: new Chart("Time of a request, ms", ["median", "p95"], SHOWN),
-    read: () => [latency(WHOLE, 0.5), latency(WHOLE, 0.95)],
+    chart: new Chart("Time of a request, ms", ["mean", "95% within"], SHOWN),
+    read: () => latency(WHOLE),
   },
   {
     chart: new Chart("Prompt tokens found in the cache, %", [""], SHOWN, { top: 100 }),

@@ -44,20 +44,19 @@ export class Metrics {
   }
 }
 
+/** The mean of what a histogram has observed between two readings; null where there was nothing. */
+export function mean(name, before, now) {
+  const count = now.value(`${name}_count`) - before.value(`${name}_count`);
+  return count > 0 ? (now.value(`${name}_sum`) - before.value(`${name}_sum`)) / count : null;
+}
+
 /**
- * A quantile of what a histogram has observed between two readings, linear within a bucket; null where there was nothing.
+ * The bound that a share of what a histogram has observed between two readings is within; null where there was nothing. It
+ * is a bucket's, and no guess at where in the bucket they are.
  */
-export function quantile(q, before, now) {
-  const counts = now.map(({ bound, count }, i) => ({ bound, count: count - (before[i]?.count ?? 0) }));
+export function within(share, name, before, now) {
+  const old = before.buckets(name);
+  const counts = now.buckets(name).map(({ bound, count }, i) => ({ bound, count: count - (old[i]?.count ?? 0) }));
   const all = counts.at(-1)?.count ?? 0;
-  if (all <= 0) {
-    return null;
-  }
-  const rank = q * all;
-  const i = counts.findIndex(({ count }) => count >= rank);
-  const low = i === 0 ? { bound: 0, count: 0 } : counts[i - 1];
-  if (counts[i].bound === Infinity) {
-    return low.bound; // at least
-  }
-  return low.bound + ((counts[i].bound - low.bound) * (rank - low.count)) / (counts[i].count - low.count);
+  return all > 0 ? counts.find(({ count }) => count >= share * all).bound : null;
 }
