@@ -32,7 +32,11 @@ class ContractTest {
             .flatMap(file -> file.getEnumTypes().stream());
     List<String> zeros = enums.map(e -> e.findValueByNumber(0).getName()).sorted().toList();
     assertEquals(
-        List.of("FINISH_REASON_UNSPECIFIED", "PHASE_UNSPECIFIED", "TRAINING_STATE_UNSPECIFIED"),
+        List.of(
+            "FINISH_REASON_UNSPECIFIED",
+            "PHASE_UNSPECIFIED",
+            "TENSOR_PART_UNSPECIFIED",
+            "TRAINING_STATE_UNSPECIFIED"),
         zeros);
   }
 
@@ -45,7 +49,7 @@ class ContractTest {
             .toList());
     assertEquals("tercel.v1.Control", ControlGrpc.SERVICE_NAME);
     assertEquals(
-        List.of("GetRun", "Watch", "Cancel"),
+        List.of("Start", "GetRun", "Watch", "Cancel"),
         TrainingProto.getDescriptor().findServiceByName("Training").getMethods().stream()
             .map(m -> m.getName())
             .toList());
