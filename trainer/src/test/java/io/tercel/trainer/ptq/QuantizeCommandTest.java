@@ -200,7 +200,7 @@ class QuantizeCommandTest {
     refused(gptq(good, "--checkpoint-format", "v3"), "--checkpoint-format: v3");
     refused(gptq(good, "--calibration-length", "5000"), "4096 positions");
     refused(gptq(good, "--calibration-samples", "0"), "--calibration-samples: 0");
-    refused(gptq(temp.resolve("none.jsonl")), "is no file");
+    refused(gptq(temp.resolve("none.jsonl")), "--calibration: no such file");
     refused(gptq(file("a.jsonl", "{\"text\"")), "a.jsonl line 1: not JSON");
     refused(gptq(file("b.jsonl", "{\"txt\": \"a\"}")), "b.jsonl line 1: none of");
     refused(gptq(file("d.jsonl", "{\"token_ids\": [1, 999]}")), "token_ids[1] is 999");
