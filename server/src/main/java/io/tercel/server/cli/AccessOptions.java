@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Who may use a server, and from where. */
-final class AccessOptions {
+public final class AccessOptions {
   @Option(
       names = "--api-key",
       paramLabel = "KEY",
@@ -71,6 +71,15 @@ final class AccessOptions {
    * @throws UserException in one line, if they can't be keys
    */
   Keys keys() {
+    return keys(apiKey, adminKey);
+  }
+
+  /**
+   * Keys as options {@code --api-key} and {@code --admin-key} give them.
+   *
+   * @throws UserException in one line, if they can't be keys
+   */
+  public static Keys keys(@Nullable String apiKey, @Nullable String adminKey) {
     try {
       return Keys.of(given(apiKey), given(adminKey));
     } catch (IllegalArgumentException e) {

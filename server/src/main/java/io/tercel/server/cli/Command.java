@@ -1,8 +1,11 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
+import java.util.Optional;
+import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 
 /**
  * A subcommand of {@code tercel}: a class with picocli's annotations and a public constructor
@@ -20,5 +23,18 @@ public interface Command extends Callable<Integer> {
    */
   default @Nullable String parent() {
     return null;
+  }
+
+  /**
+   * A fresh one of {@code tercel}'s own of that name, of whatever module; empty if there is none.
+   */
+  static Optional<Command> named(String name) {
+    return ServiceLoader.load(Command.class).stream()
+        .map(ServiceLoader.Provider::get)
+        .filter(command -> command.parent() == null)
+        .filter(
+            command ->
+                command.getClass().getAnnotation(CommandLine.Command.class).name().equals(name))
+        .findFirst();
   }
 }

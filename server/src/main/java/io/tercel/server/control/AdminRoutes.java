@@ -83,11 +83,7 @@ public final class AdminRoutes implements HttpService {
   }
 
   private Object abort(Exchange exchange) throws InterruptedException {
-    String id = Commands.text(exchange, exchange.fields(), "request_id");
-    if (id == null) {
-      throw ApiException.missing("request_id");
-    }
-    control.abort(id);
+    control.abort(Commands.required(exchange, exchange.fields(), "request_id"));
     return NOTHING;
   }
 

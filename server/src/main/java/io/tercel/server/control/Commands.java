@@ -28,6 +28,15 @@ final class Commands {
     return node.textValue();
   }
 
+  /** The same, of one that must be there. */
+  static String required(Exchange exchange, ObjectNode fields, String name) {
+    String value = text(exchange, fields, name);
+    if (value == null) {
+      throw ApiException.missing(name);
+    }
+    return value;
+  }
+
   /**
    * A truth of the body, else of the query.
    *

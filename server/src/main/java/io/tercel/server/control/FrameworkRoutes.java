@@ -79,7 +79,7 @@ final class FrameworkRoutes {
   /** SGLang's: whether it has worked is a field of the answer, which is 400 where it hasn't. */
   private Object updateFromDisk(Exchange exchange) throws Exception {
     ObjectNode fields = exchange.fields();
-    String model = required(exchange, fields, "model_path");
+    String model = Commands.required(exchange, fields, "model_path");
     boolean abort = Commands.truth(exchange, fields, "abort_all_requests", false);
     long version;
     try {
@@ -101,17 +101,9 @@ final class FrameworkRoutes {
 
   /** prime-rl's. */
   private Object update(Exchange exchange) throws Exception {
-    String directory = required(exchange, exchange.fields(), "weight_dir");
+    String directory = Commands.required(exchange, exchange.fields(), "weight_dir");
     return version(
         Commands.computed("update-weights", () -> control.load(directory, "weight_dir")));
-  }
-
-  private static String required(Exchange exchange, ObjectNode fields, String name) {
-    String value = Commands.text(exchange, fields, name);
-    if (value == null) {
-      throw ApiException.missing(name);
-    }
-    return value;
   }
 
   private static Map<String, Object> version(long version) {

@@ -90,11 +90,7 @@ final class HubCache {
 
   /** Remembers which files a choice is, once they are all there. */
   void writeChoice(String commit, DataChoice choice, List<String> names) throws IOException {
-    Path file = choiceFile(commit, choice);
-    Files.createDirectories(parent(file));
-    Path fresh = file.resolveSibling(file.getFileName() + ".tmp");
-    Files.write(fresh, names);
-    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    write(choiceFile(commit, choice), String.join("\n", names));
   }
 
   private Path choiceFile(String commit, DataChoice choice) {
@@ -105,11 +101,15 @@ final class HubCache {
     if (revision.equals(commit)) {
       return;
     }
-    Path ref = ref(revision);
-    Files.createDirectories(parent(ref));
-    Path fresh = ref.resolveSibling(ref.getFileName() + ".tmp");
-    Files.writeString(fresh, commit);
-    Files.move(fresh, ref, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    write(ref(revision), commit);
+  }
+
+  /** Whole, or not at all. */
+  private static void write(Path file, String text) throws IOException {
+    Files.createDirectories(parent(file));
+    Path fresh = file.resolveSibling(file.getFileName() + ".tmp");
+    Files.writeString(fresh, text);
+    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   /** Puts a whole blob under its name into a snapshot. */

@@ -1,7 +1,6 @@
 package io.tercel.trainer.data;
 
 import io.tercel.server.UserException;
-import io.tercel.server.cli.TerminalProgress;
 import io.tercel.trainer.files.DataFiles;
 import io.tercel.trainer.files.JsonLine;
 import io.tercel.trainer.files.LineFile;
@@ -55,8 +54,7 @@ final class LineFiles implements AutoCloseable {
   }
 
   private static List<Path> files(String source) {
-    return DataFiles.find(
-        "--data", source, "train", (repo, choice) -> TerminalProgress.hub().fetch(repo, choice));
+    return DataFiles.find("--data", source, "train");
   }
 
   private void read(int file, Counter counter) {

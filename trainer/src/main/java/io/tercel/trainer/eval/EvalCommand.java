@@ -4,12 +4,9 @@ import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import io.tercel.server.cli.RunningServer;
 import io.tercel.server.cli.ServerChoice;
-import io.tercel.server.cli.TerminalProgress;
 import io.tercel.server.cli.Tty;
 import io.tercel.server.client.ChatClient;
 import io.tercel.server.client.ChatException;
-import io.tercel.server.hub.DataChoice;
-import io.tercel.server.hub.HubRepo;
 import io.tercel.trainer.files.DataFiles;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -226,7 +223,7 @@ public final class EvalCommand implements Command {
     } else if (data != null) {
       found = SuiteFolder.read(Path.of(data));
     } else {
-      found = SuiteFolder.published(names, EvalCommand::fetch);
+      found = SuiteFolder.published(names, DataFiles.hub());
     }
     List<Suite> chosen = new ArrayList<>();
     for (String name : all ? found.names() : names) {
@@ -236,17 +233,12 @@ public final class EvalCommand implements Command {
     return chosen;
   }
 
-  private static List<Path> fetch(HubRepo repo, DataChoice choice) {
-    return TerminalProgress.hub().fetch(repo, choice);
-  }
-
   private EvalPlan plan() {
     EvalPlan how = how();
     if (data == null) {
       throw new UserException("--data: name a file of problems, or --suite with a folder of them");
     }
-    List<BenchmarkProblem> problems =
-        Benchmark.read(DataFiles.find("--data", data, "test", EvalCommand::fetch));
+    List<BenchmarkProblem> problems = Benchmark.read(DataFiles.find("--data", data, "test"));
     return how.with(n == null ? problems : problems.subList(0, Math.min(n, problems.size())));
   }
 

@@ -1,6 +1,7 @@
 package io.tercel.trainer.files;
 
 import io.tercel.server.UserException;
+import io.tercel.server.cli.TerminalProgress;
 import io.tercel.server.hub.DataChoice;
 import io.tercel.server.hub.HubException;
 import io.tercel.server.hub.HubRepo;
@@ -55,6 +56,16 @@ public final class DataFiles {
     }
     throw new UserException(
         "%s: no such file: %s; of the hub it is %sORG/NAME".formatted(option, source, HUB));
+  }
+
+  /** The one that this process' environment names. */
+  public static Hub hub() {
+    return (repo, choice) -> TerminalProgress.hub().fetch(repo, choice);
+  }
+
+  /** The same, of the hub that this process' environment names. */
+  public static List<Path> find(String option, String source, String split) {
+    return find(option, source, split, hub());
   }
 
   /** The same, with parquet written out as JSON lines. */

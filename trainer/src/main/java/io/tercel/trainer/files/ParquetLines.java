@@ -19,11 +19,11 @@ import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 import java.util.HexFormat;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,7 +38,7 @@ public final class ParquetLines {
 
   /** Whether a file's name says that it is parquet. */
   public static boolean named(Path file) {
-    return file.toString().toLowerCase(java.util.Locale.ROOT).endsWith(".parquet");
+    return file.toString().toLowerCase(Locale.ROOT).endsWith(".parquet");
   }
 
   /**
@@ -74,7 +74,7 @@ public final class ParquetLines {
     Path fresh = lines.resolveSibling(lines.getFileName() + "." + ProcessHandle.current().pid());
     try {
       write(parquet, fresh);
-      Files.move(fresh, lines, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      AtomicFile.move(fresh, lines);
       return lines;
     } catch (IOException e) {
       throw new UserException(

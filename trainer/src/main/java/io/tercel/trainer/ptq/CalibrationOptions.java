@@ -2,7 +2,6 @@ package io.tercel.trainer.ptq;
 
 import io.tercel.kernels.format.Checkpoint;
 import io.tercel.server.UserException;
-import io.tercel.server.cli.TerminalProgress;
 import io.tercel.server.text.Tokenizer;
 import io.tercel.trainer.files.DataFiles;
 import java.io.IOException;
@@ -103,14 +102,7 @@ final class CalibrationOptions {
 
   private List<Path> paths() {
     return files.stream()
-        .flatMap(
-            file ->
-                DataFiles.find(
-                    "--calibration",
-                    file,
-                    "train",
-                    (repo, choice) -> TerminalProgress.hub().fetch(repo, choice))
-                    .stream())
+        .flatMap(file -> DataFiles.find("--calibration", file, "train").stream())
         .toList();
   }
 

@@ -83,23 +83,14 @@ public final class ReproCommand implements Command {
     }
     Path folder = out.toAbsolutePath().normalize();
     Experiment experiment = new Experiment(folder, given, scale(), sigma);
-    StageRunner runner = new StageRunner(folder);
-    String text;
-    if (made == null) {
-      ReproFigures figures = new ReproFigures(experiment);
-      int code = runner.run(figures.stages());
-      if (code != 0) {
-        return code;
-      }
-      text = figures.draw(folder);
-    } else {
-      int code = runner.run(made.stages(experiment));
-      if (code != 0) {
-        return code;
-      }
-      text = made.render(experiment);
-      AtomicFile.write(folder.resolve(name(made) + ".md"), text);
+    ReproFigures figures = new ReproFigures(experiment);
+    int code =
+        new StageRunner(folder).run(made == null ? figures.stages() : made.stages(experiment));
+    if (code != 0) {
+      return code;
     }
+    String text = made == null ? figures.draw(folder) : made.render(experiment);
+    AtomicFile.write(folder.resolve(table + ".md"), text);
     PrintWriter to = spec.commandLine().getOut();
     to.print(text);
     to.flush();

@@ -1,6 +1,5 @@
 package io.tercel.trainer.repro;
 
-import io.tercel.trainer.files.AtomicFile;
 import io.tercel.trainer.repro.Experiment.Rounding;
 import io.tercel.trainer.run.RunCurves;
 import io.tercel.trainer.run.RunCurves.Plotted;
@@ -89,7 +88,6 @@ final class ReproFigures {
           "| %s/%s.png | %s: %s | %s |\n"
               .formatted(FOLDER, figure.file, figure.title, names, figure.shows));
     }
-    AtomicFile.write(out.resolve(FOLDER + ".md"), text.toString());
     return text.toString();
   }
 }

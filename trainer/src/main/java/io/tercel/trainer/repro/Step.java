@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.ServiceLoader;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -50,7 +49,8 @@ sealed interface Step {
         arguments.add("--resume");
       }
       AtomicReference<Exception> failure = new AtomicReference<>();
-      CommandLine line = new CommandLine(command(words.getFirst())).setOut(out).setErr(out);
+      CommandLine line =
+          new CommandLine(Command.named(words.getFirst()).orElseThrow()).setOut(out).setErr(out);
       line.setExecutionExceptionHandler(
           (e, _, _) -> {
             failure.set(e);
@@ -65,16 +65,6 @@ sealed interface Step {
         case RuntimeException unchecked -> throw unchecked;
         default -> throw new IOException(e);
       };
-    }
-
-    private static Command command(String name) {
-      for (Command command : ServiceLoader.load(Command.class)) {
-        CommandLine.Command is = command.getClass().getAnnotation(CommandLine.Command.class);
-        if (is != null && is.name().equals(name) && command.parent() == null) {
-          return command;
-        }
-      }
-      throw new IllegalStateException("no command " + name);
     }
   }
 

@@ -67,12 +67,12 @@ public final class TrainingRun implements RunLog.Listener, AutoCloseable {
       end(State.FAILED, String.valueOf(e.getMessage()));
       throw e;
     }
-    end(status().stepsDone() < steps ? State.STOPPED : State.FINISHED, null);
+    end(finished() ? State.FINISHED : State.STOPPED, null);
   }
 
-  /** Of one that could not be prepared. */
-  public void failed(String why) {
-    end(State.FAILED, why);
+  /** Whether all steps are done. */
+  public boolean finished() {
+    return status().stepsDone() >= steps;
   }
 
   /** Of one that has not come to its {@linkplain #carryOut work}, that it never will. */

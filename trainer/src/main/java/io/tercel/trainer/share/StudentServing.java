@@ -1,7 +1,7 @@
 package io.tercel.trainer.share;
 
 import io.tercel.server.UserException;
-import io.tercel.server.call.Keys;
+import io.tercel.server.cli.AccessOptions;
 import io.tercel.server.cli.ModelServing;
 import io.tercel.server.cli.ServeAddress;
 import io.tercel.server.model.ServingOptions;
@@ -77,7 +77,7 @@ public final class StudentServing {
             student,
             options,
             serveAddress(),
-            keys(),
+            AccessOptions.keys(apiKey, adminKey),
             grpcPort == null ? List.of() : List.of(new TrainingService(TrainingRuns.only(run))));
     ModelServing serving = served.serving();
     if (serving != null) { // 0 has picked a port
@@ -93,18 +93,5 @@ public final class StudentServing {
       throw new UserException("--grpc-port needs --serve [HOST:]PORT, whose host it is on");
     }
     return address == null ? null : ServeAddress.parse("--serve", address, grpcPort);
-  }
-
-  private Keys keys() {
-    try {
-      return Keys.of(given(apiKey), given(adminKey));
-    } catch (IllegalArgumentException e) {
-      throw new UserException("--api-key, --admin-key: " + e.getMessage(), e);
-    }
-  }
-
-  /** An empty variable in the environment is none. */
-  private static @Nullable String given(@Nullable String key) {
-    return key == null || key.isEmpty() ? null : key;
   }
 }

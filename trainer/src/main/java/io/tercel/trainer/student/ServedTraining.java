@@ -11,7 +11,6 @@ import java.io.StringWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -146,13 +145,10 @@ final class ServedTraining implements TrainingRuns {
   }
 
   private static StudentCommand find(String name) {
-    for (Command command : ServiceLoader.load(Command.class)) {
-      if (command instanceof StudentCommand student
-          && student.getClass().getAnnotation(CommandLine.Command.class).name().equals(name)) {
-        return student;
-      }
-    }
-    throw new UserException("command: " + name + "; distill or grpo");
+    return Command.named(name)
+        .filter(StudentCommand.class::isInstance)
+        .map(StudentCommand.class::cast)
+        .orElseThrow(() -> new UserException("command: " + name + "; distill or grpo"));
   }
 
   /** Has a run that is under way saved and ended. */

@@ -129,27 +129,30 @@ public abstract class StudentCommand implements Command {
       TrainingRun shown,
       @Nullable ServedStudent served)
       throws IOException {
-    PrintWriter out = spec.commandLine().getOut();
-    int done;
     try (shown) { // ends before its server does
-      StudentRun run = new StudentRun(options, folder, student, updates(), served, host != null);
-      try (Learner learner = learner(run);
-          RunProgress progress = RunProgress.start(spec.name(), run.steps(), run.stepsDone())) {
-        shown.carryOut(() -> run.run(learner, progress, stop::asked));
-      }
-      done = run.stepsDone();
-    } catch (IOException | RuntimeException e) {
-      shown.failed(String.valueOf(e.getMessage()));
-      throw e;
+      shown.carryOut(() -> carryOut(student, folder, stop, served));
     }
-    boolean finished = done == shown.steps();
+    PrintWriter out = spec.commandLine().getOut();
+    boolean finished = shown.finished();
     if (finished) {
       out.println("The model is in " + folder.resolve(RunFolder.MODEL));
     } else {
-      out.printf("Stopped after step %d; --resume goes on from %s%n", done, folder.directory());
+      out.printf(
+          "Stopped after step %d; --resume goes on from %s%n",
+          shown.status().stepsDone(), folder.directory());
     }
     out.flush();
     return finished ? 0 : TERMINATED;
+  }
+
+  private void carryOut(
+      QatModel student, RunFolder folder, StopSignal stop, @Nullable ServedStudent served)
+      throws IOException {
+    StudentRun run = new StudentRun(options, folder, student, updates(), served, host != null);
+    try (Learner learner = learner(run);
+        RunProgress progress = RunProgress.start(spec.name(), run.steps(), run.stepsDone())) {
+      run.run(learner, progress, stop::asked);
+    }
   }
 
   private @Nullable ServedStudent serve(String cache, TrainingRun shown) {
