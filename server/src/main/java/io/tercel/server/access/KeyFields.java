@@ -150,8 +150,7 @@ final class KeyFields {
     fields.forEach(
         (name, value) -> {
           if (!known.contains(name)) {
-            throw value.wrong(
-                "is no field of it; did you mean '" + Nearest.to(name, known) + "'?");
+            throw value.wrong("is no field of it; did you mean '" + Nearest.to(name, known) + "'?");
           }
         });
   }

@@ -120,8 +120,7 @@ public final class KeyFile implements AutoCloseable {
     try (InputStream in = Files.newInputStream(path)) {
       byte[] bytes = in.readNBytes(YamlFile.MAX_BYTES + 1);
       if (bytes.length > YamlFile.MAX_BYTES) {
-        throw new YamlException(
-            "%s is larger than %d bytes".formatted(path, YamlFile.MAX_BYTES));
+        throw new YamlException("%s is larger than %d bytes".formatted(path, YamlFile.MAX_BYTES));
       }
       return bytes;
     } catch (NoSuchFileException e) {

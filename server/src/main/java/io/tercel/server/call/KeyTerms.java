@@ -5,7 +5,9 @@ import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** What a key allows. Immutable; as it is made it is a client's, without limits, for all classes. */
+/**
+ * What a key allows. Immutable; as it is made it is a client's, without limits, for all classes.
+ */
 public final class KeyTerms {
   /** A client's, without limits. */
   public static final KeyTerms CLIENT = new KeyTerms(Rights.CLIENT, 0, 0, List.of(), null, null);
@@ -36,8 +38,7 @@ public final class KeyTerms {
   }
 
   public KeyTerms withRights(Rights value) {
-    return new KeyTerms(
-        value, requestsPerMinute, tokensPerMinute, classes, defaultClass, expires);
+    return new KeyTerms(value, requestsPerMinute, tokensPerMinute, classes, defaultClass, expires);
   }
 
   /** 0 for as many as come. */
@@ -63,8 +64,7 @@ public final class KeyTerms {
 
   /** From then on it opens nothing. */
   public KeyTerms withExpiry(Instant value) {
-    return new KeyTerms(
-        rights, requestsPerMinute, tokensPerMinute, classes, defaultClass, value);
+    return new KeyTerms(rights, requestsPerMinute, tokensPerMinute, classes, defaultClass, value);
   }
 
   Rights rights() {

@@ -3,9 +3,9 @@ package io.tercel.server.call;
 import java.util.function.LongSupplier;
 
 /**
- * So much a minute: it holds what one minute allows, and fills evenly. What is taken may turn out to
- * be more; then it is below nothing for a while, and nobody gets anything until that is made good.
- * Thread-safe.
+ * So much a minute: it holds what one minute allows, and fills evenly. What is taken may turn out
+ * to be more; then it is below nothing for a while, and nobody gets anything until that is made
+ * good. Thread-safe.
  */
 final class RateBucket {
   private static final double NANOS_A_MINUTE = 60e9;
@@ -44,8 +44,8 @@ final class RateBucket {
   }
 
   /**
-   * What is taken of it for a wish: no more than there ever is, so that the largest wish waits for a
-   * full one and not forever.
+   * What is taken of it for a wish: no more than there ever is, so that the largest wish waits for
+   * a full one and not forever.
    */
   synchronized long share(long amount) {
     return limit == 0 ? 0 : Math.min(amount, limit);

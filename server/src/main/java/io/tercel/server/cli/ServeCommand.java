@@ -171,8 +171,7 @@ public final class ServeCommand implements Command {
           endpoints.start();
           Runtime.getRuntime()
               .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
-          new Announcement(running, endpoints, ports)
-              .print(out, (System.nanoTime() - start) / 1e9);
+          new Announcement(running, endpoints, ports).print(out, (System.nanoTime() - start) / 1e9);
           return untilTheEnd(running.served().engine(), endpoints, out, stop);
         } catch (IOException e) {
           throw new UserException(String.valueOf(e.getMessage()), e);
@@ -255,5 +254,4 @@ public final class ServeCommand implements Command {
       Thread.currentThread().interrupt();
     }
   }
-
 }

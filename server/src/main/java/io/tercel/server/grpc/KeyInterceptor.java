@@ -62,8 +62,7 @@ final class KeyInterceptor implements ServerInterceptor {
       return next.startCall(call, headers);
     }
     String method = call.getMethodDescriptor().getFullMethodName();
-    CallRecord record =
-        new CallRecord("grpc", RequestId.of(headers.get(REQUEST_ID)), observer);
+    CallRecord record = new CallRecord("grpc", RequestId.of(headers.get(REQUEST_ID)), observer);
     record.goesTo(method);
     record.traceParent(headers.get(TRACE_PARENT));
     GrpcCallRecord current = new GrpcCallRecord(record);
@@ -84,8 +83,7 @@ final class KeyInterceptor implements ServerInterceptor {
   }
 
   private void admit(CallRecord record, String service, String method, Metadata headers) {
-    boolean steers =
-        service.equals(ControlGrpc.SERVICE_NAME) || adminMethods.contains(method);
+    boolean steers = service.equals(ControlGrpc.SERVICE_NAME) || adminMethods.contains(method);
     KeyHolder holder = (steers ? control : clients).admit(authorization(headers));
     record.admitted(holder);
     if (service.equals(InferenceGrpc.SERVICE_NAME)) {

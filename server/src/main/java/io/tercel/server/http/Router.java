@@ -18,8 +18,7 @@ public final class Router {
    * @param open needs no key
    * @param bodyOptional takes no body for an empty object
    */
-  record Route(
-      String pattern, Map<String, Handler> handlers, boolean open, boolean bodyOptional) {
+  record Route(String pattern, Map<String, Handler> handlers, boolean open, boolean bodyOptional) {
     /** Who answers a method; null where nobody does. */
     @Nullable Handler handler(String method) {
       return handlers.get(method.equals("HEAD") ? "GET" : method);

@@ -42,7 +42,9 @@ final class KeyCollector extends Collector {
     }
     CounterMetricFamily unknown =
         new CounterMetricFamily(
-                "tercel_unknown_key", "Requests without a key that they needed.", List.of("model_name"))
+                "tercel_unknown_key",
+                "Requests without a key that they needed.",
+                List.of("model_name"))
             .addMetric(List.of(model), keys.unknown());
     return List.of(requests, tokens, refused, unknown);
   }

@@ -66,9 +66,7 @@ public record CommonFields(
     GenerationRequest request =
         service.of(new GenerationRequest(id, prompt, params), caller.holder());
     int part = id.indexOf('#'); // behind it is which of several prompts this is
-    caller
-        .record()
-        .asks(model, part < 0 ? id : id.substring(0, part), request.serviceClass());
+    caller.record().asks(model, part < 0 ? id : id.substring(0, part), request.serviceClass());
     return request;
   }
 

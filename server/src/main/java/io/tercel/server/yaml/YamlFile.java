@@ -34,8 +34,7 @@ public final class YamlFile {
       return new YamlValue(name, "", root);
     } catch (MarkedYamlEngineException e) {
       int line = e.getProblemMark().map(Mark::getLine).orElse(0) + 1;
-      throw new YamlException(
-          "%s, line %d: is not YAML: %s".formatted(name, line, e.getProblem()));
+      throw new YamlException("%s, line %d: is not YAML: %s".formatted(name, line, e.getProblem()));
     } catch (YamlEngineException e) {
       throw new YamlException(name + ": is not YAML: it has characters that YAML has not");
     }

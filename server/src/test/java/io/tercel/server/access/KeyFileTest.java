@@ -47,13 +47,13 @@ class KeyFileTest {
 
   private static String sha256(String text) throws Exception {
     return HexFormat.of()
-        .formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.US_ASCII)));
+        .formatHex(
+            MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.US_ASCII)));
   }
 
   @Test
   void everyField_isRead() throws Exception {
-    file(
-            """
+    file("""
             # the team's
             keys:
               - name: alice
@@ -64,7 +64,7 @@ class KeyFileTest {
                 default_class: rollout
               - {name: bob, sha256: %s, expires: "2999-01-01T00:00:00+02:00", admin: true}
             """
-                .formatted(sha256("bob-secret")))
+            .formatted(sha256("bob-secret")))
         .load();
     var alice = keys.clients().admit("Bearer alice-secret");
     assertEquals("alice", alice.name());

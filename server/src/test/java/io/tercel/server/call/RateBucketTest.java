@@ -71,7 +71,12 @@ class RateBucketTest {
 
   @ParameterizedTest
   @CsvSource({
-    "0, 0s", "1, 1ms", "20000000, 20ms", "1000000000, 1s", "1500000000, 1.5s", "60000000000, 1m0s",
+    "0, 0s",
+    "1, 1ms",
+    "20000000, 20ms",
+    "1000000000, 1s",
+    "1500000000, 1.5s",
+    "60000000000, 1m0s",
     "361250000000, 6m1.25s"
   })
   void duration_asOpenAiWritesIt(long nanos, String text) {

@@ -60,8 +60,7 @@ class KeyBypassTest {
   @Test
   void goodKeys_open() throws Exception {
     for (String key : new String[] {"public", "alice", "ops", "root"}) {
-      assertEquals(
-          200, ports.post(key + "-secret", "/v1/chat/completions", CHAT).status(), key);
+      assertEquals(200, ports.post(key + "-secret", "/v1/chat/completions", CHAT).status(), key);
     }
     for (String header :
         new String[] {
@@ -136,8 +135,7 @@ class KeyBypassTest {
     assertTrue(answer.body().contains("invalid_api_key"), answer.body());
     assertFalse(answer.body().contains("secret"), answer.body());
     nothingRan(before);
-    assertEquals(
-        401, ServedPorts.ask(ports.adminPort(), "POST", "/pause", lines, "{}").status());
+    assertEquals(401, ServedPorts.ask(ports.adminPort(), "POST", "/pause", lines, "{}").status());
     assertFalse(ports.model.engine.paused());
   }
 
@@ -212,8 +210,7 @@ class KeyBypassTest {
   void adminPort(String method, String target, String headers, int status) throws Exception {
     String lines = headers.replace("~", "\r\n") + "\r\n";
     String body = method.equals("POST") ? "{}" : "";
-    RawClient.Answer answer =
-        ServedPorts.ask(ports.adminPort(), method, target, lines, body);
+    RawClient.Answer answer = ServedPorts.ask(ports.adminPort(), method, target, lines, body);
     assertEquals(status, answer.status(), answer.body());
     assertFalse(ports.model.engine.paused());
   }
@@ -223,8 +220,7 @@ class KeyBypassTest {
   @ValueSource(strings = {"/pause", "/v1/../pause", "/admin/pause", "/reload", "/drain", "/info"})
   void publicPort_hasNoControl(String path) throws Exception {
     RawClient.Answer answer =
-        ServedPorts.ask(
-            ports.port(), "POST", path, "Authorization: Bearer root-secret\r\n", "{}");
+        ServedPorts.ask(ports.port(), "POST", path, "Authorization: Bearer root-secret\r\n", "{}");
     assertEquals(404, answer.status(), answer.body());
     assertFalse(ports.model.engine.paused());
   }

@@ -17,7 +17,6 @@ import io.tercel.server.call.KeyHolder;
 import io.tercel.server.call.KeyTerms;
 import io.tercel.server.call.TestKeys;
 import io.tercel.server.engine.ServiceClass;
-import io.tercel.server.testing.Events;
 import io.tercel.server.testing.RawClient;
 import io.tercel.server.testing.TestServer;
 import java.time.Duration;
@@ -35,10 +34,14 @@ class KeyLimitsTest {
   private static final String HI = "\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]";
   private static final Map<String, String> ROUTES =
       Map.of(
-          "/v1/chat/completions", HI + ", \"max_tokens\": 5",
-          "/v1/completions", "\"prompt\": [\"Once\", \"Twice\"], \"n\": 2, \"max_tokens\": 5",
-          "/v1/responses", "\"input\": \"hi\", \"max_output_tokens\": 5",
-          "/v1/messages", "\"model\": \"alias\", \"max_tokens\": 5, " + HI);
+          "/v1/chat/completions",
+          HI + ", \"max_tokens\": 5",
+          "/v1/completions",
+          "\"prompt\": [\"Once\", \"Twice\"], \"n\": 2, \"max_tokens\": 5",
+          "/v1/responses",
+          "\"input\": \"hi\", \"max_output_tokens\": 5",
+          "/v1/messages",
+          "\"model\": \"alias\", \"max_tokens\": 5, " + HI);
 
   private final TestKeys keys = new TestKeys(null, "root-secret");
   private ServedPorts ports;
@@ -101,8 +104,7 @@ class KeyLimitsTest {
     generate(1);
     grpcChat(HI + ", \"max_tokens\": 1");
     assertEquals(200, post("/tokenize", "\"prompt\": \"Once\"").status());
-    RawClient.Answer last =
-        post("/v1/messages/count_tokens", "\"model\": \"alias\", " + HI);
+    RawClient.Answer last = post("/v1/messages/count_tokens", "\"model\": \"alias\", " + HI);
     assertEquals(200, last.status());
     assertEquals(0, header(last, "x-ratelimit-remaining-requests"));
     assertEquals("1m0s", last.headers().get("x-ratelimit-reset-requests"));
@@ -129,7 +131,8 @@ class KeyLimitsTest {
     refused(post("/tokenize", "\"prompt\": \"Once\""), 8);
     String metrics = ports.model.api.metrics().text();
     assertTrue(
-        metrics.contains("tercel_key_requests_total{model_name=\"tercel/tiny\",key=\"alice\",} 18.0"),
+        metrics.contains(
+            "tercel_key_requests_total{model_name=\"tercel/tiny\",key=\"alice\",} 18.0"),
         metrics.lines().filter(l -> l.contains("tercel_key")).toList().toString());
     assertTrue(
         metrics.contains(
@@ -160,9 +163,7 @@ class KeyLimitsTest {
               ? ", \"stream_options\": {\"include_usage\": true}"
               : "";
       RawClient.Answer answer =
-          post(
-              route.getKey(),
-              route.getValue() + (stream ? ", \"stream\": true" + options : ""));
+          post(route.getKey(), route.getValue() + (stream ? ", \"stream\": true" + options : ""));
       assertEquals(200, answer.status(), answer.body());
       expected += usage(answer.body(), stream);
       long now = expected;
@@ -228,16 +229,15 @@ class KeyLimitsTest {
     TestServer.await("settled", () -> used("alice") == 154);
     refused = post("/v1/completions", "\"prompt\": \"Once\", \"max_tokens\": 100");
     assertEquals(429, refused.status(), refused.body());
-    assertTrue(refused.body().contains("46 are left, and this request may take 104"), refused.body());
+    assertTrue(
+        refused.body().contains("46 are left, and this request may take 104"), refused.body());
     assertEquals(18, header(refused, "retry-after"), "58 more at 200 a minute");
     assertEquals(46, header(refused, "x-ratelimit-remaining-tokens"));
     assertEquals(200, header(refused, "x-ratelimit-limit-tokens"));
     StatusRuntimeException e = assertThrows(StatusRuntimeException.class, () -> generate(100));
     assertEquals(Status.Code.RESOURCE_EXHAUSTED, e.getStatus().getCode());
-    assertEquals(
-        "18", Objects.requireNonNull(e.getTrailers()).get(key("retry-after")));
-    assertEquals(
-        200, post("/v1/completions", "\"prompt\": \"Once\", \"max_tokens\": 42").status());
+    assertEquals("18", Objects.requireNonNull(e.getTrailers()).get(key("retry-after")));
+    assertEquals(200, post("/v1/completions", "\"prompt\": \"Once\", \"max_tokens\": 42").status());
     assertEquals(2, keys.holder("alice").counts().overTokens());
     // one that may take more than there ever is waits for a full minute's, and then has it
     keys.pass(Duration.ofMinutes(1));
@@ -256,16 +256,14 @@ class KeyLimitsTest {
     // the engine takes no part of a request that asks for more sequences than may ever wait
     String many = "\"prompt\": [" + "\"a\", ".repeat(127) + "\"a\"], \"n\": 1, \"max_tokens\": 9";
     try (ServedPorts small =
-        new ServedPorts(
-            TestServer.USUAL.withRoom(2, 64, 4), config -> config.keys(keys.keys))) {
+        new ServedPorts(TestServer.USUAL.withRoom(2, 64, 4), config -> config.keys(keys.keys))) {
       RawClient.Answer refused = small.post("alice-secret", "/v1/completions", "{" + many + "}");
       assertEquals(400, refused.status(), refused.body());
     }
     TestServer.await(
         "given back",
         () ->
-            "6000"
-                .equals(keys.holder("alice").limitHeaders().get("x-ratelimit-remaining-tokens")));
+            "6000".equals(keys.holder("alice").limitHeaders().get("x-ratelimit-remaining-tokens")));
     assertEquals(0, used("alice"));
   }
 

@@ -20,7 +20,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -28,19 +27,13 @@ import org.junit.jupiter.api.io.TempDir;
 class KeyRevocationTest {
   private static final String ENDLESS = "{\"prompt\": \"Once\", \"max_tokens\": 60000";
   private static final String ALICE = "\r\nAuthorization: Bearer alice-secret\r\n\r\n";
-  private ServedPorts ports;
 
-  private ServedPorts serve(Keys keys) throws Exception {
-    ports =
+  private static ServedPorts serve(Keys keys) throws Exception {
+    ServedPorts ports =
         new ServedPorts(
             TestServer.USUAL.saying("x").withLength(1 << 16), config -> config.keys(keys));
     ports.model.stepMillis(2);
     return ports;
-  }
-
-  @AfterEach
-  void stop() {
-    ports.close();
   }
 
   private static String post(String json) {
@@ -51,12 +44,13 @@ class KeyRevocationTest {
   void whatRuns_endsWithA401_andOthersGoOn() throws Exception {
     TestKeys keys =
         new TestKeys(null, null).with("alice", KeyTerms.CLIENT).with("bob", KeyTerms.CLIENT);
-    serve(keys.keys);
-    try (RawClient streamed = new RawClient(ports.port());
+    try (ServedPorts ports = serve(keys.keys);
+        RawClient streamed = new RawClient(ports.port());
         RawClient whole = new RawClient(ports.port());
         RawClient slow = new RawClient(ports.port())) {
       String upload = post(ENDLESS + "}");
-      slow.send(upload.substring(0, upload.length() - 1)); // its key is looked at, its end not there
+      slow.send(
+          upload.substring(0, upload.length() - 1)); // its key is looked at, its end not there
       streamed.send(post(ENDLESS + ", \"stream\": true}"));
       whole.send(post(ENDLESS + "}"));
       CompletableFuture<RawClient.Answer> bob =
@@ -72,8 +66,7 @@ class KeyRevocationTest {
       Iterator<GenerateResponse> generated =
           ports
               .inference(ServedPorts.metadata("authorization", "Bearer alice-secret"))
-              .generate(
-                  GenerateRequest.newBuilder().setText("Once").setMaxTokens(60_000).build());
+              .generate(GenerateRequest.newBuilder().setText("Once").setMaxTokens(60_000).build());
       assertTrue(generated.next().hasStarted());
       TestServer.await("all run", () -> ports.model.engine.stats().running() == 4);
       keys.without("alice");
@@ -83,8 +76,7 @@ class KeyRevocationTest {
       slow.send("}");
       assertEquals(401, slow.read().status());
       StatusRuntimeException e =
-          assertThrows(
-              StatusRuntimeException.class, () -> generated.forEachRemaining(_ -> {}));
+          assertThrows(StatusRuntimeException.class, () -> generated.forEachRemaining(_ -> {}));
       assertEquals(Status.Code.UNAUTHENTICATED, e.getStatus().getCode());
       assertEquals(401, ports.post("alice-secret", "/v1/completions", ENDLESS + "}").status());
       assertEquals(200, bob.get().status());
@@ -97,8 +89,8 @@ class KeyRevocationTest {
     TestKeys keys =
         new TestKeys(null, null)
             .with("alice", KeyTerms.CLIENT.withExpiry(Instant.parse("2026-01-01T00:01:00Z")));
-    serve(keys.keys);
-    try (RawClient whole = new RawClient(ports.port())) {
+    try (ServedPorts ports = serve(keys.keys);
+        RawClient whole = new RawClient(ports.port())) {
       whole.send(post(ENDLESS + "}"));
       TestServer.await("it runs", () -> ports.model.engine.stats().running() == 1);
       keys.pass(Duration.ofMinutes(1));
@@ -113,13 +105,14 @@ class KeyRevocationTest {
   void keyOutOfTheFile_endsWhatRuns(@TempDir Path folder) throws Exception {
     Path path =
         Files.writeString(
-            folder.resolve("keys.json"), "{\"keys\": [{\"name\": \"a\", \"key\": \"alice-secret\"}]}");
+            folder.resolve("keys.json"),
+            "{\"keys\": [{\"name\": \"a\", \"key\": \"alice-secret\"}]}");
     Keys keys = Keys.withNamed(null, null);
     try (KeyFile file = new KeyFile(path, keys)) {
       file.load();
       file.watch();
-      serve(keys);
-      try (RawClient whole = new RawClient(ports.port())) {
+      try (ServedPorts ports = serve(keys);
+          RawClient whole = new RawClient(ports.port())) {
         whole.send(post(ENDLESS + "}"));
         TestServer.await("it runs", () -> ports.model.engine.stats().running() == 1);
         long start = System.nanoTime();

@@ -50,8 +50,7 @@ final class ServedPorts implements AutoCloseable {
     endpoints = new Endpoints(model.api, control, config, 0, config, true, List.of());
     endpoints.start();
     channel =
-        NettyChannelBuilder.forAddress(
-                "127.0.0.1", Objects.requireNonNull(endpoints.grpc()).port())
+        NettyChannelBuilder.forAddress("127.0.0.1", Objects.requireNonNull(endpoints.grpc()).port())
             .usePlaintext()
             .build();
   }
