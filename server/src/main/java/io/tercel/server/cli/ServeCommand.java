@@ -30,10 +30,18 @@ import picocli.CommandLine.Spec;
 
 /** {@code tercel serve}: one model over the OpenAI HTTP API, and gRPC, until SIGTERM. */
 @CommandLine.Command(
-    name = "serve",
+    name = ServeCommand.NAME,
     description = "Serves a model over the OpenAI HTTP API, and over gRPC if asked to.",
+    footer = {
+      "",
+      "Options also come from the environment, in capitals behind TERCEL_, such as"
+          + " TERCEL_MAX_MODEL_LEN=4096, and from the file of --config, such as max-model-len: 4096;"
+          + " the command line goes before the environment, that before the file."
+    },
     mixinStandardHelpOptions = true)
 public final class ServeCommand implements Command {
+  static final String NAME = "serve";
+
   /** The exit code after an error in the engine: EX_SOFTWARE of sysexits.h. */
   static final int ENGINE_FAILED = 70;
 
@@ -90,6 +98,13 @@ public final class ServeCommand implements Command {
           "where packed weights are kept for the next start: auto is .tercel in the model's directory,"
               + " if it can be written and the weights take 64 MiB or more (default: ${DEFAULT-VALUE})")
   private String packedCache = "auto";
+
+  @Option(
+      names = ConfigFile.OPTION,
+      paramLabel = "FILE",
+      description =
+          "YAML or JSON with options by their names, without dashes in front (default: none)")
+  private @Nullable Path config; // read before the options are, by Tercel
 
   @Option(names = "--plan", description = "print what it will take, and stop")
   private boolean planOnly;
