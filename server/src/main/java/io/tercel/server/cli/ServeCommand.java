@@ -221,6 +221,7 @@ public final class ServeCommand implements Command {
       extensions().forEach(e -> services.addAll(e.services(running, metrics::get)));
       ApiConfig api =
           new ApiConfig(called, Release.VERSION, running::systemFingerprint)
+              .allowingChoices(serving.maxChoices())
               .storingResponses(responseStore);
       boolean page = access.page();
       try (Endpoints endpoints =

@@ -79,7 +79,7 @@ final class CompletionHandler implements Handler {
   private void whole(
       Exchange exchange, CompletionRequest request, CompletionId id, GenerationGroup group)
       throws InterruptedException {
-    boolean keepsTokens = request.logprobs() >= 0 || request.common().returnTokenIds();
+    boolean keepsTokens = request.logprobs() >= 0 || request.common().returned().tokenIds();
     List<Whole> parts = new ArrayList<>();
     List<GenerationReader.Sink> sinks = new ArrayList<>();
     try (GatheredTokens.Share share = gathered.share()) {
