@@ -307,19 +307,14 @@ public final class ServeCommand implements Command {
     }
   }
 
-  /** Control is small talk; no web page has business there. */
+  /** No web page has business there. */
   private @Nullable HttpServerConfig adminConfig(HttpServerConfig http) {
     Integer adminPort = access.adminPort();
     if (adminPort == null) {
       return null;
     }
     HttpServerConfig admin =
-        http.toBuilder()
-            .host(access.adminHost())
-            .port(adminPort)
-            .limits(http.limits().toBuilder().maxBodyBytes(64 << 10).maxConnections(64).build())
-            .allowOrigins(List.of())
-            .build();
+        http.toBuilder().host(access.adminHost()).port(adminPort).allowOrigins(List.of()).build();
     if (!http.keys().guardControl() && (http.keys().guardClients() || !admin.loopback())) {
       throw new UserException(
           "--admin-port needs --admin-key (or TERCEL_ADMIN_KEY) when there is an API key or"
