@@ -146,7 +146,8 @@ class AdminRoutesTest {
   /** Tokens are for who may control, commands are short. */
   @Test
   void generate_isThereForTheAdmin_andNotAmongClients() throws Exception {
-    String body = "{\"text\": \"" + "z".repeat(3000) + "\", \"pad\": \"" + "p".repeat(80_000) + "\"}";
+    String body =
+        "{\"text\": \"" + "z".repeat(3000) + "\", \"pad\": \"" + "p".repeat(80_000) + "\"}";
     assertEquals(3000, command("/generate", body).at("/meta_info/prompt_tokens").asInt());
     assertEquals(404, ask(server.http, "POST", "/generate", KEY, body).statusCode());
     assertEquals(413, ask(admin, "POST", "/abort_request", KEY, body).statusCode());
