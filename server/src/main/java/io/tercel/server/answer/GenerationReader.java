@@ -146,7 +146,7 @@ public final class GenerationReader {
     clocks[token.choice()].token(token.weightVersion());
     weightVersions.accept(token.weightVersion());
     boolean wasThinking = choice.thinking();
-    ChoiceDelta delta = choice.token(token.result(), token.weightVersion());
+    ChoiceDelta delta = choice.token(token);
     sink.token(token, wasThinking || choice.thinking());
     if (delta == null) {
       return;

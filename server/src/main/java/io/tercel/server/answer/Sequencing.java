@@ -34,15 +34,19 @@ public final class Sequencing {
    */
   public GenerationReader submit(
       Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
-    return submit(caller, List.of(new Prompt(request, parts)), text, arrived).getFirst();
+    return submit(caller, List.of(new Prompt(request, parts, text)), arrived).getFirst();
   }
 
-  /** One of several prompts, and what its outputs are taken apart into. */
-  public record Prompt(GenerationRequest request, AnswerParts parts) {}
+  /**
+   * One of several prompts.
+   *
+   * @param parts what its outputs are taken apart into
+   * @param text what of them becomes text
+   */
+  public record Prompt(GenerationRequest request, AnswerParts parts, TextRules text) {}
 
   /** Submits several prompts, all or none. */
-  public List<GenerationReader> submit(
-      Caller caller, List<Prompt> prompts, TextRules text, long arrived) {
+  public List<GenerationReader> submit(Caller caller, List<Prompt> prompts, long arrived) {
     List<GenerationRequest> requests = prompts.stream().map(Prompt::request).toList();
     if (caller.rights() != Rights.ADMIN && requests.stream().anyMatch(r -> r.priority() < 0)) {
       throw ApiException.forbidden(
@@ -61,7 +65,7 @@ public final class Sequencing {
     }
     List<GenerationReader> readers = new ArrayList<>();
     for (int i = 0; i < requests.size(); i++) {
-      readers.add(reader(caller, prompts.get(i), generations.get(i), text, arrived));
+      readers.add(reader(caller, prompts.get(i), generations.get(i), arrived));
     }
     return readers;
   }
@@ -73,9 +77,10 @@ public final class Sequencing {
   }
 
   private GenerationReader reader(
-      Caller caller, Prompt prompt, Generation generation, TextRules text, long arrived) {
+      Caller caller, Prompt prompt, Generation generation, long arrived) {
     GenerationRequest request = prompt.request();
     AnswerParts parts = prompt.parts();
+    TextRules text = prompt.text();
     SamplingParams params = request.params();
     caller.whenGone(generation::cancel);
     caller.record().whenRevoked(generation::cancel);

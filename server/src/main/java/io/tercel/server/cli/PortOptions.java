@@ -135,7 +135,7 @@ final class PortOptions {
   }
 
   /**
-   * The admin port, null for none. Control is small talk; no web page has business there.
+   * The admin port, null for none. No web page has business there.
    *
    * @throws UserException if anybody could steer the server
    */
@@ -145,12 +145,7 @@ final class PortOptions {
       return null;
     }
     HttpServerConfig admin =
-        http.toBuilder()
-            .host(access.adminHost())
-            .port(adminPort)
-            .limits(http.limits().toBuilder().maxBodyBytes(64 << 10).maxConnections(64).build())
-            .allowOrigins(List.of())
-            .build();
+        http.toBuilder().host(access.adminHost()).port(adminPort).allowOrigins(List.of()).build();
     if (!http.keys().guardControl() && (http.keys().guardClients() || !admin.loopback())) {
       throw new UserException(
           "--admin-port needs --admin-key (or TERCEL_ADMIN_KEY) when there is an API key or"

@@ -179,7 +179,7 @@ public final class ServeCommand implements Command {
       try (RunningModel running =
           RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
         AtomicReference<ServerMetrics> metrics = new AtomicReference<>();
-        try (Endpoints endpoints = endpoints(running, http, admin, metrics)) {
+        try (Endpoints endpoints = endpoints(running, serving, http, admin, metrics)) {
           metrics.set(endpoints.api().metrics());
           keys.watch(endpoints.api().metrics());
           warmUp(running, serving);
@@ -197,6 +197,7 @@ public final class ServeCommand implements Command {
 
   private Endpoints endpoints(
       RunningModel running,
+      ServingOptions serving,
       HttpServerConfig http,
       @Nullable HttpServerConfig admin,
       AtomicReference<ServerMetrics> metrics) {
@@ -207,6 +208,7 @@ public final class ServeCommand implements Command {
                 names.isEmpty() ? List.of(running.name()) : names,
                 Release.VERSION,
                 running::systemFingerprint)
+            .allowingChoices(serving.maxChoices())
             .storingResponses(responseStore);
     return Endpoints.of(running, api, http, ports.grpcPort(), admin, ports.page(), services);
   }

@@ -40,6 +40,9 @@ import org.slf4j.LoggerFactory;
  * {@link ClientGoneException}.
  */
 public final class Exchange implements Call {
+  /** Bytes of a command's fields. */
+  private static final int MAX_FIELDS = 64 << 10;
+
   private static final Logger log = LoggerFactory.getLogger(Exchange.class);
 
   private final Channel channel;
@@ -155,11 +158,14 @@ public final class Exchange implements Call {
   /**
    * The body's fields, once, where it is small; none where there is no body.
    *
-   * @throws ApiException if it is anything but one JSON object
+   * @throws ApiException if it is anything but one JSON object, or not small
    */
   public ObjectNode fields() {
     byte[] bytes = body.take();
     body.release();
+    if (bytes.length > MAX_FIELDS) {
+      throw ApiException.tooLarge(MAX_FIELDS);
+    }
     return bytes.length == 0 ? Json.MAPPER.createObjectNode() : Json.parseObject(bytes);
   }
 

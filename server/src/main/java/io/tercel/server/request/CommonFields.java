@@ -13,6 +13,8 @@ import java.util.List;
  * What both completion routes read alike, besides how tokens are drawn.
  *
  * @param n choices a prompt
+ * @param returned what is told of the tokens
+ * @param truncation how long a prompt may be before its beginning is left out
  * @param promptLogprobs likeliest tokens a prompt token, or -1
  * @param service how it is treated among others
  */
@@ -22,8 +24,8 @@ public record CommonFields(
     boolean stream,
     boolean includeUsage,
     TextRules text,
-    boolean returnTokenIds,
-    boolean returnWeightVersions,
+    Returned returned,
+    Truncation truncation,
     int promptLogprobs,
     Service service) {
   private static final int MAX_STOPS = 64;
@@ -50,8 +52,8 @@ public record CommonFields(
             stops(fields),
             fields.bool("include_stop_str_in_output", false),
             fields.bool("skip_special_tokens", true)),
-        fields.bool("return_token_ids", false),
-        fields.bool("return_weight_versions", false),
+        Returned.read(fields),
+        Truncation.read(fields),
         promptLogprobs,
         Service.read(fields));
   }
@@ -65,8 +67,7 @@ public record CommonFields(
       Caller caller, String id, int[] prompt, SamplingParams params) {
     GenerationRequest request =
         service.of(new GenerationRequest(id, prompt, params), caller.holder());
-    int part = id.indexOf('#'); // behind it is which of several prompts this is
-    caller.record().asks(model, part < 0 ? id : id.substring(0, part), request.serviceClass());
+    caller.record().asks(model, CompletionId.whole(id), request.serviceClass());
     return request;
   }
 
@@ -139,11 +140,14 @@ public record CommonFields(
    * (NFC), which at most leaves a third of the bytes.
    *
    * @param field that the text came from
+   * @param truncation what is left out of a prompt; of a much longer text not even then is anything
+   *     made
    * @throws ApiException if so
    */
-  public static void checkBytes(String field, String text, ServedModel model) {
+  public static void checkBytes(
+      String field, String text, Truncation truncation, ServedModel model) {
     long least = (long) text.length() / (3L * model.tokenizer().longestTokenBytes());
-    if (least > model.maxModelLen()) { // a char has at least one byte
+    if (least > (long) truncation.longest() * model.maxModelLen()) { // a char has at least one byte
       throw ApiException.contextLength(
           field,
           ("This model's maximum context length is %d tokens, but the prompt of %d characters has"
