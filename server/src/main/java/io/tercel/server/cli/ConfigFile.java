@@ -72,7 +72,8 @@ final class ConfigFile {
   static ConfigFile read(Path path, CommandSpec command) {
     String name = String.valueOf(path.getFileName());
     try {
-      ConfigFile file = new ConfigFile(name, YamlFile.read(name, Files.readAllBytes(path)).fields());
+      ConfigFile file =
+          new ConfigFile(name, YamlFile.read(name, Files.readAllBytes(path)).fields());
       file.check(command);
       if (file.settings.containsKey("api-key") || file.settings.containsKey("admin-key")) {
         KeyFile.warnOfReaders(path);

@@ -62,7 +62,8 @@ public final class Tercel {
     OptionDefaults defaults = new OptionDefaults(environment, file);
     root.setDefaultValueProvider(defaults);
     CommandLine.IParameterExceptionHandler usual = root.getParameterExceptionHandler();
-    root.setParameterExceptionHandler((e, all) -> usual.handleParseException(defaults.explained(e), all));
+    root.setParameterExceptionHandler(
+        (e, all) -> usual.handleParseException(defaults.explained(e), all));
   }
 
   /** Each command below its parent, in whatever order they come. */

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.ServiceLoader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -170,9 +171,11 @@ class OptionDefaultsTest {
         complaint(Map.of("TERCEL_CONFIG", file), "serve")
             .contains("'--port': 'eighty' is not an int (tercel.yaml, line 2)"));
     assertTrue(
-        complaint(Map.of("TERCEL_PAGE", "off"), "serve").contains("'off' is not a boolean (TERCEL_PAGE)"));
+        complaint(Map.of("TERCEL_PAGE", "off"), "serve")
+            .contains("'off' is not a boolean (TERCEL_PAGE)"));
     String own = complaint(Map.of("TERCEL_PORT", "80"), "serve", "--port", "eighty");
-    assertTrue(own.contains("'eighty' is not an int\n") || own.contains("'eighty' is not an int\r"), own);
+    assertTrue(
+        own.contains("'eighty' is not an int\n") || own.contains("'eighty' is not an int\r"), own);
   }
 
   private static String complaint(Map<String, String> environment, String... args) {
@@ -187,8 +190,7 @@ class OptionDefaultsTest {
   /** A server's surroundings mean nothing to other commands that run in them. */
   @Test
   void otherCommands_haveVariablesOfTheirOwn() {
-    var parsed =
-        parsed(Map.of("TERCEL_MODEL", "x"), "chat");
+    var parsed = parsed(Map.of("TERCEL_MODEL", "x"), "chat");
     assertNull(parsed.commandSpec().findOption("--model").getValue());
     parsed = parsed(Map.of("TERCEL_CHAT_MODEL", "/m"), "chat");
     assertEquals("/m", String.valueOf(value(parsed, "--model")));
@@ -217,7 +219,8 @@ class OptionDefaultsTest {
 
   @Test
   void help_tellsOfBoth() {
-    String help = line().getSubcommands().get("serve").getUsageMessage();
+    String help =
+        Objects.requireNonNull(line().getSubcommands().get("serve")).getUsageMessage();
     assertTrue(help.contains("TERCEL_MAX_MODEL_LEN") && help.contains("--config"), help);
   }
 }
