@@ -219,8 +219,7 @@ class OptionDefaultsTest {
 
   @Test
   void help_tellsOfBoth() {
-    String help =
-        Objects.requireNonNull(line().getSubcommands().get("serve")).getUsageMessage();
+    String help = Objects.requireNonNull(line().getSubcommands().get("serve")).getUsageMessage();
     assertTrue(help.contains("TERCEL_MAX_MODEL_LEN") && help.contains("--config"), help);
   }
 }
