@@ -35,6 +35,8 @@ class ArchitectureTest {
     "com.google.protobuf, grpc",
     "io.tercel.proto, grpc",
     "io.prometheus, metrics",
+    "io.opentelemetry, trace",
+    "org.snakeyaml, yaml",
     "ai.djl, text",
     "picocli, cli",
     "me.tongfei.progressbar, cli",
@@ -154,6 +156,9 @@ class ArchitectureTest {
     "control, grpc", // it is steered alike on every wire
     "openai, grpc", // what a request means is decided once, whatever wire brings it
     "call, http",
+    "log, http", // what is told of a call is the same on every wire
+    "trace, http",
+    "access, http",
   })
   void room_knowsNothingOf(String room, String other) {
     noClasses()

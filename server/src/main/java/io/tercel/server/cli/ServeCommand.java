@@ -111,6 +111,8 @@ public final class ServeCommand implements Command {
 
   @Mixin private final PortOptions ports = new PortOptions();
 
+  @Mixin private final ObservationOptions observed = new ObservationOptions();
+
   @Mixin private final ModelOptions options = new ModelOptions();
 
   @Override
@@ -173,8 +175,10 @@ public final class ServeCommand implements Command {
       CountDownLatch stopped)
       throws InterruptedException {
     long start = System.nanoTime();
-    try (ServedKeys keys = ports.keys()) {
-      HttpServerConfig http = ports.http(keys.keys()); // before anything is loaded
+    // all that may be wrong with these shall be said before anything is loaded
+    try (ServedKeys keys = ports.keys();
+        Observation observation = observed.begin()) {
+      HttpServerConfig http = ports.http(keys.keys(), observation.observer());
       HttpServerConfig admin = ports.admin(http);
       try (RunningModel running =
           RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
@@ -182,6 +186,7 @@ public final class ServeCommand implements Command {
         try (Endpoints endpoints = endpoints(running, serving, http, admin, metrics)) {
           metrics.set(endpoints.api().metrics());
           keys.watch(endpoints.api().metrics());
+          observation.report(endpoints.api().metrics());
           warmUp(running, serving);
           endpoints.start();
           Runtime.getRuntime()

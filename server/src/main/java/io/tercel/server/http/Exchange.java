@@ -361,7 +361,7 @@ public final class Exchange implements Call {
       outgoing.flush(); // only then the request is over
     } catch (ClientGoneException e) {
       log.debug("request {}: {}", head.id(), e.getMessage());
-      record.clientGone();
+      noteLeaving();
     } catch (Throwable e) { // a virtual thread has nobody above it
       failed(e);
     } finally {
@@ -390,10 +390,15 @@ public final class Exchange implements Call {
 
   /** The connection's channel closed. On the event loop. */
   void disconnected() {
-    if (!ended) {
+    noteLeaving();
+    client.left();
+  }
+
+  /** One that has all of its answer may leave. */
+  private void noteLeaving() {
+    if (!(ended && outgoing.taken())) {
       record.clientGone();
     }
-    client.left();
   }
 
   private void requireUnanswered() {

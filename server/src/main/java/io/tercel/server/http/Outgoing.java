@@ -24,6 +24,7 @@ final class Outgoing {
   private final Channel channel;
   private final ClientWatch client;
   private final AtomicLong onTheWay = new AtomicLong();
+  private volatile boolean failed;
 
   Outgoing(Channel channel, ClientWatch client) {
     this.channel = channel;
@@ -66,6 +67,7 @@ final class Outgoing {
         .addListener(
             (ChannelFutureListener)
                 done -> {
+                  failed |= !done.isSuccess();
                   onTheWay.addAndGet(-(bytes + 1L));
                   client.moved();
                 });
@@ -82,6 +84,11 @@ final class Outgoing {
 
   boolean idle() {
     return onTheWay.get() == 0;
+  }
+
+  /** Whether the socket has taken all that was sent. */
+  boolean taken() {
+    return idle() && !failed;
   }
 
   private void await(long most) {
