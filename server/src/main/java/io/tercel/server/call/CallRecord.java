@@ -83,19 +83,14 @@ public final class CallRecord {
   }
 
   /**
-   * Takes the tokens that it may need from those of its key.
+   * Takes the tokens that it may need from those of its key; what it didn't is given back as it
+   * ends.
    *
    * @throws ApiException 429 if they are not there, or 401 if the key is no more
    */
   public void reserve(long tokens) {
     requireActive();
     reserved += holder.reserve(tokens);
-  }
-
-  /** They are not needed: nothing was submitted. */
-  public void release() {
-    holder.settle(reserved, 0, 0);
-    reserved = 0;
   }
 
   /**

@@ -74,8 +74,7 @@ final class Observation implements AutoCloseable {
   /** Tells of itself. */
   void report(ServerMetrics metrics) {
     if (log != null) {
-      metrics.reading(
-          "tercel_request_log_lines", "Lines of the request log.", true, log::lines);
+      metrics.reading("tercel_request_log_lines", "Lines of the request log.", true, log::lines);
       metrics.reading(
           "tercel_request_log_dropped",
           "Lines of the request log that came too fast, or could not be written.",

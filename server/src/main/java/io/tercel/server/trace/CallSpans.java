@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Makes the spans of a call once it has ended, from its record: one of the call, below whatever the
- * client says in {@code traceparent}, and below it one of each of its times. Attributes are those of
- * OpenTelemetry's conventions for generative AI, and vLLM's for latencies.
+ * client says in {@code traceparent}, and below it one of each of its times. Attributes are those
+ * of OpenTelemetry's conventions for generative AI, and vLLM's for latencies.
  */
 final class CallSpans {
   /** What a route does, in the conventions' words; others are not traced. */
@@ -57,8 +57,7 @@ final class CallSpans {
     if (operation == null || !call.asksForWork()) {
       return;
     }
-    Context parent =
-        W3CTraceContextPropagator.getInstance().extract(Context.root(), call, HEADERS);
+    Context parent = W3CTraceContextPropagator.getInstance().extract(Context.root(), call, HEADERS);
     String model = call.model();
     Span span =
         tracer
@@ -125,8 +124,7 @@ final class CallSpans {
     span.setAttribute("gen_ai.usage.reasoning.output_tokens", usage.reasoningTokens());
     span.setAttribute("gen_ai.request.choice.count", (long) usage.choices());
     span.setAttribute(
-        AttributeKey.stringArrayKey("gen_ai.response.finish_reasons"),
-        List.copyOf(usage.stops()));
+        AttributeKey.stringArrayKey("gen_ai.response.finish_reasons"), List.copyOf(usage.stops()));
     span.setAttribute("gen_ai.latency.e2e", call.took().toNanos() / 1e9);
     if (usage.queuedNanos() >= 0) {
       span.setAttribute("gen_ai.latency.time_in_queue", usage.queuedNanos() / 1e9);
@@ -149,8 +147,7 @@ final class CallSpans {
   }
 
   private void part(Context below, CallRecord call, String name, long from, long to) {
-    SpanBuilder part =
-        tracer.spanBuilder(name).setParent(below).setStartTimestamp(at(call, from));
+    SpanBuilder part = tracer.spanBuilder(name).setParent(below).setStartTimestamp(at(call, from));
     part.startSpan().end(at(call, to));
   }
 

@@ -12,8 +12,8 @@ import java.util.logging.Logger;
 
 /**
  * Sends a trace of every call to an OTLP endpoint, over HTTP, in batches on a thread of the
- * library's. OpenTelemetry's own variables ({@code OTEL_SERVICE_NAME}, {@code
- * OTEL_TRACES_SAMPLER}, {@code OTEL_EXPORTER_OTLP_HEADERS}, {@code OTEL_BSP_…}) say the rest.
+ * library's. OpenTelemetry's own variables ({@code OTEL_SERVICE_NAME}, {@code OTEL_TRACES_SAMPLER},
+ * {@code OTEL_EXPORTER_OTLP_HEADERS}, {@code OTEL_BSP_…}) say the rest.
  */
 public final class CallTraces implements CallObserver, AutoCloseable {
   /** The library's own log goes to the console as it is; held here, since it may be collected. */

@@ -74,7 +74,9 @@ class CallRecordsTest {
   private static void check(JsonNode line, String... namesAndValues) {
     for (int i = 0; i < namesAndValues.length; i += 2) {
       assertEquals(
-          namesAndValues[i + 1], line.path(namesAndValues[i]).asText(), namesAndValues[i] + " of " + line);
+          namesAndValues[i + 1],
+          line.path(namesAndValues[i]).asText(),
+          namesAndValues[i] + " of " + line);
     }
   }
 
@@ -92,17 +94,28 @@ class CallRecordsTest {
     JsonNode line = lines(1).getFirst();
     check(
         line,
-        "request_id", "mine-1",
-        "key", "alice",
-        "wire", "http",
-        "route", "/v1/chat/completions",
-        "status", "200",
-        "model", "alias",
-        "class", "batch",
-        "choices", "2",
-        "stop", "stop",
-        "weight_version", "1",
-        "client_closed", "false");
+        "request_id",
+        "mine-1",
+        "key",
+        "alice",
+        "wire",
+        "http",
+        "route",
+        "/v1/chat/completions",
+        "status",
+        "200",
+        "model",
+        "alias",
+        "class",
+        "batch",
+        "choices",
+        "2",
+        "stop",
+        "stop",
+        "weight_version",
+        "1",
+        "client_closed",
+        "false");
     assertFalse(line.has("error"), line.toString());
     assertTrue(answer.body().contains(line.path("answer_id").asText()), line.toString());
     assertTrue(Instant.parse(line.path("time").asText()).isBefore(Instant.now()));
@@ -126,7 +139,8 @@ class CallRecordsTest {
         }) {
       assertEquals(200, ports.post("alice-secret", route[0], "{" + route[1] + "}").status());
     }
-    var metadata = ServedPorts.metadata("authorization", "Bearer alice-secret", "x-request-id", "g");
+    var metadata =
+        ServedPorts.metadata("authorization", "Bearer alice-secret", "x-request-id", "g");
     ports
         .inference(metadata)
         .generate(GenerateRequest.newBuilder().setText("confidential").setMaxTokens(3).build())
@@ -139,7 +153,16 @@ class CallRecordsTest {
                 .build())
         .forEachRemaining(_ -> {});
     List<JsonNode> lines = lines(6);
-    check(lines.get(0), "route", "/v1/completions", "choices", "2", "completion_tokens", "6", "stop", "length");
+    check(
+        lines.get(0),
+        "route",
+        "/v1/completions",
+        "choices",
+        "2",
+        "completion_tokens",
+        "6",
+        "stop",
+        "length");
     assertFalse(lines.get(0).path("answer_id").asText().contains("#"), lines.get(0).toString());
     check(lines.get(1), "route", "/v1/responses", "completion_tokens", "3");
     check(lines.get(2), "route", "/v1/messages", "completion_tokens", "3");
@@ -147,13 +170,20 @@ class CallRecordsTest {
     assertFalse(lines.get(3).has("prompt_tokens"));
     check(
         lines.get(4),
-        "wire", "grpc",
-        "route", "tercel.v1.Inference/Generate",
-        "status", "OK",
-        "key", "alice",
-        "request_id", "g",
-        "completion_tokens", "3",
-        "client_closed", "false");
+        "wire",
+        "grpc",
+        "route",
+        "tercel.v1.Inference/Generate",
+        "status",
+        "OK",
+        "key",
+        "alice",
+        "request_id",
+        "g",
+        "completion_tokens",
+        "3",
+        "client_closed",
+        "false");
     check(lines.get(5), "route", "tercel.v1.Inference/ChatCompletions", "completion_tokens", "3");
   }
 
@@ -165,7 +195,10 @@ class CallRecordsTest {
     assertEquals(
         403,
         ports
-            .post("alice-secret", "/v1/completions", "{\"prompt\": \"a\", \"service_class\": \"chat\"}")
+            .post(
+                "alice-secret",
+                "/v1/completions",
+                "{\"prompt\": \"a\", \"service_class\": \"chat\"}")
             .status());
     assertThrows(
         StatusRuntimeException.class,
@@ -180,7 +213,8 @@ class CallRecordsTest {
     assertFalse(lines.get(1).has("route"), "what strangers made up");
     check(lines.get(2), "status", "400", "error", "missing_required_parameter");
     check(lines.get(3), "status", "403", "error", "permission_denied");
-    check(lines.get(4), "wire", "grpc", "status", "PERMISSION_DENIED", "error", "permission_denied");
+    check(
+        lines.get(4), "wire", "grpc", "status", "PERMISSION_DENIED", "error", "permission_denied");
   }
 
   @Test
@@ -193,7 +227,10 @@ class CallRecordsTest {
     int tokens = line.path("completion_tokens").asInt();
     assertTrue(tokens > 0 && tokens < 3000, line.toString());
     try (RawClient client = new RawClient(ports.port())) { // before its body is there
-      client.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\n" + KEY + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+      client.send(
+          "POST /v1/completions HTTP/1.1\r\nHost: a\r\n"
+              + KEY
+              + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
       TestServer.await("it is read", () -> keys.holder("alice").counts().requests() == 2);
     }
     line = lines(2).getLast();

@@ -141,7 +141,9 @@ class DeployTest {
             Pattern.compile("\\{\\{(\\w+)}}").matcher(target.path("legendFormat").asText());
         while (legend.find()) {
           assertTrue(
-              Pattern.compile("by \\([^)]*\\b" + legend.group(1) + "\\b").matcher(expression).find(),
+              Pattern.compile("by \\([^)]*\\b" + legend.group(1) + "\\b")
+                  .matcher(expression)
+                  .find(),
               "the legend names what is summed over: " + target);
         }
       }
@@ -149,7 +151,8 @@ class DeployTest {
     assertTrue(asked > 30, "expressions: " + asked);
     for (JsonNode variable : dashboard.path("templating").path("list")) {
       Matcher values =
-          Pattern.compile("label_values\\((.*), (\\w+)\\)").matcher(variable.path("definition").asText());
+          Pattern.compile("label_values\\((.*), (\\w+)\\)")
+              .matcher(variable.path("definition").asText());
       if (values.matches()) {
         check(values.group(1));
         requireLabel("vllm:num_requests_running", values.group(2), values.group());

@@ -17,7 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -113,14 +113,13 @@ class RequestLogTest {
 
   @Test
   void diskThatFails_losesLines_untilItWorksAgain() throws Exception {
-    AtomicReference<String> fault = new AtomicReference<>("no space left");
+    AtomicBoolean full = new AtomicBoolean(true);
     LogSink sink =
         new LogSink() {
           @Override
           public void write(byte[] lines) throws IOException {
-            String message = fault.get();
-            if (!message.isEmpty()) {
-              throw new IOException(message);
+            if (full.get()) {
+              throw new IOException("no space left");
             }
           }
 
@@ -130,7 +129,7 @@ class RequestLogTest {
     try (RequestLog log = new RequestLog(sink, 10)) {
       log.ended(call("a"));
       TestServer.await("lost", () -> log.dropped() == 1);
-      fault.set("");
+      full.set(false);
       log.ended(call("b"));
       TestServer.await("written", () -> log.lines() == 1);
     }

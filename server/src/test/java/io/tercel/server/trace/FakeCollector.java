@@ -145,8 +145,7 @@ final class FakeCollector implements AutoCloseable {
             case 7, 8 -> fields.put(number, all.readFixed64());
             case 9 -> attribute(nested(all), attributes);
             case 15 ->
-                message(
-                    nested(all), (n, s) -> n == 3 && fields.put(15, s.readEnum()) == null);
+                message(nested(all), (n, s) -> n == 3 && fields.put(15, s.readEnum()) == null);
             default -> {
               return false;
             }
@@ -154,13 +153,13 @@ final class FakeCollector implements AutoCloseable {
           return true;
         });
     return new Span(
-        (String) fields.get(1),
-        (String) fields.get(2),
+        String.valueOf(fields.get(1)),
+        String.valueOf(fields.get(2)),
         (String) fields.getOrDefault(4, ""),
-        (String) fields.get(5),
+        String.valueOf(fields.get(5)),
         (int) fields.getOrDefault(6, 0),
-        (long) fields.get(7),
-        (long) fields.get(8),
+        (long) fields.getOrDefault(7, -1L),
+        (long) fields.getOrDefault(8, -1L),
         (int) fields.getOrDefault(15, 0),
         attributes);
   }
