@@ -224,8 +224,7 @@ public final class Exchange implements Call {
       answer(heads.bounded(status, body.rest().readableBytes(), contentType), body.rest());
       return;
     }
-    part(body.rest());
-    last();
+    lastPart(body.rest());
   }
 
   private void part(ByteBuf bytes) {
@@ -234,6 +233,15 @@ public final class Exchange implements Call {
     } else {
       outgoing.content(bytes);
     }
+  }
+
+  private void lastPart(ByteBuf bytes) {
+    if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
+      bytes.release();
+    } else {
+      outgoing.lastContent(bytes);
+    }
+    last();
   }
 
   private void last() {
@@ -312,7 +320,7 @@ public final class Exchange implements Call {
 
   /** Ends a stream with its last part. */
   void end(ByteBuf part) {
-    write(part);
+    outgoing.lastContent(part);
     last();
   }
 
@@ -396,7 +404,7 @@ public final class Exchange implements Call {
 
   /** One that has all of its answer may leave. */
   private void noteLeaving() {
-    if (!(ended && outgoing.taken())) {
+    if (!outgoing.taken()) {
       record.clientGone();
     }
   }
@@ -414,12 +422,7 @@ public final class Exchange implements Call {
     }
     begins(response);
     outgoing.queue(response);
-    if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
-      content.release();
-    } else {
-      outgoing.content(content);
-    }
-    last();
+    lastPart(content);
   }
 
   ByteBufAllocator alloc() {

@@ -24,7 +24,8 @@ final class Outgoing {
   private final Channel channel;
   private final ClientWatch client;
   private final AtomicLong onTheWay = new AtomicLong();
-  private volatile boolean failed;
+  private final AtomicLong untaken = new AtomicLong();
+  private volatile boolean whole;
 
   Outgoing(Channel channel, ClientWatch client) {
     this.channel = channel;
@@ -37,14 +38,31 @@ final class Outgoing {
    * @throws ClientGoneException if nobody reads any more; the channel is closed then
    */
   void content(ByteBuf bytes) {
+    untaken.addAndGet(bytes.readableBytes());
+    sendParts(bytes);
+  }
+
+  /**
+   * The same with the last part of a body.
+   *
+   * @throws ClientGoneException as {@link #content}
+   */
+  void lastContent(ByteBuf bytes) {
+    untaken.addAndGet(bytes.readableBytes());
+    whole = true; // as soon as it is taken, before this thread goes on
+    sendParts(bytes);
+  }
+
+  private void sendParts(ByteBuf bytes) {
     try {
       while (bytes.readableBytes() > PART) {
         await(ROOM);
-        send(new DefaultHttpContent(bytes.readRetainedSlice(PART)), PART);
+        send(new DefaultHttpContent(bytes.readRetainedSlice(PART)), PART, PART);
       }
       await(ROOM);
       // small answers and events go out at once, with what is queued before them
-      send(new DefaultHttpContent(bytes.retainedSlice()), bytes.readableBytes());
+      int rest = bytes.readableBytes();
+      send(new DefaultHttpContent(bytes.retainedSlice()), rest, rest);
     } finally {
       bytes.release();
     }
@@ -61,13 +79,17 @@ final class Outgoing {
    * @param bytes that it has, as far as they count
    */
   void send(HttpObject part, int bytes) {
+    send(part, bytes, 0);
+  }
+
+  private void send(HttpObject part, int bytes, int ofBody) {
     onTheWay.addAndGet(bytes + 1L);
     channel
         .writeAndFlush(part)
         .addListener(
             (ChannelFutureListener)
                 done -> {
-                  failed |= !done.isSuccess();
+                  untaken.addAndGet(done.isSuccess() ? -ofBody : 0);
                   onTheWay.addAndGet(-(bytes + 1L));
                   client.moved();
                 });
@@ -86,9 +108,9 @@ final class Outgoing {
     return onTheWay.get() == 0;
   }
 
-  /** Whether the socket has taken all that was sent. */
+  /** Whether the socket has taken all of a body to its last byte. */
   boolean taken() {
-    return idle() && !failed;
+    return whole && untaken.get() == 0;
   }
 
   private void await(long most) {

@@ -52,6 +52,8 @@ class KeyRevocationTest {
       String upload = post(ENDLESS + "}");
       slow.send(
           upload.substring(0, upload.length() - 1)); // its key is looked at, its end not there
+      String tokenize = upload.replace("/v1/completions", "/tokenize");
+      counting.send(tokenize.substring(0, tokenize.length() - 1));
       streamed.send(post(ENDLESS + ", \"stream\": true}"));
       whole.send(post(ENDLESS + "}"));
       CompletableFuture<RawClient.Answer> bob =

@@ -66,8 +66,7 @@ class CallTracesTest {
       assertEquals(200L, attributes.get("http.response.status_code"));
       assertEquals("/v1/chat/completions", attributes.get("http.route"));
       assertTrue(number(attributes, "gen_ai.latency.time_to_first_token") > 0);
-      assertTrue(
-          answer.body().contains(String.valueOf(attributes.get("gen_ai.response.id"))));
+      assertTrue(answer.body().contains(String.valueOf(attributes.get("gen_ai.response.id"))));
       assertFalse(attributes.containsKey("error.type"));
       long before = root.start();
       for (String name : List.of("queue", "prefill", "decode")) {
