@@ -15,6 +15,9 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -293,6 +297,39 @@ class BatchRunTest {
       assertEquals(Integer.toString(i), answers().get(i).at("/response/body/echo").asText());
     }
     assertTrue(most.get() <= 10, most + " under way");
+  }
+
+  /** While the first two are under way, many others come and go; of the file's none does. */
+  @Test
+  void noMore_areUnderWayThanWasSaid() throws Exception {
+    Files.write(
+        input,
+        List.of("{\"prompt\": \"a\"}", "{\"prompt\": \"b\"}", "{\"prompt\": \"c\", \"n\": 2}"));
+    List<String> seen = new CopyOnWriteArrayList<>();
+    try (HttpClient strangers = HttpClient.newHttpClient();
+        Fake server =
+            new Fake(
+                (exchange, body) -> {
+                  String prompt = body.path("prompt").asText("stranger");
+                  if (prompt.equals("b")) {
+                    HttpRequest other =
+                        HttpRequest.newBuilder(
+                                URI.create("http:/" + exchange.getLocalAddress() + "/other"))
+                            .POST(HttpRequest.BodyPublishers.ofString("{}"))
+                            .build();
+                    for (int i = 0; i < 30; i++) {
+                      strangers.send(other, HttpResponse.BodyHandlers.discarding());
+                    }
+                    seen.add("30 others");
+                  }
+                  seen.add(prompt);
+                  Fake.send(exchange, 200, "{}");
+                })) {
+      BatchDefaults defaults = new BatchDefaults(0, "batch");
+      assertEquals(new BatchRun.Result(3, 0, 0), run(server.uri(), null, defaults, 2));
+    }
+    assertTrue(seen.indexOf("c") > seen.indexOf("b"), seen.toString());
+    assertTrue(seen.indexOf("b") > seen.indexOf("30 others"));
   }
 
   /** Busy, restarting, and a proxy's page in place of an answer. */
