@@ -1,6 +1,7 @@
 package io.tercel.server.answer;
 
 import io.tercel.server.call.ApiException;
+import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.Caller;
 import io.tercel.server.call.Rights;
 import io.tercel.server.engine.Generation;
@@ -53,12 +54,26 @@ public final class Sequencing {
           "priority below 0 goes before other clients and needs the server's admin key"
               + " (--admin-key) in place of the API key; send 0 or more, or that key");
     }
-    List<Generation> generations = model.engine().submit(requests);
+    CallRecord record = caller.record();
+    record.reserve(requests.stream().mapToLong(Sequencing::most).sum());
+    List<Generation> generations;
+    try {
+      generations = model.engine().submit(requests);
+    } catch (RuntimeException e) {
+      record.release();
+      throw e;
+    }
     List<GenerationReader> readers = new ArrayList<>();
     for (int i = 0; i < requests.size(); i++) {
       readers.add(reader(caller, prompts.get(i), generations.get(i), arrived));
     }
     return readers;
+  }
+
+  /** Tokens that a prompt and what may follow it have together. */
+  private static long most(GenerationRequest request) {
+    SamplingParams params = request.params();
+    return request.promptTokens().length + (long) params.n() * params.ending().maxTokens();
   }
 
   private GenerationReader reader(
@@ -68,6 +83,8 @@ public final class Sequencing {
     TextRules text = prompt.text();
     SamplingParams params = request.params();
     caller.whenGone(generation::cancel);
+    caller.record().whenRevoked(generation::cancel);
+    caller.record().usage().submitted(request.promptTokens().length, params.n());
     metrics.prompt(request.promptTokens().length, params);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(

@@ -46,6 +46,7 @@ final class Endpoints implements AutoCloseable {
       List<GrpcService> services) {
     this.api = api;
     this.config = config;
+    api.metrics().keys(config.keys());
     this.http =
         new HttpServer(
             config, page ? new PublicRoutes(api, new PageRoutes()) : new PublicRoutes(api));

@@ -66,7 +66,7 @@ final class ChatCompletionHandler implements Handler {
         sequencing
             .submit(
                 call,
-                request.common().generation(id.id(), request.prompt(), request.params()),
+                request.common().generation(call, id.id(), request.prompt(), request.params()),
                 request.common().text(),
                 request.parts(),
                 arrived)

@@ -66,7 +66,7 @@ final class CompletionHandler implements Handler {
       String part = one ? id.id() : CompletionId.part(id.id(), prompts.size());
       prompts.add(
           new Sequencing.Prompt(
-              request.common().generation(part, prompt.ids(), prompt.params()),
+              request.common().generation(exchange, part, prompt.ids(), prompt.params()),
               new AnswerParts(model.markers(), prompt.thought(), false, 0, false),
               request.common().text()));
     }

@@ -129,7 +129,7 @@ public final class InferenceApi {
         sequencing
             .submit(
                 caller,
-                request.common().generation(named.id(), request.prompt(), request.params()),
+                request.common().generation(caller, named.id(), request.prompt(), request.params()),
                 request.common().text(),
                 new AnswerParts(model.markers(), request.thought(), true, 0, false),
                 arrived)

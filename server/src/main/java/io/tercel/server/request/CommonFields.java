@@ -3,6 +3,7 @@ package io.tercel.server.request;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.answer.TextRules;
 import io.tercel.server.call.ApiException;
+import io.tercel.server.call.Caller;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
@@ -57,9 +58,17 @@ public record CommonFields(
         Service.read(fields));
   }
 
-  /** What the engine gets. */
-  public GenerationRequest generation(String id, int[] prompt, SamplingParams params) {
-    return service.of(new GenerationRequest(id, prompt, params));
+  /**
+   * What the engine gets.
+   *
+   * @throws ApiException 403 if the caller's key is not for its class
+   */
+  public GenerationRequest generation(
+      Caller caller, String id, int[] prompt, SamplingParams params) {
+    GenerationRequest request =
+        service.of(new GenerationRequest(id, prompt, params), caller.holder());
+    caller.record().asks(model, CompletionId.whole(id), request.serviceClass());
+    return request;
   }
 
   /** The model that a request names, which must be the served one. */

@@ -53,6 +53,12 @@ public final class CompletionId {
     return id + PART + index;
   }
 
+  /** The request's id in the engine's name of one of its prompts. */
+  static String whole(String name) {
+    int part = name.indexOf(PART);
+    return part < 0 ? name : name.substring(0, part);
+  }
+
   /** Whether the engine's name is a request's, or that of one of its prompts. */
   public static boolean isOf(String id, String name) {
     return name.equals(id) || name.startsWith(id + PART);

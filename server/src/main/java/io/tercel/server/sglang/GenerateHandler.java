@@ -48,7 +48,7 @@ final class GenerateHandler implements Handler {
     for (GenerateRequest.Prompt prompt : request.prompts()) {
       prompts.add(
           new Sequencing.Prompt(
-              prompt.common().generation(prompt.id(), prompt.ids(), prompt.params()),
+              prompt.common().generation(exchange, prompt.id(), prompt.ids(), prompt.params()),
               new AnswerParts(context.model().markers(), prompt.thought(), false, 0, false),
               prompt.common().text()));
     }
