@@ -2,7 +2,7 @@ package io.tercel.server.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelPromise;
 import io.netty.handler.codec.http.DefaultHttpContent;
 import io.netty.handler.codec.http.HttpObject;
 import io.tercel.server.call.ClientGoneException;
@@ -84,15 +84,15 @@ final class Outgoing {
 
   private void send(HttpObject part, int bytes, int ofBody) {
     onTheWay.addAndGet(bytes + 1L);
-    channel
-        .writeAndFlush(part)
-        .addListener(
-            (ChannelFutureListener)
-                done -> {
-                  untaken.addAndGet(done.isSuccess() ? -ofBody : 0);
-                  onTheWay.addAndGet(-(bytes + 1L));
-                  client.moved();
-                });
+    ChannelPromise taken = channel.newPromise();
+    // before it is written: else the client's leaving may be seen before its taking
+    taken.addListener(
+        done -> {
+          untaken.addAndGet(done.isSuccess() ? -ofBody : 0);
+          onTheWay.addAndGet(-(bytes + 1L));
+          client.moved();
+        });
+    channel.writeAndFlush(part, taken);
   }
 
   /**

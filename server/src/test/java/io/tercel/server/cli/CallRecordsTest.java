@@ -130,6 +130,7 @@ class CallRecordsTest {
 
   @Test
   void everyRouteAndWire_hasALine() throws Exception {
+    long asked = 0;
     for (String[] route :
         new String[][] {
           {"/v1/completions", "\"prompt\": [\"confidential\", \"b\"], \"max_tokens\": 3"},
@@ -138,6 +139,8 @@ class CallRecordsTest {
           {"/tokenize", "\"prompt\": \"confidential\""},
         }) {
       assertEquals(200, ports.post("alice-secret", route[0], "{" + route[1] + "}").status());
+      long count = ++asked;
+      TestServer.await("its line", () -> log.lines() == count); // before the next one's
     }
     var metadata =
         ServedPorts.metadata("authorization", "Bearer alice-secret", "x-request-id", "g");
@@ -145,6 +148,7 @@ class CallRecordsTest {
         .inference(metadata)
         .generate(GenerateRequest.newBuilder().setText("confidential").setMaxTokens(3).build())
         .forEachRemaining(_ -> {});
+    TestServer.await("its line", () -> log.lines() == 5);
     ports
         .inference(metadata)
         .chatCompletions(
@@ -190,8 +194,11 @@ class CallRecordsTest {
   @Test
   void refusals_sayWhy() throws Exception {
     assertEquals(401, ports.post("wrong-key", "/v1/completions", "{}").status());
+    lines(1);
     assertEquals(404, ports.post("alice-secret", "/v1/confidential", "{}").status());
+    lines(2);
     assertEquals(400, ports.post("alice-secret", "/v1/completions", "{}").status());
+    lines(3);
     assertEquals(
         403,
         ports
@@ -200,6 +207,7 @@ class CallRecordsTest {
                 "/v1/completions",
                 "{\"prompt\": \"a\", \"service_class\": \"chat\"}")
             .status());
+    lines(4);
     assertThrows(
         StatusRuntimeException.class,
         () ->
