@@ -7,6 +7,7 @@ import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.http.Tls;
+import io.tercel.server.kvevents.KvEventPublisher;
 import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.BundledModel;
 import io.tercel.server.model.ByteSize;
@@ -133,6 +134,8 @@ public final class ServeCommand implements Command {
 
   @Mixin private final AccessOptions access = new AccessOptions();
 
+  @Mixin private final KvEventOptions kvEvents = new KvEventOptions();
+
   @Mixin private final ModelOptions options = new ModelOptions();
 
   @Override
@@ -213,9 +216,14 @@ public final class ServeCommand implements Command {
     long start = System.nanoTime();
     HttpServerConfig http = httpConfig(); // before anything is loaded
     HttpServerConfig admin = adminConfig(http);
-    try (RunningModel running =
-        RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
-      List<String> called = names.isEmpty() ? List.of(running.name()) : names;
+    List<String> called = names.isEmpty() ? List.of(RunningModel.nameOf(directory)) : names;
+    try (KvEventPublisher events = kvEvents.open(called.getFirst(), serving.prefixCaching());
+        RunningModel running =
+            RunningModel.open(
+                directory,
+                events == null ? serving : serving.prefixCacheListener(events),
+                chatTemplate,
+                new LoadBar(System.err))) {
       AtomicReference<ServerMetrics> metrics = new AtomicReference<>();
       List<GrpcService> services = new ArrayList<>();
       extensions().forEach(e -> services.addAll(e.services(running, metrics::get)));
@@ -231,6 +239,9 @@ public final class ServeCommand implements Command {
         Runtime.getRuntime()
             .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
         announce(out, called.getFirst(), running, endpoints, (System.nanoTime() - start) / 1e9);
+        if (events != null) {
+          KvEventOptions.announce(out, events);
+        }
         if (awaitEnd(running.served().engine(), stop) == ENGINE_FAILED) {
           return failed(running.served().engine(), out);
         }

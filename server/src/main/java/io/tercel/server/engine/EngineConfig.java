@@ -16,6 +16,7 @@ import java.util.Set;
  * @param stallTimeout how long a client may leave a full queue unread before its request is ended
  * @param speculation how tokens are drafted, if they are
  * @param quotas what each class of service is entitled to
+ * @param prefixCacheListener hears what the prefix cache holds
  */
 public record EngineConfig(
     Model model,
@@ -24,7 +25,8 @@ public record EngineConfig(
     boolean prefixCaching,
     Duration stallTimeout,
     Speculation speculation,
-    Map<ServiceClass, ClassQuota> quotas) {
+    Map<ServiceClass, ClassQuota> quotas,
+    PrefixCacheListener prefixCacheListener) {
   /** Time enough for any client that still reads. */
   public static final Duration DEFAULT_STALL_TIMEOUT = Duration.ofSeconds(60);
 
@@ -88,6 +90,7 @@ public record EngineConfig(
     private boolean prefixCaching = true;
     private Duration stallTimeout = DEFAULT_STALL_TIMEOUT;
     private Speculation speculation = Speculation.OFF;
+    private PrefixCacheListener prefixCacheListener = PrefixCacheListener.NONE;
 
     private Builder(int maxModelLen, int vocabSize) {
       this.maxModelLen = maxModelLen;
@@ -138,6 +141,11 @@ public record EngineConfig(
       return this;
     }
 
+    public Builder prefixCacheListener(PrefixCacheListener value) {
+      prefixCacheListener = value;
+      return this;
+    }
+
     public EngineConfig build() {
       return new EngineConfig(
           new Model(maxModelLen, vocabSize, eosTokenIds),
@@ -146,7 +154,8 @@ public record EngineConfig(
           prefixCaching,
           stallTimeout,
           speculation,
-          quotas);
+          quotas,
+          prefixCacheListener);
     }
   }
 }
