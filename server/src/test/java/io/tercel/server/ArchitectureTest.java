@@ -136,6 +136,11 @@ class ArchitectureTest {
     "request, anthropic",
     "openai, anthropic", // no API knows another
     "anthropic, openai",
+    "sglang, openai",
+    "sglang, anthropic",
+    "sglang, control",
+    "openai, sglang",
+    "request, sglang",
     "anthropic, control",
     "anthropic, grpc",
     "model, request",

@@ -9,8 +9,9 @@ import java.util.Map;
 /**
  * Turns a row of logits into a token, on the host. The order is vLLM's: log-probs of the raw
  * logits; then bias, penalties, forbidden and allowed ids, temperature, min_p, top_k, top_p (on
- * what top_k left, renormalised), and a draw by inverse CDF with {@link Noise}. Every sum has a
- * fixed order, ties go to the lower id.
+ * what top_k left, renormalised), and a draw by inverse CDF with {@link Noise}. Log-probs of what
+ * was drawn from ({@link SamplingRow#processed}) come of the same weights. Every sum has a fixed
+ * order, ties go to the lower id.
  *
  * <p>One instance a worker: it owns scratch of the vocabulary's size.
  */
@@ -27,6 +28,12 @@ public final class Sampler {
   private final double[] chunkSums;
   private final int[] found = new int[CHUNK];
   private long[] candidates = new long[256];
+
+  /** What the last draw was from: the first so many candidates; -1 for all ids. */
+  private int kept;
+
+  /** The sum of the weights of those. */
+  private double keptMass;
 
   public Sampler(Ops ops, int vocab) {
     this.ops = ops;
@@ -45,6 +52,12 @@ public final class Sampler {
       return TokenResult.broken(row);
     }
     int token = row.samples() ? draw(logits, at, best, row) : row.target();
+    if (row.processed()) {
+      return row.samples()
+          ? processed(logits, at, token, row)
+          : new TokenResult(
+              token, 0, 1, row.numLogprobs() > 0 ? List.of(new TokenLogprob(token, 0)) : List.of());
+    }
     float logprob = (float) (logits[at + token] - logSum);
     boolean detailed = row.numLogprobs() > 0 || !row.samples();
     int rank = detailed ? rank(logits, at, logits[at + token]) : 0;
@@ -53,13 +66,47 @@ public final class Sampler {
     return new TokenResult(token, logprob, rank, top);
   }
 
+  /** What the token was drawn from says of it. */
+  private TokenResult processed(float[] logits, int at, int token, SamplingRow row) {
+    boolean plain = isPlain(row);
+    float[] from = plain ? logits : adjusted;
+    int offset = plain ? at : 0;
+    boolean greedy = row.temperature() == 0;
+    float max = from[offset + ops.argMax(from, offset, vocab)];
+    double logMass = StrictMath.log(greedy ? ops.sumExp(from, offset, vocab, max) : keptMass);
+    float temperature = greedy ? 1 : row.temperature();
+    int count = Math.min(row.numLogprobs(), greedy || kept < 0 ? vocab : kept);
+    List<TokenLogprob> top = new ArrayList<>(count);
+    if (greedy || kept < 0) {
+      for (int id : likeliest(from, offset, count)) {
+        if (from[offset + id] > Float.NEGATIVE_INFINITY) {
+          top.add(new TokenLogprob(id, logprob(from[offset + id], max, temperature, logMass)));
+        }
+      }
+    } else {
+      for (int i = 0; i < count; i++) {
+        int id = (int) candidates[i];
+        top.add(new TokenLogprob(id, logprob(from[offset + id], max, temperature, logMass)));
+      }
+    }
+    float logit = from[offset + token];
+    int rank = row.numLogprobs() > 0 ? rank(from, offset, logit) : 0;
+    return new TokenResult(token, logprob(logit, max, temperature, logMass), rank, top);
+  }
+
+  private static float logprob(float logit, float max, float temperature, double logMass) {
+    return (float) (((double) logit - max) / temperature - logMass);
+  }
+
+  private static boolean isPlain(SamplingRow row) {
+    return row.penalties() == null
+        && row.logitBias() == null
+        && row.forbidden() == null
+        && row.allowed() == null;
+  }
+
   private int draw(float[] logits, int at, int best, SamplingRow row) {
-    boolean plain =
-        row.penalties() == null
-            && row.logitBias() == null
-            && row.forbidden() == null
-            && row.allowed() == null;
-    if (plain) {
+    if (isPlain(row)) {
       return row.temperature() == 0 ? best : drawFrom(logits, at, best, row);
     }
     int likeliest = adjust(logits, at, row);
@@ -127,6 +174,8 @@ public final class Sampler {
     double u = Noise.uniform(row.seed(), row.choice(), row.position());
     double total = weigh(logits, at, logits[at + best], row.temperature());
     if (row.topK() == 0 && row.topP() >= 1f && row.minP() == 0f) {
+      kept = -1;
+      keptMass = total;
       return drawFromAll(u * total);
     }
     return drawFromTop(logits, at, best, row, u, total);
@@ -271,7 +320,9 @@ public final class Sampler {
   }
 
   private int pick(int count, double u, int best) {
-    double target = u * sum(count);
+    kept = count;
+    keptMass = sum(count);
+    double target = u * keptMass;
     double sum = 0;
     for (int i = 0; i < count; i++) {
       int id = (int) candidates[i];
@@ -292,6 +343,15 @@ public final class Sampler {
   }
 
   private List<TokenLogprob> top(float[] logits, int at, int k, double logSum) {
+    List<TokenLogprob> top = new ArrayList<>(k);
+    for (int id : likeliest(logits, at, k)) {
+      top.add(new TokenLogprob(id, (float) (logits[at + id] - logSum)));
+    }
+    return top;
+  }
+
+  /** The ids of the largest, k at most, the largest first. */
+  private int[] likeliest(float[] logits, int at, int k) {
     int size = Math.min(k, vocab);
     int[] ids = new int[size];
     int filled = 0;
@@ -307,10 +367,6 @@ public final class Sampler {
       }
       ids[slot] = i;
     }
-    List<TokenLogprob> top = new ArrayList<>(size);
-    for (int id : ids) {
-      top.add(new TokenLogprob(id, (float) (logits[at + id] - logSum)));
-    }
-    return top;
+    return ids;
   }
 }

@@ -8,8 +8,9 @@ import org.jspecify.annotations.Nullable;
  * What is wanted of one row's logits: a sampled token, or the log-probability of a given one. Made
  * by {@link #sample} or {@link #score}; immutable.
  *
- * <p>Log-probabilities are always those of the raw logits (temperature 1, before penalties and
- * filters): what a trainer needs, and what vLLM reports by default.
+ * <p>Log-probabilities are those of the raw logits (temperature 1, before penalties and filters):
+ * what a trainer needs, and what vLLM reports by default; or, of a sampled token, those of what it
+ * was drawn from, see {@link #processed}.
  */
 public final class SamplingRow {
   private final int row;
@@ -26,6 +27,7 @@ public final class SamplingRow {
   private final @Nullable Set<Integer> forbidden;
   private final long @Nullable [] allowed;
   private final int numLogprobs;
+  private final boolean processed;
 
   private SamplingRow(Builder b) {
     this.row = b.row;
@@ -42,6 +44,7 @@ public final class SamplingRow {
     this.forbidden = b.forbidden;
     this.allowed = b.allowed;
     this.numLogprobs = b.numLogprobs;
+    this.processed = b.processed;
   }
 
   /** A row that is sampled: greedily, from all ids, until the builder is told otherwise. */
@@ -52,6 +55,14 @@ public final class SamplingRow {
   /** A row that is scored, not sampled. */
   public static SamplingRow score(int row, int target, int numLogprobs) {
     return new Builder(row, target).numLogprobs(numLogprobs).build();
+  }
+
+  /**
+   * A row whose token is given, whatever the model says of it: certain, where log-probabilities are
+   * of what was drawn from.
+   */
+  public static SamplingRow force(int row, int target, int numLogprobs, boolean processed) {
+    return new Builder(row, target).numLogprobs(numLogprobs).processed(processed).build();
   }
 
   public boolean samples() {
@@ -132,6 +143,31 @@ public final class SamplingRow {
     return numLogprobs;
   }
 
+  /**
+   * Whether log-probabilities and ranks are those of the distribution that the token is drawn from:
+   * after bias, penalties, forbidden and allowed ids, temperature (1 where it is greedy), min_p,
+   * top_k and top_p. What can't be drawn is not among the likeliest then, and a given token has all
+   * the probability.
+   */
+  public boolean processed() {
+    return processed;
+  }
+
+  /** Whether there is but one id that can be drawn: a given one, or the only allowed one. */
+  public boolean isForced() {
+    if (target >= 0) {
+      return true;
+    }
+    if (allowed == null) {
+      return false;
+    }
+    int count = 0;
+    for (int i = 0; i < allowed.length && count < 2; i++) {
+      count += Long.bitCount(allowed[i]);
+    }
+    return count == 1;
+  }
+
   /** Sets a row's fields by name; their meanings are at the row's accessors. */
   public static final class Builder {
     private final int row;
@@ -148,6 +184,7 @@ public final class SamplingRow {
     private @Nullable Set<Integer> forbidden;
     private long @Nullable [] allowed;
     private int numLogprobs;
+    private boolean processed;
 
     private Builder(int row, int target) {
       this.row = row;
@@ -212,6 +249,11 @@ public final class SamplingRow {
 
     public Builder numLogprobs(int value) {
       numLogprobs = value;
+      return this;
+    }
+
+    public Builder processed(boolean value) {
+      processed = value;
       return this;
     }
 

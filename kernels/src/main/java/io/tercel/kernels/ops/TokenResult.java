@@ -8,7 +8,8 @@ import java.util.List;
  * backend, and the id says nothing.
  *
  * @param tokenId the id drawn, or the target that was scored
- * @param logprob its natural log-probability under the raw logits
+ * @param logprob its natural log-probability under the raw logits, or, where the row asks for it,
+ *     in what it was drawn from
  * @param rank 1 for the likeliest id, counted with ties in its favour; 0 unless log-probs or a
  *     score were asked for
  * @param top the likeliest ids asked for, likeliest first

@@ -38,10 +38,13 @@ class SamplerTest {
     @Nullable Set<Integer> forbidden;
     long @Nullable [] allowed;
     int numLogprobs;
+    boolean processed;
 
     SamplingRow build() {
       if (target >= 0) {
-        return SamplingRow.score(0, target, numLogprobs);
+        return processed
+            ? SamplingRow.force(0, target, numLogprobs, true)
+            : SamplingRow.score(0, target, numLogprobs);
       }
       return SamplingRow.sample(0)
           .temperature(temperature)
@@ -56,6 +59,7 @@ class SamplerTest {
           .forbidden(forbidden)
           .allowed(allowed)
           .numLogprobs(numLogprobs)
+          .processed(processed)
           .build();
     }
   }
@@ -509,5 +513,83 @@ class SamplerTest {
     assertEquals(65, sample(logits, row).tokenId());
     row.temperature = 0;
     assertEquals(65, sample(logits, row).tokenId());
+  }
+
+  /** Each draw, and the list beside it, against the distribution worked out by sorting all. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 1, 0, 0",
+    "0.6, 1, 0, 0",
+    "1.7, 1, 0, 0",
+    "0.8, 0.9, 0, 0",
+    "1, 1, 7, 0",
+    "1, 1, 0, 0.1",
+    "0.6, 0.95, 20, 0.02",
+  })
+  void processed_logprobs_areThoseOfWhatWasDrawnFrom(
+      float temperature, float topP, int topK, float minP) {
+    float[] logits = logits(1500, 21);
+    Row row = new Row();
+    row.temperature = temperature;
+    row.topP = topP;
+    row.topK = topK;
+    row.minP = minP;
+    row.processed = true;
+    row.numLogprobs = 12;
+    double[] expected = distribution(logits, row);
+    int support = (int) Arrays.stream(expected).filter(p -> p > 0).count();
+    Sampler sampler = new Sampler(new ScalarOps(), logits.length);
+    for (row.position = 0; row.position < 50; row.position++) {
+      TokenResult result = sampler.sample(logits, 0, row.build());
+      assertEquals(Math.log(expected[result.tokenId()]), result.logprob(), 1e-4);
+      assertEquals(Math.min(12, support), result.top().size());
+      float last = 0;
+      for (TokenResult.TokenLogprob top : result.top()) {
+        assertEquals(Math.log(expected[top.tokenId()]), top.logprob(), 1e-4);
+        assertTrue(top.logprob() <= last);
+        last = top.logprob();
+      }
+    }
+  }
+
+  @Test
+  void processed_greedy_isBehindPenaltiesAndMasks_atTemperature1() {
+    float[] logits = {1, 2, 3, 4};
+    Row row = new Row();
+    row.processed = true;
+    row.temperature = 0;
+    row.numLogprobs = 4;
+    row.bias = Map.of(0, 2.5f);
+    row.forbidden = Set.of(3);
+    TokenResult result = sample(logits, row);
+    double sum = Math.exp(3.5) + Math.exp(2) + Math.exp(3);
+    assertEquals(0, result.tokenId());
+    assertEquals(3.5 - Math.log(sum), result.logprob(), 1e-6);
+    assertEquals(1, result.rank());
+    assertEquals(
+        List.of(0, 2, 1), result.top().stream().map(TokenResult.TokenLogprob::tokenId).toList());
+  }
+
+  @Test
+  void processed_ofTheOnlyTokenThatMayCome_isCertain() {
+    float[] logits = logits(130, 5);
+    logits[65] = Float.NEGATIVE_INFINITY;
+    Row row = new Row();
+    row.processed = true;
+    row.numLogprobs = 3;
+    row.allowed = new long[] {0, 1L << 1};
+    assertTrue(row.build().isForced());
+    for (float temperature : new float[] {0, 0.7f}) {
+      row.temperature = temperature;
+      assertEquals(0, sample(logits, row).logprob());
+      assertEquals(1, sample(logits, row).top().size());
+    }
+    row.allowed = new long[] {1L << 9, 1L << 1};
+    assertTrue(!row.build().isForced(), "two may come");
+    row.allowed = null;
+    row.target = 7;
+    assertTrue(row.build().isForced());
+    assertEquals(0, sample(logits, row).logprob());
+    assertEquals(List.of(new TokenResult.TokenLogprob(7, 0)), sample(logits, row).top());
   }
 }

@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
  * @param parts of the output, in its order
  * @param tokens since the last delta
  * @param weights which ones made those tokens, in their order
+ * @param forced places of those that nothing else could have come in place of, among all tokens of
+ *     the choice
  * @param end null while the choice goes on
  */
 public record ChoiceDelta(
@@ -18,6 +20,7 @@ public record ChoiceDelta(
     List<OutputPart> parts,
     List<TokenResult> tokens,
     List<WeightRun> weights,
+    List<Integer> forced,
     @Nullable ChoiceEnd end) {
 
   /** More of the thought, may be empty. */

@@ -1,6 +1,7 @@
 package io.tercel.server.answer;
 
 import io.tercel.kernels.ops.TokenResult;
+import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.EngineEvent.Finished;
 import io.tercel.server.text.OutputPart;
@@ -19,6 +20,7 @@ final class ChoiceReader {
   private final EndTokens endTokens;
   private List<TokenResult> pending = new ArrayList<>();
   private List<WeightRun> pendingWeights = List.of();
+  private List<Integer> pendingForced = new ArrayList<>();
   private int numTokens;
   private @Nullable ChoiceEnd end;
 
@@ -52,13 +54,18 @@ final class ChoiceReader {
    * Takes a token; null while there is nothing to send. A delta with an end by a stop string means
    * that the engine is to be told.
    */
-  @Nullable ChoiceDelta token(TokenResult token, long weightVersion) {
+  @Nullable ChoiceDelta token(EngineEvent.Token event) {
     if (end != null) {
       return null; // on its way when the stop string was found
     }
+    TokenResult token = event.result();
+    if (event.forced()) {
+      pendingForced.add(numTokens);
+    }
     numTokens++;
     pending.add(token);
-    pendingWeights = WeightRun.joined(pendingWeights, List.of(new WeightRun(weightVersion, 1)));
+    pendingWeights =
+        WeightRun.joined(pendingWeights, List.of(new WeightRun(event.weightVersion(), 1)));
     if (endTokens.hides(token.tokenId())) {
       return null; // its end follows at once
     }
@@ -121,9 +128,11 @@ final class ChoiceReader {
   private ChoiceDelta delta(List<OutputPart> parts) {
     List<TokenResult> tokens = pending;
     List<WeightRun> weights = pendingWeights;
+    List<Integer> forced = pendingForced;
     pending = new ArrayList<>();
     pendingWeights = List.of();
-    return new ChoiceDelta(choice, parts, tokens, weights, end);
+    pendingForced = new ArrayList<>();
+    return new ChoiceDelta(choice, parts, tokens, weights, forced, end);
   }
 
   /** Tokens so far, those of the stop included. */

@@ -72,7 +72,7 @@ public final class GenerationReader {
     this.caller = caller;
     this.clocks = new ChoiceClock[choices.size()];
     for (int i = 0; i < clocks.length; i++) {
-      clocks[i] = new ChoiceClock(metrics, arrived);
+      clocks[i] = new ChoiceClock(metrics, caller.record().usage(), arrived);
     }
   }
 
@@ -96,6 +96,7 @@ public final class GenerationReader {
         if (caller.gone()) {
           throw new ClientGoneException("the client closed");
         }
+        caller.record().requireActive();
         switch (event) {
           case Started started -> {
             started(started);
@@ -119,6 +120,7 @@ public final class GenerationReader {
         generation.cancel();
         countUnfinished("abort");
       }
+      caller.record().usage().read(cachedTokens, numTokens(), reasoningTokens());
     }
   }
 
@@ -141,10 +143,10 @@ public final class GenerationReader {
     if (choice.end() != null) {
       return;
     }
-    clocks[token.choice()].token();
+    clocks[token.choice()].token(token.weightVersion());
     weightVersions.accept(token.weightVersion());
     boolean wasThinking = choice.thinking();
-    ChoiceDelta delta = choice.token(token.result(), token.weightVersion());
+    ChoiceDelta delta = choice.token(token);
     sink.token(token, wasThinking || choice.thinking());
     if (delta == null) {
       return;

@@ -1,6 +1,7 @@
 package io.tercel.server.answer;
 
 import io.tercel.server.call.ApiException;
+import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.Caller;
 import io.tercel.server.call.Rights;
 import io.tercel.server.engine.Generation;
@@ -33,15 +34,19 @@ public final class Sequencing {
    */
   public GenerationReader submit(
       Caller caller, GenerationRequest request, TextRules text, AnswerParts parts, long arrived) {
-    return submit(caller, List.of(new Prompt(request, parts)), text, arrived).getFirst();
+    return submit(caller, List.of(new Prompt(request, parts, text)), arrived).getFirst();
   }
 
-  /** One of several prompts, and what its outputs are taken apart into. */
-  public record Prompt(GenerationRequest request, AnswerParts parts) {}
+  /**
+   * One of several prompts.
+   *
+   * @param parts what its outputs are taken apart into
+   * @param text what of them becomes text
+   */
+  public record Prompt(GenerationRequest request, AnswerParts parts, TextRules text) {}
 
   /** Submits several prompts, all or none. */
-  public List<GenerationReader> submit(
-      Caller caller, List<Prompt> prompts, TextRules text, long arrived) {
+  public List<GenerationReader> submit(Caller caller, List<Prompt> prompts, long arrived) {
     List<GenerationRequest> requests = prompts.stream().map(Prompt::request).toList();
     if (caller.rights() != Rights.ADMIN && requests.stream().anyMatch(r -> r.priority() < 0)) {
       throw ApiException.forbidden(
@@ -49,20 +54,37 @@ public final class Sequencing {
           "priority below 0 goes before other clients and needs the server's admin key"
               + " (--admin-key) in place of the API key; send 0 or more, or that key");
     }
-    List<Generation> generations = model.engine().submit(requests);
+    CallRecord record = caller.record();
+    record.reserve(requests.stream().mapToLong(Sequencing::most).sum());
+    List<Generation> generations;
+    try {
+      generations = model.engine().submit(requests);
+    } catch (RuntimeException e) {
+      record.release();
+      throw e;
+    }
     List<GenerationReader> readers = new ArrayList<>();
     for (int i = 0; i < requests.size(); i++) {
-      readers.add(reader(caller, prompts.get(i), generations.get(i), text, arrived));
+      readers.add(reader(caller, prompts.get(i), generations.get(i), arrived));
     }
     return readers;
   }
 
+  /** Tokens that a prompt and what may follow it have together. */
+  private static long most(GenerationRequest request) {
+    SamplingParams params = request.params();
+    return request.promptTokens().length + (long) params.n() * params.ending().maxTokens();
+  }
+
   private GenerationReader reader(
-      Caller caller, Prompt prompt, Generation generation, TextRules text, long arrived) {
+      Caller caller, Prompt prompt, Generation generation, long arrived) {
     GenerationRequest request = prompt.request();
     AnswerParts parts = prompt.parts();
+    TextRules text = prompt.text();
     SamplingParams params = request.params();
     caller.whenGone(generation::cancel);
+    caller.record().whenRevoked(generation::cancel);
+    caller.record().usage().submitted(request.promptTokens().length, params.n());
     metrics.prompt(request.promptTokens().length, params);
     ChoiceReader.EndTokens endTokens =
         new ChoiceReader.EndTokens(

@@ -12,6 +12,7 @@ import io.tercel.server.request.ChatRequest;
 import io.tercel.server.request.CommonFields;
 import io.tercel.server.request.RequestFields;
 import io.tercel.server.request.ThinkingReader;
+import io.tercel.server.request.Truncation;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -114,7 +115,7 @@ final class MessagesFields {
     try {
       RequestFields chat = new RequestFields(messages.chat);
       CommonFields.model(chat, context.config());
-      return ChatPrompt.tokens(chat, context.model()).length;
+      return ChatPrompt.tokens(chat, Truncation.NONE, -1, context.model()).length;
     } catch (ApiException e) {
       throw e.renamed(MessagesFields::original);
     }

@@ -36,7 +36,7 @@ final class MessagesHandler implements Handler {
             .sequencing()
             .submit(
                 exchange,
-                chat.common().generation(id.id(), chat.prompt(), chat.params()),
+                chat.common().generation(exchange, id.id(), chat.prompt(), chat.params()),
                 chat.common().text(),
                 chat.parts(),
                 arrived);

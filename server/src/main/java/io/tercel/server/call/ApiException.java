@@ -2,6 +2,7 @@ package io.tercel.server.call;
 
 import io.tercel.server.engine.InvalidRequestException;
 import io.tercel.server.engine.OverloadedException;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +20,8 @@ public final class ApiException extends RuntimeException {
   private final @Nullable String param;
   private final @Nullable String code;
   private final @Nullable String allow;
+  private final int retryAfterSeconds;
+  private final transient Map<String, String> headers;
 
   private ApiException(
       int status,
@@ -26,11 +29,28 @@ public final class ApiException extends RuntimeException {
       @Nullable String param,
       @Nullable String code,
       @Nullable String allow) {
+    this(status, message, param, code, allow, retryAfter(status), Map.of());
+  }
+
+  private ApiException(
+      int status,
+      String message,
+      @Nullable String param,
+      @Nullable String code,
+      @Nullable String allow,
+      int retryAfterSeconds,
+      Map<String, String> headers) {
     super(message, null, false, false);
     this.status = status;
     this.param = param;
     this.code = code;
     this.allow = allow;
+    this.retryAfterSeconds = retryAfterSeconds;
+    this.headers = headers;
+  }
+
+  private static int retryAfter(int status) {
+    return status == 429 || status == 503 ? RETRY_AFTER_SECONDS : 0;
   }
 
   /** A field with a wrong type or a value out of range. */
@@ -62,6 +82,12 @@ public final class ApiException extends RuntimeException {
             ? "Incorrect API key provided."
             : "No API key provided: send it as 'Authorization: Bearer KEY'.";
     return new ApiException(401, message, null, "invalid_api_key", null);
+  }
+
+  /** A key that was good when the request came, and is so no more. */
+  public static ApiException revoked() {
+    return new ApiException(
+        401, "The API key is not valid any more.", null, "invalid_api_key", null);
   }
 
   /** Something that the caller's key doesn't open. */
@@ -144,6 +170,18 @@ public final class ApiException extends RuntimeException {
     return new ApiException(429, message, null, "rate_limit_exceeded", null);
   }
 
+  /**
+   * More than the caller's key allows.
+   *
+   * @param retryAfterSeconds when it would be allowed
+   * @param headers of the answer: how much is left, and when there is more
+   */
+  public static ApiException overLimit(
+      String message, int retryAfterSeconds, Map<String, String> headers) {
+    return new ApiException(
+        429, message, null, "rate_limit_exceeded", null, retryAfterSeconds, headers);
+  }
+
   public static ApiException unavailable(String message) {
     return new ApiException(503, message, null, "service_unavailable", null);
   }
@@ -184,7 +222,9 @@ public final class ApiException extends RuntimeException {
         names.apply(String.valueOf(getMessage())),
         param == null ? null : names.apply(param),
         code,
-        allow);
+        allow,
+        retryAfterSeconds,
+        headers);
   }
 
   /** Of HTTP. */
@@ -209,6 +249,11 @@ public final class ApiException extends RuntimeException {
 
   /** Seconds after which trying again makes sense, or 0. */
   public int retryAfterSeconds() {
-    return status == 429 || status == 503 ? RETRY_AFTER_SECONDS : 0;
+    return retryAfterSeconds;
+  }
+
+  /** What an answer says besides, by names of headers, where the body is not all of it. */
+  public Map<String, String> headers() {
+    return headers;
   }
 }

@@ -3,32 +3,59 @@ package io.tercel.server.call;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
-/** A key of the server. Compares digests, so that timing tells neither its bytes nor its length. */
-final class ApiKey {
+/** A key of the server: its digest, so that timing tells neither its bytes nor its length. */
+public final class ApiKey {
+  private static final String SCHEME = "Bearer ";
+  private static final byte[] NOTHING = sha256("");
+
   private final byte[] digest;
 
-  ApiKey(String key) {
-    this.digest = sha256(key);
+  private ApiKey(byte[] digest) {
+    this.digest = digest;
   }
 
   /**
-   * Checks an Authorization header.
+   * Of its text.
    *
-   * @throws ApiException 401, if it doesn't carry the key
+   * @throws IllegalArgumentException if a header can't carry it
    */
-  void check(@Nullable String authorization) {
-    if (authorization == null || !isIn(authorization)) {
-      throw ApiException.unauthorized(authorization != null);
+  public static ApiKey of(String key) {
+    if (!key.matches("[!-~]+")) {
+      throw new IllegalArgumentException("must be of visible ASCII characters");
     }
+    return new ApiKey(sha256(key));
   }
 
-  /** Whether an Authorization header carries it. */
-  boolean isIn(String authorization) {
-    boolean bearer = authorization.regionMatches(true, 0, "Bearer ", 0, 7);
-    String given = bearer ? authorization.substring(7).strip() : "";
-    return MessageDigest.isEqual(digest, sha256(given));
+  /**
+   * Of its text's SHA-256.
+   *
+   * @throws IllegalArgumentException if these are no 64 hexadecimal digits
+   */
+  public static ApiKey ofSha256(String hex) {
+    if (!hex.matches("[0-9a-fA-F]{64}")) {
+      throw new IllegalArgumentException("must be the 64 hexadecimal digits of a SHA-256");
+    }
+    return new ApiKey(HexFormat.of().parseHex(hex));
+  }
+
+  /** The digest of what an Authorization header carries; that of nothing where it carries none. */
+  static byte[] given(@Nullable String authorization) {
+    return authorization != null && authorization.regionMatches(true, 0, SCHEME, 0, SCHEME.length())
+        ? sha256(authorization.substring(SCHEME.length()))
+        : NOTHING;
+  }
+
+  /** Whether a digest is its own; takes as long either way. */
+  boolean matches(byte[] given) {
+    return MessageDigest.isEqual(digest, given);
+  }
+
+  /** Whether both are of one text. */
+  public boolean same(ApiKey other) {
+    return matches(other.digest);
   }
 
   private static byte[] sha256(String text) {

@@ -8,6 +8,16 @@ public interface Caller {
 
   boolean gone();
 
+  /** What is known of its call. */
+  CallRecord record();
+
+  /** Whose key it came with. */
+  default KeyHolder holder() {
+    return record().holder();
+  }
+
   /** What its key allows. */
-  Rights rights();
+  default Rights rights() {
+    return holder().rights();
+  }
 }

@@ -9,10 +9,10 @@ public interface Guard {
    * Lets a caller in.
    *
    * @param authorization the header of that name, as sent
-   * @return what the caller may do
+   * @return whose key it is, which says what the caller may do
    * @throws ApiException 401 or 403, if it stays out
    */
-  Rights admit(@Nullable String authorization);
+  KeyHolder admit(@Nullable String authorization);
 
   /**
    * Whether it asks for a key at all; if not, web pages of strangers must be kept out otherwise.

@@ -2,6 +2,7 @@ package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
 import io.tercel.server.call.Keys;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -14,6 +15,14 @@ public final class AccessOptions {
       defaultValue = "${env:TERCEL_API_KEY}",
       description = "asked of every client (default: TERCEL_API_KEY from the environment)")
   private @Nullable String apiKey;
+
+  @Option(
+      names = "--api-keys",
+      paramLabel = "FILE",
+      description =
+          "YAML or JSON with keys that have names, limits of requests and tokens a minute, classes and"
+              + " an end; read again when it changes (default: none)")
+  private @Nullable Path apiKeys;
 
   @Option(
       names = "--admin-key",
@@ -70,8 +79,8 @@ public final class AccessOptions {
    *
    * @throws UserException in one line, if they can't be keys
    */
-  Keys keys() {
-    return keys(apiKey, adminKey);
+  ServedKeys keys() {
+    return ServedKeys.of(apiKey, adminKey, apiKeys);
   }
 
   /**
@@ -80,8 +89,19 @@ public final class AccessOptions {
    * @throws UserException in one line, if they can't be keys
    */
   public static Keys keys(@Nullable String apiKey, @Nullable String adminKey) {
+    return keys(apiKey, adminKey, false);
+  }
+
+  /**
+   * As {@link #keys(String, String)}.
+   *
+   * @param named whether there are others besides, which have names
+   */
+  static Keys keys(@Nullable String apiKey, @Nullable String adminKey, boolean named) {
     try {
-      return Keys.of(given(apiKey), given(adminKey));
+      return named
+          ? Keys.withNamed(given(apiKey), given(adminKey))
+          : Keys.of(given(apiKey), given(adminKey));
     } catch (IllegalArgumentException e) {
       throw new UserException("--api-key, --admin-key: " + e.getMessage(), e);
     }

@@ -11,6 +11,7 @@ import io.tercel.server.model.RunningModel;
 import io.tercel.server.openai.InferenceApi;
 import io.tercel.server.page.PageRoutes;
 import io.tercel.server.request.ApiConfig;
+import io.tercel.server.sglang.GenerateRoutes;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -45,11 +46,16 @@ final class Endpoints implements AutoCloseable {
       List<GrpcService> services) {
     this.api = api;
     this.config = config;
+    api.metrics().keys(config.keys());
     this.http =
         new HttpServer(
             config, page ? new PublicRoutes(api, new PageRoutes()) : new PublicRoutes(api));
     this.grpc = grpcPort == null ? null : new GrpcServer(api, config, grpcPort, control, services);
-    this.admin = admin == null ? null : new HttpServer(admin, new AdminRoutes(api, control));
+    this.admin =
+        admin == null
+            ? null
+            : new HttpServer(
+                admin, new AdminRoutes(api, control, new GenerateRoutes(api.context())));
   }
 
   /**

@@ -48,7 +48,7 @@ final class KvEventOptions {
     }
     try {
       String named = topic == null ? "kv@" + hostname() + "@" + model : topic;
-      return new KvEventPublisher(new KvEventAddress(endpoint, replayEndpoint, named));
+      return KvEventPublisher.open(new KvEventAddress(endpoint, replayEndpoint, named));
     } catch (IllegalArgumentException e) {
       throw new UserException(String.valueOf(e.getMessage()), e);
     }

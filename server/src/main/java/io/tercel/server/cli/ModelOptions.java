@@ -1,6 +1,7 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
+import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.model.ServingOptions;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -39,6 +40,14 @@ final class ModelOptions {
       description =
           "sequences of one class of service that may wait; beyond, a 429 (default: ${DEFAULT-VALUE})")
   int maxWaiting = 1024;
+
+  @Option(
+      names = "--max-choices",
+      paramLabel = "N",
+      description =
+          "sequences that one request may ask for, its n times its prompts; each keeps a copy of its"
+              + " prompt, and all of them must find room to wait (default: ${DEFAULT-VALUE})")
+  int maxChoices = EngineConfig.DEFAULT_MAX_CHOICES;
 
   @Option(
       names = "--kv-cache-dtype",
@@ -95,6 +104,7 @@ final class ModelOptions {
             .maxNumSeqs(maxNumSeqs)
             .maxNumBatchedTokens(maxNumBatchedTokens)
             .maxWaiting(maxWaiting)
+            .maxChoices(maxChoices)
             .kvCacheDtype(kvCacheDtype)
             .lmHeadDtype(lmHeadDtype)
             .kvCacheMemory(kvCacheMemory);

@@ -2,21 +2,16 @@ package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
-import io.tercel.server.grpc.GrpcServer;
 import io.tercel.server.grpc.GrpcService;
-import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpServerConfig;
-import io.tercel.server.http.Tls;
 import io.tercel.server.kvevents.KvEventPublisher;
 import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.BundledModel;
-import io.tercel.server.model.ByteSize;
 import io.tercel.server.model.Miniature;
 import io.tercel.server.model.ModelLocator;
 import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
-import io.tercel.server.model.ServingPlan;
 import io.tercel.server.request.ApiConfig;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -36,10 +31,18 @@ import picocli.CommandLine.Spec;
 
 /** {@code tercel serve}: one model over the OpenAI HTTP API, and gRPC, until SIGTERM. */
 @CommandLine.Command(
-    name = "serve",
+    name = ServeCommand.NAME,
     description = "Serves a model over the OpenAI HTTP API, and over gRPC if asked to.",
+    footer = {
+      "",
+      "Options also come from the environment, in capitals behind TERCEL_, such as"
+          + " TERCEL_MAX_MODEL_LEN=4096, and from the file of --config, such as max-model-len: 4096;"
+          + " the command line goes before the environment, that before the file."
+    },
     mixinStandardHelpOptions = true)
 public final class ServeCommand implements Command {
+  static final String NAME = "serve";
+
   /** The exit code after an error in the engine: EX_SOFTWARE of sysexits.h. */
   static final int ENGINE_FAILED = 70;
 
@@ -74,42 +77,10 @@ public final class ServeCommand implements Command {
   private long responseStore;
 
   @Option(
-      names = "--host",
-      description = "address to bind (default: ${DEFAULT-VALUE}, this machine alone)")
-  private String host = "127.0.0.1";
-
-  @Option(names = "--port", description = "port; 0 picks a free one (default: ${DEFAULT-VALUE})")
-  private int port = 8000;
-
-  @Option(
-      names = "--grpc-port",
-      paramLabel = "PORT",
-      description = "serve gRPC too, on this port; 0 picks a free one (default: no gRPC)")
-  private @Nullable Integer grpcPort;
-
-  @Option(
-      names = "--tls-certificate",
-      paramLabel = "FILE",
-      description = "PEM certificates, the server's own first: serve TLS, HTTP and gRPC alike")
-  private @Nullable Path tlsCertificate;
-
-  @Option(
-      names = "--tls-key",
-      paramLabel = "FILE",
-      description = "the certificate's private key: PEM, PKCS #8, unencrypted")
-  private @Nullable Path tlsKey;
-
-  @Option(
       names = "--chat-template",
       paramLabel = "FILE",
       description = "used in place of the model's own")
   private @Nullable Path chatTemplate;
-
-  @Option(
-      names = "--drain-timeout",
-      paramLabel = "SECONDS",
-      description = "how long running requests may go on after SIGTERM (default: ${DEFAULT-VALUE})")
-  private int drainTimeout = 30;
 
   @Option(
       names = "--warm-up",
@@ -129,10 +100,17 @@ public final class ServeCommand implements Command {
               + " if it can be written and the weights take 64 MiB or more (default: ${DEFAULT-VALUE})")
   private String packedCache = "auto";
 
+  @Option(
+      names = ConfigFile.OPTION,
+      paramLabel = "FILE",
+      description =
+          "YAML or JSON with options by their names, without dashes in front (default: none)")
+  private @Nullable Path config; // read before the options are, by Tercel
+
   @Option(names = "--plan", description = "print what it will take, and stop")
   private boolean planOnly;
 
-  @Mixin private final AccessOptions access = new AccessOptions();
+  @Mixin private final PortOptions ports = new PortOptions();
 
   @Mixin private final KvEventOptions kvEvents = new KvEventOptions();
 
@@ -142,18 +120,8 @@ public final class ServeCommand implements Command {
   public Integer call() throws InterruptedException {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
-    requirePort("--port", port);
-    if (grpcPort != null) {
-      requirePort("--grpc-port", grpcPort);
-    }
-    if ((tlsCertificate == null) != (tlsKey == null)) {
-      throw new UserException("--tls-certificate and --tls-key belong together; pass both");
-    }
-    Integer adminPort = access.adminPort();
-    if (adminPort != null) {
-      requirePort("--admin-port", adminPort);
-    }
-    extensions().forEach(extension -> extension.check(grpcPort != null));
+    ports.check();
+    extensions().forEach(extension -> extension.check(ports.grpcPort() != null));
     ServingOptions serving = options.serving().packedCache(packedCache);
     serving.check();
     Path directory = model == null ? bundled() : ModelLocator.locate(model, TerminalProgress::hub);
@@ -174,12 +142,6 @@ public final class ServeCommand implements Command {
             .filter(ServeExtension.class::isInstance)
             .map(ServeExtension.class::cast)
             .toList();
-  }
-
-  private static void requirePort(String option, int port) {
-    if (port < 0 || port > 65_535) {
-      throw new UserException(option + ": " + port + " is no port; 0 to 65535");
-    }
   }
 
   private Path bundled() {
@@ -214,48 +176,65 @@ public final class ServeCommand implements Command {
       CountDownLatch stopped)
       throws InterruptedException {
     long start = System.nanoTime();
-    HttpServerConfig http = httpConfig(); // before anything is loaded
-    HttpServerConfig admin = adminConfig(http);
     List<String> called = names.isEmpty() ? List.of(RunningModel.nameOf(directory)) : names;
-    try (KvEventPublisher events = kvEvents.open(called.getFirst(), serving.prefixCaching());
-        RunningModel running =
-            RunningModel.open(
-                directory,
-                events == null ? serving : serving.prefixCacheListener(events),
-                chatTemplate,
-                new LoadBar(System.err))) {
-      AtomicReference<ServerMetrics> metrics = new AtomicReference<>();
-      List<GrpcService> services = new ArrayList<>();
-      extensions().forEach(e -> services.addAll(e.services(running, metrics::get)));
-      ApiConfig api =
-          new ApiConfig(called, Release.VERSION, running::systemFingerprint)
-              .storingResponses(responseStore);
-      boolean page = access.page();
-      try (Endpoints endpoints =
-          Endpoints.of(running, api, http, grpcPort, admin, page, services)) {
-        metrics.set(endpoints.api().metrics());
-        warmUp(running, serving);
-        endpoints.start();
-        Runtime.getRuntime()
-            .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
-        announce(out, called.getFirst(), running, endpoints, (System.nanoTime() - start) / 1e9);
-        if (events != null) {
-          KvEventOptions.announce(out, events);
+    try (ServedKeys keys = ports.keys();
+        KvEventPublisher events = kvEvents.open(called.getFirst(), serving.prefixCaching())) {
+      HttpServerConfig http = ports.http(keys.keys()); // before anything is loaded
+      HttpServerConfig admin = ports.admin(http);
+      ServingOptions told = events == null ? serving : serving.prefixCacheListener(events);
+      try (RunningModel running =
+          RunningModel.open(directory, told, chatTemplate, new LoadBar(System.err))) {
+        AtomicReference<ServerMetrics> metrics = new AtomicReference<>();
+        try (Endpoints endpoints = endpoints(running, serving, http, admin, metrics)) {
+          metrics.set(endpoints.api().metrics());
+          keys.watch(endpoints.api().metrics());
+          warmUp(running, serving);
+          endpoints.start();
+          Runtime.getRuntime()
+              .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
+          new Announcement(running, endpoints, ports).print(out, (System.nanoTime() - start) / 1e9);
+          if (events != null) {
+            KvEventOptions.announce(out, events);
+          }
+          return untilTheEnd(running.served().engine(), endpoints, out, stop);
+        } catch (IOException e) {
+          throw new UserException(String.valueOf(e.getMessage()), e);
         }
-        if (awaitEnd(running.served().engine(), stop) == ENGINE_FAILED) {
-          return failed(running.served().engine(), out);
-        }
-        for (ServeExtension extension : extensions()) {
-          extension.end();
-        }
-        out.println("Draining: no new requests, running ones have " + drainTimeout + " s.");
-        out.flush();
-        out.println(endpoints.drain());
-        return 0;
-      } catch (IOException e) {
-        throw new UserException(String.valueOf(e.getMessage()), e);
       }
     }
+  }
+
+  private Endpoints endpoints(
+      RunningModel running,
+      ServingOptions serving,
+      HttpServerConfig http,
+      @Nullable HttpServerConfig admin,
+      AtomicReference<ServerMetrics> metrics) {
+    List<GrpcService> services = new ArrayList<>();
+    extensions().forEach(e -> services.addAll(e.services(running, metrics::get)));
+    ApiConfig api =
+        new ApiConfig(
+                names.isEmpty() ? List.of(running.name()) : names,
+                Release.VERSION,
+                running::systemFingerprint)
+            .allowingChoices(serving.maxChoices())
+            .storingResponses(responseStore);
+    return Endpoints.of(running, api, http, ports.grpcPort(), admin, ports.page(), services);
+  }
+
+  private int untilTheEnd(Engine engine, Endpoints endpoints, PrintWriter out, CountDownLatch stop)
+      throws InterruptedException {
+    if (awaitEnd(engine, stop) == ENGINE_FAILED) {
+      return failed(engine, out);
+    }
+    for (ServeExtension extension : extensions()) {
+      extension.end();
+    }
+    out.printf(
+        "Draining: no new requests, running ones have %d s.%n", ports.drainTimeout().toSeconds());
+    out.flush();
+    out.println(endpoints.drain());
+    return 0;
   }
 
   /** Waits until the process is told to end, or the engine fails; with which exit code it ends. */
@@ -292,52 +271,6 @@ public final class ServeCommand implements Command {
     }
   }
 
-  private @Nullable Tls tls() {
-    if (tlsCertificate == null || tlsKey == null) {
-      return null;
-    }
-    try {
-      return Tls.load(tlsCertificate, tlsKey);
-    } catch (IOException e) {
-      throw new UserException(String.valueOf(e.getMessage()), e);
-    }
-  }
-
-  private HttpServerConfig httpConfig() {
-    try {
-      return HttpServerConfig.builder(host, port)
-          .keys(access.keys())
-          .drainTimeout(Duration.ofSeconds(drainTimeout))
-          .tls(tls())
-          .allowOrigins(access.corsOrigins())
-          .allowHosts(access.allowedHosts())
-          .build();
-    } catch (IllegalArgumentException e) {
-      throw new UserException("--cors-allow-origin: " + e.getMessage(), e);
-    }
-  }
-
-  /** Control is small talk; no web page has business there. */
-  private @Nullable HttpServerConfig adminConfig(HttpServerConfig http) {
-    Integer adminPort = access.adminPort();
-    if (adminPort == null) {
-      return null;
-    }
-    HttpServerConfig admin =
-        http.toBuilder()
-            .host(access.adminHost())
-            .port(adminPort)
-            .limits(http.limits().toBuilder().maxBodyBytes(64 << 10).maxConnections(64).build())
-            .allowOrigins(List.of())
-            .build();
-    if (!http.keys().guardControl() && (http.keys().guardClients() || !admin.loopback())) {
-      throw new UserException(
-          "--admin-port needs --admin-key (or TERCEL_ADMIN_KEY) when there is an API key or"
-              + " --admin-host is not loopback");
-    }
-    return admin;
-  }
-
   /** The JVM ends when its hooks have: this one waits until everything is closed. */
   private static void await(CountDownLatch stop, CountDownLatch stopped) {
     stop.countDown();
@@ -346,54 +279,5 @@ public final class ServeCommand implements Command {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-  }
-
-  private void announce(
-      PrintWriter out, String name, RunningModel running, Endpoints endpoints, double seconds) {
-    ServingPlan plan = running.plan();
-    boolean guarded = access.keys().guardClients();
-    out.printf(
-        "Serving %s on %s://%s:%d/v1 (%s backend, %s weights, %s KV for %d tokens, context %d), ready in %.1f s.%n",
-        name,
-        scheme(),
-        host,
-        endpoints.http().port(),
-        running.backendName(),
-        ByteSize.format(plan.weights().offHeapBytes()),
-        plan.kv().type().label(),
-        plan.kvTokens(),
-        plan.maxModelLen(),
-        seconds);
-    out.printf(
-        "Try: curl %s://%s:%d/v1/chat/completions -H 'content-type: application/json'%s -d"
-            + " '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}'%n",
-        scheme(),
-        host,
-        endpoints.http().port(),
-        guarded ? " -H \"authorization: Bearer $TERCEL_API_KEY\"" : "",
-        name,
-        "What is 412 + 358?");
-    if (access.page()) {
-      out.printf("Page: %s://%s:%d/ (chat), /dashboard%n", scheme(), host, endpoints.http().port());
-    }
-    GrpcServer grpc = endpoints.grpc();
-    if (grpc != null) {
-      out.printf("gRPC on %s:%d (tercel.v1, health, reflection).%n", host, grpc.port());
-    }
-    HttpServer admin = endpoints.admin();
-    if (admin != null) {
-      out.printf(
-          "Admin on %s://%s:%d (control, probes, metrics).%n",
-          scheme(), access.adminHost(), admin.port());
-    }
-    if (!guarded && !endpoints.http().config().loopback()) {
-      out.println(
-          "Warning: bound to " + host + " without --api-key; everyone who reaches it may use it.");
-    }
-    out.flush();
-  }
-
-  private String scheme() {
-    return tlsCertificate == null ? "http" : "https";
   }
 }

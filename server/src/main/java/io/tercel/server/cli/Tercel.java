@@ -4,6 +4,7 @@ import io.tercel.kernels.format.CheckpointException;
 import io.tercel.server.UserException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.ServiceLoader;
 import picocli.CommandLine;
@@ -24,6 +25,10 @@ public final class Tercel {
 
   /** Runs one command and returns its exit status. */
   static int run(String... args) {
+    return run(System.getenv(), args);
+  }
+
+  static int run(Map<String, String> environment, String... args) {
     CommandLine commandLine = commandLine(ServiceLoader.load(Command.class));
     extendServe(commandLine);
     commandLine.setExecutionExceptionHandler(
@@ -38,7 +43,27 @@ public final class Tercel {
       commandLine.usage(System.out);
       return 2;
     }
+    try {
+      takeDefaults(commandLine, environment, args);
+    } catch (UserException e) {
+      commandLine.getErr().println(args[0] + ": " + e.getMessage());
+      return 1;
+    }
     return commandLine.execute(args);
+  }
+
+  /** Has options come from the environment and a file where the command line doesn't give them. */
+  static void takeDefaults(CommandLine root, Map<String, String> environment, String... args) {
+    CommandLine serve = root.getSubcommands().get(ServeCommand.NAME);
+    ConfigFile file =
+        serve == null || !args[0].equals(ServeCommand.NAME)
+            ? null
+            : ConfigFile.named(args, environment, serve.getCommandSpec());
+    OptionDefaults defaults = new OptionDefaults(environment, file);
+    root.setDefaultValueProvider(defaults);
+    CommandLine.IParameterExceptionHandler usual = root.getParameterExceptionHandler();
+    root.setParameterExceptionHandler(
+        (e, all) -> usual.handleParseException(defaults.explained(e), all));
   }
 
   /** Each command below its parent, in whatever order they come. */

@@ -10,10 +10,12 @@ import io.tercel.server.http.ErrorFormat;
 import io.tercel.server.http.Exchange;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.http.HttpService;
+import io.tercel.server.http.RouteGroup;
 import io.tercel.server.http.Router;
 import io.tercel.server.openai.InferenceApi;
 import io.tercel.server.openai.Probes;
 import io.tercel.server.openai.wire.ErrorBody;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -26,10 +28,17 @@ public final class AdminRoutes implements HttpService {
 
   private final InferenceApi api;
   private final ServerControl control;
+  private final List<RouteGroup> besides;
 
-  public AdminRoutes(InferenceApi api, ServerControl control) {
+  /**
+   * Of a served model.
+   *
+   * @param besides what there is beside control, such as an API that only operators may use
+   */
+  public AdminRoutes(InferenceApi api, ServerControl control, RouteGroup... besides) {
     this.api = api;
     this.control = control;
+    this.besides = List.of(besides);
   }
 
   @Override
@@ -50,6 +59,7 @@ public final class AdminRoutes implements HttpService {
         .command("/reload", Commands.answering(this::reload))
         .command("/drain", Commands.answering(exchange -> Map.of("unfinished", control.drain())));
     new FrameworkRoutes(control).addTo(router);
+    besides.forEach(group -> group.addTo(router, server));
   }
 
   /**

@@ -12,6 +12,7 @@ import java.util.Set;
  * @param model what the model allows
  * @param maxNumSeqs sequences in one step
  * @param maxNumBatchedTokens tokens in one step, decodes and prefill chunks together
+ * @param maxChoices choices that one request may ask for
  * @param prefixCaching whether a prompt's beginning is taken from those before it
  * @param stallTimeout how long a client may leave a full queue unread before its request is ended
  * @param speculation how tokens are drafted, if they are
@@ -22,11 +23,15 @@ public record EngineConfig(
     Model model,
     int maxNumSeqs,
     int maxNumBatchedTokens,
+    int maxChoices,
     boolean prefixCaching,
     Duration stallTimeout,
     Speculation speculation,
     Map<ServiceClass, ClassQuota> quotas,
     PrefixCacheListener prefixCacheListener) {
+  /** As many choices as OpenAI allows. */
+  public static final int DEFAULT_MAX_CHOICES = 128;
+
   /** Time enough for any client that still reads. */
   public static final Duration DEFAULT_STALL_TIMEOUT = Duration.ofSeconds(60);
 
@@ -54,6 +59,9 @@ public record EngineConfig(
     }
     if (maxNumSeqs < 1) {
       throw new IllegalArgumentException("max-num-seqs: " + maxNumSeqs + ", at least 1 is needed");
+    }
+    if (maxChoices < 1) {
+      throw new IllegalArgumentException("max-choices: " + maxChoices + ", at least 1 is needed");
     }
     if (!stallTimeout.isPositive()) {
       throw new IllegalArgumentException("stall-timeout: " + stallTimeout + " is not positive");
@@ -86,6 +94,7 @@ public record EngineConfig(
     private Set<Integer> eosTokenIds = Set.of();
     private int maxNumSeqs = 32;
     private int maxNumBatchedTokens = 512;
+    private int maxChoices = DEFAULT_MAX_CHOICES;
     private final Map<ServiceClass, ClassQuota> quotas = new EnumMap<>(ServiceClass.class);
     private boolean prefixCaching = true;
     private Duration stallTimeout = DEFAULT_STALL_TIMEOUT;
@@ -110,6 +119,11 @@ public record EngineConfig(
 
     public Builder maxNumBatchedTokens(int value) {
       maxNumBatchedTokens = value;
+      return this;
+    }
+
+    public Builder maxChoices(int value) {
+      maxChoices = value;
       return this;
     }
 
@@ -151,6 +165,7 @@ public record EngineConfig(
           new Model(maxModelLen, vocabSize, eosTokenIds),
           maxNumSeqs,
           maxNumBatchedTokens,
+          maxChoices,
           prefixCaching,
           stallTimeout,
           speculation,

@@ -27,8 +27,10 @@ public sealed interface EngineEvent {
    * One more token of a choice.
    *
    * @param weightVersion of the weights that made it
-   * @param forced whether the engine put it there to close a thought, rather than the model; its
-   *     log-prob is still the model's, but it says nothing of the policy: a trainer masks it
+   * @param forced whether nothing else could come: the engine put it there to close a thought, or
+   *     the answer's form left no other. Its log-prob is still the model's, unless that of the
+   *     distribution drawn from was asked for, but it says nothing of the policy: a trainer masks
+   *     it
    */
   record Token(int choice, TokenResult result, long weightVersion, boolean forced)
       implements EngineEvent {}

@@ -2,9 +2,6 @@ package io.tercel.server.engine;
 
 /** What a request must satisfy before it is queued; every refusal names the field and the range. */
 final class RequestCheck {
-  /** Most choices of one request. */
-  static final int MAX_CHOICES = 128;
-
   private final EngineConfig config;
   private final int maxModelLen;
 
@@ -40,7 +37,7 @@ final class RequestCheck {
   }
 
   private void checkParams(SamplingParams p) {
-    range("n", p.n(), 1, MAX_CHOICES);
+    range("n", p.n(), 1, config.maxChoices());
     range(
         "max_tokens",
         p.ending().maxTokens(),

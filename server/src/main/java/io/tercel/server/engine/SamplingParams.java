@@ -84,8 +84,11 @@ public record SamplingParams(
    *     token's own log-prob always comes
    * @param promptLogprobs likeliest ids to report with every prompt token, or -1 not to score the
    *     prompt at all
+   * @param processed whether generated tokens' log-probs are those of what they were drawn from,
+   *     behind bias, penalties, masks, temperature and cuts; else the model's own. The prompt's are
+   *     always the model's
    */
-  public record Reported(int numLogprobs, int promptLogprobs) {}
+  public record Reported(int numLogprobs, int promptLogprobs, boolean processed) {}
 
   /**
    * Greedy, one choice, nothing reported, any form, no limit but one token; until told otherwise.
@@ -132,6 +135,7 @@ public record SamplingParams(
     private boolean ignoreEos;
     private int numLogprobs;
     private int promptLogprobs = -1;
+    private boolean processedLogprobs;
     private @Nullable Thinking thinking;
     private boolean breakLoops;
     private @Nullable AnswerForm form;
@@ -155,6 +159,7 @@ public record SamplingParams(
       ignoreEos = p.ending.ignoreEos;
       numLogprobs = p.reported.numLogprobs;
       promptLogprobs = p.reported.promptLogprobs;
+      processedLogprobs = p.reported.processed;
       thinking = p.thinking;
       breakLoops = p.ending.breakLoops;
       form = p.form;
@@ -240,6 +245,11 @@ public record SamplingParams(
       return this;
     }
 
+    public Builder processedLogprobs(boolean value) {
+      processedLogprobs = value;
+      return this;
+    }
+
     public Builder thinking(@Nullable Thinking value) {
       thinking = value;
       return this;
@@ -261,7 +271,7 @@ public record SamplingParams(
           new Draw(temperature, topP, topK, minP, logitBias, seed),
           new PenaltyWeights(presencePenalty, frequencyPenalty, repetitionPenalty),
           new Ending(maxTokens, minTokens, stopTokenIds, ignoreEos, breakLoops),
-          new Reported(numLogprobs, promptLogprobs),
+          new Reported(numLogprobs, promptLogprobs, processedLogprobs),
           thinking,
           form);
     }

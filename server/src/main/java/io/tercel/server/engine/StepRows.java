@@ -77,7 +77,8 @@ final class StepRows {
   private SamplingRow samplingRow(Lookahead s, int row) {
     SamplingParams p = s.sequence().params();
     if (s.forcedToken() >= 0) {
-      return SamplingRow.score(row, s.forcedToken(), p.reported().numLogprobs());
+      return SamplingRow.force(
+          row, s.forcedToken(), p.reported().numLogprobs(), p.reported().processed());
     }
     Set<Integer> forbidden = forbidden(s);
     FormWatch form = s.form();
@@ -96,6 +97,7 @@ final class StepRows {
         .forbidden(bound ? null : forbidden) // the mask is without them where it can be
         .allowed(form == null ? null : form.allowed(forbidden))
         .numLogprobs(p.reported().numLogprobs())
+        .processed(p.reported().processed())
         .build();
   }
 

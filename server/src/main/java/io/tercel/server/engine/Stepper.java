@@ -1,6 +1,7 @@
 package io.tercel.server.engine;
 
 import io.tercel.kernels.ops.Backend;
+import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.TokenResult;
 import io.tercel.server.engine.EngineEvent.FinishReason;
 import io.tercel.server.engine.Scheduler.Chunk;
@@ -126,7 +127,7 @@ final class Stepper {
       }
       accepted++;
       scheduler.computed(s, 1);
-      goesOn = take(s, result, weightVersion);
+      goesOn = take(s, result, rows.plan().get(from + accepted - 1), weightVersion);
     }
     drafts.accepted(accepted);
     if (goesOn) {
@@ -204,18 +205,23 @@ final class Stepper {
         promptTokens += s.numPromptTokens();
       }
     }
-    return samples && take(s, results.get(next), weightVersion);
+    return samples && take(s, results.get(next), rows.plan().get(next), weightVersion);
   }
 
-  /** Takes the next token; whether the sequence goes on. */
-  private boolean take(Sequence s, TokenResult result, long weightVersion) {
+  /**
+   * Takes the next token.
+   *
+   * @param row that it was the answer to
+   * @return whether the sequence goes on
+   */
+  private boolean take(Sequence s, TokenResult result, SamplingRow row, long weightVersion) {
     SamplingParams p = s.params();
     if (p.ending().maxTokens() == 0) {
       finish(s, FinishReason.LENGTH, -1);
       return false;
     }
     int token = result.tokenId();
-    boolean forced = s.forcedToken() >= 0;
+    boolean forced = row.isForced();
     FormWatch form = s.form();
     boolean repeats = s.append(token);
     if (form != null && form.isBroken()) {

@@ -70,6 +70,10 @@ final class ErrorStatus {
                   .build()));
     }
     Metadata trailers = new Metadata();
+    e.headers()
+        .forEach(
+            (name, value) ->
+                trailers.put(Metadata.Key.of(name, Metadata.ASCII_STRING_MARSHALLER), value));
     int seconds = e.retryAfterSeconds();
     if (seconds > 0) {
       trailers.put(RETRY_AFTER, Integer.toString(seconds));

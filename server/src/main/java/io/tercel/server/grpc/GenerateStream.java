@@ -15,8 +15,8 @@ import io.tercel.proto.v1.TopLogprob;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.ChoiceEnd;
 import io.tercel.server.answer.GenerationReader;
+import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.Caller;
-import io.tercel.server.call.Rights;
 import io.tercel.server.engine.EngineEvent;
 import io.tercel.server.openai.TokenStream;
 import io.tercel.server.openai.wire.Usage;
@@ -144,8 +144,8 @@ final class GenerateStream implements Caller, TokenStream {
   }
 
   @Override
-  public Rights rights() {
-    return out.rights();
+  public CallRecord record() {
+    return out.record();
   }
 
   private Pending pending(int choice) {

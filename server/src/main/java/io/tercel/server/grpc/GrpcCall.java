@@ -4,9 +4,9 @@ import com.google.protobuf.ByteString;
 import io.tercel.proto.v1.ChatCompletionsResponse;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
+import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.EventStream;
 import io.tercel.server.call.Json;
-import io.tercel.server.call.Rights;
 
 /** A chat completion whose JSON goes out in messages: one, or one a chunk. */
 final class GrpcCall implements Call, EventStream {
@@ -53,7 +53,7 @@ final class GrpcCall implements Call, EventStream {
   }
 
   @Override
-  public Rights rights() {
-    return out.rights();
+  public CallRecord record() {
+    return out.record();
   }
 }

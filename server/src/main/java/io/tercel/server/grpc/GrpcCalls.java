@@ -45,6 +45,7 @@ public final class GrpcCalls {
       running.begin(bytes);
     } catch (ApiException e) {
       out.fail(e);
+      out.record().end();
       return;
     }
     // callbacks of the call come on the thread that is here now: it must not wait for the client
@@ -63,6 +64,7 @@ public final class GrpcCalls {
               } finally {
                 awaitClosed(out);
                 running.end(bytes);
+                out.record().end();
               }
             });
   }

@@ -103,7 +103,7 @@ public final class GrpcServer implements AutoCloseable {
             .keepAliveTimeout(20, TimeUnit.SECONDS)
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true)
-            .intercept(new KeyInterceptor(config.keys(), config.loopback(), adminMethods(more)))
+            .intercept(new KeyInterceptor(config, adminMethods(more)))
             .addService(new InferenceService(api, grpcCalls))
             .addService(new ControlService(control, maxMessageBytes(limits), this::reportHealth))
             .addService(health.getHealthService())

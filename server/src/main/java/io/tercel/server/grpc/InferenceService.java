@@ -9,6 +9,7 @@ import io.tercel.proto.v1.GenerateResponse;
 import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.openai.InferenceApi;
+import io.tercel.server.request.CompletionId;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -59,10 +60,8 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     if (!request.hasRequestId()) {
       return null;
     }
-    // only what is safe to repeat in a log
-    if (!request.getRequestId().matches("[A-Za-z0-9._:/+=-]{1,128}")) {
-      throw ApiException.invalid(
-          "request_id", "request_id must be 1 to 128 letters, digits or any of . _ : / + = -");
+    if (!CompletionId.isUsable(request.getRequestId())) {
+      throw ApiException.invalid("request_id", "request_id must be " + CompletionId.USABLE);
     }
     return request.getRequestId();
   }

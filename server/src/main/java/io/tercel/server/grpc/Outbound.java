@@ -1,9 +1,10 @@
 package io.tercel.server.grpc;
 
 import io.grpc.stub.ServerCallStreamObserver;
+import io.tercel.server.call.ApiException;
+import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.ClientGoneException;
 import io.tercel.server.call.ClientWatch;
-import io.tercel.server.call.Rights;
 import java.time.Duration;
 
 /**
@@ -16,7 +17,7 @@ import java.time.Duration;
 public final class Outbound<T> {
   private final ServerCallStreamObserver<T> observer;
   private final ClientWatch client;
-  private final Rights rights = KeyInterceptor.RIGHTS.get();
+  private final CallRecord record = GrpcCallRecord.current().take();
   private volatile boolean closed;
 
   Outbound(ServerCallStreamObserver<T> observer, Duration writeTimeout) {
@@ -35,8 +36,10 @@ public final class Outbound<T> {
    * Sends a message.
    *
    * @throws ClientGoneException if nobody reads any more
+   * @throws io.tercel.server.call.ApiException if the call's key was revoked
    */
   public void send(T message) {
+    record.requireActive();
     client.await(observer::isReady);
     observer.onNext(message);
   }
@@ -48,6 +51,9 @@ public final class Outbound<T> {
   }
 
   void fail(Throwable failure) {
+    if (failure instanceof ApiException e) {
+      record.error(e.code());
+    }
     if (!client.gone()) {
       observer.onError(ErrorStatus.of(failure));
     }
@@ -72,8 +78,8 @@ public final class Outbound<T> {
     return client.gone();
   }
 
-  /** What the client's key allows. */
-  Rights rights() {
-    return rights;
+  /** What is known of the call. */
+  CallRecord record() {
+    return record;
   }
 }

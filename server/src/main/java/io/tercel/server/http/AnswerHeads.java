@@ -8,14 +8,23 @@ import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
+import io.tercel.server.call.KeyHolder;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** Makes the heads of answers to one request. */
 final class AnswerHeads {
   private final RequestHead request;
   private final Cors cors;
+  private final Supplier<KeyHolder> holder;
 
-  AnswerHeads(RequestHead request, Cors cors) {
+  /**
+   * For a request.
+   *
+   * @param holder of its key, whose limits answers tell of
+   */
+  AnswerHeads(RequestHead request, Cors cors, Supplier<KeyHolder> holder) {
+    this.holder = holder;
     this.request = request;
     this.cors = cors;
   }
@@ -46,6 +55,7 @@ final class AnswerHeads {
     headers.set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_CACHE);
     headers.set("x-request-id", request.id());
     headers.set("request-id", request.id()); // Anthropic's clients look for it by that name
+    holder.get().limitHeaders().forEach(headers::set);
     cors.apply(headers, request.headers());
     return response;
   }

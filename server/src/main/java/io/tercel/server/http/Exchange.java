@@ -13,11 +13,11 @@ import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Call;
+import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.ClientGoneException;
 import io.tercel.server.call.ClientWatch;
 import io.tercel.server.call.Json;
 import io.tercel.server.call.JsonIntake;
-import io.tercel.server.call.Rights;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -40,6 +40,9 @@ import org.slf4j.LoggerFactory;
  * {@link ClientGoneException}.
  */
 public final class Exchange implements Call {
+  /** Bytes of a command's fields. */
+  private static final int MAX_FIELDS = 64 << 10;
+
   private static final Logger log = LoggerFactory.getLogger(Exchange.class);
 
   private final Channel channel;
@@ -51,10 +54,10 @@ public final class Exchange implements Call {
   private final AnswerHeads heads;
   private final ClientWatch client;
   private final Outgoing outgoing;
+  private final CallRecord record;
   private volatile boolean begun;
   private volatile boolean ended;
   private volatile boolean keepAlive;
-  private volatile Rights rights = Rights.CLIENT;
 
   Exchange(Channel channel, RequestHead head, RequestBody body, ServerContext server) {
     this.channel = channel;
@@ -63,10 +66,12 @@ public final class Exchange implements Call {
     this.limits = server.limits();
     this.errors = server.errors(head);
     this.cors = server.cors();
-    this.heads = new AnswerHeads(head, server.cors());
+    this.heads = new AnswerHeads(head, server.cors(), this::holder);
     this.client = new ClientWatch(server.limits().writeTimeout());
     this.outgoing = new Outgoing(channel, client);
     this.keepAlive = head.keepAlive();
+    this.record = new CallRecord("http", head.id(), server.observer());
+    record.traceParent(head.headers().get("traceparent"));
   }
 
   RequestHead head() {
@@ -134,6 +139,7 @@ public final class Exchange implements Call {
    */
   public <T> T read(JsonIntake intake, Function<ObjectNode, T> reader) throws InterruptedException {
     try {
+      record.requireActive(); // the body may have taken its time
       byte[] bytes = body.take();
       return intake.read(bytes.length, () -> parsed(bytes), reader);
     } finally {
@@ -152,11 +158,14 @@ public final class Exchange implements Call {
   /**
    * The body's fields, once, where it is small; none where there is no body.
    *
-   * @throws ApiException if it is anything but one JSON object
+   * @throws ApiException if it is anything but one JSON object, or not small
    */
   public ObjectNode fields() {
     byte[] bytes = body.take();
     body.release();
+    if (bytes.length > MAX_FIELDS) {
+      throw ApiException.tooLarge(MAX_FIELDS);
+    }
     return bytes.length == 0 ? Json.MAPPER.createObjectNode() : Json.parseObject(bytes);
   }
 
@@ -242,6 +251,7 @@ public final class Exchange implements Call {
   }
 
   void fail(ApiException e) {
+    record.error(e.code());
     ByteBuf buffer = JsonBuffer.of(alloc(), errors.body(e, head.id()));
     HttpResponse response =
         heads.bounded(errors.status(e), buffer.readableBytes(), "application/json");
@@ -286,9 +296,14 @@ public final class Exchange implements Call {
     return heads.unbounded(status, contentType);
   }
 
-  private void begin(HttpResponse response) {
+  private void begins(HttpResponse response) {
     heads.connection(response, keepAlive);
+    record.status(Integer.toString(response.status().code()));
     begun = true;
+  }
+
+  private void begin(HttpResponse response) {
+    begins(response);
     outgoing.send(response, 0);
   }
 
@@ -336,13 +351,8 @@ public final class Exchange implements Call {
   }
 
   @Override
-  public Rights rights() {
-    return rights;
-  }
-
-  /** What its key allows, as the gate found. */
-  void grant(Rights found) {
-    rights = found;
+  public CallRecord record() {
+    return record;
   }
 
   /** Whether the connection can be used again after the answer. */
@@ -365,6 +375,7 @@ public final class Exchange implements Call {
       outgoing.flush(); // only then the request is over
     } catch (ClientGoneException e) {
       log.debug("request {}: {}", head.id(), e.getMessage());
+      record.clientGone();
     } catch (Throwable e) { // a virtual thread has nobody above it
       failed(e);
     } finally {
@@ -372,6 +383,7 @@ public final class Exchange implements Call {
       if (!ended) {
         channel.close(); // a half-written answer can't be told from a whole one otherwise
       }
+      record.end();
     }
   }
 
@@ -392,6 +404,9 @@ public final class Exchange implements Call {
 
   /** The connection's channel closed. On the event loop. */
   void disconnected() {
+    if (!ended) {
+      record.clientGone();
+    }
     client.left();
   }
 
@@ -406,8 +421,7 @@ public final class Exchange implements Call {
       content.release();
       throw new IllegalStateException("a second answer");
     }
-    heads.connection(response, keepAlive);
-    begun = true;
+    begins(response);
     outgoing.queue(response);
     if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
       content.release();

@@ -113,9 +113,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     state = State.BODY;
     boolean expects = HttpUtil.is100ContinueExpected(request);
     try {
-      RequestGate.Passed passed = server.gate().check(request, head);
-      current.grant(passed.rights());
-      handler = passed.handler();
+      handler = server.gate().check(request, head, current.record());
     } catch (ApiException e) {
       refuse(ctx, current, request, e);
       return;
@@ -145,6 +143,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       current.closeAfterwards();
     }
     current.fail(e);
+    current.record().end();
     state = State.SKIPPING;
     closeAfter(ctx, server.limits().idleTimeout());
   }
@@ -238,6 +237,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     exchange = null;
     current.closeAfterwards();
     current.fail(e);
+    current.record().end();
     state = State.CLOSING;
     // A close with unread bytes in the socket is a reset, which can take the answer with it: so end
     // our side only, and go on reading for a while.
@@ -269,6 +269,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     }
     if (state != State.RUNNING) { // else its own thread does
       body.release();
+      if (left != null) {
+        left.record().end();
+      }
     }
     ctx.fireChannelInactive();
   }

@@ -1,5 +1,6 @@
 package io.tercel.server.http;
 
+import io.tercel.server.call.CallObserver;
 import io.tercel.server.call.Keys;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -42,6 +43,11 @@ public final class HttpServerConfig {
 
   public Keys keys() {
     return values.keys;
+  }
+
+  /** Is told of every call that has ended. */
+  public CallObserver observer() {
+    return values.observer;
   }
 
   public HttpLimits limits() {
@@ -94,6 +100,7 @@ public final class HttpServerConfig {
     private String host;
     private int port;
     private Keys keys = Keys.of(null, null);
+    private CallObserver observer = CallObserver.NONE;
     private HttpLimits limits = HttpLimits.DEFAULT;
     private Duration drainTimeout = Duration.ofSeconds(30);
     private @Nullable Tls tls;
@@ -108,6 +115,7 @@ public final class HttpServerConfig {
     private Builder(Builder other) {
       this(other.host, other.port);
       keys = other.keys;
+      observer = other.observer;
       limits = other.limits;
       drainTimeout = other.drainTimeout;
       tls = other.tls;
@@ -128,6 +136,12 @@ public final class HttpServerConfig {
 
     public Builder keys(Keys ring) {
       keys = Objects.requireNonNull(ring);
+      return this;
+    }
+
+    /** Is told of every call that has ended. */
+    public Builder observer(CallObserver one) {
+      observer = Objects.requireNonNull(one);
       return this;
     }
 

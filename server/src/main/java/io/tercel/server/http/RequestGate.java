@@ -7,9 +7,11 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.tercel.server.call.ApiException;
+import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.Guard;
-import io.tercel.server.call.Rights;
-import java.util.UUID;
+import io.tercel.server.call.KeyHolder;
+import io.tercel.server.call.RequestId;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Decides from a request's head alone whether its body is worth reading. */
@@ -26,13 +28,6 @@ final class RequestGate {
     this.maxBodyBytes = maxBodyBytes;
   }
 
-  /**
-   * Whom a request goes to.
-   *
-   * @param rights of its sender
-   */
-  record Passed(Handler handler, Rights rights) {}
-
   /** Takes the head apart; never fails. */
   static RequestHead head(HttpRequest request) {
     return new RequestHead(
@@ -40,7 +35,7 @@ final class RequestGate {
         path(request.uri()),
         query(request.uri()),
         request.headers(),
-        requestId(request.headers().get("x-request-id")),
+        RequestId.of(request.headers().get("x-request-id")),
         HttpUtil.isKeepAlive(request) && request.decoderResult().isSuccess(),
         request.protocolVersion().compareTo(HttpVersion.HTTP_1_1) >= 0);
   }
@@ -48,14 +43,25 @@ final class RequestGate {
   /**
    * Lets the request pass to its route, the key first so that strangers learn nothing.
    *
+   * @param call is told whose it is and where it goes
+   * @return whom it goes to
    * @throws ApiException if not
    */
-  Passed check(HttpRequest request, RequestHead head) {
+  Handler check(HttpRequest request, RequestHead head, CallRecord call) {
     checkSyntax(request, head);
     pages.check(head.headers());
     Router.Route found = router.find(head.path());
+    if (found != null) {
+      call.goesTo(found.pattern());
+    }
     boolean open = head.method().equals("OPTIONS") || (found != null && found.open());
-    Rights rights = open ? Rights.CLIENT : guard.admit(authorization(head));
+    if (!open) {
+      KeyHolder holder = guard.admit(authorization(head));
+      call.admitted(holder);
+      if (head.method().equals("POST")) { // what asks for work
+        holder.countRequest();
+      }
+    }
     Router.Route route = router.require(head.method(), head.path());
     long length = HttpUtil.getContentLength(request, 0L);
     boolean empty = length == 0 && !HttpUtil.isTransferEncodingChunked(request);
@@ -65,16 +71,23 @@ final class RequestGate {
     if (length > maxBodyBytes) {
       throw ApiException.tooLarge(maxBodyBytes);
     }
-    return new Passed(route.answering(head.method()), rights);
+    return route.answering(head.method());
   }
 
   /**
-   * Anthropic's clients send a key in a header of its own, and a bearer token beside or instead.
+   * Anthropic's clients send a key in a header of its own, and a bearer token beside or instead. A
+   * header that is there twice is none: a proxy in front may have looked at the other one.
    */
   private static @Nullable String authorization(RequestHead head) {
-    String bearer = head.headers().get(HttpHeaderNames.AUTHORIZATION);
-    String key = head.headers().get("x-api-key");
-    return bearer != null || key == null ? bearer : "Bearer " + key;
+    List<String> bearer = head.headers().getAll(HttpHeaderNames.AUTHORIZATION);
+    List<String> key = head.headers().getAll("x-api-key");
+    if (bearer.isEmpty() && key.isEmpty()) {
+      return null;
+    }
+    if (bearer.isEmpty()) {
+      return key.size() == 1 ? "Bearer " + key.getFirst() : "";
+    }
+    return bearer.size() == 1 ? bearer.getFirst() : "";
   }
 
   private static void checkSyntax(HttpRequest request, RequestHead head) {
@@ -135,12 +148,5 @@ final class RequestGate {
     String whole = fragment < 0 ? uri : uri.substring(0, fragment);
     int query = whole.indexOf('?');
     return query < 0 ? "" : whole.substring(query + 1);
-  }
-
-  private static String requestId(@Nullable String given) {
-    // only what is safe to repeat in a header and in a log
-    return given != null && given.matches("[A-Za-z0-9._:/+=-]{1,128}")
-        ? given
-        : UUID.randomUUID().toString();
   }
 }

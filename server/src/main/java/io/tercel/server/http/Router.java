@@ -13,11 +13,12 @@ public final class Router {
   /**
    * A path and who answers there.
    *
+   * @param pattern the path, or what all paths of it begin with and a star
    * @param handlers by the methods GET, POST and DELETE
    * @param open needs no key
    * @param bodyOptional takes no body for an empty object
    */
-  record Route(Map<String, Handler> handlers, boolean open, boolean bodyOptional) {
+  record Route(String pattern, Map<String, Handler> handlers, boolean open, boolean bodyOptional) {
     /** Who answers a method; null where nobody does. */
     @Nullable Handler handler(String method) {
       return handlers.get(method.equals("HEAD") ? "GET" : method);
@@ -48,19 +49,19 @@ public final class Router {
   private final Map<String, ErrorFormat> errorHeaders = new LinkedHashMap<>();
 
   public Router get(String path, Handler handler) {
-    exact.put(path, new Route(Map.of("GET", handler), false, false));
+    exact.put(path, new Route(path, Map.of("GET", handler), false, false));
     return this;
   }
 
   /** A route that needs no key. */
   public Router openGet(String path, Handler handler) {
-    exact.put(path, new Route(Map.of("GET", handler), true, false));
+    exact.put(path, new Route(path, Map.of("GET", handler), true, false));
     return this;
   }
 
   /** A route for everything below a path that ends in a slash. */
   public Router getBelow(String prefix, Handler handler) {
-    prefixes.put(prefix, new Route(Map.of("GET", handler), false, false));
+    prefixes.put(prefix, new Route(prefix + "*", Map.of("GET", handler), false, false));
     return this;
   }
 
@@ -69,18 +70,18 @@ public final class Router {
     Map<String, Handler> both = new LinkedHashMap<>();
     both.put("GET", get);
     both.put("DELETE", delete);
-    prefixes.put(prefix, new Route(both, false, false));
+    prefixes.put(prefix, new Route(prefix + "*", both, false, false));
     return this;
   }
 
   public Router post(String path, Handler handler) {
-    exact.put(path, new Route(Map.of("POST", handler), false, false));
+    exact.put(path, new Route(path, Map.of("POST", handler), false, false));
     return this;
   }
 
   /** A route for commands: one that needs no fields needs no body. */
   public Router command(String path, Handler handler) {
-    exact.put(path, new Route(Map.of("POST", handler), false, true));
+    exact.put(path, new Route(path, Map.of("POST", handler), false, true));
     return this;
   }
 

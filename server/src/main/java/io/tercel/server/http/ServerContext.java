@@ -1,5 +1,6 @@
 package io.tercel.server.http;
 
+import io.tercel.server.call.CallObserver;
 import io.tercel.server.call.RunningCalls;
 
 /** What all connections of a server share: limits, and how many requests run. */
@@ -9,6 +10,7 @@ final class ServerContext {
   private final Cors cors;
   private final Router router;
   private final ErrorFormat errors;
+  private final CallObserver observer;
   private final BodyBudget budget;
   private final RunningCalls requests = new RunningCalls(); // connections are limited
   private volatile boolean draining;
@@ -19,11 +21,17 @@ final class ServerContext {
     this.limits = config.limits();
     this.cors = config.cors();
     this.errors = errors;
+    this.observer = config.observer();
     this.budget = new BodyBudget(limits.maxBufferedBytes());
   }
 
   RequestGate gate() {
     return gate;
+  }
+
+  /** Is told of every call that has ended. */
+  CallObserver observer() {
+    return observer;
   }
 
   HttpLimits limits() {

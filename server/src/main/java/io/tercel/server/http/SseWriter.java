@@ -84,6 +84,7 @@ public final class SseWriter implements EventStream {
 
   @Override
   public void fail(ApiException e) {
+    exchange.record().error(e.code());
     end(encode(DATA, exchange.error(e)));
   }
 

@@ -66,10 +66,13 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
    *
    * @throws IllegalArgumentException if an endpoint can't be bound or connected to; says which
    */
-  public KvEventPublisher(KvEventAddress address) {
-    this(address, HIGH_WATER_MARK);
+  public static KvEventPublisher open(KvEventAddress address) {
+    KvEventPublisher publisher = new KvEventPublisher(address, HIGH_WATER_MARK);
+    publisher.start();
+    return publisher;
   }
 
+  /** Opens the sockets and holds what it hears, until it is started. */
   KvEventPublisher(KvEventAddress address, int capacity) {
     queue = new ArrayBlockingQueue<>(capacity);
     topic = address.topic().getBytes(StandardCharsets.UTF_8);
@@ -83,7 +86,7 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
       String where = address.replayEndpoint();
       replay = where == null ? null : context.createSocket(SocketType.ROUTER);
       if (replay != null && where != null) {
-        replay.setHWM(2 * REPLAYABLE); // a router socket drops what is beyond it
+        replay.setHWM(10 * REPLAYABLE); // counts frames; what is beyond it, a router socket drops
         open(replay, where, true);
       }
       replayEndpoint = replay == null ? null : replay.getLastEndpoint();
@@ -92,7 +95,7 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
       throw e;
     }
     cleared();
-    thread = Thread.ofPlatform().daemon().name("kv-events").start(this::run);
+    thread = Thread.ofPlatform().daemon().name("kv-events").unstarted(this::run);
   }
 
   private static void open(ZMQ.Socket socket, String endpoint, boolean binds) {
@@ -105,6 +108,10 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
       throw new IllegalArgumentException(
           "can't %s %s: %s".formatted(binds ? "bind" : "connect to", endpoint, e.getMessage()), e);
     }
+  }
+
+  void start() {
+    thread.start();
   }
 
   /** Where the events are published, with the port that was chosen if it was left open. */

@@ -13,6 +13,7 @@ import io.prometheus.client.hotspot.GarbageCollectorExports;
 import io.prometheus.client.hotspot.MemoryPoolsExports;
 import io.prometheus.client.hotspot.StandardExports;
 import io.prometheus.client.hotspot.ThreadExports;
+import io.tercel.server.call.Keys;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.engine.EngineStats;
 import io.tercel.server.engine.SamplingParams;
@@ -24,6 +25,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.DoubleConsumer;
+import java.util.function.DoubleSupplier;
 import java.util.function.ObjDoubleConsumer;
 
 /**
@@ -181,6 +183,31 @@ public final class ServerMetrics {
   public ObjDoubleConsumer<String> gauges(String name, String help, String label) {
     Gauge all = Gauge.build(name, help).labelNames("model_name", label).register(registry);
     return (of, value) -> all.labels(model, of).set(value);
+  }
+
+  /** The figures of a server's keys. */
+  public void keys(Keys keys) {
+    new KeyCollector(model, keys).register(registry);
+  }
+
+  /**
+   * A figure of somebody else's that is read when it is asked for.
+   *
+   * @param name whole, without the {@code _total} of a counter
+   * @param rises whether it is a counter
+   */
+  public void reading(String name, String help, boolean rises, DoubleSupplier value) {
+    List<String> labels = List.of("model_name");
+    new Collector() {
+      @Override
+      public List<MetricFamilySamples> collect() {
+        double now = value.getAsDouble();
+        return List.of(
+            rises
+                ? new CounterMetricFamily(name, help, labels).addMetric(List.of(model), now)
+                : new GaugeMetricFamily(name, help, labels).addMetric(List.of(model), now));
+      }
+    }.register(registry);
   }
 
   /** All of it in Prometheus' text format. */

@@ -129,6 +129,7 @@ public final class RunningEngine implements AutoCloseable {
     return limits
         .maxNumSeqs(options.maxNumSeqs())
         .maxNumBatchedTokens(options.maxNumBatchedTokens())
+        .maxChoices(options.maxChoices())
         .eosTokenIds(eosTokenIds)
         .prefixCaching(options.prefixCaching())
         .stallTimeout(options.stallTimeout())

@@ -5,6 +5,7 @@ import io.tercel.kernels.memory.LmHeadType;
 import io.tercel.kernels.memory.PackedCache;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.ClassQuota;
+import io.tercel.server.engine.EngineConfig;
 import io.tercel.server.engine.PrefixCacheListener;
 import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.engine.speculation.Speculation;
@@ -30,6 +31,7 @@ public final class ServingOptions {
   private int maxNumSeqs = 32;
   private int maxNumBatchedTokens = 512;
   private int maxWaiting = 1024;
+  private int maxChoices = EngineConfig.DEFAULT_MAX_CHOICES;
   private final Map<ServiceClass, Integer> classMaxWaiting = new EnumMap<>(ServiceClass.class);
   private final Map<ServiceClass, Integer> placeShares = new EnumMap<>(ServiceClass.class);
   private final Map<ServiceClass, Integer> tokenShares = new EnumMap<>(ServiceClass.class);
@@ -83,6 +85,12 @@ public final class ServingOptions {
   /** Sequences of a class that may wait, where the class has no limit of its own. */
   public ServingOptions maxWaiting(int requests) {
     maxWaiting = requests;
+    return this;
+  }
+
+  /** Sequences that one request may ask for: its n times its prompts. */
+  public ServingOptions maxChoices(int choices) {
+    maxChoices = choices;
     return this;
   }
 
@@ -195,6 +203,10 @@ public final class ServingOptions {
     return maxWaiting;
   }
 
+  public int maxChoices() {
+    return maxChoices;
+  }
+
   /** What a class is entitled to. */
   public ClassQuota quota(ServiceClass of) {
     ClassQuota usual = ClassQuota.usual(of, maxWaiting);
@@ -288,6 +300,7 @@ public final class ServingOptions {
     atLeast("--threads", threads, 1);
     atLeast("--max-num-seqs", maxNumSeqs, 1);
     atLeast("--max-waiting", maxWaiting, 0);
+    atLeast("--max-choices", maxChoices, 1);
     classMaxWaiting.values().forEach(n -> atLeast("--class-max-waiting", n, 0));
     placeShares.values().forEach(n -> share("--class-places", n));
     tokenShares.values().forEach(n -> share("--class-tokens", n));

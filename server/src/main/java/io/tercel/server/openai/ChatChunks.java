@@ -29,7 +29,7 @@ final class ChatChunks implements GenerationReader.Sink {
   ChatChunks(ChatRequest request, CompletionId id, Logprobs logprobs, Call call) {
     this.request = request;
     this.id = id;
-    this.logprobs = logprobs;
+    this.logprobs = logprobs.naming(request.common().returned());
     this.sse = call.stream();
     this.begun = new boolean[request.params().n()];
   }
@@ -62,7 +62,9 @@ final class ChatChunks implements GenerationReader.Sink {
   private void begin(int choice) {
     if (!begun[choice]) {
       begun[choice] = true;
-      emit(new ChatCompletionChunk.Choice(choice, ChatDelta.ROLE, null, null, null, null, null));
+      emit(
+          new ChatCompletionChunk.Choice(
+              choice, ChatDelta.ROLE, null, null, null, null, null, null));
     }
   }
 
@@ -71,7 +73,7 @@ final class ChatChunks implements GenerationReader.Sink {
   }
 
   private static ChoiceDelta withoutTokens(ChoiceDelta delta) {
-    return new ChoiceDelta(delta.choice(), List.of(), List.of(), List.of(), delta.end());
+    return new ChoiceDelta(delta.choice(), List.of(), List.of(), List.of(), List.of(), delta.end());
   }
 
   private void send(ChoiceDelta delta, ChatDelta content, @Nullable ChoiceEnd end) {
@@ -83,8 +85,9 @@ final class ChatChunks implements GenerationReader.Sink {
             scored ? logprobs.chat(delta.tokens(), request.topLogprobs()) : null,
             end == null ? null : end.finishReason(),
             end == null ? null : end.stopReason(),
-            request.common().returnTokenIds() ? Logprobs.ids(delta.tokens()) : null,
-            WeightVersion.of(delta.weights(), request.common().returnWeightVersions())));
+            request.common().returned().tokenIds() ? Logprobs.ids(delta.tokens()) : null,
+            WeightVersion.of(delta.weights(), request.common().returned().weightVersions()),
+            request.common().returned().forced(delta.forced())));
   }
 
   private void emit(ChatCompletionChunk.Choice choice) {

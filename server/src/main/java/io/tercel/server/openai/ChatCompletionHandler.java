@@ -66,7 +66,7 @@ final class ChatCompletionHandler implements Handler {
         sequencing
             .submit(
                 call,
-                request.common().generation(id.id(), request.prompt(), request.params()),
+                request.common().generation(call, id.id(), request.prompt(), request.params()),
                 request.common().text(),
                 request.parts(),
                 arrived)
@@ -91,7 +91,7 @@ final class ChatCompletionHandler implements Handler {
   }
 
   static @Nullable List<Integer> promptIds(ChatRequest request) {
-    return request.common().returnTokenIds()
+    return request.common().returned().tokenIds()
         ? Arrays.stream(request.prompt()).boxed().toList()
         : null;
   }
@@ -105,7 +105,7 @@ final class ChatCompletionHandler implements Handler {
 
     Whole(ChatRequest request) {
       this.request = request;
-      this.keepsTokens = request.topLogprobs() >= 0 || request.common().returnTokenIds();
+      this.keepsTokens = request.topLogprobs() >= 0 || request.common().returned().tokenIds();
       for (int i = 0; i < request.params().n(); i++) {
         choices.add(new GatheredChoice(keepsTokens));
       }
@@ -151,11 +151,12 @@ final class ChatCompletionHandler implements Handler {
               text.isEmpty() && !(thought.isEmpty() && calls.isEmpty()) ? null : text,
               thought.isEmpty() ? null : thought,
               calls),
-          top < 0 ? null : logprobs.chat(choice.tokens(), top),
+          top < 0 ? null : logprobs.naming(request.common().returned()).chat(choice.tokens(), top),
           choice.end().finishReason(),
           choice.end().stopReason(),
-          request.common().returnTokenIds() ? Logprobs.ids(choice.tokens()) : null,
-          WeightVersion.of(choice.weights(), request.common().returnWeightVersions()));
+          request.common().returned().tokenIds() ? Logprobs.ids(choice.tokens()) : null,
+          WeightVersion.of(choice.weights(), request.common().returned().weightVersions()),
+          request.common().returned().forced(choice.forced()));
     }
   }
 }

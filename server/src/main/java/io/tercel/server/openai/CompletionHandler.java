@@ -63,15 +63,16 @@ final class CompletionHandler implements Handler {
     List<Sequencing.Prompt> prompts = new ArrayList<>();
     for (CompletionRequest.Prompt prompt : request.prompts()) {
       boolean one = request.prompts().size() == 1;
-      String part = one ? id.id() : id.id() + InferenceApi.PART + prompts.size();
+      String part = one ? id.id() : CompletionId.part(id.id(), prompts.size());
       prompts.add(
           new Sequencing.Prompt(
-              request.common().generation(part, prompt.ids(), prompt.params()),
-              new AnswerParts(model.markers(), prompt.thought(), false, 0, false)));
+              request.common().generation(exchange, part, prompt.ids(), prompt.params()),
+              new AnswerParts(model.markers(), prompt.thought(), false, 0, false),
+              request.common().text()));
     }
     GenerationGroup group = new GenerationGroup();
     sequencing
-        .submit(exchange, prompts, request.common().text(), arrived)
+        .submit(exchange, prompts, arrived)
         .forEach(reader -> group.add(reader.tellingVersions(id::madeBy)));
     return group;
   }
@@ -79,7 +80,7 @@ final class CompletionHandler implements Handler {
   private void whole(
       Exchange exchange, CompletionRequest request, CompletionId id, GenerationGroup group)
       throws InterruptedException {
-    boolean keepsTokens = request.logprobs() >= 0 || request.common().returnTokenIds();
+    boolean keepsTokens = request.logprobs() >= 0 || request.common().returned().tokenIds();
     List<Whole> parts = new ArrayList<>();
     List<GenerationReader.Sink> sinks = new ArrayList<>();
     try (GatheredTokens.Share share = gathered.share()) {

@@ -29,13 +29,13 @@ final class CompletionPart {
     this.request = request;
     this.prompt = request.prompts().get(promptIndex);
     this.firstIndex = promptIndex * request.common().n();
-    this.logprobs = logprobs;
+    this.logprobs = logprobs.naming(request.common().returned());
     this.begun = new boolean[request.common().n()];
     this.builders = new TextLogprobsBuilder[request.common().n()];
     for (int i = 0; i < builders.length; i++) {
       builders[i] =
           new TextLogprobsBuilder(
-              logprobs,
+              this.logprobs,
               Math.max(0, request.logprobs()),
               request.common().text().skipSpecialTokens());
     }
@@ -62,7 +62,7 @@ final class CompletionPart {
     if (first && request.echo()) {
       text = prompt.text() + text;
     }
-    boolean ids = request.common().returnTokenIds();
+    boolean ids = request.common().returned().tokenIds();
     return new TextCompletion.Choice(
         firstIndex + delta.choice(),
         text,
@@ -76,6 +76,7 @@ final class CompletionPart {
         ids ? Logprobs.ids(tokens) : null,
         WeightVersion.of(
             request.echoOnly() ? List.of() : delta.weights(),
-            request.common().returnWeightVersions()));
+            request.common().returned().weightVersions()),
+        request.common().returned().forced(request.echoOnly() ? List.of() : delta.forced()));
   }
 }

@@ -11,6 +11,7 @@ import io.tercel.server.request.FormReader;
 import io.tercel.server.request.RequestFields;
 import io.tercel.server.request.SamplingReader;
 import io.tercel.server.request.ThinkingReader;
+import io.tercel.server.request.Truncation;
 import io.tercel.server.text.PromptThought;
 import java.util.ArrayList;
 import java.util.List;
@@ -54,7 +55,8 @@ record CompletionRequest(
     ThinkingReader thinking = new ThinkingReader(fields, model, ReasoningDefaults.NONE);
     FormReader form = new FormReader(fields, model);
 
-    PromptReader reader = new PromptReader(fields, model);
+    int answer = wanted.value() < 0 ? DEFAULT_MAX_TOKENS : wanted.value();
+    PromptReader reader = new PromptReader(fields, common.truncation(), answer, model);
     List<Prompt> prompts = new ArrayList<>();
     for (JsonNode node : reader.split(config.maxChoices() / common.n())) {
       int[] ids = reader.ids(node, prompts.size());
@@ -64,7 +66,7 @@ record CompletionRequest(
       int maxTokens =
           CommonFields.maxTokens(wanted, DEFAULT_MAX_TOKENS, ids.length, model.maxModelLen());
       SamplingParams params =
-          sampling.read(common.n(), maxTokens, Math.max(0, logprobs), promptLogprobs);
+          sampling.read(common, maxTokens, Math.max(0, logprobs), promptLogprobs);
       PromptThought thought = model.thoughtOf(ids);
       prompts.add(
           new Prompt(
@@ -76,8 +78,12 @@ record CompletionRequest(
     return new CompletionRequest(common, prompts, logprobs, echo, echoOnly);
   }
 
-  /** Takes the field {@code prompt} apart: a text, texts, ids, or lists of ids. */
-  record PromptReader(RequestFields fields, ServedModel model) {
+  /**
+   * Takes the field {@code prompt} apart: a text, texts, ids, or lists of ids.
+   *
+   * @param answer tokens that may follow each
+   */
+  record PromptReader(RequestFields fields, Truncation truncation, int answer, ServedModel model) {
 
     /** One node a prompt: a text or a list of ids. */
     List<JsonNode> split(int maxPrompts) {
@@ -104,7 +110,7 @@ record CompletionRequest(
       String path = node == fields.get("prompt") ? "prompt" : "prompt[" + index + "]";
       int[] ids;
       if (node.isTextual()) {
-        CommonFields.checkBytes(path, node.textValue(), model);
+        CommonFields.checkBytes(path, node.textValue(), truncation, model);
         ids = model.tokenizer().encode(node.textValue(), fields.bool("add_special_tokens", true));
       } else if (node.isArray()) {
         ids = new int[node.size()];
@@ -117,11 +123,14 @@ record CompletionRequest(
       if (ids.length == 0) {
         throw ApiException.invalid(path, path + " must have at least one token");
       }
-      return ids;
+      return truncation.of(ids, answer, model);
     }
 
+    /** What an echo says of it: as it came, or what is left of it. */
     String text(JsonNode node, int[] ids) {
-      return node.isTextual() ? node.textValue() : model.tokenizer().decode(ids, false);
+      return node.isTextual() && truncation.tokens() == 0
+          ? node.textValue()
+          : model.tokenizer().decode(ids, false);
     }
 
     private static ApiException wrongType(String path, JsonNode node) {

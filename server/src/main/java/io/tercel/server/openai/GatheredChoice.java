@@ -19,6 +19,7 @@ final class GatheredChoice {
   private final List<ToolCall> calls = new ArrayList<>();
   private final boolean keepsTokens;
   private List<WeightRun> weights = List.of();
+  private final List<Integer> forced = new ArrayList<>();
   private @Nullable ChoiceEnd end;
 
   /**
@@ -42,6 +43,7 @@ final class GatheredChoice {
       tokens.addAll(delta.tokens());
     }
     weights = WeightRun.joined(weights, delta.weights());
+    forced.addAll(delta.forced());
     if (delta.end() != null) {
       end = delta.end();
     }
@@ -72,6 +74,7 @@ final class GatheredChoice {
         List.of(new OutputPart.Thought(reasoning()), new OutputPart.Text(text())),
         tokens,
         weights,
+        forced,
         end());
   }
 
@@ -90,6 +93,11 @@ final class GatheredChoice {
   /** Which weights made its tokens, kept or not. */
   List<WeightRun> weights() {
     return weights;
+  }
+
+  /** Places of its forced tokens. */
+  List<Integer> forced() {
+    return forced;
   }
 
   /** How it ended; to be asked when it has. */

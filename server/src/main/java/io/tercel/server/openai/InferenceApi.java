@@ -30,9 +30,6 @@ import org.jspecify.annotations.Nullable;
  * they answer.
  */
 public final class InferenceApi {
-  /** Stands between the id of a request of several prompts and the number of each. */
-  static final String PART = "#";
-
   private final ApiContext context;
   private final ApiConfig config;
   private final ServedModel model;
@@ -132,7 +129,7 @@ public final class InferenceApi {
         sequencing
             .submit(
                 caller,
-                request.common().generation(named.id(), request.prompt(), request.params()),
+                request.common().generation(caller, named.id(), request.prompt(), request.params()),
                 request.common().text(),
                 new AnswerParts(model.markers(), request.thought(), true, 0, false),
                 arrived)
@@ -161,7 +158,7 @@ public final class InferenceApi {
    * @return whether there was one
    */
   public boolean abort(String id) throws InterruptedException {
-    Predicate<String> named = other -> other.equals(id) || other.startsWith(id + PART);
+    Predicate<String> named = other -> CompletionId.isOf(id, other);
     try {
       return model.engine().abort(named).get() > 0;
     } catch (ExecutionException e) {

@@ -4,6 +4,7 @@ import io.tercel.kernels.ops.TokenResult;
 import io.tercel.kernels.ops.TokenResult.TokenLogprob;
 import io.tercel.server.openai.wire.ChatLogprobs;
 import io.tercel.server.openai.wire.PromptLogprob;
+import io.tercel.server.request.Returned;
 import io.tercel.server.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -18,9 +19,20 @@ final class Logprobs {
   private static final float LOWEST = -9999;
 
   private final Tokenizer tokenizer;
+  private final boolean byIds;
 
   Logprobs(Tokenizer tokenizer) {
+    this(tokenizer, false);
+  }
+
+  private Logprobs(Tokenizer tokenizer, boolean byIds) {
     this.tokenizer = tokenizer;
+    this.byIds = byIds;
+  }
+
+  /** The same for a request, which may want tokens called by their ids. */
+  Logprobs naming(Returned returned) {
+    return returned.tokensAsIds() == byIds ? this : new Logprobs(tokenizer, returned.tokensAsIds());
   }
 
   static float finite(float logprob) {
@@ -40,10 +52,10 @@ final class Logprobs {
     List<ChatLogprobs.Top> likeliest = new ArrayList<>(top);
     for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
       likeliest.add(
-          new ChatLogprobs.Top(text(t.tokenId()), finite(t.logprob()), bytes(t.tokenId())));
+          new ChatLogprobs.Top(called(t.tokenId()), finite(t.logprob()), bytes(t.tokenId())));
     }
     return new ChatLogprobs.Entry(
-        text(token.tokenId()), finite(token.logprob()), bytes(token.tokenId()), likeliest);
+        called(token.tokenId()), finite(token.logprob()), bytes(token.tokenId()), likeliest);
   }
 
   /**
@@ -56,8 +68,7 @@ final class Logprobs {
     for (TokenLogprob t : token.top().subList(0, Math.min(top, token.top().size()))) {
       if (t.tokenId() != token.tokenId()) {
         String name = name(t.tokenId());
-        likeliest.put(
-            likeliest.containsKey(name) ? "token_id:" + t.tokenId() : name, finite(t.logprob()));
+        likeliest.put(likeliest.containsKey(name) ? byId(t.tokenId()) : name, finite(t.logprob()));
       }
     }
     return likeliest;
@@ -65,9 +76,13 @@ final class Logprobs {
 
   /**
    * What the legacy route calls a token, as OpenAI does: its text, or its bytes, such as {@code
-   * bytes:\\xf0\\x9f}, where it is but a part of a character.
+   * bytes:\\xf0\\x9f}, where it is but a part of a character; or its id, where the request wants
+   * that.
    */
   String name(int id) {
+    if (byIds) {
+      return byId(id);
+    }
     byte[] bytes = tokenizer.tokenBytes(id);
     String text = text(id);
     if (Arrays.equals(text.getBytes(StandardCharsets.UTF_8), bytes)) {
@@ -111,6 +126,16 @@ final class Logprobs {
 
   String text(int id) {
     return tokenizer.tokenText(id);
+  }
+
+  /** What a chat calls a token. */
+  private String called(int id) {
+    return byIds ? byId(id) : text(id);
+  }
+
+  /** As vLLM writes it. */
+  private static String byId(int id) {
+    return "token_id:" + id;
   }
 
   private List<Integer> bytes(int id) {

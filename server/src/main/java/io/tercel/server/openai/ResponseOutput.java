@@ -58,7 +58,7 @@ final class ResponseOutput {
    * @param request what the response answers
    */
   ResponseOutput(Logprobs logprobs, ChatRequest request, Listener listener) {
-    this.logprobs = logprobs;
+    this.logprobs = logprobs.naming(request.common().returned());
     this.topLogprobs = request.topLogprobs();
     this.parts = request.parts();
     this.listener = listener;

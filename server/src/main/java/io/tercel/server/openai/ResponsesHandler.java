@@ -72,7 +72,7 @@ final class ResponsesHandler implements Handler {
         sequencing
             .submit(
                 exchange,
-                request.common().generation(id.id(), request.prompt(), request.params()),
+                request.common().generation(exchange, id.id(), request.prompt(), request.params()),
                 request.common().text(),
                 request.parts(),
                 arrived)

@@ -37,12 +37,14 @@ record TokenRequest(
     // read once before tokenizing, so that a bad value costs no work
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
-    sampling.read(common.n(), widest, Math.max(0, logprobs), common.promptLogprobs());
+    sampling.read(common, widest, Math.max(0, logprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model, model.reasoning());
     FormReader form = new FormReader(fields, model);
 
     JsonNode node = fields.require("prompt");
-    int[] prompt = new CompletionRequest.PromptReader(fields, model).ids(node, 0);
+    int answer = max.value() < 0 ? DEFAULT_MAX_TOKENS : max.value();
+    int[] prompt =
+        new CompletionRequest.PromptReader(fields, common.truncation(), answer, model).ids(node, 0);
     if (prompt.length >= model.maxModelLen()) {
       throw CommonFields.promptTooLong("prompt", prompt.length, model.maxModelLen());
     }
@@ -50,7 +52,7 @@ record TokenRequest(
         CommonFields.maxTokens(max, DEFAULT_MAX_TOKENS, prompt.length, model.maxModelLen());
     PromptThought thought = model.thoughtOf(prompt);
     SamplingParams params =
-        sampling.read(common.n(), maxTokens, Math.max(0, logprobs), common.promptLogprobs());
+        sampling.read(common, maxTokens, Math.max(0, logprobs), common.promptLogprobs());
     SamplingParams watched = thinking.addTo(params, thought);
     return new TokenRequest(common, prompt, thought, form.addTo(watched, thought, true));
   }

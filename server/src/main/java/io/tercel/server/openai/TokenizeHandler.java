@@ -12,6 +12,7 @@ import io.tercel.server.request.ApiContext;
 import io.tercel.server.request.ChatPrompt;
 import io.tercel.server.request.CommonFields;
 import io.tercel.server.request.RequestFields;
+import io.tercel.server.request.Truncation;
 import java.util.Arrays;
 import java.util.List;
 
@@ -45,9 +46,11 @@ final class TokenizeHandler {
         chat
             ? ChatPrompt.render(fields, model.chatTemplate())
             : RequestFields.string(fields.require("prompt"), "prompt");
-    CommonFields.checkBytes(chat ? "messages" : "prompt", text, model);
+    Truncation truncation = Truncation.read(fields);
+    CommonFields.checkBytes(chat ? "messages" : "prompt", text, truncation, model);
     boolean strings = fields.bool("return_token_strs", false);
-    int[] ids = model.tokenizer().encode(text, fields.bool("add_special_tokens", !chat));
+    int[] whole = model.tokenizer().encode(text, fields.bool("add_special_tokens", !chat));
+    int[] ids = truncation.of(whole, -1, model);
     List<String> tokens =
         strings
             ? Arrays.stream(ids).mapToObj(id -> model.tokenizer().tokenText(id)).toList()

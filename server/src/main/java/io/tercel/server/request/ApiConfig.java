@@ -1,5 +1,6 @@
 package io.tercel.server.request;
 
+import io.tercel.server.engine.EngineConfig;
 import java.util.List;
 import java.util.function.LongFunction;
 
@@ -18,9 +19,6 @@ public record ApiConfig(
     LongFunction<String> systemFingerprint,
     int maxChoices,
     long storedResponseBytes) {
-  /** As many as OpenAI allows. */
-  public static final int MAX_CHOICES = 128;
-
   public ApiConfig {
     modelNames = List.copyOf(modelNames);
     if (modelNames.isEmpty()) {
@@ -35,10 +33,15 @@ public record ApiConfig(
     }
   }
 
-  /** With {@link #MAX_CHOICES}, and no memory for responses. */
+  /** With the usual number of choices, and no memory for responses. */
   public ApiConfig(
       List<String> modelNames, String version, LongFunction<String> systemFingerprint) {
-    this(modelNames, version, systemFingerprint, MAX_CHOICES, 0);
+    this(modelNames, version, systemFingerprint, EngineConfig.DEFAULT_MAX_CHOICES, 0);
+  }
+
+  /** The same with so many choices of a request. */
+  public ApiConfig allowingChoices(int choices) {
+    return new ApiConfig(modelNames, version, systemFingerprint, choices, storedResponseBytes);
   }
 
   /** The same with memory for responses. */

@@ -24,12 +24,16 @@ public final class ChatPrompt {
   /**
    * The prompt that a request asks for.
    *
+   * @param truncation what is left out of it
+   * @param answer tokens that may follow it, as far as the request says; else below 1
    * @throws ApiException as {@link #render}, or if no context could hold it
    */
-  public static int[] tokens(RequestFields fields, ServedModel model) {
+  public static int[] tokens(
+      RequestFields fields, Truncation truncation, int answer, ServedModel model) {
     String text = render(fields, model.chatTemplate());
-    CommonFields.checkBytes("messages", text, model);
-    return model.tokenizer().encode(text, fields.bool("add_special_tokens", false));
+    CommonFields.checkBytes("messages", text, truncation, model);
+    int[] tokens = model.tokenizer().encode(text, fields.bool("add_special_tokens", false));
+    return truncation.of(tokens, answer, model);
   }
 
   /**

@@ -44,11 +44,11 @@ public record ChatRequest(
     // read once before rendering, so that a bad value costs no tokenizing
     SamplingReader sampling = new SamplingReader(fields, model.defaults());
     int widest = max.value() < 0 ? model.maxModelLen() : max.value();
-    sampling.read(common.n(), widest, Math.max(0, topLogprobs), common.promptLogprobs());
+    sampling.read(common, widest, Math.max(0, topLogprobs), common.promptLogprobs());
     ThinkingReader thinking = new ThinkingReader(fields, model, model.reasoning());
     FormReader form = new FormReader(fields, model);
 
-    int[] prompt = ChatPrompt.tokens(fields, model);
+    int[] prompt = ChatPrompt.tokens(fields, common.truncation(), max.value(), model);
     if (prompt.length == 0) {
       throw ApiException.invalid("messages", "the chat template made an empty prompt of these");
     }
@@ -60,7 +60,7 @@ public record ChatRequest(
         CommonFields.maxTokens(wanted, Integer.MAX_VALUE, prompt.length, model.maxModelLen());
     PromptThought thought = model.thoughtOf(prompt);
     SamplingParams params =
-        sampling.read(common.n(), maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
+        sampling.read(common, maxTokens, Math.max(0, topLogprobs), common.promptLogprobs());
     SamplingParams watched = thinking.addTo(params, thought);
     return new ChatRequest(
         common,

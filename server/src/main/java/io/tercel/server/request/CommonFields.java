@@ -3,6 +3,7 @@ package io.tercel.server.request;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.tercel.server.answer.TextRules;
 import io.tercel.server.call.ApiException;
+import io.tercel.server.call.Caller;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.SamplingParams;
 import io.tercel.server.model.ServedModel;
@@ -12,6 +13,8 @@ import java.util.List;
  * What both completion routes read alike, besides how tokens are drawn.
  *
  * @param n choices a prompt
+ * @param returned what is told of the tokens
+ * @param truncation how long a prompt may be before its beginning is left out
  * @param promptLogprobs likeliest tokens a prompt token, or -1
  * @param service how it is treated among others
  */
@@ -21,8 +24,8 @@ public record CommonFields(
     boolean stream,
     boolean includeUsage,
     TextRules text,
-    boolean returnTokenIds,
-    boolean returnWeightVersions,
+    Returned returned,
+    Truncation truncation,
     int promptLogprobs,
     Service service) {
   private static final int MAX_STOPS = 64;
@@ -49,15 +52,23 @@ public record CommonFields(
             stops(fields),
             fields.bool("include_stop_str_in_output", false),
             fields.bool("skip_special_tokens", true)),
-        fields.bool("return_token_ids", false),
-        fields.bool("return_weight_versions", false),
+        Returned.read(fields),
+        Truncation.read(fields),
         promptLogprobs,
         Service.read(fields));
   }
 
-  /** What the engine gets. */
-  public GenerationRequest generation(String id, int[] prompt, SamplingParams params) {
-    return service.of(new GenerationRequest(id, prompt, params));
+  /**
+   * What the engine gets.
+   *
+   * @throws ApiException 403 if the caller's key is not for its class
+   */
+  public GenerationRequest generation(
+      Caller caller, String id, int[] prompt, SamplingParams params) {
+    GenerationRequest request =
+        service.of(new GenerationRequest(id, prompt, params), caller.holder());
+    caller.record().asks(model, CompletionId.whole(id), request.serviceClass());
+    return request;
   }
 
   /** The model that a request names, which must be the served one. */
@@ -129,11 +140,14 @@ public record CommonFields(
    * (NFC), which at most leaves a third of the bytes.
    *
    * @param field that the text came from
+   * @param truncation what is left out of a prompt; of a much longer text not even then is anything
+   *     made
    * @throws ApiException if so
    */
-  public static void checkBytes(String field, String text, ServedModel model) {
+  public static void checkBytes(
+      String field, String text, Truncation truncation, ServedModel model) {
     long least = (long) text.length() / (3L * model.tokenizer().longestTokenBytes());
-    if (least > model.maxModelLen()) { // a char has at least one byte
+    if (least > (long) truncation.longest() * model.maxModelLen()) { // a char has at least one byte
       throw ApiException.contextLength(
           field,
           ("This model's maximum context length is %d tokens, but the prompt of %d characters has"

@@ -4,12 +4,21 @@ import io.tercel.server.model.ServedModel;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongFunction;
+import java.util.regex.Pattern;
 
 /**
  * What the parts of an answer say of it. The fingerprint may change within one: it names the
  * weights that made the last token so far, those at admission before the first. Thread-safe.
  */
 public final class CompletionId {
+  /** What a client may call its request: only what is safe to repeat in a log. */
+  public static final String USABLE = "1 to 128 letters, digits or any of . _ : / + = -";
+
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._:/+=-]{1,128}");
+
+  /** Stands between the id of a request of several prompts and the number of each. */
+  private static final String PART = "#";
+
   private final String id;
   private final long created;
   private final String model;
@@ -32,6 +41,27 @@ public final class CompletionId {
   public static CompletionId next(
       String prefix, String model, ApiConfig config, ServedModel served) {
     return of(unique(prefix), model, config, served);
+  }
+
+  /** Whether a client may call its request so. */
+  public static boolean isUsable(String name) {
+    return NAME.matcher(name).matches();
+  }
+
+  /** What the engine calls one prompt of a request of several. */
+  public static String part(String id, int index) {
+    return id + PART + index;
+  }
+
+  /** The request's id in the engine's name of one of its prompts. */
+  static String whole(String name) {
+    int part = name.indexOf(PART);
+    return part < 0 ? name : name.substring(0, part);
+  }
+
+  /** Whether the engine's name is a request's, or that of one of its prompts. */
+  public static boolean isOf(String id, String name) {
+    return name.equals(id) || name.startsWith(id + PART);
   }
 
   /** An id that nothing else has. */

@@ -31,12 +31,13 @@ public final class SamplingReader {
   /**
    * Reads all of them.
    *
-   * @param n already read, as are the log-probs
+   * @param common already read, as are the log-probs
    * @param maxTokens already read and fitted to the prompt
    */
-  public SamplingParams read(int n, int maxTokens, int numLogprobs, int promptLogprobs) {
+  public SamplingParams read(
+      CommonFields common, int maxTokens, int numLogprobs, int promptLogprobs) {
     return SamplingParams.builder()
-        .n(n)
+        .n(common.n())
         .maxTokens(maxTokens)
         .minTokens(fields.integer("min_tokens", 0, 0, maxTokens))
         .temperature(fields.number("temperature", defaults.temperature(), 0, MAX))
@@ -52,6 +53,7 @@ public final class SamplingReader {
         .ignoreEos(fields.bool("ignore_eos", false))
         .numLogprobs(numLogprobs)
         .promptLogprobs(promptLogprobs)
+        .processedLogprobs(common.returned().processedLogprobs())
         .build();
   }
 

@@ -1,6 +1,7 @@
 package io.tercel.server.request;
 
 import io.tercel.server.call.ApiException;
+import io.tercel.server.call.KeyHolder;
 import io.tercel.server.engine.GenerationRequest;
 import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.engine.StaleKv;
@@ -12,9 +13,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * How a request is treated among others, as its fields {@code service_class}, {@code priority},
  * {@code stale_kv} and {@code group_id} say.
+ *
+ * @param serviceClass null where it says none
  */
 public record Service(
-    ServiceClass serviceClass, int priority, StaleKv staleKv, @Nullable String group) {
+    @Nullable ServiceClass serviceClass, int priority, StaleKv staleKv, @Nullable String group) {
   private static final int MAX_GROUP = 256;
 
   public static Service read(RequestFields fields) {
@@ -25,7 +28,9 @@ public record Service(
           "group_id has %d characters; it must have 1 to %d".formatted(group.length(), MAX_GROUP));
     }
     return new Service(
-        oneOf(fields, "service_class", ServiceClass.values(), ServiceClass::label),
+        fields.string("service_class") == null
+            ? null
+            : oneOf(fields, "service_class", ServiceClass.values(), ServiceClass::label),
         fields.integer("priority", 0, Integer.MIN_VALUE, Integer.MAX_VALUE),
         oneOf(fields, "stale_kv", StaleKv.values(), StaleKv::label),
         group);
@@ -48,10 +53,15 @@ public record Service(
         fields.path(name), "%s is '%s'; it must be one of %s".formatted(name, wanted, known));
   }
 
-  /** The request, to be treated so. */
-  public GenerationRequest of(GenerationRequest request) {
+  /**
+   * The request, to be treated so.
+   *
+   * @param holder of the key that it came with, who may have a class of its own
+   * @throws ApiException 403 if the key is not for the class
+   */
+  public GenerationRequest of(GenerationRequest request, KeyHolder holder) {
     return request
-        .withServiceClass(serviceClass)
+        .withServiceClass(holder.serviceClass(serviceClass))
         .withPriority(priority)
         .withStaleKv(staleKv)
         .withGroup(group);

@@ -16,6 +16,7 @@ import io.tercel.server.call.Keys;
 import io.tercel.server.http.HttpServer;
 import io.tercel.server.model.ServedModelInfo;
 import io.tercel.server.model.ServedWeights;
+import io.tercel.server.sglang.GenerateRoutes;
 import io.tercel.server.testing.RawClient;
 import io.tercel.server.testing.TestServer;
 import java.net.URI;
@@ -56,7 +57,8 @@ class AdminRoutesTest {
                 directory, weights, server.engine, LmHeadType.STORED, () -> Long.MAX_VALUE));
     HttpServer http =
         new HttpServer(
-            server.config.toBuilder().keys(keys).build(), new AdminRoutes(server.api, control));
+            server.config.toBuilder().keys(keys).build(),
+            new AdminRoutes(server.api, control, new GenerateRoutes(server.api.context())));
     http.start();
     return http;
   }
@@ -123,6 +125,7 @@ class AdminRoutesTest {
           {"POST", "/update_weights_from_disk"},
           {"POST", "/update_weights"},
           {"GET", "/get_weight_version"},
+          {"POST", "/generate"},
         }) {
       assertEquals(401, ask(admin, route[0], route[1], "", "").statusCode(), route[1]);
       assertEquals(401, ask(admin, route[0], route[1], "wrong", "").statusCode(), route[1]);
@@ -138,6 +141,16 @@ class AdminRoutesTest {
   void chat_isNotServedThere_andControlNotAmongClients() throws Exception {
     assertEquals(404, ask(admin, "POST", "/v1/chat/completions", KEY, "{}").statusCode());
     assertEquals(404, ask(server.http, "POST", "/pause", KEY, "{}").statusCode());
+  }
+
+  /** Tokens are for who may control, commands are short. */
+  @Test
+  void generate_isThereForTheAdmin_andNotAmongClients() throws Exception {
+    String body =
+        "{\"text\": \"" + "z".repeat(3000) + "\", \"pad\": \"" + "p".repeat(80_000) + "\"}";
+    assertEquals(3000, command("/generate", body).at("/meta_info/prompt_tokens").asInt());
+    assertEquals(404, ask(server.http, "POST", "/generate", KEY, body).statusCode());
+    assertEquals(413, ask(admin, "POST", "/abort_request", KEY, body).statusCode());
   }
 
   @Test

@@ -63,7 +63,8 @@ final class KeyLedger {
       boolean hadOlder = own.stream().anyMatch(v -> v < version);
       boolean waits = s.state() == Sequence.State.WAITING;
       boolean fewer = own.size() > s.numComputedTokens(); // set back and back again in one step
-      if (!own.isEmpty() && (waits || fewer || (hadOlder && !s.mixesWeights()))) { // it was set back
+      if (!own.isEmpty()
+          && (waits || fewer || (hadOlder && !s.mixesWeights()))) { // it was set back
         gone.put(s, new Gone(List.copyOf(own), version));
         most.merge(s, own.size(), Math::max);
         own.clear();

@@ -2,6 +2,7 @@ package io.tercel.server.grpc;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -70,6 +71,22 @@ class GenerateTest {
       assertEquals(1, token.getWeightVersion());
       assertFalse(token.hasLogprob());
       assertFalse(token.getForced());
+    }
+  }
+
+  @Test
+  void truncation_andLogprobsMode_areTheSameFields() {
+    Answer answer =
+        server.generate(
+            r -> r.setText("abcdef").setTruncatePromptTokens(2).setLogprobsMode("raw").setN(1));
+    assertEquals(2, answer.usage().getPromptTokens());
+    for (Consumer<GenerateRequest.Builder> wrong :
+        List.<Consumer<GenerateRequest.Builder>>of(
+            r -> r.setText("a").setTruncatePromptTokens(0),
+            r -> r.setText("a").setLogprobsMode("processed_logits"))) {
+      StatusRuntimeException e =
+          assertThrows(StatusRuntimeException.class, () -> server.generate(wrong));
+      assertEquals(Status.Code.INVALID_ARGUMENT, e.getStatus().getCode());
     }
   }
 

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * has come.
  */
 class StreamHeadTest {
-  private static final long STEP_MILLIS = 300;
+  private static final int STEP_MILLIS = 300;
 
   @ParameterizedTest
   @ValueSource(strings = {"/v1/chat/completions", "/v1/completions"})
@@ -40,8 +40,7 @@ class StreamHeadTest {
                 .saying("ab<|im_end|>")
                 .withLimits(l -> l.toBuilder().keepAlive(Duration.ofMillis(20)).build()))) {
       slow.stepMillis(STEP_MILLIS);
-      Iterator<String> lines =
-          slow.streaming("/v1/chat/completions", body("/v1/chat/completions"));
+      Iterator<String> lines = slow.streaming("/v1/chat/completions", body("/v1/chat/completions"));
       assertEquals(": keep-alive", lines.next());
       lines.forEachRemaining(_ -> {});
     }

@@ -16,7 +16,10 @@ class SamplingReaderTest {
   private static SamplingParams read(String json, GenerationDefaults defaults) {
     RequestFields fields =
         new RequestFields(Json.parseObject(json.getBytes(StandardCharsets.UTF_8)));
-    return new SamplingReader(fields, defaults).read(2, 9, 3, -1);
+    fields.object().put("n", 2);
+    CommonFields common =
+        CommonFields.read(fields, new ApiConfig(List.of("m"), "test", _ -> "test"));
+    return new SamplingReader(fields, defaults).read(common, 9, 3, -1);
   }
 
   @Test

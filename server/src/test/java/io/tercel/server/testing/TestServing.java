@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -32,7 +33,10 @@ public final class TestServing implements AutoCloseable {
   public TestServing(Path directory, ServingOptions options) throws IOException {
     model = RunningModel.open(directory, options, null, LoadProgress.SILENT);
     config = HttpServerConfig.builder("127.0.0.1", 0).drainTimeout(Duration.ofSeconds(5)).build();
-    api = new InferenceApi(new ApiConfig(List.of("m"), "test", _ -> "test"), model.served());
+    api =
+        new InferenceApi(
+            new ApiConfig(List.of("m"), "test", _ -> "test").allowingChoices(options.maxChoices()),
+            model.served());
     server = new HttpServer(config, new PublicRoutes(api));
     server.start();
   }
@@ -54,17 +58,23 @@ public final class TestServing implements AutoCloseable {
   }
 
   public JsonNode post(String path, Object body) throws IOException, InterruptedException {
+    HttpResponse<String> response = ask(path, body);
+    if (response.statusCode() != 200) {
+      throw new AssertionError(response.statusCode() + " " + response.body());
+    }
+    return JSON.readTree(response.body());
+  }
+
+  /** What is answered, be it an error. */
+  public HttpResponse<String> ask(String path, Object body)
+      throws IOException, InterruptedException {
     HttpRequest request =
         HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + server.port() + path))
             .header("content-type", "application/json")
             .timeout(Duration.ofMinutes(2))
             .POST(HttpRequest.BodyPublishers.ofByteArray(JSON.writeValueAsBytes(body)))
             .build();
-    var response = client.send(request, BodyHandlers.ofString());
-    if (response.statusCode() != 200) {
-      throw new AssertionError(response.statusCode() + " " + response.body());
-    }
-    return JSON.readTree(response.body());
+    return client.send(request, BodyHandlers.ofString());
   }
 
   @Override

@@ -87,6 +87,7 @@ final class SamplingBuffers {
   /** Whether a row asks for what the host does with its logits. */
   static boolean onHost(SamplingRow row) {
     return row.numLogprobs() > 0
+        || row.processed()
         || row.penalties() != null
         || row.logitBias() != null
         || row.forbidden() != null

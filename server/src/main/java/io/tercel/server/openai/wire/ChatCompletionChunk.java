@@ -32,5 +32,7 @@ public record ChatCompletionChunk(
       @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("token_ids")
           @Nullable List<Integer> tokenIds,
       @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("weight_versions")
-          @Nullable List<WeightVersion> weightVersions) {}
+          @Nullable List<WeightVersion> weightVersions,
+      @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("forced_tokens")
+          @Nullable List<Integer> forcedTokens) {}
 }

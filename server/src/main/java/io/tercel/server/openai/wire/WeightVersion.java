@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Tokens in a row that the same weights made.
  *
- * @param version of the weights; 1 are those that the server began with
+ * @param version of the weights; 0 are those that the server began with
  */
 public record WeightVersion(long version, int tokens) {
 
