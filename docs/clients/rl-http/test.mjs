@@ -18,6 +18,7 @@ import { fileURLToPath } from "node:url";
 const GROUPS = 64;
 const SAMPLES = 8;
 const MAX_TOKENS = 96;
+const LIMIT_MINUTES = 10;
 
 const here = dirname(fileURLToPath(import.meta.url));
 if (!process.argv[2]) {
@@ -35,6 +36,12 @@ process.on("exit", () => {
   children.forEach((child) => child.kill("SIGKILL"));
   rmSync(work, { recursive: true, force: true });
 });
+
+// whatever hangs is a failure
+setTimeout(() => {
+  console.error(`rl-http: not done after ${LIMIT_MINUTES} minutes`);
+  process.exit(1);
+}, LIMIT_MINUTES * 60_000).unref();
 
 const rows = [];
 /** One line of the table; a check that fails ends the script. */
@@ -195,7 +202,12 @@ await check(`${GROUPS} groups of ${SAMPLES} under way, then pause`, async () => 
   pending = Promise.all(prompts.map((prompt, i) => (i % 2 ? overCompletions(i, prompt) : overGenerate(i, prompt))));
   pending.catch(() => {}); // looked at below
   const all = GROUPS * SAMPLES * MAX_TOKENS;
-  for (let made = 0; made < all / 8; made = await generated("rollout"));
+  let ended = false;
+  const note = () => (ended = true);
+  pending.then(note, note);
+  for (let made = 0; made < all / 8; made = await generated("rollout")) {
+    assert.ok(!ended, "they ended before their pause");
+  }
   await admin("/pause", { mode: "keep" });
   assert.equal((await admin("/is_paused", undefined, "GET")).is_paused, true);
   const held = await admin("/info", undefined, "GET");

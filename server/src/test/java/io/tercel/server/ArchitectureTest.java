@@ -143,6 +143,10 @@ class ArchitectureTest {
     "request, sglang",
     "anthropic, control",
     "anthropic, grpc",
+    "batch, http", // it asks a server, of whatever kind, over its wire
+    "batch, model",
+    "batch, engine",
+    "batch, openai",
     "model, request",
     "model, http",
     "model, openai",

@@ -2,8 +2,10 @@ package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
 import io.tercel.server.call.Keys;
+import io.tercel.server.model.Release;
 import io.tercel.server.model.RunningModel;
 import io.tercel.server.model.ServingOptions;
+import io.tercel.server.request.ApiConfig;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -29,14 +31,29 @@ final class LocalServing implements RunningServer {
    * @throws UserException if it can't be served
    */
   static LocalServing start(Path directory) {
-    RunningModel model =
-        RunningModel.open(
-            directory, new ServingOptions().packedCache("auto"), null, new LoadBar(System.err));
+    return start(directory, new ServingOptions().packedCache("auto"), List.of());
+  }
+
+  /**
+   * The same, run as the options say.
+   *
+   * @param names what clients may call it; none for its directory's
+   * @throws UserException if it can't be served
+   */
+  static LocalServing start(Path directory, ServingOptions options, List<String> names) {
+    RunningModel model = RunningModel.open(directory, options, null, new LoadBar(System.err));
     try {
+      ApiConfig api =
+          new ApiConfig(
+                  names.isEmpty() ? List.of(model.name()) : names,
+                  Release.VERSION,
+                  model::systemFingerprint)
+              .allowingChoices(options.maxChoices());
       return new LocalServing(
           model,
           ModelServing.start(
               model,
+              api,
               new ServeAddress(ServeAddress.LOOPBACK, 0, null),
               Keys.of(null, null),
               Duration.ofSeconds(1),

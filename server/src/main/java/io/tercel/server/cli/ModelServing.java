@@ -47,20 +47,29 @@ public final class ModelServing implements RunningServer {
       Keys keys,
       Duration drainTimeout,
       List<GrpcService> services) {
+    ApiConfig api = new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint);
+    return start(model, api, address, keys, drainTimeout, services);
+  }
+
+  /**
+   * The same of a model that is called otherwise.
+   *
+   * @param api what it is called, and what clients may ask for
+   */
+  static ModelServing start(
+      RunningModel model,
+      ApiConfig api,
+      ServeAddress address,
+      Keys keys,
+      Duration drainTimeout,
+      List<GrpcService> services) {
     HttpServerConfig config =
         HttpServerConfig.builder(address.host(), address.port())
             .keys(keys)
             .drainTimeout(drainTimeout)
             .build();
     Endpoints endpoints =
-        Endpoints.of(
-            model,
-            new ApiConfig(List.of(model.name()), Release.VERSION, model::systemFingerprint),
-            config,
-            address.grpcPort(),
-            null,
-            true,
-            services);
+        Endpoints.of(model, api, config, address.grpcPort(), null, true, services);
     try {
       endpoints.start();
       if (!keys.guardClients() && !config.loopback()) {

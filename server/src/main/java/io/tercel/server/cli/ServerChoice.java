@@ -37,8 +37,17 @@ public final class ServerChoice {
       }
       return LocalServing.start(ModelLocator.locate(model, TerminalProgress::hub));
     }
-    URI address = address(url == null ? DEFAULT_URL : url);
-    String key = apiKey == null ? System.getenv("TERCEL_API_KEY") : apiKey;
+    return running(url == null ? DEFAULT_URL : url, apiKey);
+  }
+
+  /**
+   * One that runs.
+   *
+   * @param given its key; null for the environment's
+   */
+  static RunningServer running(String url, @Nullable String given) {
+    URI address = address(url);
+    String key = given == null ? System.getenv("TERCEL_API_KEY") : given;
     return new RunningServer() {
       @Override
       public URI url() {
