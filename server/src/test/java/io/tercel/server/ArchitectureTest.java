@@ -158,6 +158,10 @@ class ArchitectureTest {
     "control, grpc", // it is steered alike on every wire
     "openai, grpc", // what a request means is decided once, whatever wire brings it
     "call, http",
+    "engine, kvevents", // it tells whoever listens
+    "model, kvevents",
+    "kvevents, model",
+    "kvevents, http",
   })
   void room_knowsNothingOf(String room, String other) {
     noClasses()
