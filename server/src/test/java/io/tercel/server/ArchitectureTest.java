@@ -163,6 +163,10 @@ class ArchitectureTest {
     "log, http", // what is told of a call is the same on every wire
     "trace, http",
     "access, http",
+    "engine, kvevents", // it tells whoever listens
+    "model, kvevents",
+    "kvevents, model",
+    "kvevents, http",
   })
   void room_knowsNothingOf(String room, String other) {
     noClasses()

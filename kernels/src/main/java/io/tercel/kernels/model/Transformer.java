@@ -4,6 +4,7 @@ import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Attention;
 import io.tercel.kernels.ops.Ops;
 import io.tercel.kernels.ops.PreparedInput;
 import io.tercel.kernels.ops.StepBatch;
@@ -45,6 +46,7 @@ public final class Transformer {
     int widest = Math.max(c.hiddenSize(), Math.max(c.queryDim(), c.intermediateSize()));
     long head = (long) MAX_LOGIT_ROWS * c.hiddenSize();
     return Float.BYTES * (floats + head)
+        + Attention.PARTIAL_BYTES
         + PreparedInput.bytes(rows, widest, integers)
         + PreparedInput.bytes(MAX_LOGIT_ROWS, c.hiddenSize(), false);
   }

@@ -32,6 +32,9 @@ public final class Attention {
   /** Blocks in a split. */
   public static final int SPLIT_BLOCKS = SPLIT / KvLayout.BLOCK_SIZE;
 
+  /** Bytes that a backend keeps at most of splits that wait to be joined, whatever the batch. */
+  public static final int PARTIAL_BYTES = 16 << 20;
+
   private Attention() {}
 
   /** Splits of a context of so many tokens. */

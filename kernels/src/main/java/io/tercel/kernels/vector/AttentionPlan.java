@@ -9,6 +9,10 @@ import java.util.Arrays;
  * cut by splits of its context, whose results are joined afterwards, so that one long sequence uses
  * all cores. One with many rows (prefill) is cut by tiles of rows, each of which walks the splits
  * in order and joins as it goes. Both ways do the same arithmetic.
+ *
+ * <p>What waits to be joined takes memory: 64 streams of 32k tokens with 32 heads of 128 would keep
+ * 128 MiB. So there is a bound, {@link Attention#PARTIAL_BYTES}. Sequences beyond it, which are
+ * many or long and therefore tasks enough for all cores, walk their splits like tiles.
  */
 final class AttentionPlan {
   /** Sequences with at most so many rows are cut by splits. */
@@ -25,13 +29,27 @@ final class AttentionPlan {
    */
   private static final int FIELDS = 6;
 
+  private static final int NO_PARTIALS = -1;
+
   private int[] tasks = new int[64 * FIELDS];
   private int numTasks;
   private int[] partialStart = new int[64];
   private int numPartials;
 
-  /** Lays out the tasks of a batch. */
-  void layOut(StepBatch batch, int kvHeads, int heads, int workers) {
+  /**
+   * Partial results that {@link Attention#PARTIAL_BYTES} hold, each a maximum, a sum and its
+   * values.
+   */
+  static int mostPartials(int headDim) {
+    return Attention.PARTIAL_BYTES / (Float.BYTES * (headDim + 2));
+  }
+
+  /**
+   * Lays out the tasks of a batch.
+   *
+   * @param mostPartials partial results there is room for
+   */
+  void layOut(StepBatch batch, int kvHeads, int heads, int workers, int mostPartials) {
     numTasks = 0;
     numPartials = 0;
     if (partialStart.length < batch.numTokens()) {
@@ -41,12 +59,26 @@ final class AttentionPlan {
     for (int s = 0; s < batch.numSequences(); s++) {
       int from = batch.queryStart(s);
       int to = batch.queryStart(s + 1);
-      if (to - from <= FEW_ROWS) {
-        bySplits(batch, s, from, to, kvHeads, heads, together);
+      if (to - from <= FEW_ROWS && reserve(batch, from, to, heads, mostPartials)) {
+        bySplits(batch, s, from, to, kvHeads, together);
       } else {
         byTiles(s, from, to, kvHeads);
       }
     }
+  }
+
+  /** Gives rows their partial results; false, and none of them any, where the room is too small. */
+  private boolean reserve(StepBatch batch, int from, int to, int heads, int mostPartials) {
+    long next = numPartials;
+    for (int row = from; row < to; row++) {
+      next += (long) heads * Attention.splits(batch.position(row) + 1);
+    }
+    boolean fits = next <= mostPartials;
+    for (int row = from; row < to; row++) {
+      partialStart[row] = fits ? numPartials : NO_PARTIALS;
+      numPartials += fits ? heads * Attention.splits(batch.position(row) + 1) : 0;
+    }
+    return fits;
   }
 
   /**
@@ -69,12 +101,7 @@ final class AttentionPlan {
     return together;
   }
 
-  private void bySplits(
-      StepBatch batch, int s, int from, int to, int kvHeads, int heads, int together) {
-    for (int row = from; row < to; row++) {
-      partialStart[row] = numPartials;
-      numPartials += heads * Attention.splits(batch.position(row) + 1);
-    }
+  private void bySplits(StepBatch batch, int s, int from, int to, int kvHeads, int together) {
     int splits = Attention.splits(batch.position(to - 1) + 1);
     for (int split = 0; split < splits; split++) {
       for (int head = 0; head < kvHeads; head += together) {
@@ -137,6 +164,11 @@ final class AttentionPlan {
   /** Partial results, each a maximum, a sum and headDim values. */
   int numPartials() {
     return numPartials;
+  }
+
+  /** Whether a row of few is cut by splits, and so has partial results. */
+  boolean hasPartials(int row) {
+    return partialStart[row] != NO_PARTIALS;
   }
 
   /** First partial of a row: [heads][splits] of them. */

@@ -18,6 +18,7 @@ final class PagedAttention {
   private final WorkerPool pool;
   private final AttentionPlan plan = new AttentionPlan();
   private final Worker[] workers;
+  private final int mostPartials;
   private float[] querySums = new float[0];
   private float[] partialMax = new float[0];
   private float[] partialSum = new float[0];
@@ -46,7 +47,15 @@ final class PagedAttention {
    * @param kernels one a worker, or none
    */
   PagedAttention(WorkerPool pool, List<? extends SplitKernel> kernels) {
+    this(pool, kernels, Integer.MAX_VALUE);
+  }
+
+  /**
+   * @param mostPartials for tests: room for fewer partial results than there is
+   */
+  PagedAttention(WorkerPool pool, List<? extends SplitKernel> kernels, int mostPartials) {
     this.pool = pool;
+    this.mostPartials = mostPartials;
     this.workers = new Worker[pool.size()];
     Arrays.setAll(workers, i -> new Worker(kernels.isEmpty() ? null : kernels.get(i)));
   }
@@ -54,7 +63,8 @@ final class PagedAttention {
   void attend(KvPool kv, int layer, StepBatch batch, float[] q, int heads, float[] out) {
     KvLayout layout = kv.layout();
     int headDim = layout.headDim();
-    plan.layOut(batch, layout.numKvHeads(), heads, pool.size());
+    int most = Math.min(mostPartials, AttentionPlan.mostPartials(headDim));
+    plan.layOut(batch, layout.numKvHeads(), heads, pool.size(), most);
     if (partialMax.length < plan.numPartials()) {
       partialMax = new float[plan.numPartials()];
       partialSum = new float[plan.numPartials()];
@@ -205,7 +215,7 @@ final class PagedAttention {
       int rows = batch.queryStart(s + 1) - first;
       // rows ascend: where the last one sees one split, all do
       boolean joined = Attention.splits(batch.position(first + rows - 1) + 1) > 1;
-      if (rows <= AttentionPlan.FEW_ROWS && joined) {
+      if (rows <= AttentionPlan.FEW_ROWS && plan.hasPartials(first) && joined) {
         pool.run(
             rows * heads,
             JOIN_CLAIM,

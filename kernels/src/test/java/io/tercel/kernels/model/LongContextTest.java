@@ -3,6 +3,8 @@ package io.tercel.kernels.model;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tercel.kernels.jit.JitOps;
+import io.tercel.kernels.jit.Processor;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.WeightStore;
@@ -50,8 +52,12 @@ class LongContextTest {
     try (WeightStore weights = Lab.load(directory)) {
       double vector = worst(weights, new VectorOps(2), tokens, chunks, expected);
       double scalar = worst(weights, new ScalarOps(), tokens, List.of(TOKENS), expected);
-      System.out.printf("800 tokens: vector within %.2g, scalar %.2g%n", vector, scalar);
+      double jit =
+          Processor.isSupported() ? worst(weights, JitOps.open(2), tokens, chunks, expected) : 0;
+      System.out.printf(
+          "800 tokens: vector within %.2g, jit %.2g, scalar %.2g%n", vector, jit, scalar);
       assertTrue(vector < 2e-5, "vector: a log-prob differs by " + vector);
+      assertTrue(jit < 2e-5, "jit: a log-prob differs by " + jit);
       assertTrue(scalar < 2e-5, "scalar: a log-prob differs by " + scalar);
     }
   }

@@ -4,6 +4,7 @@ import io.tercel.server.UserException;
 import io.tercel.server.engine.Engine;
 import io.tercel.server.grpc.GrpcService;
 import io.tercel.server.http.HttpServerConfig;
+import io.tercel.server.kvevents.KvEventPublisher;
 import io.tercel.server.metrics.ServerMetrics;
 import io.tercel.server.model.BundledModel;
 import io.tercel.server.model.Miniature;
@@ -113,6 +114,8 @@ public final class ServeCommand implements Command {
 
   @Mixin private final ObservationOptions observed = new ObservationOptions();
 
+  @Mixin private final KvEventOptions kvEvents = new KvEventOptions();
+
   @Mixin private final ModelOptions options = new ModelOptions();
 
   @Override
@@ -175,13 +178,16 @@ public final class ServeCommand implements Command {
       CountDownLatch stopped)
       throws InterruptedException {
     long start = System.nanoTime();
+    List<String> called = names.isEmpty() ? List.of(RunningModel.nameOf(directory)) : names;
     // all that may be wrong with these shall be said before anything is loaded
     try (ServedKeys keys = ports.keys();
-        Observation observation = observed.begin()) {
+        Observation observation = observed.begin();
+        KvEventPublisher events = kvEvents.open(called.getFirst(), serving.prefixCaching())) {
       HttpServerConfig http = ports.http(keys.keys(), observation.observer());
       HttpServerConfig admin = ports.admin(http);
+      ServingOptions told = events == null ? serving : serving.prefixCacheListener(events);
       try (RunningModel running =
-          RunningModel.open(directory, serving, chatTemplate, new LoadBar(System.err))) {
+          RunningModel.open(directory, told, chatTemplate, new LoadBar(System.err))) {
         AtomicReference<ServerMetrics> metrics = new AtomicReference<>();
         try (Endpoints endpoints = endpoints(running, serving, http, admin, metrics)) {
           metrics.set(endpoints.api().metrics());
@@ -192,6 +198,9 @@ public final class ServeCommand implements Command {
           Runtime.getRuntime()
               .addShutdownHook(Thread.ofPlatform().unstarted(() -> await(stop, stopped)));
           new Announcement(running, endpoints, ports).print(out, (System.nanoTime() - start) / 1e9);
+          if (events != null) {
+            KvEventOptions.announce(out, events);
+          }
           return untilTheEnd(running.served().engine(), endpoints, out, stop);
         } catch (IOException e) {
           throw new UserException(String.valueOf(e.getMessage()), e);

@@ -36,9 +36,13 @@ final class BlockManager {
   private long recoveredTokens;
 
   BlockManager(int numBlocks, int blockSize, boolean caching) {
+    this(numBlocks, blockSize, caching, PrefixCacheListener.NONE);
+  }
+
+  BlockManager(int numBlocks, int blockSize, boolean caching, PrefixCacheListener listener) {
     this.blockSize = blockSize;
     this.caching = caching;
-    this.cache = new PrefixCache(numBlocks, blockSize);
+    this.cache = new PrefixCache(numBlocks, blockSize, listener);
     this.holders = new int[numBlocks];
     this.leavers = new int[numBlocks];
     for (ServiceClass c : ServiceClass.values()) {
@@ -72,6 +76,11 @@ final class BlockManager {
   /** Of those that can be had, the ones whose content is cached. */
   int numCachedFree() {
     return cache.numUnused();
+  }
+
+  /** Cached blocks, held or not. */
+  int numCached() {
+    return cache.size();
   }
 
   /** Tokens that new sequences looked up. */
@@ -232,7 +241,8 @@ final class BlockManager {
       int block = s.block(index);
       int twin = cache.find(s.chainId(), s.tokens(), index * blockSize);
       if (twin < 0) {
-        cache.put(block, s.chainId(), s.tokens(), index * blockSize);
+        int parent = index == 0 ? PrefixCache.NO_BLOCK : s.block(index - 1);
+        cache.put(block, parent, s.tokens(), index * blockSize);
       } else {
         hold(twin, s.serviceClass());
         s.replaceBlock(index, twin);
@@ -259,7 +269,16 @@ final class BlockManager {
     sequence.clearBlocks();
   }
 
-  /** Forgets what the cached blocks hold; their holders keep them. */
+  /** Forgets the cached blocks that nobody holds; the others can be found as before. */
+  void forgetUnused() {
+    while (cache.numUnused() > 0) {
+      free[numFree++] = cache.evict();
+    }
+  }
+
+  /**
+   * Forgets what the cached blocks hold, which new weights make of no use; their holders keep them.
+   */
   void clearCache() {
     for (int b = 0; b < holders.length; b++) {
       if (holders[b] == 0 && cache.contains(b)) {

@@ -59,7 +59,11 @@ public final class Engine implements AutoCloseable {
   public Engine(Backend backend, EngineConfig config) {
     this.backend = backend;
     this.blocks =
-        new BlockManager(backend.numBlocks(), backend.blockSize(), config.prefixCaching());
+        new BlockManager(
+            backend.numBlocks(),
+            backend.blockSize(),
+            config.prefixCaching(),
+            config.prefixCacheListener());
     this.weightVersion = backend.weightVersion();
     this.scheduler = new Scheduler(blocks, config, weightVersion);
     long poolTokens = (long) backend.numBlocks() * backend.blockSize();
@@ -70,6 +74,11 @@ public final class Engine implements AutoCloseable {
     this.stats = new StatsPublisher(scheduler, blocks, stepper, waitingRoom, weightVersion);
     this.stallWatch = new StallWatch(config.stallTimeout());
     this.loop = Thread.ofPlatform().name("tercel-engine").start(this::run);
+  }
+
+  /** Tokens of a KV block, the unit in which prefixes are cached. */
+  public int blockSize() {
+    return blocks.blockSize();
   }
 
   /**
@@ -203,7 +212,7 @@ public final class Engine implements AutoCloseable {
   public CompletableFuture<@Nullable Void> resetPrefixCache() {
     return betweenSteps(
         () -> {
-          blocks.clearCache();
+          blocks.forgetUnused();
           return null;
         });
   }

@@ -17,6 +17,7 @@ import java.util.Set;
  * @param stallTimeout how long a client may leave a full queue unread before its request is ended
  * @param speculation how tokens are drafted, if they are
  * @param quotas what each class of service is entitled to
+ * @param prefixCacheListener hears what the prefix cache holds
  */
 public record EngineConfig(
     Model model,
@@ -26,7 +27,8 @@ public record EngineConfig(
     boolean prefixCaching,
     Duration stallTimeout,
     Speculation speculation,
-    Map<ServiceClass, ClassQuota> quotas) {
+    Map<ServiceClass, ClassQuota> quotas,
+    PrefixCacheListener prefixCacheListener) {
   /** As many choices as OpenAI allows. */
   public static final int DEFAULT_MAX_CHOICES = 128;
 
@@ -97,6 +99,7 @@ public record EngineConfig(
     private boolean prefixCaching = true;
     private Duration stallTimeout = DEFAULT_STALL_TIMEOUT;
     private Speculation speculation = Speculation.OFF;
+    private PrefixCacheListener prefixCacheListener = PrefixCacheListener.NONE;
 
     private Builder(int maxModelLen, int vocabSize) {
       this.maxModelLen = maxModelLen;
@@ -152,6 +155,11 @@ public record EngineConfig(
       return this;
     }
 
+    public Builder prefixCacheListener(PrefixCacheListener value) {
+      prefixCacheListener = value;
+      return this;
+    }
+
     public EngineConfig build() {
       return new EngineConfig(
           new Model(maxModelLen, vocabSize, eosTokenIds),
@@ -161,7 +169,8 @@ public record EngineConfig(
           prefixCaching,
           stallTimeout,
           speculation,
-          quotas);
+          quotas,
+          prefixCacheListener);
     }
   }
 }

@@ -14,6 +14,7 @@ final class KeptKv {
   private int numKept; // of those computed, by older weights
   private int numLost; // of those, when it was set back
   private boolean lost; // what was computed, and is not back yet
+  private int mostThen; // tokens computed until it was set back
   private long lostVersion; // of the weights at that time
 
   /** So many tokens are computed by now. */
@@ -25,6 +26,7 @@ final class KeptKv {
   void lose(int tokens, long weightVersion) {
     lost |= tokens > 0;
     numLost = mixesWeights ? numKept : 0;
+    mostThen = most; // when it is back it may find more than it ever had
     lostVersion = weightVersion;
     mixesWeights = false;
   }
@@ -59,7 +61,7 @@ final class KeptKv {
       return 0;
     }
     lost = false;
-    return note(weightVersion > lostVersion ? most : numLost, weightVersion, generated);
+    return note(weightVersion > lostVersion ? mostThen : numLost, weightVersion, generated);
   }
 
   private int note(int tokens, long weightVersion, int generated) {

@@ -23,7 +23,10 @@ final class PrefixCache {
   /** The parent of a sequence's first block. */
   static final long ROOT = 0;
 
-  private static final int NONE = -1;
+  /** The block before a sequence's first one. */
+  static final int NO_BLOCK = -1;
+
+  private static final int NONE = NO_BLOCK;
 
   private final int blockSize;
   private final int mask;
@@ -38,14 +41,18 @@ final class PrefixCache {
   private final int[] tokens;
   private final int[] nextInBucket;
 
+  private final PrefixCacheListener listener;
+  private final BlockHash blockHash = new BlockHash();
+  private final long[] hash; // by block number, computed where somebody listens
+
   // the unused ones, a ring by block number through a head behind the last block
   private final int[] older;
   private final int[] newer;
   private final int head;
   private int numUnused;
 
-  PrefixCache(int numBlocks, int blockSize) {
-    this(numBlocks, blockSize, Integer.highestOneBit(Math.max(1, numBlocks)) * 2);
+  PrefixCache(int numBlocks, int blockSize, PrefixCacheListener listener) {
+    this(numBlocks, blockSize, listener, Integer.highestOneBit(Math.max(1, numBlocks)) * 2);
   }
 
   /**
@@ -53,8 +60,10 @@ final class PrefixCache {
    *
    * @param numBuckets a power of two
    */
-  PrefixCache(int numBlocks, int blockSize, int numBuckets) {
+  PrefixCache(int numBlocks, int blockSize, PrefixCacheListener listener, int numBuckets) {
     this.blockSize = blockSize;
+    this.listener = listener;
+    this.hash = new long[listener == PrefixCacheListener.NONE ? 0 : numBlocks];
     this.mask = numBuckets - 1;
     this.buckets = new int[mask + 1];
     this.id = new long[numBlocks];
@@ -101,11 +110,19 @@ final class PrefixCache {
     return NONE;
   }
 
-  /** Enters a block that a sequence holds and that was not found. */
-  void put(int block, long parentId, int[] source, int from) {
+  /**
+   * Enters a block that a sequence holds and that was not found.
+   *
+   * @param parentBlock the cached block before it, or {@link #NO_BLOCK}
+   */
+  void put(int block, int parentBlock, int[] source, int from) {
     if (contains(block)) {
       throw new IllegalStateException("block " + block + " is cached already");
     }
+    if (parentBlock != NO_BLOCK && !contains(parentBlock)) {
+      throw new IllegalStateException("block " + parentBlock + " is a parent, but not cached");
+    }
+    long parentId = parentBlock == NO_BLOCK ? ROOT : id[parentBlock];
     System.arraycopy(source, from, tokens, block * blockSize, blockSize);
     id[block] = ++lastId;
     parent[block] = parentId;
@@ -113,6 +130,11 @@ final class PrefixCache {
     nextInBucket[block] = buckets[bucket];
     buckets[bucket] = block;
     size++;
+    if (hash.length > 0) {
+      long parentHash = parentBlock == NO_BLOCK ? BlockHash.ROOT : hash[parentBlock];
+      hash[block] = blockHash.of(parentHash, source, from, blockSize);
+      listener.stored(hash[block], parentHash, Arrays.copyOfRange(source, from, from + blockSize));
+    }
   }
 
   /** The last holder of a cached block gave it back. */
@@ -152,6 +174,7 @@ final class PrefixCache {
     newer[head] = head;
     numUnused = 0;
     size = 0;
+    listener.cleared();
   }
 
   private void remove(int block) {
@@ -167,6 +190,9 @@ final class PrefixCache {
     }
     id[block] = ROOT;
     size--;
+    if (hash.length > 0) {
+      listener.removed(hash[block]);
+    }
   }
 
   private int bucket(long parentId, int[] source, int from) {

@@ -283,7 +283,8 @@ public final class Exchange implements Call {
   }
 
   /**
-   * Begins an answer of server-sent events.
+   * Begins an answer of server-sent events. Nothing is sent before the first of them, or a silence
+   * is broken: until then a proxy may give the request to another server if this one dies.
    *
    * @param silence what breaks a silence, with the empty line that ends it
    */
@@ -291,8 +292,9 @@ public final class Exchange implements Call {
     requireUnanswered();
     HttpResponse response = unbounded(200, "text/event-stream; charset=utf-8");
     response.headers().set("x-accel-buffering", "no");
-    begin(response);
-    return new SseWriter(this, silence);
+    heads.connection(response, keepAlive);
+    begun = true;
+    return new SseWriter(this, response, silence);
   }
 
   private HttpResponse unbounded(int status, String contentType) {
@@ -324,11 +326,23 @@ public final class Exchange implements Call {
     last();
   }
 
-  /** Breaks a stream's silence if nothing is on its way; on the event loop. */
-  boolean comment(ByteBuf comment) {
+  /** Sends the head of a stream. */
+  void head(HttpResponse response) {
+    outgoing.send(response, 0);
+  }
+
+  /**
+   * Breaks a stream's silence if nothing is on its way; on the event loop.
+   *
+   * @param head of the stream, if it has not been sent
+   */
+  boolean comment(@Nullable HttpResponse head, ByteBuf comment) {
     if (!outgoing.idle()) {
       comment.release();
       return false;
+    }
+    if (head != null) {
+      head(head);
     }
     outgoing.send(new DefaultHttpContent(comment), comment.readableBytes());
     return true;

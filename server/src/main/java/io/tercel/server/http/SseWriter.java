@@ -2,12 +2,14 @@ package io.tercel.server.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import io.netty.handler.codec.http.HttpResponse;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.EventStream;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A stream of server-sent events: {@code data: {json}}, an empty line, and {@code data: [DONE]} at
@@ -26,11 +28,13 @@ public final class SseWriter implements EventStream {
   private final byte[] silence;
   private final ReentrantLock lock = new ReentrantLock();
   private final ScheduledFuture<?> timer;
+  private @Nullable HttpResponse head; // until it is sent; guarded by the lock
   private volatile boolean ended;
   private volatile long lastWrite = System.nanoTime();
 
-  SseWriter(Exchange exchange, String silence) {
+  SseWriter(Exchange exchange, HttpResponse head, String silence) {
     this.exchange = exchange;
+    this.head = head;
     this.silence = silence.getBytes(StandardCharsets.UTF_8);
     long period = Math.max(1, exchange.keepAliveNanos() / 4);
     this.timer =
@@ -53,6 +57,7 @@ public final class SseWriter implements EventStream {
         event.release();
         return;
       }
+      sendHead();
       exchange.write(event);
       lastWrite = System.nanoTime();
     } finally {
@@ -92,9 +97,17 @@ public final class SseWriter implements EventStream {
       }
       ended = true;
       stopTimer();
+      sendHead();
       exchange.end(last);
     } finally {
       lock.unlock();
+    }
+  }
+
+  private void sendHead() {
+    if (head != null) {
+      exchange.head(head);
+      head = null;
     }
   }
 
@@ -112,7 +125,8 @@ public final class SseWriter implements EventStream {
     }
     try {
       boolean quiet = System.nanoTime() - lastWrite >= exchange.keepAliveNanos();
-      if (!ended && quiet && exchange.comment(Unpooled.wrappedBuffer(silence))) {
+      if (!ended && quiet && exchange.comment(head, Unpooled.wrappedBuffer(silence))) {
+        head = null;
         lastWrite = System.nanoTime();
       }
     } finally {

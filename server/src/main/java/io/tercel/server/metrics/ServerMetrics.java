@@ -239,6 +239,7 @@ public final class ServerMetrics {
     public List<MetricFamilySamples> collect() {
       EngineStats stats = engine.stats();
       List<MetricFamilySamples> all = new ArrayList<>(whole(stats));
+      all.add(cacheConfig(stats));
       all.addAll(drafts(stats.drafts()));
       all.addAll(byClass(stats));
       return all;
@@ -280,6 +281,20 @@ public final class ServerMetrics {
               .addMetric(List.of(model), stats.work().nanSequences()),
           new GaugeMetricFamily("tercel_weight_version", "Of the weights in use.", LABELS)
               .addMetric(List.of(model), stats.weightVersion()));
+    }
+
+    /** What routers must know of the cache to follow it; the figures are in the labels. */
+    private MetricFamilySamples cacheConfig(EngineStats stats) {
+      return new GaugeMetricFamily(
+              "vllm:cache_config_info",
+              "The KV cache: tokens of a block, and blocks.",
+              List.of("model_name", "block_size", "num_gpu_blocks"))
+          .addMetric(
+              List.of(
+                  model,
+                  Integer.toString(engine.blockSize()),
+                  Integer.toString(stats.blocks().total())),
+              1);
     }
 
     private List<MetricFamilySamples> drafts(EngineStats.Drafts drafts) {

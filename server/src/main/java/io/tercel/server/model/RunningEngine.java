@@ -134,6 +134,7 @@ public final class RunningEngine implements AutoCloseable {
         .prefixCaching(options.prefixCaching())
         .stallTimeout(options.stallTimeout())
         .speculation(options.speculation())
+        .prefixCacheListener(options.prefixCacheListener())
         .build();
   }
 

@@ -125,7 +125,7 @@ public final class RunningModel implements AutoCloseable {
   }
 
   /** What a model is called when nobody names it: its folder, or ORG/NAME in the hub's cache. */
-  private static String nameOf(Path directory) {
+  public static String nameOf(Path directory) {
     Path path = directory.toAbsolutePath().normalize();
     for (Path at = path; at != null; at = at.getParent()) {
       String name = at.getFileName() == null ? "" : at.getFileName().toString();

@@ -6,6 +6,7 @@ import io.tercel.kernels.memory.PackedCache;
 import io.tercel.server.UserException;
 import io.tercel.server.engine.ClassQuota;
 import io.tercel.server.engine.EngineConfig;
+import io.tercel.server.engine.PrefixCacheListener;
 import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.engine.speculation.Speculation;
 import java.nio.file.Files;
@@ -42,6 +43,7 @@ public final class ServingOptions {
   private Duration stallTimeout = Duration.ofSeconds(60);
   private Speculation.Method speculative = Speculation.Method.OFF;
   private int speculativeTokens = Speculation.DEFAULT_TOKENS;
+  private PrefixCacheListener prefixCacheListener = PrefixCacheListener.NONE;
   private ReasoningDefaults reasoning = new ReasoningDefaults(-1, true);
 
   /** {@code auto}, {@code jit}, {@code vector}, {@code scalar} or {@code tornado}. */
@@ -167,6 +169,12 @@ public final class ServingOptions {
     return this;
   }
 
+  /** Who hears what the prefix cache holds. */
+  public ServingOptions prefixCacheListener(PrefixCacheListener listener) {
+    prefixCacheListener = listener;
+    return this;
+  }
+
   public String backend() {
     return backend;
   }
@@ -227,6 +235,10 @@ public final class ServingOptions {
 
   public ReasoningDefaults reasoning() {
     return reasoning;
+  }
+
+  public PrefixCacheListener prefixCacheListener() {
+    return prefixCacheListener;
   }
 
   /**

@@ -62,7 +62,9 @@ final class KeyLedger {
       List<Long> own = expected.computeIfAbsent(s, _ -> new ArrayList<>());
       boolean hadOlder = own.stream().anyMatch(v -> v < version);
       boolean waits = s.state() == Sequence.State.WAITING;
-      if (!own.isEmpty() && (waits || (hadOlder && !s.mixesWeights()))) { // it was set back
+      boolean fewer = own.size() > s.numComputedTokens(); // set back and back again in one step
+      if (!own.isEmpty()
+          && (waits || fewer || (hadOlder && !s.mixesWeights()))) { // it was set back
         gone.put(s, new Gone(List.copyOf(own), version));
         most.merge(s, own.size(), Math::max);
         own.clear();

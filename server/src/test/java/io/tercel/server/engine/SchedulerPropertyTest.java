@@ -45,6 +45,7 @@ class SchedulerPropertyTest {
   private int budget;
   private int maxSeqs;
   private int capacity;
+  private CacheMirror mirror = new CacheMirror();
   private KeyLedger ledger = new KeyLedger(blocks);
   private long version;
   private long arrival;
@@ -61,6 +62,7 @@ class SchedulerPropertyTest {
         event();
         scheduler.checkInvariants();
         ledger.check(scheduler.all());
+        assertEquals(blocks.numCached(), mirror.size(), "blocks that a listener knows");
         seen.keptPositions += ledger.keptPositions;
       } catch (RuntimeException | AssertionError e) {
         throw new AssertionError("seed " + seed + ", event " + event + ": " + e.getMessage(), e);
@@ -123,7 +125,8 @@ class SchedulerPropertyTest {
 
   private void begin(long seed) {
     random = new Random(seed);
-    blocks = new BlockManager(12 + random.nextInt(30), 1 + random.nextInt(8), true);
+    mirror = new CacheMirror();
+    blocks = new BlockManager(12 + random.nextInt(30), 1 + random.nextInt(8), true, mirror);
     maxSeqs = 2 + random.nextInt(8);
     budget = maxSeqs + random.nextInt(40);
     scheduler = new Scheduler(blocks, config(maxSeqs, budget), 0);
@@ -148,6 +151,12 @@ class SchedulerPropertyTest {
       case 8 -> {
         if (random.nextInt(8) == 0) {
           changeWeights();
+        }
+      }
+      case 9 -> {
+        if (random.nextInt(8) == 0) {
+          blocks.forgetUnused();
+          assertEquals(0, blocks.numCachedFree());
         }
       }
       default -> step();

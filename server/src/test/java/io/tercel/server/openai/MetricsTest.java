@@ -37,6 +37,7 @@ class MetricsTest {
               "vllm:num_requests_running" + LABEL + "} 0.0",
               "vllm:num_requests_waiting" + LABEL + "} 0.0",
               "vllm:kv_cache_usage_perc" + LABEL + "} 0.0",
+              "vllm:cache_config_info" + LABEL + "block_size=\"16\",num_gpu_blocks=\"",
               "vllm:generation_tokens_total" + LABEL + "} 35.0",
               "vllm:num_preemptions_total" + LABEL + "} 0.0",
               "vllm:spec_decode_num_drafts_total" + LABEL + "} 0.0",
