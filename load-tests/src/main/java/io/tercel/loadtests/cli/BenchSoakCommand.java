@@ -103,7 +103,8 @@ public final class BenchSoakCommand implements Command {
   @Option(
       names = "--input-len",
       paramLabel = "N",
-      description = "Tokens of a prompt, half as many to half as many more (default: ${DEFAULT-VALUE}).")
+      description =
+          "Tokens of a prompt, half as many to half as many more (default: ${DEFAULT-VALUE}).")
   private int inputLen = 128;
 
   @Option(
@@ -197,7 +198,9 @@ public final class BenchSoakCommand implements Command {
           weights.isEmpty()
               ? null
               : new Soak.Updates(
-                  admin, weights.stream().map(d -> d.toAbsolutePath().toString()).toList(), interval);
+                  admin,
+                  weights.stream().map(d -> d.toAbsolutePath().toString()).toList(),
+                  interval);
       CLASSES.forEach(
           (name, tenths) ->
               loads.add(new Soak.Load(name, target(base, model, name), clients * tenths / 10)));

@@ -96,8 +96,7 @@ public final class Soak {
     }
   }
 
-  private void runAll(
-      ExecutorService threads, RunListener listener, Map<String, RunResult> results)
+  private void runAll(ExecutorService threads, RunListener listener, Map<String, RunResult> results)
       throws InterruptedException {
     List<Future<RunResult>> running = new ArrayList<>();
     for (int i = 0; i < loads.size(); i++) {
@@ -128,8 +127,7 @@ public final class Soak {
     long deadline = System.nanoTime() + SETTLING.toNanos();
     long ended = System.nanoTime();
     while (true) {
-      List<ServerSample> since =
-          sampler.samples().stream().filter(s -> s.nanos() > ended).toList();
+      List<ServerSample> since = sampler.samples().stream().filter(s -> s.nanos() > ended).toList();
       for (ServerSample sample : since) {
         if (SoakResult.isIdle(sample)) {
           return sample;

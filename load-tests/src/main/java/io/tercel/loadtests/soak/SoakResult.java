@@ -68,7 +68,8 @@ public record SoakResult(
         .forEach(
             e ->
                 all.add(
-                    "%d × %s: %s".formatted(e.getValue(), e.getKey(), failures.example(e.getKey()))));
+                    "%d × %s: %s"
+                        .formatted(e.getValue(), e.getKey(), failures.example(e.getKey()))));
     results.forEach(
         (name, result) -> {
           if (result.traces().stream()

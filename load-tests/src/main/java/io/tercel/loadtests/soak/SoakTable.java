@@ -11,6 +11,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 
 /** A soak's result for people. */
 public final class SoakTable {
@@ -35,9 +36,7 @@ public final class SoakTable {
             "p99.9",
             "TTFT p50",
             "p99 ms"));
-    result.results().keySet().stream()
-        .sorted()
-        .forEach(name -> out.append(line(name, result.results().get(name))));
+    new TreeMap<>(result.results()).forEach((name, of) -> out.append(line(name, of)));
     memory(out, "resident memory", result.resident());
     memory(out, "heap in use", result.heap());
     List<Double> updates = result.updateSeconds();

@@ -30,7 +30,8 @@ class SoakResultTest {
   @Test
   void whatElseWasAnswered() {
     SoakResult result =
-        result(List.of(done(), refused(429), refused(503), refused(503)), level(300), IDLE, List.of());
+        result(
+            List.of(done(), refused(429), refused(503), refused(503)), level(300), IDLE, List.of());
     assertEquals(List.of("2 × http_503: no"), result.complaints());
   }
 
@@ -76,7 +77,10 @@ class SoakResultTest {
   }
 
   private static SoakResult result(
-      List<RequestTrace> traces, List<ServerSample> samples, ServerSample after, List<String> faults) {
+      List<RequestTrace> traces,
+      List<ServerSample> samples,
+      ServerSample after,
+      List<String> faults) {
     RunResult run = new RunResult(traces, new Window(0, 1_000_000_000));
     return new SoakResult(Map.of("chat", run), samples, after, List.of(), faults);
   }
