@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.server.answer.ChoiceDelta;
 import io.tercel.server.answer.GenerationReader;
 import io.tercel.server.answer.Sequencing;
+import io.tercel.server.answer.WeightRun;
 import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
 import io.tercel.server.call.JsonIntake;
@@ -15,13 +16,16 @@ import io.tercel.server.openai.wire.DeletedResponse;
 import io.tercel.server.openai.wire.ErrorBody;
 import io.tercel.server.openai.wire.ResponseItem;
 import io.tercel.server.openai.wire.ResponseObject;
+import io.tercel.server.openai.wire.WeightVersion;
 import io.tercel.server.request.ApiConfig;
 import io.tercel.server.request.ApiContext;
 import io.tercel.server.request.ChatRequest;
 import io.tercel.server.request.CompletionId;
 import io.tercel.server.request.GatheredTokens;
 import io.tercel.server.request.RequestFields;
+import io.tercel.server.request.Returned;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -83,7 +87,7 @@ final class ResponsesHandler implements Handler {
     } else {
       ResponseOutput output = new ResponseOutput(logprobs, request, (type, event) -> {});
       try (GatheredTokens.Share share = gathered.share()) {
-        Ended end = readAll(reader, output, share);
+        Ended end = readAll(request, reader, output, share);
         exchange.json(200, answer.ended(end, output, reader));
       }
     }
@@ -127,7 +131,7 @@ final class ResponsesHandler implements Handler {
     try (GatheredTokens.Share share = gathered.share()) { // the last event repeats them all
       events.send("response.created", Map.of("response", answer.begun()));
       events.send("response.in_progress", Map.of("response", answer.begun()));
-      Ended end = readAll(reader, output, share);
+      Ended end = readAll(answer.request, reader, output, share);
       ResponseObject whole = answer.ended(end, output, reader);
       boolean completed = whole.status().equals(ResponseItem.COMPLETED);
       // OpenAI has no event for what was cancelled, and clients wait for one that they know
@@ -143,15 +147,33 @@ final class ResponsesHandler implements Handler {
   /** The choice's end, once there is one. */
   private static final class Ended implements GenerationReader.Sink {
     private final ResponseOutput output;
+    private final Returned returned;
+    private final List<Integer> ids = new ArrayList<>();
+    private final List<Integer> forced = new ArrayList<>();
+    private List<WeightRun> weights = List.of();
     private String status = ResponseItem.IN_PROGRESS;
 
-    Ended(ResponseOutput output) {
+    Ended(ResponseOutput output, Returned returned) {
       this.output = output;
+      this.returned = returned;
+    }
+
+    /** What is told of the tokens. */
+    ResponseObject.Tokens tokens() {
+      return new ResponseObject.Tokens(
+          returned.tokenIds() ? ids : null,
+          WeightVersion.of(weights, returned.weightVersions()),
+          returned.forced(forced));
     }
 
     @Override
     public void delta(ChoiceDelta delta) {
       output.add(delta);
+      if (returned.tokenIds()) {
+        ids.addAll(Logprobs.ids(delta.tokens()));
+      }
+      forced.addAll(delta.forced());
+      weights = WeightRun.joined(weights, delta.weights());
       if (delta.end() != null) {
         status =
             switch (delta.end().finishReason()) {
@@ -164,10 +186,14 @@ final class ResponsesHandler implements Handler {
   }
 
   private static Ended readAll(
-      GenerationReader reader, ResponseOutput output, GatheredTokens.Share share)
+      ChatRequest request,
+      GenerationReader reader,
+      ResponseOutput output,
+      GatheredTokens.Share share)
       throws InterruptedException {
-    Ended end = new Ended(output);
-    reader.readAll(share.counting(end, output.keepsTokens()));
+    Returned returned = request.common().returned();
+    Ended end = new Ended(output, returned);
+    reader.readAll(share.counting(end, output.keepsTokens() || returned.tokenIds()));
     return end;
   }
 
@@ -218,7 +244,7 @@ final class ResponsesHandler implements Handler {
     }
 
     ResponseObject begun() {
-      return object(ResponseItem.IN_PROGRESS, List.of(), null, draft.open());
+      return object(ResponseItem.IN_PROGRESS, List.of(), null, null, draft.open());
     }
 
     /** Whole; kept where that is wanted and there is room. */
@@ -229,16 +255,20 @@ final class ResponsesHandler implements Handler {
               reader.numTokens(),
               reader.cachedTokens(),
               reader.reasoningTokens());
-      ResponseObject whole = object(end.status, output.items(), usage, draft.open());
+      ResponseObject.Tokens tokens = end.tokens();
+      ResponseObject whole = object(end.status, output.items(), usage, tokens, draft.open());
       boolean kept =
           draft.open() && draft.keep(id.id(), Json.bytes(whole), Json.bytes(output.items()));
-      return kept == whole.store() ? whole : object(end.status, output.items(), usage, kept);
+      return kept == whole.store()
+          ? whole
+          : object(end.status, output.items(), usage, tokens, kept);
     }
 
     private ResponseObject object(
         String status,
         List<ResponseItem> output,
         ResponseObject.@Nullable Usage usage,
+        ResponseObject.@Nullable Tokens tokens,
         boolean stored) {
       return new ResponseObject(
           id.id(),
@@ -266,7 +296,8 @@ final class ResponsesHandler implements Handler {
           settings.tools(),
           request.params().draw().topP(),
           "disabled",
-          usage);
+          usage,
+          tokens);
     }
   }
 }

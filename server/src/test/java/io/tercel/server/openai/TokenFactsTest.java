@@ -78,6 +78,28 @@ class TokenFactsTest {
     assertTrue(ok(server.chat("")).at("/choices/0/forced_tokens").isMissingNode(), "unasked");
   }
 
+  /** A response has one choice, so they are its own; streamed, they come with its end. */
+  @Test
+  void responses_tellOfTheirTokens() throws Exception {
+    String body =
+        "{\"input\": \"hi\", \"thinking_token_budget\": 5, \"return_forced_tokens\": true,"
+            + " \"return_token_ids\": true, \"return_weight_versions\": true";
+    JsonNode whole = ok(server.post("/v1/responses", body + "}"));
+    assertEquals(List.of(6, 7, 8), ints(whole.path("forced_tokens")), whole.toString());
+    assertEquals(TinyText.END_THINK, whole.at("/token_ids/6").asInt());
+    assertEquals(whole.path("token_ids").size(), whole.at("/weight_versions/0/tokens").asInt());
+    assertEquals(whole.at("/usage/output_tokens").asInt(), whole.path("token_ids").size());
+    String events = server.post("/v1/responses", body + ", \"stream\": true}").body();
+    String last = events.substring(events.lastIndexOf("data: ") + 6);
+    JsonNode streamed = Json.MAPPER.readTree(last).path("response");
+    assertEquals(whole.path("forced_tokens"), streamed.path("forced_tokens"));
+    assertEquals(whole.path("token_ids"), streamed.path("token_ids"));
+    JsonNode plain = ok(server.post("/v1/responses", "{\"input\": \"hi\"}"));
+    for (String field : List.of("token_ids", "weight_versions", "forced_tokens")) {
+      assertTrue(plain.path(field).isMissingNode(), field + ", unasked");
+    }
+  }
+
   /** Where the form leaves one token, it is forced, the one that ends the answer included. */
   @Test
   void forced_byTheForm() throws Exception {

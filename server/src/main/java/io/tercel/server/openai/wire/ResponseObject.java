@@ -2,6 +2,7 @@ package io.tercel.server.openai.wire;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param status in_progress, completed, incomplete or cancelled
  * @param incompleteDetails why it is incomplete; null while it isn't
  * @param usage null before the end
+ * @param tokens null before the end
  */
 public record ResponseObject(
     String id,
@@ -38,7 +40,18 @@ public record ResponseObject(
     JsonNode tools,
     @JsonProperty("top_p") float topP,
     String truncation,
-    @JsonInclude(JsonInclude.Include.ALWAYS) @Nullable Usage usage) {
+    @JsonInclude(JsonInclude.Include.ALWAYS) @Nullable Usage usage,
+    @JsonUnwrapped @Nullable Tokens tokens) {
+
+  /**
+   * What is told of the output's tokens, the thought's and the markers among them; each null unless
+   * it was asked for.
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Tokens(
+      @JsonProperty("token_ids") @Nullable List<Integer> ids,
+      @JsonProperty("weight_versions") @Nullable List<WeightVersion> weightVersions,
+      @JsonProperty("forced_tokens") @Nullable List<Integer> forced) {}
 
   /** Why a response is incomplete. */
   public record IncompleteDetails(String reason) {}
