@@ -114,10 +114,7 @@ final class TrafficOptions {
     burstiness();
     if (duration != null) {
       Times.parse("--duration", duration);
-      if (Double.isInfinite(requestRate())
-          && maxConcurrency == null
-          && sweep == null
-          && !search) {
+      if (Double.isInfinite(requestRate()) && maxConcurrency == null && sweep == null && !search) {
         throw new UserException(
             "--duration: needs --max-concurrency N (closed loop) or --request-rate R (open loop)");
       }
@@ -188,8 +185,12 @@ final class TrafficOptions {
 
   /** How many requests a trial of a search has at that rate: no fewer than both options say. */
   int trialRequests(double rate) {
-    double seconds = duration == null ? DEFAULT_TRIAL_SECONDS : Times.parse("--duration", duration).toNanos() / 1e9;
-    double requests = Math.max(numPrompts == null ? DEFAULT_PROMPTS : numPrompts, Math.ceil(rate * seconds));
+    double seconds =
+        duration == null
+            ? DEFAULT_TRIAL_SECONDS
+            : Times.parse("--duration", duration).toNanos() / 1e9;
+    double requests =
+        Math.max(numPrompts == null ? DEFAULT_PROMPTS : numPrompts, Math.ceil(rate * seconds));
     return (int) Math.min(MAX_TRIAL, requests);
   }
 
