@@ -1,5 +1,6 @@
 package io.tercel.loadtests.cli;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.loadtests.client.TargetException;
 import io.tercel.loadtests.data.DatasetException;
 import io.tercel.loadtests.report.Plots;
@@ -7,6 +8,7 @@ import io.tercel.loadtests.report.ResultJson;
 import io.tercel.loadtests.report.ResultTable;
 import io.tercel.loadtests.report.RunReport;
 import io.tercel.loadtests.report.Selection;
+import io.tercel.loadtests.traffic.RateSearch;
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import java.io.IOException;
@@ -36,6 +38,7 @@ public final class BenchServeCommand implements Command {
   @Mixin private final TargetOptions target = new TargetOptions();
   @Mixin private final DataOptions data = new DataOptions();
   @Mixin private final TrafficOptions traffic = new TrafficOptions();
+  @Mixin private final RateOptions rate = new RateOptions();
   @Mixin private final ReportOptions report = new ReportOptions();
 
   @Override
@@ -43,13 +46,14 @@ public final class BenchServeCommand implements Command {
     return "bench";
   }
 
-  /** 0 if any request was answered, else 1. */
+  /** 0 if any request was answered, or the rate that was searched for was found; else 1. */
   @Override
   public Integer call() throws InterruptedException, IOException {
-    traffic.check();
+    traffic.check(rate.findRate);
     report.check();
+    rate.check(report);
     try (LoadSession session = LoadSession.open(target, data, traffic, report, console())) {
-      return run(session);
+      return rate.findRate ? findRate(session) : run(session);
     } catch (DatasetException | TargetException e) {
       throw new UserException(String.valueOf(e.getMessage()), e);
     }
@@ -63,7 +67,9 @@ public final class BenchServeCommand implements Command {
     List<RunReport> points = new ArrayList<>();
     int[] concurrencies = traffic.concurrencies();
     for (int i = 0; i < concurrencies.length; i++) {
-      RunReport point = session.run(concurrencies[i], i);
+      int limit = concurrencies[i];
+      RunReport point =
+          session.run(session.plan(limit, i), limit > 0 ? "concurrency " + limit : "load");
       points.add(point);
       out.print(ResultTable.of(point, selection));
       if (report.saveResult != null) {
@@ -80,10 +86,36 @@ public final class BenchServeCommand implements Command {
     if (report.plot != null) {
       boolean drawn =
           sweep ? Plots.sweep(points, report.plot) : Plots.run(points.getFirst(), report.plot);
-      out.println(drawn ? "Wrote " + report.plot : "Nothing to draw: no request was answered");
+      plotted(drawn);
     }
     out.flush();
     return points.stream().anyMatch(point -> point.summary().completed() > 0) ? 0 : 1;
+  }
+
+  private int findRate(LoadSession session) throws InterruptedException, IOException {
+    PrintWriter out = console();
+    RateFinder finder = new RateFinder(session, traffic, rate, out);
+    RateSearch.Outcome outcome = finder.run();
+    RunReport best = finder.best();
+    Selection selection = report.selection();
+    if (outcome.found()) {
+      out.print(ResultTable.of(best, selection));
+    }
+    if (report.saveResult != null) {
+      ObjectNode json = new ResultJson(selection, report.saveDetailed).of(best);
+      finder.json(outcome).addTo(json);
+      ResultJson.write(json, report.saveResult);
+      out.println("Wrote " + report.saveResult);
+    }
+    if (report.plot != null) {
+      plotted(Plots.run(best, report.plot));
+    }
+    out.flush();
+    return outcome.found() ? 0 : 1;
+  }
+
+  private void plotted(boolean drawn) {
+    console().println(drawn ? "Wrote " + report.plot : "Nothing to draw: no request was answered");
   }
 
   private PrintWriter console() {

@@ -117,20 +117,35 @@ final class LoadSession implements AutoCloseable {
     return new TokenIdPrompts(ids.orElse(BYTE_IDS));
   }
 
+  /** The plan of a run with that limit of requests under way; 0 for any number. */
+  TrafficPlan plan(int concurrency, int number) {
+    return traffic.plan(concurrency, firstIndex(number), data.seed);
+  }
+
+  /** The plan of a run that sends so many requests at that rate. */
+  TrafficPlan planAt(double rate, int requests, int number) {
+    return traffic.planAt(rate, requests, firstIndex(number), data.seed);
+  }
+
+  /**
+   * Where in the dataset a run begins.
+   *
+   * @param number of the run in its series, from 0
+   */
+  private static long firstIndex(int number) {
+    return number * RUN_STRIDE;
+  }
+
   /**
    * Warms up, then puts on the load.
    *
-   * @param concurrency requests under way at most; 0 for any number
-   * @param number of the run in its sweep, from 0
+   * @param name for the progress that is shown
    */
-  RunReport run(int concurrency, int number) throws InterruptedException {
-    long first = number * RUN_STRIDE;
-    warmUp(concurrency, first + WARMUP_OFFSET);
-    TrafficPlan plan = traffic.plan(concurrency, first, data.seed);
+  RunReport run(TrafficPlan plan, String name) throws InterruptedException {
+    warmUp(plan.maxConcurrency(), plan.firstIndex() + WARMUP_OFFSET);
     LocalDateTime date = LocalDateTime.now();
     RunResult result;
     List<ServerSample> samples = List.of();
-    String name = concurrency > 0 ? "concurrency " + concurrency : "load";
     try (RunProgress progress =
         new RunProgress(
             System.err, name, plan.numPrompts(), Duration.ofNanos(plan.durationNanos()))) {
@@ -154,9 +169,9 @@ final class LoadSession implements AutoCloseable {
             model,
             data.name(),
             plan.numPrompts() > 0 ? plan.numPrompts() : result.traces().size(),
-            plan.requestRate(),
-            plan.burstiness(),
-            concurrency,
+            plan.pace().requestRate(),
+            plan.pace().burstiness(),
+            plan.maxConcurrency(),
             traffic.abortRate,
             traffic.slowReaderRate,
             data.seed);

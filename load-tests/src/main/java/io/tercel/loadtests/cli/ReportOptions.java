@@ -19,6 +19,7 @@ final class ReportOptions {
   @Option(
       names = "--goodput",
       arity = "1..*",
+      split = ",",
       paramLabel = "NAME:MS",
       description =
           "Objectives in milliseconds, such as ttft:500 tpot:50 e2el:5000 (also ttfat): goodput"

@@ -10,6 +10,10 @@ import picocli.CommandLine.Option;
 /** How much load, and by which clients. */
 final class TrafficOptions {
   private static final int DEFAULT_PROMPTS = 100;
+  private static final double DEFAULT_TRIAL_SECONDS = 60;
+
+  /** Requests of one trial; more than any client here sends. */
+  private static final int MAX_TRIAL = 5_000_000;
 
   @Option(
       names = "--num-prompts",
@@ -80,18 +84,25 @@ final class TrafficOptions {
       description = "Bytes a second that a slow reader reads (default: ${DEFAULT-VALUE}).")
   int slowReaderSpeed = 512;
 
-  /** Names the first option that can't be used. */
-  void check() {
+  /**
+   * Names the first option that can't be used.
+   *
+   * @param search a rate is searched, whose trials have a number of requests and a duration
+   */
+  void check(boolean search) {
     if (numPrompts != null && numPrompts < 1) {
       throw new UserException("--num-prompts: " + numPrompts + "; expected at least 1");
     }
-    if (numPrompts != null && duration != null) {
+    if (numPrompts != null && duration != null && !search) {
       throw new UserException("--duration: replaces --num-prompts; leave one of them out");
     }
     if (maxConcurrency != null && maxConcurrency < 1) {
       throw new UserException("--max-concurrency: " + maxConcurrency + "; expected at least 1");
     }
     if (sweep != null) {
+      if (search) {
+        throw new UserException("--sweep: is no part of --find-rate; leave one of them out");
+      }
       if (maxConcurrency != null) {
         throw new UserException("--sweep: replaces --max-concurrency; leave one of them out");
       }
@@ -103,7 +114,7 @@ final class TrafficOptions {
     burstiness();
     if (duration != null) {
       Times.parse("--duration", duration);
-      if (Double.isInfinite(requestRate()) && maxConcurrency == null && sweep == null) {
+      if (Double.isInfinite(requestRate()) && maxConcurrency == null && sweep == null && !search) {
         throw new UserException(
             "--duration: needs --max-concurrency N (closed loop) or --request-rate R (open loop)");
       }
@@ -164,6 +175,29 @@ final class TrafficOptions {
         concurrency,
         firstIndex,
         seed);
+  }
+
+  /** A plan of so many requests at that rate, with what else the options say. */
+  TrafficPlan planAt(double rate, int requests, long firstIndex, long seed) {
+    int concurrency = maxConcurrency == null ? 0 : maxConcurrency;
+    return new TrafficPlan(requests, 0, rate, burstiness(), concurrency, firstIndex, seed);
+  }
+
+  /** How many requests a trial of a search has at that rate: no fewer than both options say. */
+  int trialRequests(double rate) {
+    double seconds =
+        duration == null
+            ? DEFAULT_TRIAL_SECONDS
+            : Times.parse("--duration", duration).toNanos() / 1e9;
+    double requests =
+        Math.max(numPrompts == null ? DEFAULT_PROMPTS : numPrompts, Math.ceil(rate * seconds));
+    return (int) Math.min(MAX_TRIAL, requests);
+  }
+
+  /** The rate that a search begins at. */
+  double firstRate() {
+    double rate = requestRate();
+    return Double.isInfinite(rate) ? 1 : rate;
   }
 
   /** The plan of a warm-up. */

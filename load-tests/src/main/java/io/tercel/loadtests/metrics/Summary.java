@@ -18,6 +18,7 @@ public final class Summary {
   private long failed;
   private long ended;
   private long good;
+  private long inTime;
   private long inputTokens;
   private long cachedTokens;
   private double outputTokens;
@@ -67,6 +68,7 @@ public final class Summary {
       return;
     }
     completed++;
+    inTime += slo.isMetBy(trace) ? 1 : 0;
     withThinking += trace.hasAnswer() && trace.ttfat() > trace.ttft() ? 1 : 0;
     if (trace.hasTokens()) {
       record(LatencyMetric.TTFT, trace.ttft());
@@ -150,6 +152,15 @@ public final class Summary {
   /** Answered requests that met their objectives, a second. */
   public double requestGoodput() {
     return perSecond(good);
+  }
+
+  /**
+   * Share of the window's requests, 0 to 1, that were answered and met their objectives; those that
+   * failed did not. 0 without any.
+   */
+  public double attainment() {
+    long requests = completed + failed;
+    return requests == 0 ? 0 : (double) inTime / requests;
   }
 
   public double outputThroughput() {

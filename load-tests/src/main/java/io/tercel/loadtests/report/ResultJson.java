@@ -39,7 +39,12 @@ public final class ResultJson {
 
   /** Writes a run to a file. */
   public void write(RunReport report, Path file) throws IOException {
-    new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), of(report));
+    write(of(report), file);
+  }
+
+  /** Writes a result to a file. */
+  public static void write(ObjectNode result, Path file) throws IOException {
+    new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), result);
   }
 
   /** A run. */

@@ -53,6 +53,11 @@ public record RunReport(
         samples);
   }
 
+  /** The steady state, or the whole run where there was none. */
+  public Summary steadyOrAll() {
+    return steady.orElse(summary);
+  }
+
   /** The samples of the steady state, or all where there was none. */
   List<ServerSample> steadySamples() {
     return steadyWindow

@@ -129,16 +129,11 @@ public final class LoadRun {
 
   /** Each request at its time, whatever the others do; with a limit, it waits for its turn. */
   private long open(ExecutorService threads, Queue<Future<?>> running) throws InterruptedException {
-    long[] arrivals =
-        plan.numPrompts() > 0
-            ? Arrivals.forCount(
-                plan.numPrompts(), plan.requestRate(), plan.burstiness(), plan.seed())
-            : Arrivals.forDuration(
-                plan.durationNanos(), plan.requestRate(), plan.burstiness(), plan.seed());
+    long[] arrivals = plan.arrivals();
     Semaphore turns =
         new Semaphore(plan.maxConcurrency() > 0 ? plan.maxConcurrency() : Integer.MAX_VALUE, true);
     List<Prepared> atOnce = new ArrayList<>();
-    if (Double.isInfinite(plan.requestRate())) {
+    if (plan.pace() instanceof Pace.Unpaced) {
       for (int i = 0; i < arrivals.length; i++) {
         atOnce.add(prepare(i));
       }

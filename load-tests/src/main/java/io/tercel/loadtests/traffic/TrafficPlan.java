@@ -5,22 +5,44 @@ package io.tercel.loadtests.traffic;
  *
  * @param numPrompts requests to send; 0 if the duration decides
  * @param durationNanos how long requests are sent; 0 if their number decides
- * @param requestRate arrivals a second (open loop); infinity for none (closed loop, or all at once)
- * @param burstiness shape of the arrivals' gaps, see {@link Arrivals}
+ * @param pace when they are due
  * @param maxConcurrency requests under way at most; 0 for any number
  * @param firstIndex where in the dataset to begin
  */
 public record TrafficPlan(
-    int numPrompts,
-    long durationNanos,
-    double requestRate,
-    double burstiness,
-    int maxConcurrency,
-    long firstIndex,
-    long seed) {
+    int numPrompts, long durationNanos, Pace pace, int maxConcurrency, long firstIndex, long seed) {
+
+  /** At one rate; infinity for a closed loop, or all at once. */
+  public TrafficPlan(
+      int numPrompts,
+      long durationNanos,
+      double requestRate,
+      double burstiness,
+      int maxConcurrency,
+      long firstIndex,
+      long seed) {
+    this(
+        numPrompts,
+        durationNanos,
+        Pace.of(requestRate, burstiness),
+        maxConcurrency,
+        firstIndex,
+        seed);
+  }
 
   /** A closed loop: each client sends its next request when the last one has ended. */
   boolean closed() {
-    return Double.isInfinite(requestRate) && maxConcurrency > 0;
+    return pace instanceof Pace.Unpaced && maxConcurrency > 0;
+  }
+
+  /** When requests are due, in nanoseconds from the start, rising; for open loops. */
+  long[] arrivals() {
+    return switch (pace) {
+      case Pace.Unpaced _ -> new long[numPrompts];
+      case Pace.Steady steady ->
+          numPrompts > 0
+              ? Arrivals.forCount(numPrompts, steady.perSecond(), steady.burstiness(), seed)
+              : Arrivals.forDuration(durationNanos, steady.perSecond(), steady.burstiness(), seed);
+    };
   }
 }

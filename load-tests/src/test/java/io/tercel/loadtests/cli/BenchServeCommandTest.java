@@ -257,6 +257,69 @@ class BenchServeCommandTest {
     assertTrue(Files.size(plot) > 1000);
   }
 
+  /** More than four at once are turned away; each takes 20 ms. */
+  @Test
+  void findRate_findsWhatTheServerBears(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("rate.json");
+    Path plot = directory.resolve("rate.png");
+    try (ScriptedServer server = new ScriptedServer()) {
+      server.play(
+          (request, answer) -> {
+            if (server.running.get() > 4) {
+              answer.refuse(429, "full");
+              return;
+            }
+            Thread.sleep(20); // what is measured is real time
+            answer.token("x");
+            answer.end(9, 1, 0);
+          });
+      Outcome outcome =
+          bench(
+              server,
+              ("--find-rate --goodput ttft:10000 --goodput e2el:10000,tpot:10000 --request-rate 25"
+                      + " --burstiness inf --duration 0.05s --num-prompts 10 --rate-resolution 1"
+                      + " --slo-attainment 0.9 --input-len 9 --output-len 1 --save-result "
+                      + file
+                      + " --plot "
+                      + plot)
+                  .split(" "));
+      assertEquals(0, outcome.status(), outcome.text());
+      assertTrue(outcome.text().contains("missed; once more"), outcome.text());
+      assertTrue(outcome.text().contains("Highest rate with 90 % of"), outcome.text());
+    }
+    JsonNode json = json(file);
+    JsonNode search = json.get("rate_search");
+    double highest = search.get("highest_rate").asDouble();
+    assertTrue(highest >= 25 && highest <= 1600, () -> "" + search);
+    assertEquals(2 * highest, search.get("lowest_missed_rate").asDouble());
+    assertEquals(highest, json.get("request_rate").asDouble()); // the run that it found
+    assertEquals(0.9, search.get("slo_attainment").asDouble());
+    JsonNode last = search.get("trials").get(search.get("trials").size() - 1);
+    assertEquals(2, last.get("attempt").asInt());
+    assertFalse(last.get("kept").asBoolean());
+    assertTrue(last.get("attainment").asDouble() < 0.9, () -> "" + search);
+    assertTrue(last.get("failed").asInt() > 0, () -> "" + search);
+    assertTrue(Files.size(plot) > 1000);
+  }
+
+  @Test
+  void findRate_saysThatThereIsNone(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("rate.json");
+    try (ScriptedServer server = new ScriptedServer()) {
+      Outcome outcome =
+          bench(
+              server,
+              ("--find-rate --goodput ttft:0.0000001 --request-rate 1000000 --duration 0.000001s"
+                      + " --num-prompts 2 --warmup 0 --input-len 9 --output-len 1 --save-result "
+                      + file)
+                  .split(" "));
+      assertEquals(1, outcome.status(), outcome.text());
+      assertTrue(outcome.text().contains("At no rate tried did 99 %"), outcome.text());
+    }
+    assertTrue(json(file).at("/rate_search/highest_rate").isNull());
+    assertEquals(14, json(file).at("/rate_search/trials").size());
+  }
+
   @Test
   void failingServer_isSaidAtOnce() throws IOException {
     try (ScriptedServer server = new ScriptedServer()) {
@@ -294,6 +357,10 @@ class BenchServeCommandTest {
           --abort-rate 1.5                         | --abort-rate: 1.5; expected a share
           --abort-rate 0.6 --slow-reader-rate 0.6  | more than 1 together
           --slow-reader-speed 0                    | --slow-reader-speed: 0; expected at least 1
+          --find-rate                              | --find-rate: needs objectives; add --goodput
+          --find-rate --goodput ttft:5 --sweep 1,2 | --sweep: is no part of --find-rate
+          --slo-attainment 0                       | --slo-attainment: 0.0; expected a share above 0
+          --rate-resolution 0                      | --rate-resolution: 0.0; expected a share from
           --goodput ttft                           | --goodput: 'ttft'; expected ttft
           --goodput itl:5                          | --goodput: 'itl:5'; expected ttft
           --goodput ttft:x                         | --goodput: 'ttft:x'; expected ttft

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.loadtests.metrics.RequestTrace.Client;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -78,6 +79,19 @@ class SummaryTest {
     assertEquals(std, latencies.stdMs(), 1e-9);
     assertEquals(mean - std, latencies.medianMs(), (mean - std) / 1000);
     assertEquals(mean + std, latencies.percentileMs(99), (mean + std) / 1000);
+  }
+
+  /** Of two that were answered, one in time, and one that failed: a third; one is outside. */
+  @Test
+  void attainment_countsThoseThatFailed() {
+    RequestTrace failed = begun(300, 300);
+    failed.failed(START + 310 * MS, Failure.connection("gone"));
+    List<RequestTrace> traces = new ArrayList<>(two());
+    traces.add(failed);
+    Slo slo = new Slo(Map.of(LatencyMetric.TTFT, 150.0));
+    assertEquals(1 / 3.0, Summary.of(traces, window(0, 1000), slo).attainment(), 1e-9);
+    assertEquals(0, Summary.of(traces, window(50, 1000), slo).attainment());
+    assertEquals(0, Summary.of(List.of(), window(0, 1000), slo).attainment());
   }
 
   @Test
