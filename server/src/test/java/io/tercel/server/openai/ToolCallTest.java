@@ -192,6 +192,14 @@ class ToolCallTest {
     assertEquals("After.", output.at("/2/content/0/text").asText());
   }
 
+  /** At the end both give back what they held: the stop string's text comes before the call's. */
+  @Test
+  void heldByStopStringAndByCall_keepsItsOrder() throws Exception {
+    server.says("ab<tool<|im_end|>");
+    JsonNode choice = chat(TOOLS + ", \"stop\": \"b<tools>\"").get(0);
+    assertEquals("ab<tool", choice.path("message").path("content").asText());
+  }
+
   /**
    * A choice that quotes a call, beside tools that may be called: it is the answer that was asked
    * for.
