@@ -166,7 +166,7 @@ final class DistillCommandTest {
     assertEquals(
         "",
         distill(
-            out, "w3", "--eval-data", "problems:add", "--eval-every", "6", "--eval-count", "8"));
+            out, "w3", "--eval-data", "problems:add", "--eval-every", "6", "--eval-count", "2"));
     long version = 0;
     int evaluations = 0;
     for (JsonNode line : RunLog.read(out.resolve(RunLog.FILE))) {
