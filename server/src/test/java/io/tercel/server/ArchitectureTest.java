@@ -35,6 +35,8 @@ class ArchitectureTest {
     "com.google.protobuf, grpc",
     "io.tercel.proto, grpc",
     "io.prometheus, metrics",
+    "io.opentelemetry, trace",
+    "org.snakeyaml, yaml",
     "ai.djl, text",
     "picocli, cli",
     "me.tongfei.progressbar, cli",
@@ -158,6 +160,9 @@ class ArchitectureTest {
     "control, grpc", // it is steered alike on every wire
     "openai, grpc", // what a request means is decided once, whatever wire brings it
     "call, http",
+    "log, http", // what is told of a call is the same on every wire
+    "trace, http",
+    "access, http",
     "engine, kvevents", // it tells whoever listens
     "model, kvevents",
     "kvevents, model",

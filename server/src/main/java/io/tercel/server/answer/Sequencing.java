@@ -1,7 +1,6 @@
 package io.tercel.server.answer;
 
 import io.tercel.server.call.ApiException;
-import io.tercel.server.call.CallRecord;
 import io.tercel.server.call.Caller;
 import io.tercel.server.call.Rights;
 import io.tercel.server.engine.Generation;
@@ -54,15 +53,8 @@ public final class Sequencing {
           "priority below 0 goes before other clients and needs the server's admin key"
               + " (--admin-key) in place of the API key; send 0 or more, or that key");
     }
-    CallRecord record = caller.record();
-    record.reserve(requests.stream().mapToLong(Sequencing::most).sum());
-    List<Generation> generations;
-    try {
-      generations = model.engine().submit(requests);
-    } catch (RuntimeException e) {
-      record.release();
-      throw e;
-    }
+    caller.record().reserve(requests.stream().mapToLong(Sequencing::most).sum());
+    List<Generation> generations = model.engine().submit(requests);
     List<GenerationReader> readers = new ArrayList<>();
     for (int i = 0; i < requests.size(); i++) {
       readers.add(reader(caller, prompts.get(i), generations.get(i), arrived));

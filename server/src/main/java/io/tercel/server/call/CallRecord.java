@@ -28,6 +28,7 @@ public final class CallRecord {
   private volatile boolean admitted;
   private volatile boolean revoked;
   private volatile String route = "";
+  private volatile boolean work;
   private volatile @Nullable String traceParent;
   private volatile @Nullable String model;
   private volatile @Nullable String answerId;
@@ -55,9 +56,11 @@ public final class CallRecord {
    * Where it goes.
    *
    * @param pattern of the route, or the method of gRPC: one of a few, whatever the client sent
+   * @param asksForWork not only for what there is to read
    */
-  public void goesTo(String pattern) {
+  public void goesTo(String pattern, boolean asksForWork) {
     route = pattern;
+    work = asksForWork;
   }
 
   /** Whose key it has. */
@@ -80,19 +83,14 @@ public final class CallRecord {
   }
 
   /**
-   * Takes the tokens that it may need from those of its key.
+   * Takes the tokens that it may need from those of its key; what it didn't is given back as it
+   * ends.
    *
    * @throws ApiException 429 if they are not there, or 401 if the key is no more
    */
   public void reserve(long tokens) {
     requireActive();
     reserved += holder.reserve(tokens);
-  }
-
-  /** They are not needed: nothing was submitted. */
-  public void release() {
-    holder.settle(reserved, 0, 0);
-    reserved = 0;
   }
 
   /**
@@ -180,6 +178,11 @@ public final class CallRecord {
   /** Empty where there is no such. */
   public String route() {
     return route;
+  }
+
+  /** Whether it asks for more than what there is to read. */
+  public boolean asksForWork() {
+    return work;
   }
 
   public @Nullable String traceParent() {

@@ -1,6 +1,7 @@
 package io.tercel.server.cli;
 
 import io.tercel.server.UserException;
+import io.tercel.server.call.CallObserver;
 import io.tercel.server.call.Keys;
 import io.tercel.server.http.HttpServerConfig;
 import io.tercel.server.http.Tls;
@@ -118,12 +119,14 @@ final class PortOptions {
   /**
    * The public port.
    *
+   * @param observer is told of every call that has ended, on any port
    * @throws UserException that names the option
    */
-  HttpServerConfig http(Keys keys) {
+  HttpServerConfig http(Keys keys, CallObserver observer) {
     try {
       return HttpServerConfig.builder(host, port)
           .keys(keys)
+          .observer(observer)
           .drainTimeout(drainTimeout())
           .tls(tls())
           .allowOrigins(access.corsOrigins())

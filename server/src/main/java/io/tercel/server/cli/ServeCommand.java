@@ -112,6 +112,8 @@ public final class ServeCommand implements Command {
 
   @Mixin private final PortOptions ports = new PortOptions();
 
+  @Mixin private final ObservationOptions observed = new ObservationOptions();
+
   @Mixin private final KvEventOptions kvEvents = new KvEventOptions();
 
   @Mixin private final ModelOptions options = new ModelOptions();
@@ -177,9 +179,11 @@ public final class ServeCommand implements Command {
       throws InterruptedException {
     long start = System.nanoTime();
     List<String> called = names.isEmpty() ? List.of(RunningModel.nameOf(directory)) : names;
+    // all that may be wrong with these shall be said before anything is loaded
     try (ServedKeys keys = ports.keys();
+        Observation observation = observed.begin();
         KvEventPublisher events = kvEvents.open(called.getFirst(), serving.prefixCaching())) {
-      HttpServerConfig http = ports.http(keys.keys()); // before anything is loaded
+      HttpServerConfig http = ports.http(keys.keys(), observation.observer());
       HttpServerConfig admin = ports.admin(http);
       ServingOptions told = events == null ? serving : serving.prefixCacheListener(events);
       try (RunningModel running =
@@ -188,6 +192,7 @@ public final class ServeCommand implements Command {
         try (Endpoints endpoints = endpoints(running, serving, http, admin, metrics)) {
           metrics.set(endpoints.api().metrics());
           keys.watch(endpoints.api().metrics());
+          observation.report(endpoints.api().metrics());
           warmUp(running, serving);
           endpoints.start();
           Runtime.getRuntime()

@@ -63,7 +63,7 @@ final class KeyInterceptor implements ServerInterceptor {
     }
     String method = call.getMethodDescriptor().getFullMethodName();
     CallRecord record = new CallRecord("grpc", RequestId.of(headers.get(REQUEST_ID)), observer);
-    record.goesTo(method);
+    record.goesTo(method, !service.startsWith("grpc.reflection."));
     record.traceParent(headers.get(TRACE_PARENT));
     GrpcCallRecord current = new GrpcCallRecord(record);
     ServerCall<Q, A> recorded = new Recorded<>(call, current);

@@ -12,6 +12,12 @@ import org.jspecify.annotations.Nullable;
 
 /** Which origins' web pages may call, and what browsers need to be told so that they can. */
 final class Cors {
+  /** What pages may read of an answer besides its body. */
+  private static final String EXPOSED =
+      "x-request-id, request-id, retry-after, x-ratelimit-limit-requests,"
+          + " x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens,"
+          + " x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
+
   private static final String ANY = "*";
   private static final Set<String> HEADERS =
       Set.of("accept", "authorization", "content-type", "x-api-key", "x-request-id");
@@ -64,8 +70,7 @@ final class Cors {
       }
       answer.set(HttpHeaderNames.ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
-    answer.set(
-        HttpHeaderNames.ACCESS_CONTROL_EXPOSE_HEADERS, "x-request-id, request-id, retry-after");
+    answer.set(HttpHeaderNames.ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
   }
 
   /**

@@ -224,8 +224,7 @@ public final class Exchange implements Call {
       answer(heads.bounded(status, body.rest().readableBytes(), contentType), body.rest());
       return;
     }
-    part(body.rest());
-    last();
+    lastPart(body.rest());
   }
 
   private void part(ByteBuf bytes) {
@@ -234,6 +233,15 @@ public final class Exchange implements Call {
     } else {
       outgoing.content(bytes);
     }
+  }
+
+  private void lastPart(ByteBuf bytes) {
+    if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
+      bytes.release();
+    } else {
+      outgoing.lastContent(bytes);
+    }
+    last();
   }
 
   private void last() {
@@ -314,7 +322,7 @@ public final class Exchange implements Call {
 
   /** Ends a stream with its last part. */
   void end(ByteBuf part) {
-    write(part);
+    outgoing.lastContent(part);
     last();
   }
 
@@ -375,7 +383,7 @@ public final class Exchange implements Call {
       outgoing.flush(); // only then the request is over
     } catch (ClientGoneException e) {
       log.debug("request {}: {}", head.id(), e.getMessage());
-      record.clientGone();
+      noteLeaving();
     } catch (Throwable e) { // a virtual thread has nobody above it
       failed(e);
     } finally {
@@ -404,10 +412,15 @@ public final class Exchange implements Call {
 
   /** The connection's channel closed. On the event loop. */
   void disconnected() {
-    if (!ended) {
+    noteLeaving();
+    client.left();
+  }
+
+  /** One that has all of its answer may leave. */
+  private void noteLeaving() {
+    if (!outgoing.taken()) {
       record.clientGone();
     }
-    client.left();
   }
 
   private void requireUnanswered() {
@@ -423,12 +436,7 @@ public final class Exchange implements Call {
     }
     begins(response);
     outgoing.queue(response);
-    if (head.method().equals("HEAD")) { // the headers of a GET, and nothing else
-      content.release();
-    } else {
-      outgoing.content(content);
-    }
-    last();
+    lastPart(content);
   }
 
   ByteBufAllocator alloc() {

@@ -2,7 +2,7 @@ package io.tercel.server.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelPromise;
 import io.netty.handler.codec.http.DefaultHttpContent;
 import io.netty.handler.codec.http.HttpObject;
 import io.tercel.server.call.ClientGoneException;
@@ -24,6 +24,8 @@ final class Outgoing {
   private final Channel channel;
   private final ClientWatch client;
   private final AtomicLong onTheWay = new AtomicLong();
+  private final AtomicLong untaken = new AtomicLong();
+  private volatile boolean whole;
 
   Outgoing(Channel channel, ClientWatch client) {
     this.channel = channel;
@@ -36,14 +38,31 @@ final class Outgoing {
    * @throws ClientGoneException if nobody reads any more; the channel is closed then
    */
   void content(ByteBuf bytes) {
+    untaken.addAndGet(bytes.readableBytes());
+    sendParts(bytes);
+  }
+
+  /**
+   * The same with the last part of a body.
+   *
+   * @throws ClientGoneException as {@link #content}
+   */
+  void lastContent(ByteBuf bytes) {
+    untaken.addAndGet(bytes.readableBytes());
+    whole = true; // as soon as it is taken, before this thread goes on
+    sendParts(bytes);
+  }
+
+  private void sendParts(ByteBuf bytes) {
     try {
       while (bytes.readableBytes() > PART) {
         await(ROOM);
-        send(new DefaultHttpContent(bytes.readRetainedSlice(PART)), PART);
+        send(new DefaultHttpContent(bytes.readRetainedSlice(PART)), PART, PART);
       }
       await(ROOM);
       // small answers and events go out at once, with what is queued before them
-      send(new DefaultHttpContent(bytes.retainedSlice()), bytes.readableBytes());
+      int rest = bytes.readableBytes();
+      send(new DefaultHttpContent(bytes.retainedSlice()), rest, rest);
     } finally {
       bytes.release();
     }
@@ -60,15 +79,20 @@ final class Outgoing {
    * @param bytes that it has, as far as they count
    */
   void send(HttpObject part, int bytes) {
+    send(part, bytes, 0);
+  }
+
+  private void send(HttpObject part, int bytes, int ofBody) {
     onTheWay.addAndGet(bytes + 1L);
-    channel
-        .writeAndFlush(part)
-        .addListener(
-            (ChannelFutureListener)
-                done -> {
-                  onTheWay.addAndGet(-(bytes + 1L));
-                  client.moved();
-                });
+    ChannelPromise taken = channel.newPromise();
+    // before it is written: else the client's leaving may be seen before its taking
+    taken.addListener(
+        done -> {
+          untaken.addAndGet(done.isSuccess() ? -ofBody : 0);
+          onTheWay.addAndGet(-(bytes + 1L));
+          client.moved();
+        });
+    channel.writeAndFlush(part, taken);
   }
 
   /**
@@ -82,6 +106,11 @@ final class Outgoing {
 
   boolean idle() {
     return onTheWay.get() == 0;
+  }
+
+  /** Whether the socket has taken all of a body to its last byte. */
+  boolean taken() {
+    return whole && untaken.get() == 0;
   }
 
   private void await(long most) {

@@ -52,13 +52,13 @@ final class RequestGate {
     pages.check(head.headers());
     Router.Route found = router.find(head.path());
     if (found != null) {
-      call.goesTo(found.pattern());
+      call.goesTo(found.pattern(), asksForWork(head));
     }
     boolean open = head.method().equals("OPTIONS") || (found != null && found.open());
     if (!open) {
       KeyHolder holder = guard.admit(authorization(head));
       call.admitted(holder);
-      if (head.method().equals("POST")) { // what asks for work
+      if (asksForWork(head)) {
         holder.countRequest();
       }
     }
@@ -72,6 +72,10 @@ final class RequestGate {
       throw ApiException.tooLarge(maxBodyBytes);
     }
     return route.answering(head.method());
+  }
+
+  private static boolean asksForWork(RequestHead head) {
+    return head.method().equals("POST");
   }
 
   /**

@@ -47,10 +47,13 @@ class KeyRevocationTest {
     try (ServedPorts ports = serve(keys.keys);
         RawClient streamed = new RawClient(ports.port());
         RawClient whole = new RawClient(ports.port());
-        RawClient slow = new RawClient(ports.port())) {
+        RawClient slow = new RawClient(ports.port());
+        RawClient counting = new RawClient(ports.port())) {
       String upload = post(ENDLESS + "}");
       slow.send(
           upload.substring(0, upload.length() - 1)); // its key is looked at, its end not there
+      String tokenize = upload.replace("/v1/completions", "/tokenize");
+      counting.send(tokenize.substring(0, tokenize.length() - 1));
       streamed.send(post(ENDLESS + ", \"stream\": true}"));
       whole.send(post(ENDLESS + "}"));
       CompletableFuture<RawClient.Answer> bob =
@@ -75,6 +78,8 @@ class KeyRevocationTest {
       assertEquals(401, whole.read().status());
       slow.send("}");
       assertEquals(401, slow.read().status());
+      counting.send("}");
+      assertEquals(401, counting.read().status());
       StatusRuntimeException e =
           assertThrows(StatusRuntimeException.class, () -> generated.forEachRemaining(_ -> {}));
       assertEquals(Status.Code.UNAUTHENTICATED, e.getStatus().getCode());

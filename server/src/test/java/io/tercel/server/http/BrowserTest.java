@@ -85,6 +85,13 @@ class BrowserTest {
       Answer refused = ask(any, get("Host: localhost\r\nOrigin: http://a\r\n"));
       assertEquals(401, refused.status()); // which the page may read
       assertEquals("*", refused.headers().get("access-control-allow-origin"));
+      List<String> readable =
+          List.of(
+              String.valueOf(refused.headers().get("access-control-expose-headers")).split(", "));
+      assertTrue(
+          readable.containsAll(
+              List.of("x-request-id", "retry-after", "x-ratelimit-remaining-tokens")),
+          readable.toString());
     }
   }
 

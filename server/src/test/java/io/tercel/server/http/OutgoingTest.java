@@ -13,6 +13,7 @@ import io.netty.util.ReferenceCountUtil;
 import io.tercel.server.call.ClientGoneException;
 import io.tercel.server.call.ClientWatch;
 import io.tercel.server.testing.TestServer;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
@@ -45,6 +46,26 @@ class OutgoingTest {
       ReferenceCountUtil.release(message);
       written.complete(promise);
     }
+  }
+
+  /** A client may leave as soon as it has the last byte; one that lacks it has left too early. */
+  @Test
+  void body_isTaken_whenItsLastByteIs() {
+    Latch socket = new Latch();
+    Outgoing out = new Outgoing(new EmbeddedChannel(socket), new ClientWatch(Duration.ofHours(1)));
+    assertFalse(out.taken(), "there is none yet");
+    out.lastContent(Unpooled.wrappedBuffer(new byte[100]));
+    assertFalse(out.taken());
+    socket.written.join().setSuccess();
+    assertTrue(out.taken());
+    out.content(Unpooled.wrappedBuffer(new byte[1]));
+    assertFalse(out.taken());
+
+    Latch broken = new Latch();
+    out = new Outgoing(new EmbeddedChannel(broken), new ClientWatch(Duration.ofHours(1)));
+    out.lastContent(Unpooled.wrappedBuffer(new byte[100]));
+    broken.written.join().setFailure(new IOException("reset"));
+    assertFalse(out.taken());
   }
 
   /** Not at the end of the client's time, by looking again: an answer has many parts. */

@@ -39,6 +39,9 @@ public final class TestServer implements AutoCloseable {
   public static final String MODEL = "tercel/tiny";
   public static final String ANSWER = "<think>I ponder.</think>Hé 😀, ok!<|im_end|>";
 
+  /** The tokens of {@link #ANSWER}, the one that ends it among them. */
+  public static final int ANSWER_TOKENS = TinyText.ids(ANSWER).length;
+
   /** Of servers that have a key. */
   public static final String ADMIN_KEY = "admin-secret";
 
