@@ -164,7 +164,8 @@ class ConversationDatasetTest {
     Path file = file(text);
     DatasetException e =
         assertThrows(DatasetException.class, () -> FileSessions.read(file, 9));
-    assertTrue(e.getMessage().contains(why), e.getMessage());
-    assertTrue(e.getMessage().startsWith(file.toString()), e.getMessage());
+    String message = String.valueOf(e.getMessage());
+    assertTrue(message.contains(why), message);
+    assertTrue(message.startsWith(file.toString()), message);
   }
 }

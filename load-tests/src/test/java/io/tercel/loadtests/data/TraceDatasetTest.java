@@ -107,6 +107,7 @@ class TraceDatasetTest {
   void badFile_isNamed(String name, String text, String why) throws IOException {
     Path file = file(name, text + "\n");
     DatasetException e = assertThrows(DatasetException.class, () -> TraceFile.read(file));
-    assertTrue(e.getMessage().contains(why), e.getMessage());
+    String message = String.valueOf(e.getMessage());
+    assertTrue(message.contains(why), message);
   }
 }
