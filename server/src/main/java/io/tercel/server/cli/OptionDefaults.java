@@ -13,7 +13,7 @@ import picocli.CommandLine.ParameterException;
 /**
  * Where options come from that the command line doesn't give: the environment, then a file. An
  * option's variable is its name in capitals behind {@code TERCEL_}, and behind the command's where
- * that isn't {@code serve}: {@code TERCEL_MAX_MODEL_LEN}, {@code TERCEL_EVAL_LIMIT}. What a
+ * that isn't {@code serve}: {@code TERCEL_MAX_MODEL_LEN}, {@code TERCEL_EVAL_SUITE}. What a
  * server's surroundings say so means nothing to other commands that run in them.
  */
 final class OptionDefaults implements IDefaultValueProvider {

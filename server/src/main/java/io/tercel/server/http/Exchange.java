@@ -292,8 +292,7 @@ public final class Exchange implements Call {
     requireUnanswered();
     HttpResponse response = unbounded(200, "text/event-stream; charset=utf-8");
     response.headers().set("x-accel-buffering", "no");
-    heads.connection(response, keepAlive);
-    begun = true;
+    begins(response);
     return new SseWriter(this, response, silence);
   }
 
