@@ -49,7 +49,8 @@ public final class BenchServeCommand implements Command {
   /** 0 if any request was answered, or the rate that was searched for was found; else 1. */
   @Override
   public Integer call() throws InterruptedException, IOException {
-    traffic.check(rate.findRate);
+    traffic.check(rate.findRate, data.isTrace());
+    traffic.checkFor(data, rate.findRate);
     report.check();
     rate.check(report);
     try (LoadSession session = LoadSession.open(target, data, traffic, report, console())) {

@@ -5,24 +5,21 @@ import io.tercel.loadtests.client.ServerProbe;
 import io.tercel.loadtests.client.ServerSample;
 import io.tercel.loadtests.client.ServerSampler;
 import io.tercel.loadtests.client.Target;
-import io.tercel.loadtests.data.Dataset;
-import io.tercel.loadtests.data.PromptMaker;
-import io.tercel.loadtests.data.TokenIdPrompts;
 import io.tercel.loadtests.metrics.Failure;
 import io.tercel.loadtests.metrics.RequestTrace;
 import io.tercel.loadtests.report.RunInfo;
 import io.tercel.loadtests.report.RunReport;
 import io.tercel.loadtests.traffic.ClientMix;
 import io.tercel.loadtests.traffic.LoadRun;
+import io.tercel.loadtests.traffic.RunListener;
 import io.tercel.loadtests.traffic.RunResult;
+import io.tercel.loadtests.traffic.SessionRun;
 import io.tercel.loadtests.traffic.TrafficPlan;
 import io.tercel.server.UserException;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.time.LocalDateTime;
 import java.util.List;
-import java.util.Optional;
-import java.util.stream.IntStream;
 
 /** One server, one workload, and the runs with it. */
 final class LoadSession implements AutoCloseable {
@@ -31,16 +28,13 @@ final class LoadSession implements AutoCloseable {
 
   private static final long WARMUP_OFFSET = 1L << 31;
 
-  /** Single bytes in every byte-level vocabulary, for servers that don't tell their ids. */
-  private static final int[] BYTE_IDS = IntStream.range(32, 256).toArray();
-
   private final TrafficOptions traffic;
   private final ReportOptions report;
   private final DataOptions data;
   private final String backend;
   private final String endpoint;
   private final String model;
-  private final Dataset dataset;
+  private final Workload workload;
   private final Target target;
   private final ServerProbe probe;
 
@@ -51,7 +45,7 @@ final class LoadSession implements AutoCloseable {
       String backend,
       String endpoint,
       String model,
-      Dataset dataset,
+      Workload workload,
       Target target,
       ServerProbe probe) {
     this.traffic = traffic;
@@ -60,7 +54,7 @@ final class LoadSession implements AutoCloseable {
     this.backend = backend;
     this.endpoint = endpoint;
     this.model = model;
-    this.dataset = dataset;
+    this.workload = workload;
     this.target = target;
     this.probe = probe;
   }
@@ -73,20 +67,21 @@ final class LoadSession implements AutoCloseable {
       ReportOptions report,
       PrintWriter out)
       throws InterruptedException {
-    boolean file = data.isFile();
-    String endpoint = options.path(file);
-    boolean chat = HttpTarget.isChat(endpoint);
-    var extra = options.extra(!file);
+    String endpoint = options.path(data.isChat());
+    if (data.isSessions() && !HttpTarget.isChat(endpoint)) {
+      throw new UserException(
+          "--endpoint: sessions need a chat; use --endpoint " + TargetOptions.CHAT);
+    }
+    var extra = options.extra(data.ignoresEos());
     Duration timeout = options.timeout();
     String base = options.base();
-    Dataset fromFile = file ? data.file(chat) : null;
     // A connection that is refused is a finding, not something to try again in silence.
     System.setProperty("jdk.httpclient.disableRetryConnect", "true");
     ServerProbe probe = new ServerProbe(base, options.apiKey, timeout);
     try {
       String model = options.model == null ? probe.model() : options.model;
-      Dataset dataset =
-          fromFile != null ? fromFile : data.synthetic(maker(probe, endpoint, model, out));
+      Workload workload =
+          data.workload(new ServerPrompts(probe, endpoint, model, out), traffic.expectedRequests());
       Target target = options.target(endpoint, model, extra);
       return new LoadSession(
           traffic,
@@ -95,7 +90,7 @@ final class LoadSession implements AutoCloseable {
           options.backendName(endpoint),
           endpoint,
           model,
-          dataset,
+          workload,
           target,
           probe);
     } catch (RuntimeException | InterruptedException e) {
@@ -104,22 +99,11 @@ final class LoadSession implements AutoCloseable {
     }
   }
 
-  private static PromptMaker maker(
-      ServerProbe probe, String endpoint, String model, PrintWriter out)
-      throws InterruptedException {
-    if (HttpTarget.isChat(endpoint)) {
-      return probe.words(endpoint, model);
-    }
-    Optional<int[]> ids = probe.tokenIds(endpoint, model);
-    if (ids.isEmpty()) {
-      out.println("The server does not tell token ids; prompts are of ids 32 to 255.");
-    }
-    return new TokenIdPrompts(ids.orElse(BYTE_IDS));
-  }
-
   /** The plan of a run with that limit of requests under way; 0 for any number. */
   TrafficPlan plan(int concurrency, int number) {
-    return traffic.plan(concurrency, firstIndex(number), data.seed);
+    return workload.trace().isPresent()
+        ? traffic.planOf(workload.trace().get(), data.trace.speed, concurrency, data.seed)
+        : traffic.plan(concurrency, firstIndex(number), data.seed);
   }
 
   /** The plan of a run that sends so many requests at that rate. */
@@ -132,8 +116,9 @@ final class LoadSession implements AutoCloseable {
    *
    * @param number of the run in its series, from 0
    */
-  private static long firstIndex(int number) {
-    return number * RUN_STRIDE;
+  private long firstIndex(int number) {
+    // whole groups only
+    return Math.ceilDiv(number * RUN_STRIDE, data.mix.groupSize) * data.mix.groupSize;
   }
 
   /**
@@ -149,15 +134,13 @@ final class LoadSession implements AutoCloseable {
     try (RunProgress progress =
         new RunProgress(
             System.err, name, plan.numPrompts(), Duration.ofNanos(plan.durationNanos()))) {
-      LoadRun run =
-          new LoadRun(target, dataset, plan, traffic.mix(data.seed), report.saveDetailed, progress);
       if (report.serverMetrics) {
         try (ServerSampler sampler = new ServerSampler(probe, report.metricsInterval())) {
-          result = run.run();
+          result = load(plan, progress);
           samples = sampler.samples();
         }
       } else {
-        result = run.run();
+        result = load(plan, progress);
       }
     }
     RunInfo info =
@@ -169,13 +152,19 @@ final class LoadSession implements AutoCloseable {
             model,
             data.name(),
             plan.numPrompts() > 0 ? plan.numPrompts() : result.traces().size(),
-            plan.pace().requestRate(),
-            plan.pace().burstiness(),
+            plan.pace(),
             plan.maxConcurrency(),
             traffic.abortRate,
             traffic.slowReaderRate,
             data.seed);
     return RunReport.of(info, result, report.slo(), samples);
+  }
+
+  private RunResult load(TrafficPlan plan, RunListener listener) throws InterruptedException {
+    ClientMix mix = traffic.mix(data.seed);
+    return workload.sessions().isPresent()
+        ? new SessionRun(target, workload.sessions().get(), plan, mix, listener).run()
+        : new LoadRun(target, workload.dataset(), plan, mix, report.saveDetailed, listener).run();
   }
 
   private void warmUp(int concurrency, long first) throws InterruptedException {
@@ -184,7 +173,8 @@ final class LoadSession implements AutoCloseable {
     }
     TrafficPlan plan = traffic.warmupPlan(concurrency, first, data.seed);
     RunResult result =
-        new LoadRun(target, dataset, plan, ClientMix.patient(), false, trace -> {}).run();
+        new LoadRun(target, workload.dataset(), plan, ClientMix.patient(), false, trace -> {})
+            .run();
     for (RequestTrace trace : result.traces()) {
       Failure failure = trace.failure();
       if (failure != null) {

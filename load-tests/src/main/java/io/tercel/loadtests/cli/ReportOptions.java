@@ -89,7 +89,7 @@ final class ReportOptions {
     }
   }
 
-  private static void writable(String option, @Nullable Path file) {
+  static void writable(String option, @Nullable Path file) {
     if (file == null) {
       return;
     }

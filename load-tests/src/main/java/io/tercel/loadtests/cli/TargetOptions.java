@@ -106,14 +106,18 @@ final class TargetOptions {
       description = "Fields for every request; they win over all others.")
   @Nullable String extraBody;
 
-  /** The endpoint's path, and that it fits the backend. */
-  String path(boolean file) {
+  /**
+   * The endpoint's path, and that it fits the backend.
+   *
+   * @param chat a chat is meant unless something else is said
+   */
+  String path(boolean chat) {
     String byBackend =
         switch (backend) {
-          case null -> file ? CHAT : COMPLETIONS;
+          case null -> chat ? CHAT : COMPLETIONS;
           case "openai", "vllm" -> COMPLETIONS;
           case "openai-chat" -> CHAT;
-          case GRPC -> file ? CHAT : COMPLETIONS;
+          case GRPC -> chat ? CHAT : COMPLETIONS;
           default ->
               throw new UserException(
                   "--backend: no '" + backend + "'; choose openai, openai-chat or grpc");

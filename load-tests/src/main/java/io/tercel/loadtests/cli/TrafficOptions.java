@@ -1,15 +1,22 @@
 package io.tercel.loadtests.cli;
 
+import io.tercel.loadtests.data.TraceDataset;
 import io.tercel.loadtests.traffic.ClientMix;
+import io.tercel.loadtests.traffic.Pace;
 import io.tercel.loadtests.traffic.TrafficPlan;
 import io.tercel.server.UserException;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** How much load, and by which clients. */
 final class TrafficOptions {
   private static final int DEFAULT_PROMPTS = 100;
+
+  /** Different prompts of a file where the time decides how many are sent. */
+  private static final int MANY_PROMPTS = 1000;
+
   private static final double DEFAULT_TRIAL_SECONDS = 60;
 
   /** Requests of one trial; more than any client here sends. */
@@ -84,12 +91,15 @@ final class TrafficOptions {
       description = "Bytes a second that a slow reader reads (default: ${DEFAULT-VALUE}).")
   int slowReaderSpeed = 512;
 
+  @Mixin final RampOptions ramp = new RampOptions();
+
   /**
    * Names the first option that can't be used.
    *
    * @param search a rate is searched, whose trials have a number of requests and a duration
+   * @param trace a trace says when requests come
    */
-  void check(boolean search) {
+  void check(boolean search, boolean trace) {
     if (numPrompts != null && numPrompts < 1) {
       throw new UserException("--num-prompts: " + numPrompts + "; expected at least 1");
     }
@@ -112,9 +122,23 @@ final class TrafficOptions {
     }
     requestRate();
     burstiness();
+    if (ramp.isGiven()) {
+      ramp.pace(burstiness());
+      if (isPaced()) {
+        throw new UserException("--ramp-up-strategy: replaces --request-rate; leave one out");
+      }
+      if (search) {
+        throw new UserException("--ramp-up-strategy: is no part of --find-rate; leave one out");
+      }
+    }
     if (duration != null) {
       Times.parse("--duration", duration);
-      if (Double.isInfinite(requestRate()) && maxConcurrency == null && sweep == null && !search) {
+      if (!isPaced()
+          && !ramp.isGiven()
+          && !trace
+          && maxConcurrency == null
+          && sweep == null
+          && !search) {
         throw new UserException(
             "--duration: needs --max-concurrency N (closed loop) or --request-rate R (open loop)");
       }
@@ -130,6 +154,24 @@ final class TrafficOptions {
     if (slowReaderSpeed < 1) {
       throw new UserException("--slow-reader-speed: " + slowReaderSpeed + "; expected at least 1");
     }
+  }
+
+  /** Names the first option that can't be used for sessions, or for a trace. */
+  void checkFor(DataOptions data, boolean search) {
+    boolean paced = isPaced() || ramp.isGiven() || search;
+    if (data.isSessions() && (paced || maxConcurrency == null && sweep == null)) {
+      throw new UserException(
+          "--dataset-name sessions: needs --max-concurrency N, the number of clients, and no rate");
+    }
+    if (data.isTrace() && (paced || sweep != null)) {
+      throw new UserException(
+          "--dataset-name trace: has its own times; leave out --request-rate, --ramp-up-strategy,"
+              + " --find-rate and --sweep, and use --trace-speed");
+    }
+  }
+
+  private boolean isPaced() {
+    return Double.isFinite(requestRate());
   }
 
   double requestRate() {
@@ -170,11 +212,23 @@ final class TrafficOptions {
     return new TrafficPlan(
         count,
         duration == null ? 0 : Times.parse("--duration", duration).toNanos(),
-        requestRate(),
-        burstiness(),
+        ramp.isGiven() ? ramp.pace(burstiness()) : Pace.of(requestRate(), burstiness()),
         concurrency,
         firstIndex,
         seed);
+  }
+
+  /** The plan of a trace's replay: all of it, or what the options let through. */
+  TrafficPlan planOf(TraceDataset trace, double speed, int concurrency, long seed) {
+    long limit = duration == null ? Long.MAX_VALUE : Times.parse("--duration", duration).toNanos();
+    long[] arrivals = trace.arrivals(speed, limit);
+    int count = numPrompts == null ? arrivals.length : Math.min(numPrompts, arrivals.length);
+    return new TrafficPlan(count, 0, new Pace.Recorded(arrivals), concurrency, 0, seed);
+  }
+
+  /** How many requests a run has about. */
+  int expectedRequests() {
+    return numPrompts != null ? numPrompts : duration == null ? DEFAULT_PROMPTS : MANY_PROMPTS;
   }
 
   /** A plan of so many requests at that rate, with what else the options say. */

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 final class CompletionChunk {
   private final JsonFactory json = new JsonFactory();
   private final boolean keepText;
-  private final StringBuilder text = new StringBuilder();
+  private final StringBuilder thoughtText = new StringBuilder();
+  private final StringBuilder answerText = new StringBuilder();
 
   /** It has a choice. */
   boolean choice;
@@ -43,9 +44,14 @@ final class CompletionChunk {
     this.keepText = keepText;
   }
 
-  /** Generated text, if it is kept. */
-  String text() {
-    return text.toString();
+  /** Text of a thought, if it is kept. */
+  String thoughtText() {
+    return thoughtText.toString();
+  }
+
+  /** Text of an answer, if it is kept. */
+  String answerText() {
+    return answerText.toString();
   }
 
   /**
@@ -56,7 +62,8 @@ final class CompletionChunk {
   void read(byte[] buffer, int length) throws IOException {
     choice = thought = answer = role = finished = usage = false;
     error = null;
-    text.setLength(0);
+    thoughtText.setLength(0);
+    answerText.setLength(0);
     try (JsonParser parser = json.createParser(buffer, 0, length)) {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         throw new IOException("an event is not a JSON object");
@@ -84,7 +91,7 @@ final class CompletionChunk {
         String field = parser.currentName();
         JsonToken token = parser.nextToken();
         switch (field) {
-          case "text" -> answer |= says(parser, token);
+          case "text" -> answer |= says(parser, token, answerText);
           case "delta" -> delta(parser, token);
           case "finish_reason" -> finished |= token == JsonToken.VALUE_STRING;
           default -> parser.skipChildren();
@@ -102,14 +109,14 @@ final class CompletionChunk {
       String field = parser.currentName();
       JsonToken token = parser.nextToken();
       switch (field) {
-        case "content" -> answer |= says(parser, token);
+        case "content" -> answer |= says(parser, token, answerText);
         case "reasoning", "reasoning_content" -> {
           // The same thought comes under both names.
           boolean again = reasoned;
-          int before = text.length();
-          reasoned |= says(parser, token);
+          int before = thoughtText.length();
+          reasoned |= says(parser, token, thoughtText);
           if (again) {
-            text.setLength(before);
+            thoughtText.setLength(before);
           }
         }
         case "tool_calls" -> {
@@ -123,7 +130,7 @@ final class CompletionChunk {
     thought |= reasoned;
   }
 
-  private boolean says(JsonParser parser, JsonToken token) throws IOException {
+  private boolean says(JsonParser parser, JsonToken token, StringBuilder text) throws IOException {
     if (token != JsonToken.VALUE_STRING) {
       parser.skipChildren();
       return false;

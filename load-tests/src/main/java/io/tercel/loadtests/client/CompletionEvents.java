@@ -84,7 +84,7 @@ final class CompletionEvents {
     boolean silent = !chunk.role && !chunk.finished;
     if (chunk.thought || chunk.answer || silent) {
       trace.tokens(now, chunk.answer);
-      trace.text(chunk.text());
+      trace.text(chunk.thoughtText(), chunk.answerText());
     }
     if (chunk.finished) {
       finished = true;

@@ -68,6 +68,12 @@ final class GenerateFields {
       case Prompt.Messages _ ->
           throw new IllegalArgumentException("messages are for ChatCompletions");
     }
+    if (!request.tags().serviceClass().isEmpty()) {
+      message.setServiceClass(request.tags().serviceClass());
+    }
+    if (!request.tags().groupId().isEmpty()) {
+      message.setGroupId(request.tags().groupId());
+    }
     if (request.maxTokens() > 0) {
       message.setMaxTokens(request.maxTokens());
     }

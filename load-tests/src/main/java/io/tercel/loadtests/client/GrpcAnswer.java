@@ -30,10 +30,11 @@ sealed interface GrpcAnswer<R> {
       switch (message.getEventCase()) {
         case DELTA -> {
           Delta delta = message.getDelta();
+          boolean thought = delta.getPhase() == Phase.PHASE_THINKING;
           if (delta.getTokensCount() > 0) {
-            trace.tokens(nanos, delta.getPhase() != Phase.PHASE_THINKING);
+            trace.tokens(nanos, !thought);
           }
-          trace.text(delta.getText());
+          trace.text(thought ? delta.getText() : "", thought ? "" : delta.getText());
         }
         case CHOICE_END -> {
           finished = true;

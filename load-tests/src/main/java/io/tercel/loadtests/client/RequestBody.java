@@ -38,6 +38,12 @@ record RequestBody(boolean chat, String model, ObjectNode extra) {
     if (request.maxTokens() > 0) {
       body.put(chat ? "max_completion_tokens" : "max_tokens", request.maxTokens());
     }
+    if (!request.tags().serviceClass().isEmpty()) {
+      body.put("service_class", request.tags().serviceClass());
+    }
+    if (!request.tags().groupId().isEmpty()) {
+      body.put("group_id", request.tags().groupId());
+    }
     body.put("seed", request.seed());
     body.put("stream", true).putObject("stream_options").put("include_usage", true);
     body.setAll(extra);

@@ -3,6 +3,7 @@ package io.tercel.loadtests.client;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.loadtests.data.TokenCounter;
 import io.tercel.loadtests.data.WordPrompts;
 import java.io.IOException;
 import java.net.URI;
@@ -75,6 +76,30 @@ public final class ServerProbe implements AutoCloseable {
           base + endpoint + " tells no usage: prompts of a given length can't be made");
     }
     return tokens.asInt();
+  }
+
+  /**
+   * Counts tokens as the server does, by its {@code /tokenize}, which vLLM and SGLang have too;
+   * empty if it has none.
+   */
+  public Optional<TokenCounter> tokenCounter(String model) throws InterruptedException {
+    try {
+      HttpResponse<String> answer = send(tokenize(model, "a"));
+      if (answer.statusCode() != 200 || !MAPPER.readTree(answer.body()).path("count").isInt()) {
+        return Optional.empty();
+      }
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+    return Optional.of(text -> json(tokenize(model, text)).path("count").asInt());
+  }
+
+  private HttpRequest.Builder tokenize(String model, String text) {
+    ObjectNode body = MAPPER.createObjectNode();
+    body.put("model", model).put("prompt", text).put("add_special_tokens", false);
+    return request("/tokenize")
+        .header("content-type", "application/json")
+        .POST(HttpRequest.BodyPublishers.ofString(body.toString()));
   }
 
   /** Ids of ordinary tokens, from those of some words; empty if the server doesn't tell. */

@@ -7,4 +7,12 @@ package io.tercel.loadtests.data;
 public interface Dataset {
   /** The request of that index, from 0. */
   LoadRequest request(long index);
+
+  /**
+   * The request that this one is sent together with in an open loop: the first of its group, else
+   * itself.
+   */
+  default long sentWith(long index) {
+    return index;
+  }
 }

@@ -31,12 +31,24 @@ public final class RequestTrace {
     FAILED
   }
 
+  /**
+   * What a request is told apart by.
+   *
+   * @param serviceClass empty for none
+   * @param turn of its session, from 1; 0 outside of one
+   */
+  public record Label(String serviceClass, int turn) {
+    public static final Label NONE = new Label("", 0);
+  }
+
   private static final long UNSET = Long.MIN_VALUE;
 
   private final long index;
   private final Client client;
   private final long intended;
+  private final Label label;
   private final @Nullable StringBuilder text;
+  private final StringBuilder answerText = new StringBuilder();
   private long sent;
   private long firstAnswer = UNSET;
   private long last = UNSET;
@@ -56,6 +68,17 @@ public final class RequestTrace {
    * @param keepText keep what is generated
    */
   public RequestTrace(long index, Client client, long intended, boolean keepText) {
+    this(index, client, Label.NONE, intended, keepText);
+  }
+
+  /**
+   * A request that is about to be sent.
+   *
+   * @param label what it is told apart by
+   * @param keepText keep what is generated
+   */
+  public RequestTrace(long index, Client client, Label label, long intended, boolean keepText) {
+    this.label = label;
     this.index = index;
     this.client = client;
     this.intended = intended;
@@ -102,10 +125,11 @@ public final class RequestTrace {
     reasoningTokens = reasoning;
   }
 
-  /** Keeps generated text, if that is wanted. */
-  public synchronized void text(String part) {
+  /** Keeps generated text, if that is wanted: of a thought, then of an answer. */
+  public synchronized void text(String thought, String answer) {
     if (text != null && end == UNSET) {
-      text.append(part);
+      text.append(thought).append(answer);
+      answerText.append(answer);
     }
   }
 
@@ -151,6 +175,10 @@ public final class RequestTrace {
 
   public Client client() {
     return client;
+  }
+
+  public Label label() {
+    return label;
   }
 
   public synchronized Ending ending() {
@@ -241,6 +269,11 @@ public final class RequestTrace {
 
   public synchronized int reasoningTokens() {
     return reasoningTokens;
+  }
+
+  /** What was answered, without thinking; empty if it is not kept. */
+  public synchronized String answerText() {
+    return answerText.toString();
   }
 
   /** What was generated, thinking included; empty if it is not kept. */

@@ -3,57 +3,74 @@ package io.tercel.loadtests.report;
 import io.tercel.loadtests.metrics.Latencies;
 import io.tercel.loadtests.metrics.LatencyMetric;
 import io.tercel.loadtests.metrics.Summary;
+import java.awt.Color;
+import java.awt.Font;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.XYStyler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
- * Draws runs as PNG, all charts of a run in one picture. Nothing is drawn where nothing came back.
+ * Draws runs as PNG, all charts of a run in one picture: white, latencies on a logarithmic axis by
+ * percentile. Nothing is drawn where nothing came back.
  */
 public final class Plots {
-  private static final int CDF_POINTS = 200;
+  private static final int POINTS = 250;
+
+  /** Less than any latency that is measured: a logarithm has to have something. */
+  private static final double LEAST_MS = 0.001;
+
+  /** Told apart by those who are colour-blind too (Okabe and Ito). */
+  private static final Color[] COLORS = {
+    new Color(0, 114, 178), new Color(213, 94, 0), new Color(0, 158, 115)
+  };
+
+  private static final Color GRID = new Color(225, 225, 225);
+  private static final Color TEXT = new Color(60, 60, 60);
 
   private Plots() {}
 
-  /** Latencies as cumulative distributions, throughput and concurrency over time. */
+  /** Latencies by percentile, throughput and concurrency over time. */
   public static boolean run(RunReport report, Path file) throws IOException {
     Summary summary = report.summary();
-    XYChart request = chart("Latency of a request", "ms", "% of requests");
-    cdf(request, summary, LatencyMetric.TTFT);
+    XYChart request = percentiles("Latency of a request, ms");
+    byPercentile(request, summary, LatencyMetric.TTFT);
     if (summary.withThinking() > 0) {
-      cdf(request, summary, LatencyMetric.TTFAT);
+      byPercentile(request, summary, LatencyMetric.TTFAT);
     }
-    cdf(request, summary, LatencyMetric.E2EL);
-    XYChart token = chart("Latency of a token", "ms", "%");
-    cdf(token, summary, LatencyMetric.TPOT);
-    cdf(token, summary, LatencyMetric.ITL);
-    XYChart throughput = chart("Output tokens", "s", "tokens a second");
+    byPercentile(request, summary, LatencyMetric.E2EL);
+    XYChart token = percentiles("Latency of a token, ms");
+    byPercentile(token, summary, LatencyMetric.TPOT);
+    byPercentile(token, summary, LatencyMetric.ITL);
+    XYChart throughput = chart("Output tokens a second", "seconds");
     overTime(throughput, "output", report.series().tokens());
-    XYChart concurrency = chart("Requests under way", "s", "requests");
+    XYChart concurrency = chart("Requests under way", "seconds");
     overTime(concurrency, "requests", report.series().concurrency());
     return save(List.of(request, token, throughput, concurrency), file);
   }
 
   /** Throughput against latency, a point a concurrency. */
   public static boolean sweep(List<RunReport> points, Path file) throws IOException {
-    XYChart ttft = chart("TTFT against throughput", "output tokens a second", "ms");
-    XYChart tpot = chart("TPOT against throughput", "output tokens a second", "ms");
-    XYChart throughput = chart("Throughput", "concurrency", "output tokens a second");
-    List<Summary> summaries =
-        points.stream().map(point -> point.steady().orElse(point.summary())).toList();
+    XYChart ttft = chart("TTFT against throughput, ms", "output tokens a second");
+    XYChart tpot = chart("TPOT against throughput, ms", "output tokens a second");
+    XYChart throughput = chart("Output tokens a second", "concurrency");
+    List<Summary> summaries = points.stream().map(RunReport::steadyOrAll).toList();
     double[] tokens = summaries.stream().mapToDouble(Summary::outputThroughput).toArray();
     double[] clients = points.stream().mapToDouble(p -> p.info().maxConcurrency()).toArray();
     againstThroughput(ttft, summaries, tokens, LatencyMetric.TTFT);
     againstThroughput(tpot, summaries, tokens, LatencyMetric.TPOT);
     throughput.addSeries("output", clients, tokens);
+    throughput.getStyler().setLegendVisible(false);
     return save(List.of(ttft, tpot, throughput), file);
   }
 
@@ -62,25 +79,55 @@ public final class Plots {
     for (double percentile : new double[] {50, 99}) {
       double[] values =
           points.stream()
-              .mapToDouble(point -> point.latencies(metric).percentileMs(percentile))
+              .mapToDouble(
+                  point -> Math.max(LEAST_MS, point.latencies(metric).percentileMs(percentile)))
               .toArray();
       chart.addSeries(Selection.name(percentile), tokens, values);
     }
+    logarithmic(chart);
   }
 
-  private static void cdf(XYChart chart, Summary summary, LatencyMetric metric) {
+  /** Up to where its figures say something: the slowest of n is at most the percentile 1 - 1/n. */
+  private static void byPercentile(XYChart chart, Summary summary, LatencyMetric metric) {
     Latencies latencies = summary.latencies(metric);
     if (latencies.count() == 0) {
       return;
     }
-    double[] values = new double[CDF_POINTS];
-    double[] shares = new double[CDF_POINTS];
-    for (int i = 0; i < CDF_POINTS; i++) {
-      shares[i] = 100.0 * (i + 1) / CDF_POINTS;
-      values[i] = latencies.percentileMs(shares[i]);
+    double last = 100.0 * (1 - 1.0 / latencies.count());
+    double[] places = new double[POINTS];
+    double[] values = new double[POINTS];
+    int count = 0;
+    for (int i = 0; i < POINTS; i++) {
+      // not evenly: with even places the library puts ticks at some of them, and at none of ours
+      double place = PercentileAxis.END * Math.pow((double) i / (POINTS - 1), 1.1);
+      double percentile = PercentileAxis.percentile(place);
+      if (i > 0 && percentile > last) {
+        break;
+      }
+      places[count] = place;
+      values[count++] = Math.max(LEAST_MS, latencies.percentileMs(percentile));
     }
-    chart.getStyler().setYAxisMax(100.0);
-    chart.addSeries(metric.name(), values, shares).setMarker(SeriesMarkers.NONE);
+    chart
+        .addSeries(metric.name(), Arrays.copyOf(places, count), Arrays.copyOf(values, count))
+        .setMarker(count == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
+    logarithmic(chart);
+  }
+
+  /** From a power of ten to another: the only places of a logarithmic axis with a label. */
+  private static void logarithmic(XYChart chart) {
+    double least = Double.POSITIVE_INFINITY;
+    double most = 0;
+    for (XYSeries series : chart.getSeriesCollection()) {
+      least = Math.min(least, Arrays.stream(series.getYData()).min().orElse(least));
+      most = Math.max(most, Arrays.stream(series.getYData()).max().orElse(most));
+    }
+    double low = Math.floor(Math.log10(least));
+    double high = Math.max(low + 1, Math.ceil(Math.log10(most)));
+    chart
+        .getStyler()
+        .setYAxisLogarithmic(true)
+        .setYAxisMin(Math.pow(10, low))
+        .setYAxisMax(Math.pow(10, high));
   }
 
   private static void overTime(XYChart chart, String name, double[] seconds) {
@@ -89,23 +136,49 @@ public final class Plots {
     }
     double[] times = new double[seconds.length];
     for (int i = 0; i < times.length; i++) {
-      times[i] = i + 0.5;
+      times[i] = i;
     }
     chart.addSeries(name, times, seconds).setMarker(SeriesMarkers.NONE);
+    chart.getStyler().setLegendVisible(false);
+    chart.getStyler().setYAxisMin(0.0);
   }
 
-  private static XYChart chart(String title, String x, String y) {
+  private static XYChart percentiles(String title) {
+    XYChart chart = chart(title, "% of them are no slower");
+    chart
+        .getStyler()
+        .setXAxisMin(0.0)
+        .setXAxisMax(PercentileAxis.END)
+        .setXAxisTickMarkSpacingHint(90)
+        .setXAxisTickLabelsFormattingFunction(PercentileAxis::label);
+    return chart;
+  }
+
+  private static XYChart chart(String title, String x) {
     System.setProperty("java.awt.headless", "true");
-    XYChart chart =
-        new XYChartBuilder()
-            .width(800)
-            .height(450)
-            .title(title)
-            .xAxisTitle(x)
-            .yAxisTitle(y)
-            .build();
-    chart.getStyler().setYAxisMin(0.0).setYAxisTickMarkSpacingHint(50);
-    chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
+    XYChart chart = new XYChartBuilder().width(800).height(450).title(title).xAxisTitle(x).build();
+    XYStyler styler = chart.getStyler();
+    styler.setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
+    styler.setChartBackgroundColor(Color.WHITE);
+    styler.setPlotBackgroundColor(Color.WHITE);
+    styler.setPlotBorderVisible(false);
+    styler.setPlotGridLinesColor(GRID);
+    styler.setPlotGridVerticalLinesVisible(true);
+    styler.setAxisTicksLineVisible(false);
+    styler.setAxisTicksMarksVisible(false);
+    styler.setChartTitleBoxVisible(false);
+    styler.setChartTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 16));
+    styler.setAxisTickLabelsFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
+    styler.setAxisTickLabelsColor(TEXT);
+    styler.setChartFontColor(TEXT);
+    styler.setAxisTitleFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
+    styler.setYAxisTickMarkSpacingHint(60);
+    styler.setXAxisTickMarkSpacingHint(90);
+    styler.setSeriesColors(COLORS);
+    styler.setLegendPosition(LegendPosition.InsideNW);
+    styler.setLegendBorderColor(Color.WHITE);
+    styler.setLegendFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
+    styler.setChartPadding(14);
     return chart;
   }
 

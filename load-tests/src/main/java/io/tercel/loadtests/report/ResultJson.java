@@ -11,6 +11,7 @@ import io.tercel.loadtests.metrics.Misbehaviour;
 import io.tercel.loadtests.metrics.RequestTrace;
 import io.tercel.loadtests.metrics.Summary;
 import io.tercel.loadtests.metrics.Window;
+import io.tercel.loadtests.traffic.Pace;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.format.DateTimeFormatter;
@@ -77,11 +78,20 @@ public final class ResultJson {
     json.putNull("tokenizer_id");
     json.put("num_prompts", info.numPrompts());
     number(json, "request_rate", info.requestRate());
-    number(json, "burstiness", info.burstiness());
+    number(json, "burstiness", info.pace().burstiness());
     if (info.maxConcurrency() > 0) {
       json.put("max_concurrency", info.maxConcurrency());
     } else {
       json.putNull("max_concurrency");
+    }
+    ramp(json, info.pace());
+  }
+
+  private static void ramp(ObjectNode json, Pace pace) {
+    if (pace instanceof Pace.Ramp ramp) {
+      json.put("ramp_up_strategy", ramp.exponential() ? "exponential" : "linear");
+      json.put("ramp_up_start_rps", ramp.from());
+      json.put("ramp_up_end_rps", ramp.to());
     }
   }
 
@@ -132,6 +142,9 @@ public final class ResultJson {
             "start_times",
             "queue_times",
             "clients",
+            "service_classes_of",
+            "turns_of",
+            "cached_lens",
             "generated_texts",
             "errors")) {
       json.putArray(key);
@@ -151,6 +164,9 @@ public final class ResultJson {
       json.withArray("start_times").add((trace.intended() - start) / NANOS);
       json.withArray("queue_times").add((trace.sentAt() - trace.intended()) / NANOS);
       json.withArray("clients").add(trace.client().name().toLowerCase(java.util.Locale.ROOT));
+      json.withArray("service_classes_of").add(trace.label().serviceClass());
+      json.withArray("turns_of").add(trace.label().turn());
+      json.withArray("cached_lens").add(trace.cachedTokens());
       json.withArray("generated_texts").add(trace.generatedText());
       Failure failure = trace.failure();
       json.withArray("errors")
@@ -175,6 +191,7 @@ public final class ResultJson {
     if (info.slowReaderRate() > 0) {
       misbehaviour(json.putObject("slow_readers"), info.slowReaderRate(), report.slowReaders());
     }
+    report.breakdown().addTo(json, this, report.goodput());
     report.steady().ifPresent(steady -> steady(json, report, steady));
     if (!report.samples().isEmpty()) {
       server(json.putObject("server_metrics"), report);
@@ -207,10 +224,17 @@ public final class ResultJson {
     node.put("start", (window.from() - start) / NANOS);
     node.put("end", (window.to() - start) / NANOS);
     node.put("duration", steady.seconds());
-    node.put("completed", steady.completed());
-    node.put("failed", steady.failed());
-    throughput(node, steady, report.goodput());
-    latencies(node, steady);
+    part(node, steady, report.goodput());
+  }
+
+  /** A part of a run's requests. */
+  void part(ObjectNode node, Summary summary, boolean goodput) {
+    node.put("completed", summary.completed());
+    node.put("failed", summary.failed());
+    node.put("total_input_tokens", summary.inputTokens());
+    node.put("total_output_tokens", summary.outputTokens());
+    throughput(node, summary, goodput);
+    latencies(node, summary);
   }
 
   private static void server(ObjectNode json, RunReport report) {

@@ -5,6 +5,7 @@ import io.tercel.loadtests.metrics.Latencies;
 import io.tercel.loadtests.metrics.LatencyMetric;
 import io.tercel.loadtests.metrics.Misbehaviour;
 import io.tercel.loadtests.metrics.Summary;
+import io.tercel.loadtests.traffic.Pace;
 import java.util.List;
 import java.util.Locale;
 
@@ -78,6 +79,10 @@ public final class ResultTable {
     if (Double.isFinite(info.requestRate())) {
       line("Request rate configured (RPS):", info.requestRate());
     }
+    if (info.pace() instanceof Pace.Ramp ramp) {
+      line("Request rate from (RPS):", ramp.from());
+      line("Request rate to (RPS):", ramp.to());
+    }
     line("Benchmark duration (s):", summary.seconds());
     line("Total input tokens:", summary.inputTokens());
     if (summary.cachedTokens() > 0) {
@@ -91,6 +96,7 @@ public final class ResultTable {
     line("Peak output token throughput (tok/s):", report.series().maxTokens());
     line("Peak concurrent requests:", report.series().peakConcurrency());
     latencies(summary);
+    out.append(report.breakdown().table());
     misbehaviour(report);
     failures(report);
     report.steady().ifPresent(steady -> steady(report, steady));

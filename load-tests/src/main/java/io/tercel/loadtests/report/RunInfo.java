@@ -1,5 +1,6 @@
 package io.tercel.loadtests.report;
 
+import io.tercel.loadtests.traffic.Pace;
 import java.time.LocalDateTime;
 
 /**
@@ -7,7 +8,7 @@ import java.time.LocalDateTime;
  *
  * @param backend as {@code vllm bench serve} names it: openai, openai-chat, grpc
  * @param numPrompts requests asked for, or sent, where the duration decides
- * @param requestRate a second; infinity for none
+ * @param pace when requests were due
  * @param maxConcurrency 0 for no limit
  */
 public record RunInfo(
@@ -18,9 +19,13 @@ public record RunInfo(
     String modelId,
     String datasetName,
     int numPrompts,
-    double requestRate,
-    double burstiness,
+    Pace pace,
     int maxConcurrency,
     double abortRate,
     double slowReaderRate,
-    long seed) {}
+    long seed) {
+  /** A second; infinity for none. */
+  public double requestRate() {
+    return pace.requestRate();
+  }
+}

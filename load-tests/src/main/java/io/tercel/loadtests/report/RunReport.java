@@ -27,6 +27,7 @@ public record RunReport(
     Optional<Summary> steady,
     TimeSeries series,
     Failures failures,
+    Breakdown breakdown,
     Misbehaviour leavers,
     Misbehaviour slowReaders,
     List<ServerSample> samples) {
@@ -48,6 +49,7 @@ public record RunReport(
         window.map(w -> Summary.of(traces, w, slo)),
         TimeSeries.of(traces),
         Failures.of(traces),
+        Breakdown.of(traces, result.window(), slo),
         Misbehaviour.of(traces, RequestTrace.Client.LEAVER),
         Misbehaviour.of(traces, RequestTrace.Client.SLOW_READER),
         samples);

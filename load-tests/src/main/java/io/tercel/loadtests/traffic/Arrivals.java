@@ -3,6 +3,7 @@ package io.tercel.loadtests.traffic;
 import io.tercel.loadtests.data.Seeds;
 import java.util.Arrays;
 import java.util.SplittableRandom;
+import java.util.stream.LongStream;
 
 /**
  * When requests of an open loop are to be sent: the sums of independent gaps from a gamma
@@ -54,6 +55,35 @@ public final class Arrivals {
         times = Arrays.copyOf(times, 2 * count);
       }
       times[count++] = time;
+    }
+  }
+
+  /** A number of arrivals whose rate follows a ramp, request by request, as vLLM has it. */
+  static long[] rampForCount(int count, Pace.Ramp ramp, long seed) {
+    SplittableRandom random = Seeds.stream(seed, "arrivals", 0);
+    long[] times = new long[count];
+    double now = 0;
+    for (int i = 0; i < count; i++) {
+      double progress = count == 1 ? 0 : (double) i / (count - 1);
+      now += gap(random, ramp.burstiness()) / ramp.rate(progress);
+      times[i] = Math.round(now * NANOS_PER_SECOND);
+    }
+    return times;
+  }
+
+  /** All arrivals before a time, while the rate follows a ramp over it. */
+  static long[] rampForDuration(long nanos, Pace.Ramp ramp, long seed) {
+    SplittableRandom random = Seeds.stream(seed, "arrivals", 0);
+    LongStream.Builder times = LongStream.builder();
+    double now = 0;
+    while (true) {
+      double progress = Math.min(1, now * NANOS_PER_SECOND / nanos);
+      now += gap(random, ramp.burstiness()) / ramp.rate(progress);
+      long time = Math.round(now * NANOS_PER_SECOND);
+      if (time >= nanos) {
+        return times.build().toArray();
+      }
+      times.add(time);
     }
   }
 

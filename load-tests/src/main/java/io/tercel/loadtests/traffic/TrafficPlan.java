@@ -1,5 +1,7 @@
 package io.tercel.loadtests.traffic;
 
+import java.util.Arrays;
+
 /**
  * How much load, and how long.
  *
@@ -35,6 +37,25 @@ public record TrafficPlan(
     return pace instanceof Pace.Unpaced && maxConcurrency > 0;
   }
 
+  /** Clients of a closed loop. */
+  int clients() {
+    return numPrompts > 0 ? Math.min(numPrompts, maxConcurrency) : maxConcurrency;
+  }
+
+  /**
+   * Whether a closed loop that began then sends that request now.
+   *
+   * @param n its number, from 0
+   */
+  boolean wants(long n, long start) {
+    return numPrompts > 0 ? n < numPrompts : System.nanoTime() - start < durationNanos;
+  }
+
+  /** That time, or the end of what began then, if the duration decides and it is earlier. */
+  long notAfterEnd(long nanoTime, long start) {
+    return numPrompts > 0 ? nanoTime : Math.min(nanoTime, start + durationNanos);
+  }
+
   /** When requests are due, in nanoseconds from the start, rising; for open loops. */
   long[] arrivals() {
     return switch (pace) {
@@ -43,6 +64,11 @@ public record TrafficPlan(
           numPrompts > 0
               ? Arrivals.forCount(numPrompts, steady.perSecond(), steady.burstiness(), seed)
               : Arrivals.forDuration(durationNanos, steady.perSecond(), steady.burstiness(), seed);
+      case Pace.Ramp ramp ->
+          numPrompts > 0
+              ? Arrivals.rampForCount(numPrompts, ramp, seed)
+              : Arrivals.rampForDuration(durationNanos, ramp, seed);
+      case Pace.Recorded recorded -> Arrays.copyOf(recorded.nanos(), numPrompts);
     };
   }
 }

@@ -16,7 +16,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.ServiceLoader;
+import java.util.TreeMap;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -257,6 +259,157 @@ class BenchServeCommandTest {
     assertTrue(Files.size(plot) > 1000);
   }
 
+  /** Each prompt holds what the server answered before, without its thinking; hits are told. */
+  @Test
+  void sessions_goOnFromTheServersAnswers(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("sessions.json");
+    try (ScriptedServer server = new ScriptedServer()) {
+      server.play(
+          (request, answer) -> {
+            int turn = (request.get("messages").size() + 1) / 2;
+            answer.thought("hm");
+            answer.said("answer " + turn);
+            answer.raw(
+                ("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],"
+                        + "\"usage\":{\"prompt_tokens\":%d,\"completion_tokens\":2,"
+                        + "\"prompt_tokens_details\":{\"cached_tokens\":%d}}}\n\n")
+                    .formatted(100 * turn, 100 * (turn - 1)));
+          });
+      Outcome outcome =
+          bench(
+              server,
+              ("--dataset sessions --session-turns 3 --max-concurrency 2 --num-prompts 12 --input-len"
+                      + " 23 --session-turn-len 7 --think-time 0.001s --output-len 5 --warmup 0"
+                      + " --save-detailed --save-result "
+                      + file)
+                  .split(" "));
+      assertEquals(0, outcome.status(), outcome.text());
+      assertTrue(outcome.text().contains("TTFT p50 ms"), outcome.text());
+      assertTrue(outcome.text().contains("66.67 %"), outcome.text()); // of turn 3
+      Map<Integer, Integer> turns = new TreeMap<>();
+      for (JsonNode request : server.requests) {
+        JsonNode messages = request.get("messages");
+        turns.merge((messages.size() + 1) / 2, 1, Integer::sum);
+        assertEquals(10, messages.at("/0/content").asText().split(" ").length); // (23 - 3) / 2
+        for (int i = 1; i < messages.size(); i += 2) {
+          assertEquals("assistant", messages.get(i).get("role").asText());
+          assertEquals("answer " + (i + 1) / 2, messages.get(i).get("content").asText());
+          assertEquals(2, messages.get(i + 1).get("content").asText().split(" ").length);
+        }
+      }
+      assertEquals(12, turns.values().stream().mapToInt(Integer::intValue).sum());
+      assertTrue(turns.keySet().containsAll(List.of(1, 2, 3)), () -> "" + turns);
+    }
+    JsonNode turns = json(file).get("turns");
+    assertEquals(3, turns.size());
+    assertEquals(2, turns.get(1).get("turn").asInt());
+    int second = turns.get(1).get("completed").asInt();
+    assertEquals(100 * second, turns.get(1).get("total_cached_tokens").asInt());
+    assertEquals(200 * second, turns.get(1).get("total_input_tokens").asInt());
+    assertEquals("hmanswer 1", json(file).at("/generated_texts/0").asText());
+  }
+
+  @Test
+  void sharegpt_isAskedAsChat(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("sharegpt.json");
+    Files.writeString(
+        file,
+        """
+        [{"conversations": [{"from": "human", "value": "too short"}, {"from": "gpt", "value": "x"}]},
+         {"conversations": [{"from": "human", "value": "what is one and one"},
+                            {"from": "gpt", "value": "it is two I think"}]}]
+        """);
+    try (ScriptedServer server = new ScriptedServer()) {
+      Outcome outcome =
+          bench(
+              server,
+              ("--dataset sharegpt --num-prompts 2 --max-concurrency 1 --dataset-path " + file)
+                  .split(" "));
+      assertEquals(0, outcome.status(), outcome.text());
+      for (JsonNode request : server.requests) {
+        assertEquals("what is one and one", request.at("/messages/0/content").asText());
+        assertEquals(5, request.get("max_completion_tokens").asInt());
+      }
+    }
+  }
+
+  @Test
+  void trace_isReplayedByItsTimes(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("trace.jsonl");
+    Path result = directory.resolve("result.json");
+    Files.writeString(
+        file,
+        """
+        {"timestamp": 100, "input_length": 9, "output_length": 3, "hash_ids": [1]}
+        {"timestamp": 140, "input_length": 9, "output_length": 4, "hash_ids": [1]}
+        {"timestamp": 300, "input_length": 5, "output_length": 5}
+        {"timestamp": 9000, "input_length": 5, "output_length": 6}
+        """);
+    try (ScriptedServer server = new ScriptedServer()) {
+      Outcome outcome =
+          bench(
+              server,
+              ("--dataset trace --trace-speed 4 --duration 1s --warmup 0 --save-detailed"
+                      + " --save-result "
+                      + result
+                      + " --dataset-path "
+                      + file)
+                  .split(" "));
+      assertEquals(0, outcome.status(), outcome.text());
+      assertEquals(3, server.requests.size()); // the last comes after the duration
+      assertEquals(9, server.requests.get(0).get("prompt").size());
+      assertEquals(server.requests.get(0).get("prompt"), server.requests.get(1).get("prompt"));
+      assertTrue(server.requests.get(2).get("ignore_eos").asBoolean());
+    }
+    JsonNode json = json(result);
+    assertEquals(List.of(3, 4, 5), ints(json.get("output_lens")));
+    assertEquals(0, json.at("/start_times/0").asDouble());
+    assertEquals(0.01, json.at("/start_times/1").asDouble(), 1e-9);
+    assertEquals(0.05, json.at("/start_times/2").asDouble(), 1e-9);
+  }
+
+  private static List<Integer> ints(JsonNode list) {
+    List<Integer> ints = new ArrayList<>();
+    list.forEach(node -> ints.add(node.asInt()));
+    return ints;
+  }
+
+  @Test
+  void mix_tellsResultsByClass_andSendsGroupsTogether(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("mix.json");
+    try (ScriptedServer server = new ScriptedServer()) {
+      Outcome outcome =
+          bench(
+              server,
+              ("--mix chat=0.5,rollout=0.5 --group-size 4 --num-prompts 64 --ramp-up linear"
+                      + " --ramp-up-start-rps 200 --ramp-up-end-rps 2000 --input-len 9 --output-len"
+                      + " 2 --warmup 0 --save-detailed --save-result "
+                      + file)
+                  .split(" "));
+      assertEquals(0, outcome.status(), outcome.text());
+      assertTrue(outcome.text().contains("rollout "), outcome.text());
+      assertTrue(outcome.text().contains("Request rate to (RPS):                     2000.00"));
+      Map<String, Integer> groups = new TreeMap<>();
+      for (JsonNode request : server.requests) {
+        if (request.get("service_class").asText().equals("rollout")) {
+          groups.merge(request.get("group_id").asText(), 1, Integer::sum);
+        } else {
+          assertFalse(request.has("group_id"));
+        }
+      }
+      assertTrue(groups.size() > 2, () -> "" + groups);
+      groups.forEach((id, samples) -> assertEquals(4, samples, id));
+    }
+    JsonNode json = json(file);
+    int rollouts = json.at("/service_classes/rollout/completed").asInt();
+    assertEquals(64, rollouts + json.at("/service_classes/chat/completed").asInt());
+    assertEquals("linear", json.get("ramp_up_strategy").asText());
+    for (int i = 0; i < 64; i += 4) {
+      boolean together = json.at("/start_times/" + i).equals(json.at("/start_times/" + (i + 3)));
+      assertEquals(json.at("/service_classes_of/" + i).asText().equals("rollout"), together);
+    }
+  }
+
   /** More than four at once are turned away; each takes 20 ms. */
   @Test
   void findRate_findsWhatTheServerBears(@TempDir Path directory) throws IOException {
@@ -357,6 +510,24 @@ class BenchServeCommandTest {
           --abort-rate 1.5                         | --abort-rate: 1.5; expected a share
           --abort-rate 0.6 --slow-reader-rate 0.6  | more than 1 together
           --slow-reader-speed 0                    | --slow-reader-speed: 0; expected at least 1
+          --dataset trace                          | --dataset-name trace: --dataset-path FILE is missing
+          --dataset sessions                       | --dataset-name sessions: needs --max-concurrency
+          --dataset sessions --max-concurrency 1 --request-rate 1 | sessions: needs --max-concurrency
+          --dataset sessions --max-concurrency 1 --endpoint /v1/completions | sessions need a chat
+          --dataset sessions --max-concurrency 1 --session-turns 0 | --session-turns: 0; expected
+          --dataset sessions --max-concurrency 1 --think-time x | --think-time: 'x'; expected a time
+          --dataset sessions --max-concurrency 1 --group-size 2 | are not for sessions
+          --trace-speed 0                          | --trace-speed: 0.0; expected a number above 0
+          --trace-block-size 0                     | --trace-block-size: 0; expected at least 1
+          --ramp-up linear                         | give all three
+          --ramp-up cubic --ramp-up-start-rps 1 --ramp-up-end-rps 2 | no 'cubic'; choose linear
+          --ramp-up linear --ramp-up-start-rps 0 --ramp-up-end-rps 2 | --ramp-up-start-rps: 0.0
+          --ramp-up linear --ramp-up-start-rps 1 --ramp-up-end-rps 2 --request-rate 5 | leave one out
+          --mix chat=0.5                           | --mix: the shares sum up to 0.5; expected 1
+          --mix chat=0.5,vip=0.5                   | --mix: 'vip=0.5'; expected chat, rollout
+          --mix chat=x                             | --mix: 'chat=x'; expected chat, rollout
+          --mix chat=1 --group-size 4              | --group-size: groups are of rollouts
+          --group-size 0                           | --group-size: 0; expected 1 to 1024
           --find-rate                              | --find-rate: needs objectives; add --goodput
           --find-rate --goodput ttft:5 --sweep 1,2 | --sweep: is no part of --find-rate
           --slo-attainment 0                       | --slo-attainment: 0.0; expected a share above 0

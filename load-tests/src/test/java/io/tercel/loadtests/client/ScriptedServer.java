@@ -130,6 +130,9 @@ public final class ScriptedServer implements AutoCloseable {
         json(exchange, "{\"data\":[{\"id\":\"scripted\"}]}");
       } else if (path.equals("/metrics")) {
         json(exchange, "process_resident_memory_bytes 2097152\n");
+      } else if (path.equals("/tokenize")) {
+        JsonNode request = new ObjectMapper().readTree(exchange.getRequestBody());
+        json(exchange, "{\"count\":" + request.get("prompt").asText().split(" ").length + "}");
       } else if (path.endsWith("/completions")) {
         JsonNode request = new ObjectMapper().readTree(exchange.getRequestBody());
         if (request.path("stream").asBoolean()) {

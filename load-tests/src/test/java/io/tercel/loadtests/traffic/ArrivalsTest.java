@@ -71,6 +71,37 @@ class ArrivalsTest {
     }
   }
 
+  /** vLLM's: the rate of request i of n is that of i / (n - 1). */
+  @Test
+  void rampByCount_followsItsRate() {
+    Pace.Ramp linear = new Pace.Ramp(false, 1, 4, INF);
+    // gaps of 1/1, 1/2, 1/3 and 1/4 s
+    assertArrayEquals(
+        new long[] {1_000_000_000L, 1_500_000_000L, 1_833_333_333L, 2_083_333_333L},
+        Arrivals.rampForCount(4, linear, 0));
+    Pace.Ramp exponential = new Pace.Ramp(true, 1, 4, INF);
+    // 1, 2 and 4 a second
+    assertArrayEquals(
+        new long[] {1_000_000_000L, 1_500_000_000L, 1_750_000_000L},
+        Arrivals.rampForCount(3, exponential, 0));
+    assertArrayEquals(new long[] {1_000_000_000L}, Arrivals.rampForCount(1, linear, 0));
+  }
+
+  /** Arrivals of each tenth are as many as the rate in its middle says; 6 deviations. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void rampByDuration_followsItsRate(boolean exponential) {
+    Pace.Ramp ramp = new Pace.Ramp(exponential, 10, 100, 1);
+    long[] arrivals = Arrivals.rampForDuration(1000 * 1_000_000_000L, ramp, 3);
+    for (int tenth = 0; tenth < 10; tenth++) {
+      long from = tenth * 100_000_000_000L;
+      long count =
+          Arrays.stream(arrivals).filter(t -> t >= from && t < from + 100_000_000_000L).count();
+      double expected = 100 * ramp.rate((tenth + 0.5) / 10);
+      assertEquals(expected, count, 0.01 * expected + 6 * Math.sqrt(expected));
+    }
+  }
+
   @Test
   void sameSeed_givesTheSame() {
     assertArrayEquals(Arrivals.forCount(100, 5, 0.5, 3), Arrivals.forCount(100, 5, 0.5, 3));
