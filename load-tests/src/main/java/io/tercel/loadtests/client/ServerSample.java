@@ -15,12 +15,16 @@ public record ServerSample(long nanos, Map<String, Double> values) {
   /** Resident memory of the process. */
   public static final String RESIDENT = "process_resident_memory_bytes";
 
+  /** What of the heap was in use after each pool's last collection, as far as there was one. */
+  public static final String LIVE = "jvm_memory_pool_collection_used_bytes";
+
   /** What is looked for; a server may have some of it, or nothing. */
   public static final List<String> NAMES =
       List.of(
           RESIDENT,
           "jvm_memory_bytes_used",
           "jvm_memory_used_bytes",
+          LIVE,
           "tercel_off_heap_bytes",
           "vllm:kv_cache_usage_perc",
           "vllm:num_requests_running",

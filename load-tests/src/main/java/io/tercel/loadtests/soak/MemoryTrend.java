@@ -1,7 +1,9 @@
 package io.tercel.loadtests.soak;
 
 import io.tercel.loadtests.client.ServerSample;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.ToDoubleFunction;
 
 /**
  * How a server's memory went over a soak. The first third is warming up, and says nothing; a leak
@@ -16,18 +18,17 @@ record MemoryTrend(double second, double last) {
 
   private static final double BYTES = 16 << 20;
 
-  /** Of a metric in these samples, of which there are three at least. */
-  static MemoryTrend of(String metric, List<ServerSample> samples) {
-    double[] values =
-        samples.stream().mapToDouble(s -> s.values().getOrDefault(metric, 0.0)).toArray();
+  /** Of a figure of these samples, of which there are three at least. */
+  static MemoryTrend of(ToDoubleFunction<ServerSample> figure, List<ServerSample> samples) {
+    double[] values = samples.stream().mapToDouble(figure).toArray();
     int third = values.length / 3;
     return new MemoryTrend(
         median(values, third, 2 * third), median(values, 2 * third, values.length));
   }
 
   private static double median(double[] values, int from, int to) {
-    double[] sorted = java.util.Arrays.copyOfRange(values, from, to);
-    java.util.Arrays.sort(sorted);
+    double[] sorted = Arrays.copyOfRange(values, from, to);
+    Arrays.sort(sorted);
     return sorted.length == 0 ? 0 : sorted[sorted.length / 2];
   }
 

@@ -37,13 +37,14 @@ public record SoakResult(
   }
 
   static boolean isIdle(ServerSample sample) {
-    return value(sample, "vllm:num_requests_running") == 0
+    return sample.values().containsKey("vllm:num_requests_running")
+        && value(sample, "vllm:num_requests_running") == 0
         && value(sample, "vllm:num_requests_waiting") == 0
         && value(sample, "vllm:kv_cache_usage_perc") == 0;
   }
 
   private static double value(ServerSample sample, String name) {
-    return sample.values().getOrDefault(name, -1.0);
+    return sample.values().getOrDefault(name, 0.0);
   }
 
   /** All clients' requests. */
@@ -52,11 +53,17 @@ public record SoakResult(
   }
 
   MemoryTrend resident() {
-    return MemoryTrend.of(ServerSample.RESIDENT, samples);
+    return MemoryTrend.of(s -> value(s, ServerSample.RESIDENT), samples);
   }
 
-  MemoryTrend heap() {
-    return MemoryTrend.of(HEAP, samples);
+  /** Resident memory but for the heap in use, which is garbage for the most part. */
+  MemoryTrend outsideHeap() {
+    return MemoryTrend.of(s -> value(s, ServerSample.RESIDENT) - value(s, HEAP), samples);
+  }
+
+  /** What collections left of the heap. */
+  MemoryTrend liveHeap() {
+    return MemoryTrend.of(s -> value(s, ServerSample.LIVE), samples);
   }
 
   /** What should not have been, each in a line; empty if the server bore it all. */
@@ -79,15 +86,22 @@ public record SoakResult(
         });
     if (samples.size() < 3) {
       all.add("the server's figures could not be read");
-    } else if (!resident().flat()) {
-      all.add(
-          "resident memory grew from %.0f to %.0f MiB"
-              .formatted(resident().second() / (1 << 20), resident().last() / (1 << 20)));
+    } else {
+      complain(all, "memory outside the heap", outsideHeap());
+      complain(all, "what collections left of the heap", liveHeap());
     }
     if (!isIdle(after)) {
       all.add("something still runs, waits or holds blocks: " + after.values());
     }
     updateFaults.forEach(fault -> all.add("new weights: " + fault));
     return all;
+  }
+
+  private static void complain(List<String> all, String what, MemoryTrend trend) {
+    if (!trend.flat()) {
+      all.add(
+          "%s grew from %.0f to %.0f MiB"
+              .formatted(what, trend.second() / (1 << 20), trend.last() / (1 << 20)));
+    }
   }
 }

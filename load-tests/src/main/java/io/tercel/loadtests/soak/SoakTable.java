@@ -38,7 +38,8 @@ public final class SoakTable {
             "p99 ms"));
     new TreeMap<>(result.results()).forEach((name, of) -> out.append(line(name, of)));
     memory(out, "resident memory", result.resident());
-    memory(out, "heap in use", result.heap());
+    memory(out, "outside the heap", result.outsideHeap());
+    memory(out, "left of the heap by collections", result.liveHeap());
     List<Double> updates = result.updateSeconds();
     out.append(
         updates.isEmpty()

@@ -61,7 +61,23 @@ class SoakResultTest {
       leak.add(sample(i, (300 + i) * MIB, 5, 0.5)); // 30 MiB from a third to the next
     }
     SoakResult result = result(List.of(done()), leak, IDLE, List.of());
-    assertEquals(List.of("resident memory grew from 345 to 375 MiB"), result.complaints());
+    assertEquals(
+        List.of("memory outside the heap grew from 245 to 275 MiB"), result.complaints());
+  }
+
+  /** Garbage that nothing had to collect yet is no leak; what a collection leaves is. */
+  @Test
+  void heap_byWhatCollectionsLeave() {
+    List<ServerSample> garbage = new ArrayList<>();
+    List<ServerSample> leak = new ArrayList<>();
+    for (int i = 0; i < 90; i++) {
+      garbage.add(sample(i, new Memory((300 + i) * MIB, (100 + i) * MIB, 40 * MIB), 5, 0.5));
+      leak.add(sample(i, new Memory(600 * MIB, 300 * MIB, (40 + i) * MIB), 5, 0.5));
+    }
+    assertEquals(List.of(), result(List.of(done()), garbage, IDLE, List.of()).complaints());
+    assertEquals(
+        List.of("what collections left of the heap grew from 85 to 115 MiB"),
+        result(List.of(done()), leak, IDLE, List.of()).complaints());
   }
 
   /** Growth while everything is seen for the first time is no leak. */
@@ -71,7 +87,7 @@ class SoakResultTest {
     for (int i = 0; i < 90; i++) {
       warm.add(sample(i, (300 + 10 * Math.min(i, 29)) * MIB, 5, 0.5));
     }
-    assertTrue(MemoryTrend.of(ServerSample.RESIDENT, warm).flat());
+    assertTrue(MemoryTrend.of(s -> s.values().get(ServerSample.RESIDENT), warm).flat());
     assertFalse(new MemoryTrend(1000 * MIB, 1051 * MIB).flat());
     assertTrue(new MemoryTrend(100 * MIB, 115 * MIB).flat());
   }
@@ -93,14 +109,23 @@ class SoakResultTest {
     return samples;
   }
 
+  /** A process's, its heap's in use, and what collections left of that. */
+  private record Memory(double resident, double heap, double live) {}
+
   private static ServerSample sample(long nanos, double resident, double running, double usage) {
+    return sample(nanos, new Memory(resident, 100 * MIB, 40 * MIB), running, usage);
+  }
+
+  private static ServerSample sample(long nanos, Memory memory, double running, double usage) {
     return new ServerSample(
         nanos,
         Map.of(
             ServerSample.RESIDENT,
-            resident,
+            memory.resident(),
             "jvm_memory_bytes_used",
-            resident,
+            memory.heap(),
+            ServerSample.LIVE,
+            memory.live(),
             "vllm:num_requests_running",
             running,
             "vllm:num_requests_waiting",
