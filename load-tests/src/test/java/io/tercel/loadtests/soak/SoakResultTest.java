@@ -61,8 +61,7 @@ class SoakResultTest {
       leak.add(sample(i, (300 + i) * MIB, 5, 0.5)); // 30 MiB from a third to the next
     }
     SoakResult result = result(List.of(done()), leak, IDLE, List.of());
-    assertEquals(
-        List.of("memory outside the heap grew from 245 to 275 MiB"), result.complaints());
+    assertEquals(List.of("memory outside the heap grew from 245 to 275 MiB"), result.complaints());
   }
 
   /** Garbage that nothing had to collect yet is no leak; what a collection leaves is. */
