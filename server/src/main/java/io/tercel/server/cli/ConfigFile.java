@@ -68,8 +68,7 @@ final class ConfigFile {
   }
 
   private static @Nullable OptionSpec option(CommandSpec command) {
-    String flag =
-        command.userObject() instanceof Command described ? described.fileOption() : null;
+    String flag = command.userObject() instanceof Command described ? described.fileOption() : null;
     return flag == null ? null : command.findOption(flag);
   }
 
@@ -84,8 +83,7 @@ final class ConfigFile {
     String name = String.valueOf(path.getFileName());
     try {
       ConfigFile file =
-          new ConfigFile(
-              name, command, YamlFile.read(name, Files.readAllBytes(path)).fields());
+          new ConfigFile(name, command, YamlFile.read(name, Files.readAllBytes(path)).fields());
       file.check(flag);
       if (file.settings.containsKey("api-key") || file.settings.containsKey("admin-key")) {
         KeyFile.warnOfReaders(path);
