@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** {@code tercel bench serve}: load on a running server, and what its clients see. */
@@ -33,7 +34,17 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false)
 public final class BenchServeCommand implements Command {
+  private static final String SCENARIO = "--scenario";
+
   @Spec private @Nullable CommandSpec spec;
+
+  @Option(
+      names = SCENARIO,
+      paramLabel = "FILE",
+      description =
+          "YAML with options by their names, without dashes in front; the command line goes before"
+              + " it (default: none).")
+  private @Nullable Path scenario; // read before the options are, by Tercel
 
   @Mixin private final TargetOptions target = new TargetOptions();
   @Mixin private final DataOptions data = new DataOptions();
@@ -44,6 +55,11 @@ public final class BenchServeCommand implements Command {
   @Override
   public String parent() {
     return "bench";
+  }
+
+  @Override
+  public String fileOption() {
+    return SCENARIO;
   }
 
   /** 0 if any request was answered, or the rate that was searched for was found; else 1. */

@@ -77,18 +77,23 @@ public final class SessionRun {
         n = requests.getAndIncrement()) {
       if (session == null) {
         session = sessions.session(plan.firstIndex() + begun.getAndIncrement());
+      } else {
+        // not before it is known that there is a next turn: else the run's end would wait for it
+        Pause.until(plan.notAfterEnd(System.nanoTime() + session.thinkNanos(), start));
+        if (!plan.wants(n, start)) {
+          return;
+        }
       }
       RequestTrace trace = sender.prepare(n, session.next()).run(System.nanoTime());
       Failure failure = trace.failure();
       if (failure != null) {
         Pause.after(failure, plan, start);
       }
-      if (trace.ending() != RequestTrace.Ending.COMPLETED || !session.hasNext()) {
+      if (trace.ending() == RequestTrace.Ending.COMPLETED && session.hasNext()) {
+        session.answered(trace.answerText());
+      } else {
         session = null;
-        continue;
       }
-      session.answered(trace.answerText());
-      Pause.until(plan.notAfterEnd(System.nanoTime() + session.thinkNanos(), start));
     }
   }
 }

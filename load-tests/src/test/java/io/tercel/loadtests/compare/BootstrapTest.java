@@ -57,7 +57,7 @@ class BootstrapTest {
     }
   }
 
-  /** Drawn one by one they would have it in 68 of 100: neighbours are alike here. */
+  /** Drawn one by one they would have it in 65 of 100: neighbours are alike here. */
   @Test
   void intervals_knowThatNeighboursAreAlike() {
     double share = covered(0.6, 1) / (double) RUNS;

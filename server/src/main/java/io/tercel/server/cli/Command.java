@@ -26,6 +26,15 @@ public interface Command extends Callable<Integer> {
   }
 
   /**
+   * The option that names a file of this command's options, such as {@code --config}: what the file
+   * says holds where neither the command line nor the environment says something else. Null for a
+   * command without.
+   */
+  default @Nullable String fileOption() {
+    return null;
+  }
+
+  /**
    * A fresh one of {@code tercel}'s own of that name, of whatever module; empty if there is none.
    */
   static Optional<Command> named(String name) {

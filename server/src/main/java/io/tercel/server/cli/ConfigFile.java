@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -23,17 +24,13 @@ import picocli.CommandLine.Model.OptionSpec;
  * values each.
  */
 final class ConfigFile {
-  /** Names the file on the command line. */
-  static final String OPTION = "--config";
-
-  /** Names it in the environment. */
-  private static final String VARIABLE = "TERCEL_CONFIG";
-
   private final String name;
+  private final CommandSpec command;
   private final Map<String, YamlValue> settings;
 
-  private ConfigFile(String name, Map<String, YamlValue> settings) {
+  private ConfigFile(String name, CommandSpec command, Map<String, YamlValue> settings) {
     this.name = name;
+    this.command = command;
     this.settings = settings;
   }
 
@@ -46,56 +43,69 @@ final class ConfigFile {
   record Value(String text, String where) {}
 
   /**
-   * The file that a command line or the environment names; null where neither does.
+   * The file that a command line or the environment names; null where neither does, or the command
+   * takes none.
    *
    * @throws UserException that names file, line and setting
    */
   static @Nullable ConfigFile named(
       String[] args, Map<String, String> environment, CommandSpec command) {
-    String path = environment.get(VARIABLE);
+    OptionSpec option = option(command);
+    if (option == null) {
+      return null;
+    }
+    String flag = option.longestName();
+    String variable = OptionDefaults.variable(option);
+    String path = variable == null ? null : environment.get(variable);
     for (int i = 1; i < args.length; i++) {
-      if (args[i].equals(OPTION) && i + 1 < args.length) {
+      if (args[i].equals(flag) && i + 1 < args.length) {
         path = args[i + 1];
-      } else if (args[i].startsWith(OPTION + "=")) {
-        path = args[i].substring(OPTION.length() + 1);
+      } else if (args[i].startsWith(flag + "=")) {
+        path = args[i].substring(flag.length() + 1);
       }
     }
-    return path == null || path.isEmpty() ? null : read(Path.of(path), command);
+    return path == null || path.isEmpty() ? null : read(Path.of(path), flag, command);
+  }
+
+  private static @Nullable OptionSpec option(CommandSpec command) {
+    String flag = command.userObject() instanceof Command described ? described.fileOption() : null;
+    return flag == null ? null : command.findOption(flag);
   }
 
   /**
    * Reads a file.
    *
+   * @param flag the option that named it
    * @param command whose options they are
    * @throws UserException that names file, line and setting
    */
-  static ConfigFile read(Path path, CommandSpec command) {
+  static ConfigFile read(Path path, String flag, CommandSpec command) {
     String name = String.valueOf(path.getFileName());
     try {
       ConfigFile file =
-          new ConfigFile(name, YamlFile.read(name, Files.readAllBytes(path)).fields());
-      file.check(command);
+          new ConfigFile(name, command, YamlFile.read(name, Files.readAllBytes(path)).fields());
+      file.check(flag);
       if (file.settings.containsKey("api-key") || file.settings.containsKey("admin-key")) {
         KeyFile.warnOfReaders(path);
       }
       return file;
     } catch (NoSuchFileException e) {
-      throw new UserException("--config: " + path + " is not there", e);
+      throw new UserException(flag + ": " + path + " is not there", e);
     } catch (IOException e) {
-      throw new UserException("--config: " + path + " can't be read: " + e.getMessage(), e);
+      throw new UserException(flag + ": " + path + " can't be read: " + e.getMessage(), e);
     } catch (YamlException e) {
-      throw new UserException("--config: " + e.getMessage(), e);
+      throw new UserException(flag + ": " + e.getMessage(), e);
     }
   }
 
-  private void check(CommandSpec command) {
+  private void check(String flag) {
     Map<String, OptionSpec> known = new TreeMap<>();
     for (OptionSpec option : command.options()) {
-      if (OptionDefaults.variable(option) != null) {
-        known.put(OptionDefaults.name(option), option);
+      if (OptionDefaults.variable(option) != null && !OptionDefaults.names(option).contains(flag)) {
+        OptionDefaults.names(option).forEach(each -> known.put(key(each), option));
       }
     }
-    known.remove("config");
+    Map<OptionSpec, String> given = new HashMap<>();
     settings.forEach(
         (key, value) -> {
           OptionSpec option = known.get(key);
@@ -104,16 +114,30 @@ final class ConfigFile {
                 "is no option of %s; did you mean '%s'?"
                     .formatted(command.name(), Nearest.to(key, known.keySet())));
           }
+          String before = given.put(option, key);
+          if (before != null) {
+            throw value.wrong("is there as '%s' too; leave one of them out".formatted(before));
+          }
           text(option, value);
         });
   }
 
-  /** What it says of an option; null for nothing. */
+  private static String key(String option) {
+    return option.replaceFirst("^--", "");
+  }
+
+  /** What it says of an option, under any of its long names; null for nothing. */
   @Nullable Value value(OptionSpec option) {
-    YamlValue value = settings.get(OptionDefaults.name(option));
-    return value == null
-        ? null
-        : new Value(text(option, value), "%s, line %d".formatted(name, value.line()));
+    if (option.command() != command) {
+      return null;
+    }
+    for (String each : OptionDefaults.names(option)) {
+      YamlValue value = settings.get(key(each));
+      if (value != null) {
+        return new Value(text(option, value), "%s, line %d".formatted(name, value.line()));
+      }
+    }
+    return null;
   }
 
   private static String text(OptionSpec option, YamlValue value) {

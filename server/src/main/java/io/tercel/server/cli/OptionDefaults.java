@@ -1,6 +1,8 @@
 package io.tercel.server.cli;
 
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -26,7 +28,7 @@ final class OptionDefaults implements IDefaultValueProvider {
   /**
    * Of this environment.
    *
-   * @param file of serve's options; null for none
+   * @param file of the command's options; null for none
    */
   OptionDefaults(Map<String, String> environment, @Nullable ConfigFile file) {
     this.environment = environment;
@@ -42,6 +44,11 @@ final class OptionDefaults implements IDefaultValueProvider {
     String path = command.qualifiedName("_").replaceFirst("^tercel_?", "");
     String below = path.equals("serve") || path.isEmpty() ? "" : path + "_";
     return ("tercel_" + below + name(option)).toUpperCase(Locale.ROOT).replace('-', '_');
+  }
+
+  /** An option's names that have two dashes, dashes included. */
+  static List<String> names(OptionSpec option) {
+    return Arrays.stream(option.names()).filter(name -> name.startsWith("--")).toList();
   }
 
   /** An option's name without its dashes. */
@@ -61,10 +68,7 @@ final class OptionDefaults implements IDefaultValueProvider {
       given.put(option, new Given(value, variable));
       return value;
     }
-    if (file == null || !option.command().name().equals(ServeCommand.NAME)) {
-      return null;
-    }
-    ConfigFile.Value setting = file.value(option);
+    ConfigFile.Value setting = file == null ? null : file.value(option);
     if (setting == null) {
       return null;
     }

@@ -43,6 +43,8 @@ import picocli.CommandLine.Spec;
 public final class ServeCommand implements Command {
   static final String NAME = "serve";
 
+  private static final String CONFIG = "--config";
+
   /** The exit code after an error in the engine: EX_SOFTWARE of sysexits.h. */
   static final int ENGINE_FAILED = 70;
 
@@ -101,7 +103,7 @@ public final class ServeCommand implements Command {
   private String packedCache = "auto";
 
   @Option(
-      names = ConfigFile.OPTION,
+      names = CONFIG,
       paramLabel = "FILE",
       description =
           "YAML or JSON with options by their names, without dashes in front (default: none)")
@@ -117,6 +119,11 @@ public final class ServeCommand implements Command {
   @Mixin private final KvEventOptions kvEvents = new KvEventOptions();
 
   @Mixin private final ModelOptions options = new ModelOptions();
+
+  @Override
+  public String fileOption() {
+    return CONFIG;
+  }
 
   @Override
   public Integer call() throws InterruptedException {

@@ -24,7 +24,7 @@ public final class Tercel {
   }
 
   /** Runs one command and returns its exit status. */
-  static int run(String... args) {
+  public static int run(String... args) {
     return run(System.getenv(), args);
   }
 
@@ -54,16 +54,25 @@ public final class Tercel {
 
   /** Has options come from the environment and a file where the command line doesn't give them. */
   static void takeDefaults(CommandLine root, Map<String, String> environment, String... args) {
-    CommandLine serve = root.getSubcommands().get(ServeCommand.NAME);
-    ConfigFile file =
-        serve == null || !args[0].equals(ServeCommand.NAME)
-            ? null
-            : ConfigFile.named(args, environment, serve.getCommandSpec());
+    ConfigFile file = ConfigFile.named(args, environment, meant(root, args).getCommandSpec());
     OptionDefaults defaults = new OptionDefaults(environment, file);
     root.setDefaultValueProvider(defaults);
     CommandLine.IParameterExceptionHandler usual = root.getParameterExceptionHandler();
     root.setParameterExceptionHandler(
         (e, all) -> usual.handleParseException(defaults.explained(e), all));
+  }
+
+  /** The command that a command line is for. */
+  private static CommandLine meant(CommandLine root, String... args) {
+    CommandLine command = root;
+    for (String arg : args) {
+      CommandLine below = command.getSubcommands().get(arg);
+      if (below == null) {
+        break;
+      }
+      command = below;
+    }
+    return command;
   }
 
   /** Each command below its parent, in whatever order they come. */
