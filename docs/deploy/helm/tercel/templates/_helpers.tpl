@@ -54,6 +54,8 @@ metadata:
     {{- end }}
 spec:
   automountServiceAccountToken: false
+  # a Service called tercel would set TERCEL_PORT, which is an option's variable
+  enableServiceLinks: false
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}

@@ -26,13 +26,18 @@ public final class KeyFile implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(KeyFile.class);
   private static final Duration PERIOD = Duration.ofSeconds(1);
 
+  /** An editor that writes in place is done by then. */
+  private static final Duration SETTLING = Duration.ofMillis(100);
+
+  private static final byte[] NOTHING = {};
+
   private final Path path;
   private final Keys keys;
   private final LongAdder loads = new LongAdder();
   private final LongAdder failures = new LongAdder();
   private volatile boolean good = true;
-  private byte[] applied = {};
-  private byte[] refused = {};
+  private byte[] applied = NOTHING;
+  private byte[] refused = NOTHING;
   private String complaint = "";
   private @Nullable Thread watch;
 
@@ -78,8 +83,12 @@ public final class KeyFile implements AutoCloseable {
       byte[] bytes = bytes();
       if (Arrays.equals(bytes, applied)) {
         good = true; // perhaps again
+        refused = NOTHING;
         complaint = "";
       } else if (!Arrays.equals(bytes, refused)) {
+        if (!Arrays.equals(bytes, again())) {
+          return; // it is being written: a part of it may be whole YAML with fewer keys
+        }
         refused = bytes; // a bad one is not read again and again
         apply(bytes);
         applied = bytes;
@@ -95,6 +104,12 @@ public final class KeyFile implements AutoCloseable {
       good = false;
     }
     keys.endExpired();
+  }
+
+  /** The file a moment later. */
+  private byte[] again() {
+    LockSupport.parkNanos(SETTLING.toNanos());
+    return bytes();
   }
 
   private void complain(String message) {

@@ -42,10 +42,10 @@ final class MessageStream implements GenerationReader.Sink {
         event(new StreamEvent.MessageDelta(stop, MessagesHandler.usage(request, reader)));
       }
       event(new StreamEvent.MessageStop());
+      sse.end();
     } catch (ApiException e) {
-      sse.event("error", exchange.error(e));
+      sse.fail("error", exchange.error(e), e);
     }
-    sse.end();
   }
 
   /** Not before: only now it is known what the prefix cache had. */

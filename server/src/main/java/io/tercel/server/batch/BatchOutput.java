@@ -167,7 +167,8 @@ final class BatchOutput implements AutoCloseable {
   }
 
   /** Whether both names are one file. */
-  static boolean same(Path one, Path other) {
+  /** Whether both are one file, whatever they are called. */
+  public static boolean same(Path one, Path other) {
     try {
       return Files.exists(other) && Files.isSameFile(one, other);
     } catch (IOException e) {

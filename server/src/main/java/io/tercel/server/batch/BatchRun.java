@@ -119,7 +119,6 @@ public final class BatchRun {
   }
 
   private void send(Pending pending, Duration delay) {
-    pending.attempts++;
     var body = pending.line.body();
     if (body == null) {
       throw new IllegalStateException("line " + pending.line.number() + " is no request");
@@ -149,7 +148,10 @@ public final class BatchRun {
           throw new UserException(
               "%s answered %d: %s"
                   .formatted(client.base(), status, message(response.body(), "is the key right?")));
-      case 429 -> send(pending, retryAfter(response)); // it has a queue, and this is its turn
+      case 429 -> { // it has a queue, and this is its turn
+        pending.attempts = 0;
+        send(pending, retryAfter(response));
+      }
       case 502, 503, 504 -> again(pending, client.base() + " answered " + status);
       default -> {
         running -= pending.line.sequences();
@@ -164,6 +166,7 @@ public final class BatchRun {
   }
 
   private void again(Pending pending, String why) {
+    pending.attempts++;
     if (pending.attempts >= MAX_ATTEMPTS) {
       throw new UserException(why + "; run the same command again to go on from there");
     }

@@ -32,13 +32,18 @@ public final class ApiKey {
   /**
    * Of its text's SHA-256.
    *
-   * @throws IllegalArgumentException if these are no 64 hexadecimal digits
+   * @throws IllegalArgumentException if these are no 64 hexadecimal digits, or the digest of nothing
    */
   public static ApiKey ofSha256(String hex) {
     if (!hex.matches("[0-9a-fA-F]{64}")) {
       throw new IllegalArgumentException("must be the 64 hexadecimal digits of a SHA-256");
     }
-    return new ApiKey(HexFormat.of().parseHex(hex));
+    ApiKey key = new ApiKey(HexFormat.of().parseHex(hex));
+    if (key.matches(NOTHING)) {
+      throw new IllegalArgumentException(
+          "is the SHA-256 of an empty text, which everybody has; was a variable unset?");
+    }
+    return key;
   }
 
   /** The digest of what an Authorization header carries; that of nothing where it carries none. */

@@ -108,7 +108,9 @@ public final class CallRecord {
   public void whenRevoked(Runnable callback) {
     synchronized (onRevocation) {
       if (!revoked) {
-        onRevocation.add(callback);
+        if (!ended.get()) {
+          onRevocation.add(callback);
+        }
         return;
       }
     }
@@ -146,6 +148,9 @@ public final class CallRecord {
       return;
     }
     end = System.nanoTime();
+    synchronized (onRevocation) {
+      onRevocation.clear(); // what they hold may be large, and a log may come to this late
+    }
     if (admitted) {
       holder.ends(this);
       holder.settle(reserved, usage.promptTokens(), usage.completionTokens());

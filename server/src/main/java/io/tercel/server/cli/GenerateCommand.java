@@ -99,19 +99,15 @@ public final class GenerateCommand implements Command {
   @Override
   public Integer call() throws InterruptedException {
     check();
-    if (overwrite) {
-      try {
-        Files.deleteIfExists(output);
-      } catch (IOException e) {
-        throw new UserException("--output: " + output + " can't be removed: " + e.getMessage(), e);
-      }
-    }
     PrintStream err = System.err;
     BatchDefaults defaults = new BatchDefaults(choices, serviceClass);
     int limit = inFlight == null ? 2 * options.maxNumSeqs : inFlight;
     try (RunningServer server = open();
         BatchClient client = new BatchClient(server.url(), server.apiKey());
         BatchBar bar = new BatchBar(err, Tty.isTerminal(Tty.STANDARD_ERROR))) {
+      if (overwrite) {
+        removeOutput(); // not before there is somebody who answers
+      }
       BatchRun.Result result = new BatchRun(client, defaults, limit, bar).run(input, output);
       double rate = bar.rate();
       bar.close();
@@ -134,6 +130,9 @@ public final class GenerateCommand implements Command {
     if (!Files.isReadable(input) || Files.isDirectory(input)) {
       throw new UserException("--input: there is no file " + input + " that can be read");
     }
+    if (BatchOutput.same(input, output)) {
+      throw new UserException("--output: is the file of --input; give another one");
+    }
     if (url != null && model != null) {
       throw new UserException("--url and --model: give one of them");
     }
@@ -147,6 +146,14 @@ public final class GenerateCommand implements Command {
     }
     if (inFlight != null && inFlight < 1) {
       throw new UserException("--in-flight: at least 1, not " + inFlight);
+    }
+  }
+
+  private void removeOutput() {
+    try {
+      Files.deleteIfExists(output);
+    } catch (IOException e) {
+      throw new UserException("--output: " + output + " can't be removed: " + e.getMessage(), e);
     }
   }
 

@@ -78,8 +78,13 @@ final class KeyInterceptor implements ServerInterceptor {
           trailers == null ? new Metadata() : trailers);
       return new ServerCall.Listener<>() {};
     }
-    return new Leaving<>(
-        Contexts.interceptCall(current.inContext(), recorded, headers, next), current);
+    try {
+      return new Leaving<>(
+          Contexts.interceptCall(current.inContext(), recorded, headers, next), current);
+    } catch (RuntimeException e) { // nobody will ever close it
+      current.closed();
+      throw e;
+    }
   }
 
   private void admit(CallRecord record, String service, String method, Metadata headers) {
@@ -120,7 +125,10 @@ final class KeyInterceptor implements ServerInterceptor {
     }
   }
 
-  /** Notes that a call's client has left. */
+  /**
+   * Notes that a call's client has left, and the end of those that gRPC itself ends, past our own
+   * {@code close}: a message that can't be parsed, a service that throws.
+   */
   private static final class Leaving<Q>
       extends ForwardingServerCallListener.SimpleForwardingServerCallListener<Q> {
     private final GrpcCallRecord record;
@@ -128,6 +136,12 @@ final class KeyInterceptor implements ServerInterceptor {
     Leaving(ServerCall.Listener<Q> listener, GrpcCallRecord record) {
       super(listener);
       this.record = record;
+    }
+
+    @Override
+    public void onComplete() {
+      super.onComplete();
+      record.closed();
     }
 
     @Override

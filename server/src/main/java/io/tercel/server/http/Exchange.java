@@ -56,6 +56,7 @@ public final class Exchange implements Call {
   private final Outgoing outgoing;
   private final CallRecord record;
   private volatile boolean begun;
+  private @Nullable SseWriter stream; // of its own thread
   private volatile boolean ended;
   private volatile boolean keepAlive;
 
@@ -207,7 +208,7 @@ public final class Exchange implements Call {
             channel.alloc(),
             part -> {
               if (!begun) {
-                begin(unbounded(status, contentType));
+                head(unbounded(status, contentType));
               }
               part(part);
             });
@@ -292,8 +293,8 @@ public final class Exchange implements Call {
     requireUnanswered();
     HttpResponse response = unbounded(200, "text/event-stream; charset=utf-8");
     response.headers().set("x-accel-buffering", "no");
-    begins(response);
-    return new SseWriter(this, response, silence);
+    stream = new SseWriter(this, response, silence);
+    return stream;
   }
 
   private HttpResponse unbounded(int status, String contentType) {
@@ -309,11 +310,6 @@ public final class Exchange implements Call {
     begun = true;
   }
 
-  private void begin(HttpResponse response) {
-    begins(response);
-    outgoing.send(response, 0);
-  }
-
   /** Writes a part of a stream, which it releases; waits while the client doesn't read. */
   void write(ByteBuf part) {
     outgoing.content(part);
@@ -327,6 +323,7 @@ public final class Exchange implements Call {
 
   /** Sends the head of a stream. */
   void head(HttpResponse response) {
+    begins(response);
     outgoing.send(response, 0);
   }
 
@@ -398,6 +395,9 @@ public final class Exchange implements Call {
     ApiException answer = ApiException.of(e);
     if (!(e instanceof ApiException) && answer.status() == 500) {
       log.error("request {} failed", head.id(), e);
+    }
+    if (stream != null) {
+      stream.abandon(); // no comment may follow, nor a head
     }
     if (!begun && !client.gone()) {
       try {

@@ -82,10 +82,49 @@ public final class SseWriter implements EventStream {
     end(Unpooled.wrappedBuffer(DONE));
   }
 
+  /** An answer of its own where nothing was sent yet, so that proxies ask another server. */
   @Override
   public void fail(ApiException e) {
     exchange.record().error(e.code());
-    end(encode(DATA, exchange.error(e)));
+    if (!failUnsent(e)) {
+      end(encode(DATA, exchange.error(e)));
+    }
+  }
+
+  /** Ends with an event that has a name, or as the other does where nothing was sent yet. */
+  public void fail(String name, Object json, ApiException e) {
+    exchange.record().error(e.code());
+    if (!failUnsent(e)) {
+      event(name, json);
+      end();
+    }
+  }
+
+  private boolean failUnsent(ApiException e) {
+    lock.lock();
+    try {
+      if (ended || head == null) {
+        return false;
+      }
+      ended = true;
+      stopTimer();
+      head = null;
+      exchange.fail(e);
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Nothing comes any more, not even a comment; what was sent stays. */
+  void abandon() {
+    lock.lock();
+    try {
+      ended = true;
+      stopTimer();
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void end(ByteBuf last) {

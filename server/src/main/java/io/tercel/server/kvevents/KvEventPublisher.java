@@ -32,13 +32,20 @@ import org.zeromq.ZMQException;
 public final class KvEventPublisher implements PrefixCacheListener, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(KvEventPublisher.class);
 
-  /** Messages that can be asked for again. */
+  /** Messages that can be asked for again, at most. */
   static final int REPLAYABLE = 10_000;
+
+  /** Bytes of those, at most. */
+  private static final long REPLAYABLE_BYTES = 32 << 20;
+
+  /** Messages that wait for a reader who does not read; what comes then, that one misses. */
+  private static final int UNREAD = 1_000;
 
   /** Events of one message at most. */
   private static final int BATCH = 256;
 
-  private static final int HIGH_WATER_MARK = 100_000;
+  /** Events that wait to be sent. */
+  private static final int QUEUED = 100_000;
 
   /** How long a request for a replay may lie unread. */
   private static final long PATIENCE_MS = 20;
@@ -60,6 +67,7 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
   private final Thread thread;
   private volatile boolean closed;
   private long next;
+  private long sentBytes;
 
   /**
    * Opens the sockets and begins.
@@ -67,7 +75,7 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
    * @throws IllegalArgumentException if an endpoint can't be bound or connected to; says which
    */
   public static KvEventPublisher open(KvEventAddress address) {
-    KvEventPublisher publisher = new KvEventPublisher(address, HIGH_WATER_MARK);
+    KvEventPublisher publisher = new KvEventPublisher(address, QUEUED);
     publisher.start();
     return publisher;
   }
@@ -80,7 +88,7 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
     try {
       context.setLinger(200); // of what was sent before the end
       publisher = context.createSocket(SocketType.PUB);
-      publisher.setHWM(HIGH_WATER_MARK);
+      publisher.setHWM(UNREAD);
       open(publisher, address.endpoint(), address.binds());
       endpoint = publisher.getLastEndpoint();
       String where = address.replayEndpoint();
@@ -149,19 +157,15 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
     List<KvEvent> events = new ArrayList<>();
     try {
       while (!closed || !queue.isEmpty()) {
-        KvEvent first = queue.poll(PATIENCE_MS, TimeUnit.MILLISECONDS);
-        if (first != null) {
-          events.add(first);
-          queue.drainTo(events, BATCH - 1);
-          publish(events);
-          events.clear();
+        try {
+          turn(events);
+        } catch (ZMQException e) {
+          throw e;
+        } catch (RuntimeException e) { // whatever it was: readers may miss something
+          log.error("KV events were not sent", e);
+          lost.set(true);
         }
-        if (queue.isEmpty() && lost.get()) {
-          log.warn("KV events came faster than they could be sent; readers are told to forget all");
-          publish(List.of(new KvEvent.Cleared()));
-          lost.set(false);
-        }
-        replay();
+        events.clear();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -172,33 +176,54 @@ public final class KvEventPublisher implements PrefixCacheListener, AutoCloseabl
     }
   }
 
+  private void turn(List<KvEvent> events) throws InterruptedException {
+    KvEvent first = queue.poll(PATIENCE_MS, TimeUnit.MILLISECONDS);
+    if (first != null) {
+      events.add(first);
+      queue.drainTo(events, BATCH - 1);
+      publish(events);
+    }
+    if (queue.isEmpty() && lost.get()) {
+      log.warn("KV events were lost, such as for want of room; readers are told to forget all");
+      publish(List.of(new KvEvent.Cleared()));
+      lost.set(false);
+    }
+    replay();
+  }
+
   private void publish(List<KvEvent> events) {
     byte[] batch = KvEventBatch.pack(clock.millis() / 1e3, events);
     long number = next++;
-    if (sent.size() == REPLAYABLE) {
-      sent.removeFirst();
+    if (replay != null) {
+      keep(new Sent(number, batch));
     }
-    sent.addLast(new Sent(number, batch));
     publisher.sendMore(topic);
     publisher.sendMore(number(number));
     publisher.send(batch);
   }
 
-  /** Answers who asks: identity, an empty frame, where to begin. */
+  private void keep(Sent message) {
+    sent.addLast(message);
+    sentBytes += message.batch().length;
+    while (sent.size() > REPLAYABLE || sentBytes > REPLAYABLE_BYTES) {
+      sentBytes -= sent.removeFirst().batch().length;
+    }
+  }
+
+  /** Answers one who asks: identity, an empty frame, where to begin. */
   private void replay() {
     if (replay == null) {
       return;
     }
-    for (byte[] client = replay.recv(ZMQ.DONTWAIT);
-        client != null;
-        client = replay.recv(ZMQ.DONTWAIT)) {
+    byte[] client = replay.recv(ZMQ.DONTWAIT);
+    if (client != null) {
       List<byte[]> frames = new ArrayList<>();
       while (replay.hasReceiveMore()) {
         frames.add(replay.recv());
       }
       if (frames.size() != 2 || frames.getLast().length != Long.BYTES) {
         log.warn("a request for KV events is not one frame of 8 bytes; it is left unanswered");
-        continue;
+        return;
       }
       long from = ByteBuffer.wrap(frames.getLast()).getLong();
       for (Sent message : sent) {

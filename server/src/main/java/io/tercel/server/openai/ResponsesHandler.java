@@ -140,7 +140,6 @@ final class ResponsesHandler implements Handler {
       sse.end();
     } catch (ApiException e) {
       events.fail(e);
-      sse.end();
     }
   }
 
@@ -207,11 +206,15 @@ final class ResponsesHandler implements Handler {
     }
 
     void send(String type, Map<String, Object> fields) {
+      sse.event(type, event(type, fields));
+    }
+
+    private Map<String, Object> event(String type, Map<String, Object> fields) {
       Map<String, Object> event = new LinkedHashMap<>();
       event.put("type", type);
       event.put("sequence_number", number++);
       event.putAll(fields);
-      sse.event(type, event);
+      return event;
     }
 
     void fail(ApiException e) {
@@ -221,7 +224,7 @@ final class ResponsesHandler implements Handler {
       fields.put("message", detail.message());
       fields.put("param", detail.param());
       fields.put("error", detail);
-      send("error", fields);
+      sse.fail("error", event("error", fields), e);
     }
   }
 
