@@ -167,8 +167,7 @@ final class BatchOutput implements AutoCloseable {
   }
 
   /** Whether both names are one file. */
-  /** Whether both are one file, whatever they are called. */
-  public static boolean same(Path one, Path other) {
+  static boolean same(Path one, Path other) {
     try {
       return Files.exists(other) && Files.isSameFile(one, other);
     } catch (IOException e) {

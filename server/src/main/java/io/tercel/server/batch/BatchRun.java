@@ -135,6 +135,11 @@ public final class BatchRun {
             });
   }
 
+  /** Whether answers would be written over the requests, whatever the files are called. */
+  public static boolean isSameFile(Path input, Path output) {
+    return BatchOutput.same(input, output);
+  }
+
   /** What came of a request: an answer, or a reason to ask again or to give up. */
   private void take(Pending pending) {
     HttpResponse<byte[]> response = pending.response;

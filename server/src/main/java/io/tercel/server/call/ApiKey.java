@@ -32,7 +32,8 @@ public final class ApiKey {
   /**
    * Of its text's SHA-256.
    *
-   * @throws IllegalArgumentException if these are no 64 hexadecimal digits, or the digest of nothing
+   * @throws IllegalArgumentException if these are no 64 hexadecimal digits, or the digest of
+   *     nothing
    */
   public static ApiKey ofSha256(String hex) {
     if (!hex.matches("[0-9a-fA-F]{64}")) {

@@ -130,7 +130,7 @@ public final class GenerateCommand implements Command {
     if (!Files.isReadable(input) || Files.isDirectory(input)) {
       throw new UserException("--input: there is no file " + input + " that can be read");
     }
-    if (BatchOutput.same(input, output)) {
+    if (BatchRun.isSameFile(input, output)) {
       throw new UserException("--output: is the file of --input; give another one");
     }
     if (url != null && model != null) {

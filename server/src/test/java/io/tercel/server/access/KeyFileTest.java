@@ -102,6 +102,7 @@ class KeyFileTest {
         "keys: [{name: a, key: hé}] | line 1: keys[0].key must be of visible ASCII",
         "keys: [{name: a, key: }] | line 1: keys[0].key has no value",
         "keys: [{name: a, sha256: 12}] | line 1: keys[0].sha256 must be the 64 hexadecimal digits",
+        "keys: [{name: a, sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855}] | line 1: keys[0].sha256 is the SHA-256 of an empty text",
         "keys:\\n- name: a\\n  key: x\\n  tokens_per_minute: many | line 4: keys[0].tokens_per_minute must be an integer from 1",
         "keys:\\n- name: a\\n  key: x\\n  requests_per_minute: 0 | line 4: keys[0].requests_per_minute must be an integer from 1",
         "keys:\\n- name: a\\n  key: x\\n  request_per_minute: 5 | line 4: keys[0].request_per_minute is no field of it; did you mean 'requests_per_minute'?",

@@ -7,10 +7,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.google.protobuf.ByteString;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
+import io.grpc.MethodDescriptor;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ClientCalls;
+import io.grpc.stub.MetadataUtils;
 import io.tercel.proto.v1.ChatCompletionsRequest;
 import io.tercel.proto.v1.GenerateRequest;
 import io.tercel.proto.v1.GetInfoRequest;
+import io.tercel.proto.v1.InferenceGrpc;
 import io.tercel.server.call.Json;
 import io.tercel.server.call.KeyTerms;
 import io.tercel.server.call.TestKeys;
@@ -18,10 +25,15 @@ import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.log.RequestLog;
 import io.tercel.server.testing.RawClient;
 import io.tercel.server.testing.TestServer;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -265,4 +277,41 @@ class CallRecordsTest {
     assertEquals(200, ports.post("alice-secret", "/tokenize", "{\"prompt\": \"a\"}").status());
     check(lines(1).getFirst(), "route", "/tokenize");
   }
+
+  /** gRPC ends such a call by itself, and nothing of ours is asked. */
+  @Test
+  void messageThatCannotBeParsed_endsItsCall() throws Exception {
+    MethodDescriptor<byte[], byte[]> raw =
+        MethodDescriptor.<byte[], byte[]>newBuilder(RAW, RAW)
+            .setType(MethodDescriptor.MethodType.SERVER_STREAMING)
+            .setFullMethodName(InferenceGrpc.getGenerateMethod().getFullMethodName())
+            .build();
+    Channel keyed =
+        ClientInterceptors.intercept(
+            ports.channel,
+            MetadataUtils.newAttachHeadersInterceptor(
+                ServedPorts.metadata("authorization", "Bearer alice-secret")));
+    Iterator<byte[]> answers =
+        ClientCalls.blockingServerStreamingCall(
+            keyed, raw, CallOptions.DEFAULT, new byte[] {-1, -1, -1});
+    assertThrows(StatusRuntimeException.class, answers::next);
+    check(lines(1).getFirst(), "key", "alice", "wire", "grpc");
+  }
+
+  private static final MethodDescriptor.Marshaller<byte[]> RAW =
+      new MethodDescriptor.Marshaller<>() {
+        @Override
+        public InputStream stream(byte[] value) {
+          return new ByteArrayInputStream(value);
+        }
+
+        @Override
+        public byte[] parse(InputStream stream) {
+          try {
+            return stream.readAllBytes();
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        }
+      };
 }

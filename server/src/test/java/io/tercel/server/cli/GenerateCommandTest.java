@@ -74,6 +74,7 @@ class GenerateCommandTest {
     "'--input pom.xml --output y --url http://x --model m', --url and --model",
     "'--input pom.xml --output y --service-class night', there is no class 'night'",
     "'--input pom.xml --output y --in-flight 0', --in-flight: at least 1",
+    "'--input pom.xml --output ./pom.xml --overwrite', --output: is the file of --input",
     "'--input pom.xml --output y -n -1', -n: at least 1",
   })
   void faults_nameTheOption(String args, String says) {

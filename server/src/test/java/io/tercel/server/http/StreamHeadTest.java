@@ -4,8 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tercel.server.testing.TestServer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -43,6 +47,31 @@ class StreamHeadTest {
       Iterator<String> lines = slow.streaming("/v1/chat/completions", body("/v1/chat/completions"));
       assertEquals(": keep-alive", lines.next());
       lines.forEachRemaining(_ -> {});
+    }
+  }
+
+  /** What fails before its first event is a status of HTTP, so that a proxy asks another server. */
+  @ParameterizedTest
+  @ValueSource(strings = {"/v1/chat/completions", "/v1/completions"})
+  void failureBeforeTheFirstToken_isAStatus(String path) throws Exception {
+    try (TestServer ending = new TestServer(TestServer.USUAL.saying("ab<|im_end|>"))) {
+      ending.engine.pause().join();
+      var asked = CompletableFuture.supplyAsync(() -> post(ending, path));
+      TestServer.await("it waits", () -> ending.engine.stats().waiting() == 1);
+      ending.engine.close();
+      HttpResponse<String> answer = asked.join();
+      assertEquals(503, answer.statusCode(), answer.body());
+      assertTrue(answer.body().startsWith("{\"error\""), answer.body());
+    }
+  }
+
+  private static HttpResponse<String> post(TestServer server, String path) {
+    try {
+      return server.post(path, body(path));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 
