@@ -48,8 +48,7 @@ public final class Comparison {
    *
    * @param interval of b / a; null where too few values say anything
    */
-  record Row(
-      String name, double a, double b, Bootstrap.@Nullable Interval interval, Verdict verdict) {}
+  record Row(String name, double a, double b, Bootstrap.@Nullable Interval interval, Verdict verdict) {}
 
   private final List<Row> rows = new ArrayList<>();
   private final Bootstrap bootstrap;
@@ -149,9 +148,7 @@ public final class Comparison {
     for (double percentile : percentiles) {
       String name =
           "%s p%s ms"
-              .formatted(
-                  metric.name(),
-                  BigDecimal.valueOf(percentile).stripTrailingZeros().toPlainString());
+              .formatted(metric.name(), BigDecimal.valueOf(percentile).stripTrailingZeros().toPlainString());
       ToDoubleBiFunction<Sample, int[]> statistic = (s, w) -> s.percentile(percentile, w);
       double beyond = Math.min(a.size(), b.size()) * (1 - percentile / 100);
       if (beyond < BEYOND) {
@@ -203,7 +200,7 @@ public final class Comparison {
               row.name(),
               row.a(),
               row.b(),
-              row.b() / row.a(),
+              Bootstrap.ratio(row.a(), row.b()),
               interval == null
                   ? ""
                   : String.format(Locale.ROOT, "%.3f to %.3f", interval.from(), interval.to()),
@@ -217,7 +214,7 @@ public final class Comparison {
     ObjectNode json = new ObjectMapper().createObjectNode();
     for (Row row : rows) {
       ObjectNode node = json.putObject(row.name());
-      node.put("a", row.a()).put("b", row.b()).put("ratio", row.b() / row.a());
+      node.put("a", row.a()).put("b", row.b()).put("ratio", Bootstrap.ratio(row.a(), row.b()));
       Bootstrap.Interval interval = row.interval();
       if (interval != null) {
         node.put("from", interval.from()).put("to", interval.to());

@@ -7,6 +7,7 @@ import java.awt.Color;
 import java.awt.Font;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -27,8 +28,8 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 public final class Plots {
   private static final int POINTS = 250;
 
-  /** Less than any latency that is measured: a logarithm has to have something. */
-  private static final double LEAST_MS = 0.001;
+  /** Where less is drawn too, such as between tokens that come together: 0 has no logarithm. */
+  private static final double LEAST_MS = 0.1;
 
   /** Told apart by those who are colour-blind too (Okabe and Ito). */
   private static final Color[] COLORS = {
@@ -127,7 +128,15 @@ public final class Plots {
         .getStyler()
         .setYAxisLogarithmic(true)
         .setYAxisMin(Math.pow(10, low))
-        .setYAxisMax(Math.pow(10, high));
+        .setYAxisMax(Math.pow(10, high))
+        .setYAxisTickLabelsFormattingFunction(Plots::power);
+  }
+
+  /** A power of ten as it is written; empty for what is none. */
+  private static String power(double value) {
+    double exponent = Math.log10(value);
+    boolean isPower = Math.abs(exponent - Math.rint(exponent)) < 1e-6;
+    return isPower ? BigDecimal.valueOf(value).stripTrailingZeros().toPlainString() : "";
   }
 
   private static void overTime(XYChart chart, String name, double[] seconds) {
@@ -149,14 +158,15 @@ public final class Plots {
         .getStyler()
         .setXAxisMin(0.0)
         .setXAxisMax(PercentileAxis.END)
-        .setXAxisTickMarkSpacingHint(90)
+        .setXAxisTickMarkSpacingHint(120)
         .setXAxisTickLabelsFormattingFunction(PercentileAxis::label);
     return chart;
   }
 
   private static XYChart chart(String title, String x) {
     System.setProperty("java.awt.headless", "true");
-    XYChart chart = new XYChartBuilder().width(800).height(450).title(title).xAxisTitle(x).build();
+    XYChart chart =
+        new XYChartBuilder().width(800).height(450).title(title).xAxisTitle(x).build();
     XYStyler styler = chart.getStyler();
     styler.setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
     styler.setChartBackgroundColor(Color.WHITE);

@@ -69,10 +69,7 @@ class PlotsTest {
             0,
             0);
     return RunReport.of(
-        info,
-        new RunResult(traces, new Window(0, requests * 20 * MS + 1)),
-        new Slo(Map.of()),
-        List.of());
+        info, new RunResult(traces, new Window(0, requests * 20 * MS + 1)), new Slo(Map.of()), List.of());
   }
 
   @ParameterizedTest
