@@ -59,10 +59,7 @@ public final class BenchCompareCommand implements Command {
               + " ${DEFAULT-VALUE}).")
   private int resamples = 2000;
 
-  @Option(
-      names = "--save-result",
-      paramLabel = "FILE",
-      description = "The comparison as JSON.")
+  @Option(names = "--save-result", paramLabel = "FILE", description = "The comparison as JSON.")
   private @Nullable Path saveResult;
 
   @Override

@@ -189,8 +189,7 @@ final class DataOptions {
     }
   }
 
-  private Workload read(ServerPrompts server, int wanted)
-      throws IOException, InterruptedException {
+  private Workload read(ServerPrompts server, int wanted) throws IOException, InterruptedException {
     Path file = path == null ? Path.of("") : path;
     int given = outputLen == null ? 0 : outputLen;
     int output = outputLen == null ? DEFAULT_OUTPUT : outputLen;
@@ -208,8 +207,7 @@ final class DataOptions {
           Workload.of(
               new PrefixRepetitionDataset(
                   server.maker(), seed, prefixLen, suffixLen, numPrefixes, output));
-      default ->
-          Workload.of(new RandomDataset(server.maker(), seed, inputLen, output, rangeRatio));
+      default -> Workload.of(new RandomDataset(server.maker(), seed, inputLen, output, rangeRatio));
     };
   }
 
@@ -217,8 +215,7 @@ final class DataOptions {
       throws IOException, InterruptedException {
     return path != null
         ? FileSessions.read(file, sessions.maxTurns())
-        : new RandomSessions(
-            server.maker(), seed, sessions.turns(), inputLen, sessions.turnLen);
+        : new RandomSessions(server.maker(), seed, sessions.turns(), inputLen, sessions.turnLen);
   }
 
   private static void atLeastOne(String option, int value) {

@@ -81,8 +81,7 @@ final class LoadSession implements AutoCloseable {
     try {
       String model = options.model == null ? probe.model() : options.model;
       Workload workload =
-          data.workload(
-              new ServerPrompts(probe, endpoint, model, out), traffic.expectedRequests());
+          data.workload(new ServerPrompts(probe, endpoint, model, out), traffic.expectedRequests());
       Target target = options.target(endpoint, model, extra);
       return new LoadSession(
           traffic,
@@ -174,7 +173,8 @@ final class LoadSession implements AutoCloseable {
     }
     TrafficPlan plan = traffic.warmupPlan(concurrency, first, data.seed);
     RunResult result =
-        new LoadRun(target, workload.dataset(), plan, ClientMix.patient(), false, trace -> {}).run();
+        new LoadRun(target, workload.dataset(), plan, ClientMix.patient(), false, trace -> {})
+            .run();
     for (RequestTrace trace : result.traces()) {
       Failure failure = trace.failure();
       if (failure != null) {

@@ -25,8 +25,7 @@ final class RateFinder implements RateSearch.Server, RateSearch.Listener {
   private @Nullable RunReport last;
   private @Nullable RunReport best;
 
-  RateFinder(
-      LoadSession session, TrafficOptions traffic, RateOptions options, PrintWriter out) {
+  RateFinder(LoadSession session, TrafficOptions traffic, RateOptions options, PrintWriter out) {
     this.session = session;
     this.traffic = traffic;
     this.options = options;
@@ -97,7 +96,10 @@ final class RateFinder implements RateSearch.Server, RateSearch.Listener {
 
   private String verdict(RateSearch.Outcome outcome) {
     String share =
-        BigDecimal.valueOf(options.attainment).movePointRight(2).stripTrailingZeros().toPlainString()
+        BigDecimal.valueOf(options.attainment)
+                .movePointRight(2)
+                .stripTrailingZeros()
+                .toPlainString()
             + " %";
     if (!outcome.found()) {
       return "At no rate tried did " + share + " of the requests meet the objectives.";

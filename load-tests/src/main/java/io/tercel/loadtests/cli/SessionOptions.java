@@ -11,8 +11,7 @@ final class SessionOptions {
   @Option(
       names = "--session-turns",
       paramLabel = "N",
-      description =
-          "sessions: turns of each (default: 4; for files at most, default: all).")
+      description = "sessions: turns of each (default: 4; for files at most, default: all).")
   @Nullable Integer turns;
 
   @Option(

@@ -13,6 +13,7 @@ import picocli.CommandLine.Option;
 /** How much load, and by which clients. */
 final class TrafficOptions {
   private static final int DEFAULT_PROMPTS = 100;
+
   /** Different prompts of a file where the time decides how many are sent. */
   private static final int MANY_PROMPTS = 1000;
 
@@ -219,8 +220,7 @@ final class TrafficOptions {
 
   /** The plan of a trace's replay: all of it, or what the options let through. */
   TrafficPlan planOf(TraceDataset trace, double speed, int concurrency, long seed) {
-    long limit =
-        duration == null ? Long.MAX_VALUE : Times.parse("--duration", duration).toNanos();
+    long limit = duration == null ? Long.MAX_VALUE : Times.parse("--duration", duration).toNanos();
     long[] arrivals = trace.arrivals(speed, limit);
     int count = numPrompts == null ? arrivals.length : Math.min(numPrompts, arrivals.length);
     return new TrafficPlan(count, 0, new Pace.Recorded(arrivals), concurrency, 0, seed);
@@ -239,8 +239,12 @@ final class TrafficOptions {
 
   /** How many requests a trial of a search has at that rate: no fewer than both options say. */
   int trialRequests(double rate) {
-    double seconds = duration == null ? DEFAULT_TRIAL_SECONDS : Times.parse("--duration", duration).toNanos() / 1e9;
-    double requests = Math.max(numPrompts == null ? DEFAULT_PROMPTS : numPrompts, Math.ceil(rate * seconds));
+    double seconds =
+        duration == null
+            ? DEFAULT_TRIAL_SECONDS
+            : Times.parse("--duration", duration).toNanos() / 1e9;
+    double requests =
+        Math.max(numPrompts == null ? DEFAULT_PROMPTS : numPrompts, Math.ceil(rate * seconds));
     return (int) Math.min(MAX_TRIAL, requests);
   }
 

@@ -130,8 +130,7 @@ final class CompletionChunk {
     thought |= reasoned;
   }
 
-  private boolean says(JsonParser parser, JsonToken token, StringBuilder text)
-      throws IOException {
+  private boolean says(JsonParser parser, JsonToken token, StringBuilder text) throws IOException {
     if (token != JsonToken.VALUE_STRING) {
       parser.skipChildren();
       return false;

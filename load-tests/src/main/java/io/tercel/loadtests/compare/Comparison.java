@@ -48,7 +48,8 @@ public final class Comparison {
    *
    * @param interval of b / a; null where too few values say anything
    */
-  record Row(String name, double a, double b, Bootstrap.@Nullable Interval interval, Verdict verdict) {}
+  record Row(
+      String name, double a, double b, Bootstrap.@Nullable Interval interval, Verdict verdict) {}
 
   private final List<Row> rows = new ArrayList<>();
   private final Bootstrap bootstrap;
@@ -148,7 +149,9 @@ public final class Comparison {
     for (double percentile : percentiles) {
       String name =
           "%s p%s ms"
-              .formatted(metric.name(), BigDecimal.valueOf(percentile).stripTrailingZeros().toPlainString());
+              .formatted(
+                  metric.name(),
+                  BigDecimal.valueOf(percentile).stripTrailingZeros().toPlainString());
       ToDoubleBiFunction<Sample, int[]> statistic = (s, w) -> s.percentile(percentile, w);
       double beyond = Math.min(a.size(), b.size()) * (1 - percentile / 100);
       if (beyond < BEYOND) {

@@ -22,7 +22,12 @@ public final class SavedRun {
    * @param itls between its tokens' arrivals
    * @param e2el to its end
    */
-  record Request(double start, double ttft, @SuppressWarnings("ArrayRecordComponent") double[] itls, double e2el, int outputTokens) {}
+  record Request(
+      double start,
+      double ttft,
+      @SuppressWarnings("ArrayRecordComponent") double[] itls,
+      double e2el,
+      int outputTokens) {}
 
   private final List<Request> requests;
   private final double duration;
@@ -50,7 +55,9 @@ public final class SavedRun {
       throw new ComparisonException(file + ": has no duration; expected a result of bench serve");
     }
     int count = json.path("ttfts").size();
-    if (count == 0 || json.path("itls").size() != count || json.path("output_lens").size() != count) {
+    if (count == 0
+        || json.path("itls").size() != count
+        || json.path("output_lens").size() != count) {
       throw new ComparisonException(
           file + ": has no ttfts, itls and output_lens; save results with --save-detailed");
     }

@@ -43,7 +43,8 @@ final class ConversationFile {
     }
     if (all.isEmpty()) {
       throw new DatasetException(
-          file + ": no conversation of two messages; expected ShareGPT's layout, a list of"
+          file
+              + ": no conversation of two messages; expected ShareGPT's layout, a list of"
               + " {\"conversations\": [{\"from\": ..., \"value\": ...}]}");
     }
     return all;
@@ -57,15 +58,15 @@ final class ConversationFile {
     }
     List<Conversation.Message> messages = new ArrayList<>();
     for (JsonNode message : list) {
-      JsonNode from = message.path("from").isMissingNode() ? message.path("role") : message.path("from");
+      JsonNode from =
+          message.path("from").isMissingNode() ? message.path("role") : message.path("from");
       JsonNode value =
           message.path("value").isMissingNode() ? message.path("content") : message.path("value");
       if (!from.isTextual() || !value.isTextual()) {
         throw new DatasetException(
             where + ": a message must have from and value, both texts; it has " + fields(message));
       }
-      messages.add(
-          new Conversation.Message(Conversation.Role.of(from.asText()), value.asText()));
+      messages.add(new Conversation.Message(Conversation.Role.of(from.asText()), value.asText()));
     }
     return new Conversation(messages);
   }

@@ -18,8 +18,7 @@ public final class RandomSessions implements Sessions {
    * @param firstTokens of the first thing said, at least 1: a document, say
    * @param nextTokens of each later one, at least 1
    */
-  public RandomSessions(
-      PromptMaker maker, long seed, int turns, int firstTokens, int nextTokens) {
+  public RandomSessions(PromptMaker maker, long seed, int turns, int firstTokens, int nextTokens) {
     this.maker = maker;
     this.seed = seed;
     this.turns = turns;

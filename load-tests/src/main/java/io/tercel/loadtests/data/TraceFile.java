@@ -30,8 +30,7 @@ public final class TraceFile {
   public static List<TraceLine> read(Path file) throws IOException {
     List<TraceLine> lines = new ArrayList<>();
     try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
-      boolean csv =
-          String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT).endsWith(".csv");
+      boolean csv = String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT).endsWith(".csv");
       Columns columns = csv ? Columns.of(reader.readLine(), file) : null;
       ObjectMapper mapper = new ObjectMapper();
       int number = csv ? 1 : 0;

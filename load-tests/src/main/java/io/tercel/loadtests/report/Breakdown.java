@@ -60,7 +60,8 @@ public final class Breakdown {
   /** Adds what there is to a run's JSON. */
   void addTo(ObjectNode json, ResultJson form, boolean goodput) {
     classes.forEach(
-        (name, summary) -> form.part(json.withObject("/service_classes/" + name), summary, goodput));
+        (name, summary) ->
+            form.part(json.withObject("/service_classes/" + name), summary, goodput));
     if (turns.isEmpty()) {
       return;
     }
@@ -77,7 +78,15 @@ public final class Breakdown {
   String table() {
     StringBuilder out = new StringBuilder();
     if (!classes.isEmpty()) {
-      row(out, "class", "requests", "failed", "out tok/s", "TTFT p50 ms", "TTFT p99 ms", "TPOT p99 ms");
+      row(
+          out,
+          "class",
+          "requests",
+          "failed",
+          "out tok/s",
+          "TTFT p50 ms",
+          "TTFT p99 ms",
+          "TPOT p99 ms");
       classes.forEach(
           (name, summary) ->
               row(
@@ -99,8 +108,11 @@ public final class Breakdown {
                   "" + turn,
                   "" + summary.completed(),
                   "" + summary.failed(),
-                  "" + Math.round((double) summary.inputTokens() / Math.max(1, summary.completed())),
-                  figure(100.0 * summary.cachedTokens() / Math.max(1, summary.inputTokens())) + " %",
+                  ""
+                      + Math.round(
+                          (double) summary.inputTokens() / Math.max(1, summary.completed())),
+                  figure(100.0 * summary.cachedTokens() / Math.max(1, summary.inputTokens()))
+                      + " %",
                   figure(ttft(summary).medianMs()),
                   figure(ttft(summary).percentileMs(99))));
     }

@@ -165,8 +165,7 @@ public final class Plots {
 
   private static XYChart chart(String title, String x) {
     System.setProperty("java.awt.headless", "true");
-    XYChart chart =
-        new XYChartBuilder().width(800).height(450).title(title).xAxisTitle(x).build();
+    XYChart chart = new XYChartBuilder().width(800).height(450).title(title).xAxisTitle(x).build();
     XYStyler styler = chart.getStyler();
     styler.setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
     styler.setChartBackgroundColor(Color.WHITE);

@@ -62,8 +62,8 @@ public record RunReport(
 
   /**
    * Share of requests, 0 to 1, that met their objectives, by the worse of two counts: the steady
-   * state, where nobody finds an empty server, and the whole run, since all that waits until a first
-   * answer comes at last was sent before the steady state.
+   * state, where nobody finds an empty server, and the whole run, since all that waits until a
+   * first answer comes at last was sent before the steady state.
    */
   public double attainment() {
     return Math.min(summary.attainment(), steadyOrAll().attainment());

@@ -62,8 +62,7 @@ final class Sender {
     private final ClientBehavior behavior;
     private final Target.Call call;
 
-    private Prepared(
-        long n, RequestTrace.Label label, ClientBehavior behavior, Target.Call call) {
+    private Prepared(long n, RequestTrace.Label label, ClientBehavior behavior, Target.Call call) {
       this.n = n;
       this.label = label;
       this.behavior = behavior;

@@ -12,12 +12,7 @@ import java.util.Arrays;
  * @param firstIndex where in the dataset to begin
  */
 public record TrafficPlan(
-    int numPrompts,
-    long durationNanos,
-    Pace pace,
-    int maxConcurrency,
-    long firstIndex,
-    long seed) {
+    int numPrompts, long durationNanos, Pace pace, int maxConcurrency, long firstIndex, long seed) {
 
   /** At one rate; infinity for a closed loop, or all at once. */
   public TrafficPlan(

@@ -84,7 +84,8 @@ class BenchCompareCommandTest {
   @Test
   void sameServer_showsNoDifference() throws IOException {
     JsonNode json = comparison(result("a.json", 1, 1, 1), result("b.json", 2, 1, 1));
-    json.properties().forEach(e -> assertEquals("none", e.getValue().get("verdict").asText(), e.getKey()));
+    json.properties()
+        .forEach(e -> assertEquals("none", e.getValue().get("verdict").asText(), e.getKey()));
     assertEquals(17, json.size()); // throughput, four latencies with a mean and three percentiles
   }
 
@@ -92,7 +93,8 @@ class BenchCompareCommandTest {
   @Test
   void slowerTokens_areToldFromTheRest() throws IOException {
     JsonNode json = comparison(result("a.json", 1, 1, 1), result("b.json", 2, 1.1, 0.5));
-    for (String worse : new String[] {"output tok/s", "TPOT mean ms", "TPOT p50 ms", "ITL p90 ms", "ITL p99 ms"}) {
+    for (String worse :
+        new String[] {"output tok/s", "TPOT mean ms", "TPOT p50 ms", "ITL p90 ms", "ITL p99 ms"}) {
       assertEquals("worse", json.get(worse).get("verdict").asText(), worse);
     }
     for (String same : new String[] {"TTFT mean ms", "TTFT p50 ms", "TTFT p99 ms"}) {
@@ -100,7 +102,8 @@ class BenchCompareCommandTest {
     }
     JsonNode tpot = json.get("TPOT mean ms");
     assertEquals(30, tpot.get("a").asDouble(), 1); // 20 ms by 1 to 2, uniform
-    assertTrue(tpot.get("from").asDouble() < 1.1 && tpot.get("to").asDouble() > 1.1, () -> "" + tpot);
+    assertTrue(
+        tpot.get("from").asDouble() < 1.1 && tpot.get("to").asDouble() > 1.1, () -> "" + tpot);
     assertEquals(0.5, json.get("output tok/s").get("ratio").asDouble(), 0.02);
     JsonNode back = comparison(directory.resolve("b.json"), directory.resolve("a.json"));
     assertEquals("better", back.get("TPOT mean ms").get("verdict").asText());
@@ -120,8 +123,11 @@ class BenchCompareCommandTest {
     Outcome outcome = compare(file.toString(), file.toString());
     assertEquals(0, outcome.status(), outcome.text());
     assertTrue(outcome.text().contains("2 requests answered"), outcome.text());
-    assertTrue(outcome.text().matches("(?s).*E2EL mean ms +240\\.00 +240\\.00 +1\\.000.*"), outcome.text());
-    assertTrue(outcome.text().matches("(?s).*TTFT p99 ms .*too few requests to tell.*"), outcome.text());
+    assertTrue(
+        outcome.text().matches("(?s).*E2EL mean ms +240\\.00 +240\\.00 +1\\.000.*"),
+        outcome.text());
+    assertTrue(
+        outcome.text().matches("(?s).*TTFT p99 ms .*too few requests to tell.*"), outcome.text());
     assertFalse(outcome.text().contains("better"), outcome.text());
   }
 
@@ -140,7 +146,8 @@ class BenchCompareCommandTest {
     Files.writeString(file, text);
     Outcome outcome = compare(file.toString(), file.toString());
     assertEquals(1, outcome.status());
-    assertTrue(outcome.text().startsWith(file + ": ") && outcome.text().contains(why), outcome.text());
+    assertTrue(
+        outcome.text().startsWith(file + ": ") && outcome.text().contains(why), outcome.text());
   }
 
   @Test
@@ -149,6 +156,7 @@ class BenchCompareCommandTest {
     assertTrue(compare(file, "/no/such").text().contains("/no/such: no such file"));
     assertTrue(compare(file, file, "--confidence", "95").text().contains("--confidence: 95.0;"));
     assertTrue(compare(file, file, "--resamples", "1").text().contains("--resamples: 1;"));
-    assertTrue(compare(file, file, "--metric-percentiles", "100").text().contains("100.0; expected"));
+    assertTrue(
+        compare(file, file, "--metric-percentiles", "100").text().contains("100.0; expected"));
   }
 }

@@ -72,7 +72,8 @@ class ConversationDatasetTest {
                     conversation(words(77)), // no answer
                     conversation(words(6), words(2042)))
                 + "]");
-    ShareGptDataset recorded = ShareGptDataset.read(file, ConversationDatasetTest::count, 100, 0, 1);
+    ShareGptDataset recorded =
+        ShareGptDataset.read(file, ConversationDatasetTest::count, 100, 0, 1);
     assertEquals(Map.of(4, 4, 1024, 1024, 6, 2042), lengths(recorded));
     ShareGptDataset given = ShareGptDataset.read(file, ConversationDatasetTest::count, 100, 7, 1);
     assertEquals(Map.of(4, 7, 5, 7, 1024, 7, 1000, 7, 6, 7), lengths(given));
@@ -162,8 +163,7 @@ class ConversationDatasetTest {
           """)
   void badFile_isNamed(String text, String why) throws IOException {
     Path file = file(text);
-    DatasetException e =
-        assertThrows(DatasetException.class, () -> FileSessions.read(file, 9));
+    DatasetException e = assertThrows(DatasetException.class, () -> FileSessions.read(file, 9));
     String message = String.valueOf(e.getMessage());
     assertTrue(message.contains(why), message);
     assertTrue(message.startsWith(file.toString()), message);

@@ -27,7 +27,9 @@ class MixedDatasetTest {
         counts.merge(mixed.request(i).tags().serviceClass(), 1, Integer::sum);
       }
       assertEquals(shares.keySet(), counts.keySet());
-      shares.forEach((name, share) -> assertEquals(share, counts.getOrDefault(name, 0) / 20_000.0, 0.03, name));
+      shares.forEach(
+          (name, share) ->
+              assertEquals(share, counts.getOrDefault(name, 0) / 20_000.0, 0.03, name));
     }
   }
 

@@ -17,8 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class TraceDatasetTest {
-  private static final TokenIdPrompts IDS =
-      new TokenIdPrompts(IntStream.range(0, 1000).toArray());
+  private static final TokenIdPrompts IDS = new TokenIdPrompts(IntStream.range(0, 1000).toArray());
 
   @TempDir Path directory;
 
@@ -52,7 +51,8 @@ class TraceDatasetTest {
   void trace_hasItsLengthsAndSharedPrefixes() throws IOException {
     TraceDataset trace = mooncake();
     assertEquals(4, trace.size());
-    List<List<Integer>> prompts = IntStream.range(0, 4).mapToObj(i -> ids(trace.request(i))).toList();
+    List<List<Integer>> prompts =
+        IntStream.range(0, 4).mapToObj(i -> ids(trace.request(i))).toList();
     assertEquals(List.of(30, 25, 12, 35), prompts.stream().map(List::size).toList());
     assertEquals(5, trace.request(0).maxTokens());
     assertEquals(prompts.get(0).subList(0, 20), prompts.get(1).subList(0, 20));
@@ -85,8 +85,7 @@ class TraceDatasetTest {
             118,GPT-4,417,0,417,API log
             """);
     assertEquals(
-        List.of(
-            new TraceLine(5, 472, 18, List.of()), new TraceLine(45.5, 1087, 230, List.of())),
+        List.of(new TraceLine(5, 472, 18, List.of()), new TraceLine(45.5, 1087, 230, List.of())),
         TraceFile.read(file));
   }
 

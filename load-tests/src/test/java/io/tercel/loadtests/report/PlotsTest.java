@@ -69,7 +69,10 @@ class PlotsTest {
             0,
             0);
     return RunReport.of(
-        info, new RunResult(traces, new Window(0, requests * 20 * MS + 1)), new Slo(Map.of()), List.of());
+        info,
+        new RunResult(traces, new Window(0, requests * 20 * MS + 1)),
+        new Slo(Map.of()),
+        List.of());
   }
 
   @ParameterizedTest

@@ -95,7 +95,8 @@ class ArrivalsTest {
     long[] arrivals = Arrivals.rampForDuration(1000 * 1_000_000_000L, ramp, 3);
     for (int tenth = 0; tenth < 10; tenth++) {
       long from = tenth * 100_000_000_000L;
-      long count = Arrays.stream(arrivals).filter(t -> t >= from && t < from + 100_000_000_000L).count();
+      long count =
+          Arrays.stream(arrivals).filter(t -> t >= from && t < from + 100_000_000_000L).count();
       double expected = 100 * ramp.rate((tenth + 0.5) / 10);
       assertEquals(expected, count, 0.01 * expected + 6 * Math.sqrt(expected));
     }

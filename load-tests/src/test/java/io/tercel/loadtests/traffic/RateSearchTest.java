@@ -21,11 +21,9 @@ class RateSearchTest {
   /** From below, from above, and from far away: within the resolution, and never above. */
   @ParameterizedTest
   @CsvSource({"1, 0.05", "64, 0.05", "0.2, 0.05", "1, 0.01", "7.3, 0.001", "300, 0.5"})
-  void search_endsWithinItsResolution(double first, double resolution)
-      throws InterruptedException {
+  void search_endsWithinItsResolution(double first, double resolution) throws InterruptedException {
     double capacity = 7.3;
-    RateSearch.Outcome outcome =
-        search(first, resolution, rate -> rate <= capacity ? 0.995 : 0.98);
+    RateSearch.Outcome outcome = search(first, resolution, rate -> rate <= capacity ? 0.995 : 0.98);
     assertTrue(outcome.highest() <= capacity, () -> "" + outcome);
     assertTrue(outcome.lowestMissed() > capacity, () -> "" + outcome);
     assertTrue(outcome.lowestMissed() <= outcome.highest() * (1 + resolution), () -> "" + outcome);
@@ -51,7 +49,9 @@ class RateSearchTest {
     RateSearch.Outcome stumbling =
         search(1, 0.05, rate -> !seen.add(rate) && rate <= 7.3 ? 0.99 : 0.5);
     assertEquals(search(1, 0.05, rate -> rate <= 7.3 ? 0.99 : 0.5).highest(), stumbling.highest());
-    assertEquals(List.of(1, 2), stumbling.trials().subList(0, 2).stream().map(RateSearch.Trial::attempt).toList());
+    assertEquals(
+        List.of(1, 2),
+        stumbling.trials().subList(0, 2).stream().map(RateSearch.Trial::attempt).toList());
     assertFalse(stumbling.trials().get(0).kept());
     assertTrue(stumbling.trials().get(1).kept());
   }
