@@ -28,6 +28,9 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 public final class Plots {
   private static final int POINTS = 250;
 
+  /** By how much places differ from even ones: with those the library puts ticks at data alone. */
+  private static final double UNEVEN = 0.01;
+
   /** Where less is drawn too, such as between tokens that come together: 0 has no logarithm. */
   private static final double LEAST_MS = 0.1;
 
@@ -99,8 +102,7 @@ public final class Plots {
     double[] values = new double[POINTS];
     int count = 0;
     for (int i = 0; i < POINTS; i++) {
-      // not evenly: with even places the library puts ticks at some of them, and at none of ours
-      double place = PercentileAxis.END * Math.pow((double) i / (POINTS - 1), 1.1);
+      double place = PercentileAxis.END * Math.pow((double) i / (POINTS - 1), 1 + UNEVEN);
       double percentile = PercentileAxis.percentile(place);
       if (i > 0 && percentile > last) {
         break;
@@ -145,7 +147,7 @@ public final class Plots {
     }
     double[] times = new double[seconds.length];
     for (int i = 0; i < times.length; i++) {
-      times[i] = i;
+      times[i] = i % 2 == 0 ? i : i + UNEVEN;
     }
     chart.addSeries(name, times, seconds).setMarker(SeriesMarkers.NONE);
     chart.getStyler().setLegendVisible(false);
