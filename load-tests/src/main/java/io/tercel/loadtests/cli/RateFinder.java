@@ -70,14 +70,14 @@ final class RateFinder implements RateSearch.Server, RateSearch.Listener {
             session.planAt(rate, requests, summaries.size()),
             String.format(Locale.ROOT, "%.3g req/s", rate));
     last = report;
-    summaries.add(report.steadyOrAll());
-    return report.steadyOrAll().attainment();
+    summaries.add(report.summary());
+    return report.attainment();
   }
 
   @Override
   public void ended(RateSearch.Trial trial) {
     RunReport report = Objects.requireNonNull(last, "a trial");
-    Summary summary = report.steadyOrAll();
+    Summary summary = report.summary();
     if (trial.kept() && (best == null || best.info().requestRate() < trial.rate())) {
       best = report;
     }
@@ -90,8 +90,7 @@ final class RateFinder implements RateSearch.Server, RateSearch.Listener {
         String.format(Locale.ROOT, "%.2f", summary.requestGoodput()),
         String.format(Locale.ROOT, "%.2f", summary.latencies(LatencyMetric.TTFT).percentileMs(99)),
         String.format(Locale.ROOT, "%.2f", summary.latencies(LatencyMetric.TPOT).percentileMs(99)),
-        (trial.kept() ? "kept" : trial.attempt() == 1 ? "missed; once more" : "missed")
-            + (report.steady().isPresent() ? "" : " (no steady state: the whole run counts)"));
+        trial.kept() ? "kept" : trial.attempt() == 1 ? "missed; once more" : "missed");
     out.flush();
   }
 

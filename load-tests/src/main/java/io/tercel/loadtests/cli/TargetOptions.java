@@ -6,11 +6,15 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.loadtests.client.GrpcTarget;
 import io.tercel.loadtests.client.HttpTarget;
+import io.tercel.loadtests.client.SpreadTarget;
 import io.tercel.loadtests.client.Target;
 import io.tercel.server.UserException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -23,7 +27,9 @@ final class TargetOptions {
   @Option(
       names = {"--base-url", "--url"},
       paramLabel = "URL",
-      description = "The server, with or without /v1 (default: ${DEFAULT-VALUE}).")
+      description =
+          "The server, with or without /v1; several with commas between them get requests in turn"
+              + " (default: ${DEFAULT-VALUE}).")
   String baseUrl = "http://127.0.0.1:8000";
 
   @Option(
@@ -46,7 +52,7 @@ final class TargetOptions {
       names = "--grpc-target",
       paramLabel = "HOST:PORT",
       description =
-          "For --backend grpc: Inference.Generate, or ChatCompletions with a chat endpoint. The"
+          "For --backend grpc, one or several with commas: Inference.Generate, or ChatCompletions with a chat endpoint. The"
               + " model, token ids and /metrics are still asked at --base-url.")
   @Nullable String grpcTarget;
 
@@ -146,36 +152,53 @@ final class TargetOptions {
     if (grpcTarget != null && !isGrpc()) {
       throw new UserException("--grpc-target: is for --backend grpc; add that, or leave it out");
     }
-    if (grpcTarget != null && !grpcTarget.matches(".+:\\d{1,5}")) {
+    if (grpcTarget != null && !grpcTarget.matches("[^,]+:\\d{1,5}(,[^,]+:\\d{1,5})*")) {
       throw new UserException(
           "--grpc-target: '" + grpcTarget + "'; expected HOST:PORT, such as 127.0.0.1:8001");
     }
   }
 
-  /** The server under load. */
+  /** The servers under load. */
   Target target(String path, String modelId, ObjectNode extra) {
-    return grpcTarget != null
-        ? new GrpcTarget(grpcTarget, apiKey, HttpTarget.isChat(path), modelId, extra, timeout())
-        : new HttpTarget(URI.create(base() + path), apiKey, modelId, extra, timeout());
+    List<Target> targets = new ArrayList<>();
+    String grpc = grpcTarget;
+    if (grpc == null) {
+      for (String base : bases()) {
+        targets.add(new HttpTarget(URI.create(base + path), apiKey, modelId, extra, timeout()));
+      }
+    } else {
+      boolean chat = HttpTarget.isChat(path);
+      for (String address : grpc.split(",", -1)) {
+        targets.add(new GrpcTarget(address, apiKey, chat, modelId, extra, timeout()));
+      }
+    }
+    return targets.size() == 1 ? targets.getFirst() : new SpreadTarget(targets);
   }
 
   String backendName(String path) {
     return backend != null ? backend : HttpTarget.isChat(path) ? "openai-chat" : "openai";
   }
 
-  /** The server's address without {@code /v1} and slashes at the end. */
+  /** The first server's address without {@code /v1} and slashes at the end. */
   String base() {
+    return bases().getFirst();
+  }
+
+  private List<String> bases() {
+    return Arrays.stream(baseUrl.split(",", -1)).map(TargetOptions::base).toList();
+  }
+
+  private static String base(String url) {
     try {
-      URI uri = new URI(baseUrl);
+      URI uri = new URI(url);
       if (uri.getHost() != null
           && ("http".equals(uri.getScheme()) || "https".equals(uri.getScheme()))) {
-        return baseUrl.replaceAll("/+$", "").replaceAll("/v1$", "");
+        return url.replaceAll("/+$", "").replaceAll("/v1$", "");
       }
     } catch (URISyntaxException e) {
       // said below
     }
-    throw new UserException(
-        "--base-url: '" + baseUrl + "' is no address; expected http://HOST:PORT");
+    throw new UserException("--base-url: '" + url + "' is no address; expected http://HOST:PORT");
   }
 
   Duration timeout() {

@@ -45,8 +45,8 @@ final class Bootstrap {
     SplittableRandom random = new SplittableRandom(SEED);
     double[] ratios = new double[count];
     for (int i = 0; i < count; i++) {
-      double denominator = statistic.applyAsDouble(a, weights(a.units(), random));
-      ratios[i] = statistic.applyAsDouble(b, weights(b.units(), random)) / denominator;
+      double ofA = statistic.applyAsDouble(a, weights(a.units(), random));
+      ratios[i] = ratio(ofA, statistic.applyAsDouble(b, weights(b.units(), random)));
     }
     double[] known = Arrays.stream(ratios).filter(r -> !Double.isNaN(r)).sorted().toArray();
     if (known.length == 0) {
@@ -54,6 +54,11 @@ final class Bootstrap {
     }
     double tail = (1 - confidence) / 2;
     return new Interval(quantile(known, tail), quantile(known, 1 - tail));
+  }
+
+  /** b / a; 1 where both are 0, as they are between tokens that come together. */
+  static double ratio(double a, double b) {
+    return a == 0 && b == 0 ? 1 : b / a;
   }
 
   private static double quantile(double[] sorted, double share) {

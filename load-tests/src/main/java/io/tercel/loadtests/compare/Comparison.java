@@ -203,7 +203,7 @@ public final class Comparison {
               row.name(),
               row.a(),
               row.b(),
-              row.b() / row.a(),
+              Bootstrap.ratio(row.a(), row.b()),
               interval == null
                   ? ""
                   : String.format(Locale.ROOT, "%.3f to %.3f", interval.from(), interval.to()),
@@ -217,7 +217,7 @@ public final class Comparison {
     ObjectNode json = new ObjectMapper().createObjectNode();
     for (Row row : rows) {
       ObjectNode node = json.putObject(row.name());
-      node.put("a", row.a()).put("b", row.b()).put("ratio", row.b() / row.a());
+      node.put("a", row.a()).put("b", row.b()).put("ratio", Bootstrap.ratio(row.a(), row.b()));
       Bootstrap.Interval interval = row.interval();
       if (interval != null) {
         node.put("from", interval.from()).put("to", interval.to());

@@ -7,6 +7,7 @@ import java.awt.Color;
 import java.awt.Font;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -27,8 +28,11 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 public final class Plots {
   private static final int POINTS = 250;
 
-  /** Less than any latency that is measured: a logarithm has to have something. */
-  private static final double LEAST_MS = 0.001;
+  /** By how much places differ from even ones: with those the library puts ticks at data alone. */
+  private static final double UNEVEN = 0.01;
+
+  /** Where less is drawn too, such as between tokens that come together: 0 has no logarithm. */
+  private static final double LEAST_MS = 0.1;
 
   /** Told apart by those who are colour-blind too (Okabe and Ito). */
   private static final Color[] COLORS = {
@@ -98,8 +102,7 @@ public final class Plots {
     double[] values = new double[POINTS];
     int count = 0;
     for (int i = 0; i < POINTS; i++) {
-      // not evenly: with even places the library puts ticks at some of them, and at none of ours
-      double place = PercentileAxis.END * Math.pow((double) i / (POINTS - 1), 1.1);
+      double place = PercentileAxis.END * Math.pow((double) i / (POINTS - 1), 1 + UNEVEN);
       double percentile = PercentileAxis.percentile(place);
       if (i > 0 && percentile > last) {
         break;
@@ -127,7 +130,15 @@ public final class Plots {
         .getStyler()
         .setYAxisLogarithmic(true)
         .setYAxisMin(Math.pow(10, low))
-        .setYAxisMax(Math.pow(10, high));
+        .setYAxisMax(Math.pow(10, high))
+        .setYAxisTickLabelsFormattingFunction(Plots::power);
+  }
+
+  /** A power of ten as it is written; empty for what is none. */
+  private static String power(double value) {
+    double exponent = Math.log10(value);
+    boolean isPower = Math.abs(exponent - Math.rint(exponent)) < 1e-6;
+    return isPower ? BigDecimal.valueOf(value).stripTrailingZeros().toPlainString() : "";
   }
 
   private static void overTime(XYChart chart, String name, double[] seconds) {
@@ -136,7 +147,7 @@ public final class Plots {
     }
     double[] times = new double[seconds.length];
     for (int i = 0; i < times.length; i++) {
-      times[i] = i;
+      times[i] = i % 2 == 0 ? i : i + UNEVEN;
     }
     chart.addSeries(name, times, seconds).setMarker(SeriesMarkers.NONE);
     chart.getStyler().setLegendVisible(false);
@@ -149,7 +160,7 @@ public final class Plots {
         .getStyler()
         .setXAxisMin(0.0)
         .setXAxisMax(PercentileAxis.END)
-        .setXAxisTickMarkSpacingHint(90)
+        .setXAxisTickMarkSpacingHint(120)
         .setXAxisTickLabelsFormattingFunction(PercentileAxis::label);
     return chart;
   }

@@ -60,6 +60,15 @@ public record RunReport(
     return steady.orElse(summary);
   }
 
+  /**
+   * Share of requests, 0 to 1, that met their objectives, by the worse of two counts: the steady
+   * state, where nobody finds an empty server, and the whole run, since all that waits until a
+   * first answer comes at last was sent before the steady state.
+   */
+  public double attainment() {
+    return Math.min(summary.attainment(), steadyOrAll().attainment());
+  }
+
   /** The samples of the steady state, or all where there was none. */
   List<ServerSample> steadySamples() {
     return steadyWindow

@@ -410,6 +410,31 @@ class BenchServeCommandTest {
     }
   }
 
+  /** Requests in turn; a group stays together. */
+  @Test
+  void severalServers_getRequestsInTurn() throws IOException {
+    try (ScriptedServer one = new ScriptedServer();
+        ScriptedServer other = new ScriptedServer()) {
+      String both = one.url() + "," + other.url() + "/v1";
+      String[] args = "--input-len 9 --output-len 1 --warmup 0 --num-prompts 32".split(" ");
+      List<String> all = new ArrayList<>(List.of("--base-url", both));
+      all.addAll(List.of(args));
+      assertEquals(0, bench(all.toArray(String[]::new)).status());
+      assertEquals(16, one.requests.size());
+      assertEquals(16, other.requests.size());
+      all.addAll(List.of("--group-size", "4"));
+      assertEquals(0, bench(all.toArray(String[]::new)).status());
+      assertEquals(64, one.requests.size() + other.requests.size());
+      for (ScriptedServer server : List.of(one, other)) {
+        Map<String, Integer> groups = new TreeMap<>();
+        server.requests.stream()
+            .skip(16)
+            .forEach(request -> groups.merge(request.get("group_id").asText(), 1, Integer::sum));
+        groups.forEach((id, samples) -> assertEquals(4, samples, id));
+      }
+    }
+  }
+
   /** Trials of 10, 20 and twice 40 requests, at 200, 400 and 800 a second; it takes 30. */
   @Test
   void findRate_findsWhatTheServerBears(@TempDir Path directory) throws IOException {
@@ -555,6 +580,8 @@ class BenchServeCommandTest {
           --grpc-target localhost:1                | --grpc-target: is for --backend grpc
           --backend grpc --grpc-target localhost   | --grpc-target: 'localhost'; expected HOST:PORT
           --endpoint /v1/embeddings                | --endpoint: '/v1/embeddings'; expected
+          --base-url http://a:1,b                  | --base-url: 'b' is no address
+          --backend grpc --grpc-target a:1,b       | --grpc-target: 'a:1,b'; expected HOST:PORT
           --base-url localhost:8000                | --base-url: 'localhost:8000' is no address
           --timeout 0                              | --timeout: '0'; expected a time above 0
           --extra-body [1]                         | --extra-body: not a JSON object

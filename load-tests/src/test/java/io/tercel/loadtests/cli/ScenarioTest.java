@@ -8,11 +8,16 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tercel.loadtests.client.ScriptedServer;
 import io.tercel.server.cli.Tercel;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,6 +28,18 @@ class ScenarioTest {
   private static final Path EXAMPLES = Path.of("../docs/scenarios");
 
   @TempDir Path directory;
+  private final PrintStream out = System.out;
+
+  /** The whole command line prints where everybody sees it. */
+  @BeforeEach
+  void silence() {
+    System.setOut(new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8));
+  }
+
+  @AfterEach
+  void restore() {
+    System.setOut(out);
+  }
 
   private static int run(Path scenario, ScriptedServer server, String... more) {
     List<String> args =

@@ -64,6 +64,19 @@ class BootstrapTest {
     assertTrue(share > 0.84, () -> "covered " + share);
   }
 
+  /** Half of the tokens come together with the one before: their median is 0 in both. */
+  @Test
+  void zeros_areNoDifference() {
+    List<double[]> units = new ArrayList<>();
+    for (int i = 0; i < 50; i++) {
+      units.add(new double[] {0, 0, 0, i});
+    }
+    Sample sample = Sample.of(units);
+    Bootstrap.Interval interval =
+        new Bootstrap(200, 0.95).ratio(sample, sample, (s, w) -> s.percentile(50, w));
+    assertEquals(new Bootstrap.Interval(1, 1), interval);
+  }
+
   @Test
   void sameRuns_giveTheSameInterval() {
     Sample a = run(new SplittableRandom(1), 0, 1);
