@@ -56,6 +56,7 @@ final class WeightUpload implements StreamObserver<UpdateWeightsRequest> {
     WeightUpload upload = new WeightUpload(weights, last, call);
     call.disableAutoRequest();
     call.setOnCancelHandler(() -> upload.onItsThread(upload::end));
+    call.setOnCloseHandler(() -> upload.onItsThread(upload::end)); // of a message that is none
     call.request(1);
     return upload;
   }

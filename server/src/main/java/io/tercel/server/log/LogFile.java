@@ -18,6 +18,7 @@ final class LogFile implements LogSink {
   private final Path path;
   private @Nullable OutputStream out;
   private @Nullable Object key;
+  private boolean torn;
 
   LogFile(Path path) throws IOException {
     this.path = path;
@@ -48,8 +49,18 @@ final class LogFile implements LogSink {
     if (now == null || !Objects.equals(key, key())) {
       close();
       now = open();
+      torn = false;
     }
-    now.write(lines);
+    if (torn) {
+      now.write('\n'); // half a line stands there; it must not spoil the next one too
+      torn = false;
+    }
+    try {
+      now.write(lines);
+    } catch (IOException e) {
+      torn = true;
+      throw e;
+    }
   }
 
   @Override

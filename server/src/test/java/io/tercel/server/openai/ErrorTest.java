@@ -9,7 +9,6 @@ import io.tercel.server.call.ApiException;
 import io.tercel.server.call.Json;
 import io.tercel.server.engine.ServiceClass;
 import io.tercel.server.openai.wire.ErrorBody;
-import io.tercel.server.testing.Events;
 import io.tercel.server.testing.TestServer;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -328,9 +327,7 @@ class ErrorTest {
       assertEquals("server_error", error.path("type").asText());
       String message = error.path("message").asText();
       assertTrue(message.startsWith("the model computed NaN at tokens 1 to "), message);
-      Events events = Events.parse(broken.chat("\"stream\": true").body());
-      assertFalse(events.done());
-      JsonNode last = events.chunks().getLast().path("error");
+      JsonNode last = error(broken.chat("\"stream\": true"), 500); // before its first token
       assertTrue(last.path("message").asText().contains("computed NaN"), last.toString());
       broken.awaitIdle();
       String counted = "tercel_nan_sequences_total{model_name=\"" + TestServer.MODEL + "\",} 2.0";
