@@ -1,6 +1,7 @@
 package io.tercel.loadtests.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tercel.loadtests.client.AdminClient;
 import io.tercel.loadtests.client.TargetException;
 import io.tercel.loadtests.data.DatasetException;
 import io.tercel.loadtests.report.Plots;
@@ -8,6 +9,8 @@ import io.tercel.loadtests.report.ResultJson;
 import io.tercel.loadtests.report.ResultTable;
 import io.tercel.loadtests.report.RunReport;
 import io.tercel.loadtests.report.Selection;
+import io.tercel.loadtests.soak.Soak;
+import io.tercel.loadtests.soak.WeightUpdates;
 import io.tercel.loadtests.traffic.RateSearch;
 import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
@@ -50,6 +53,7 @@ public final class BenchServeCommand implements Command {
   @Mixin private final DataOptions data = new DataOptions();
   @Mixin private final TrafficOptions traffic = new TrafficOptions();
   @Mixin private final RateOptions rate = new RateOptions();
+  @Mixin private final UpdateOptions updates = new UpdateOptions();
   @Mixin private final ReportOptions report = new ReportOptions();
 
   @Override
@@ -69,10 +73,29 @@ public final class BenchServeCommand implements Command {
     traffic.checkFor(data, rate.findRate);
     report.check();
     rate.check(report);
+    updates.check();
     try (LoadSession session = LoadSession.open(target, data, traffic, report, console())) {
-      return rate.findRate ? findRate(session) : run(session);
+      Soak.Updates changes = updates.updates();
+      return changes == null ? load(session) : load(session, changes);
     } catch (DatasetException | TargetException e) {
       throw new UserException(String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  private int load(LoadSession session) throws InterruptedException, IOException {
+    return rate.findRate ? findRate(session) : run(session);
+  }
+
+  /** While weights change; also 1 if the server did not take them. */
+  private int load(LoadSession session, Soak.Updates changes)
+      throws InterruptedException, IOException {
+    try (AdminClient _ = changes.admin();
+        WeightUpdates changing = new WeightUpdates(changes)) {
+      int code = load(session);
+      changing.close();
+      console().print(changing.summary());
+      console().flush();
+      return changing.faults().isEmpty() ? code : 1;
     }
   }
 

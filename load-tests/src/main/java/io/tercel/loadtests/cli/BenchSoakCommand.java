@@ -2,7 +2,6 @@ package io.tercel.loadtests.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.tercel.loadtests.client.AdminClient;
 import io.tercel.loadtests.client.HttpTarget;
 import io.tercel.loadtests.client.ServerProbe;
 import io.tercel.loadtests.client.TargetException;
@@ -16,8 +15,6 @@ import io.tercel.server.UserException;
 import io.tercel.server.cli.Command;
 import java.io.PrintWriter;
 import java.net.URI;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,6 +22,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -61,30 +59,7 @@ public final class BenchSoakCommand implements Command {
       description = "Sent as a bearer token. Default: the environment's TERCEL_API_KEY.")
   private @Nullable String apiKey = System.getenv("TERCEL_API_KEY");
 
-  @Option(
-      names = "--admin-url",
-      paramLabel = "URL",
-      description = "Its admin port, for new weights. Default: weights stay.")
-  private @Nullable String adminUrl;
-
-  @Option(
-      names = "--admin-key",
-      paramLabel = "KEY",
-      description = "The admin port's. Default: the environment's TERCEL_ADMIN_KEY.")
-  private @Nullable String adminKey = System.getenv("TERCEL_ADMIN_KEY");
-
-  @Option(
-      names = "--weights",
-      paramLabel = "DIR",
-      split = ",",
-      description = "Directories whose weights come in turn, such as a/model,b/model.")
-  private List<Path> weights = List.of();
-
-  @Option(
-      names = "--update-interval",
-      paramLabel = "TIME",
-      description = "From one change of weights to the next (default: ${DEFAULT-VALUE}).")
-  private String updateInterval = "20s";
+  @Mixin private final UpdateOptions updates = new UpdateOptions();
 
   @Option(
       names = "--duration",
@@ -141,7 +116,7 @@ public final class BenchSoakCommand implements Command {
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
     try (ServerProbe probe = new ServerProbe(base, apiKey, TIMEOUT)) {
-      return run(probe, address("--base-url", base), out);
+      return run(probe, UpdateOptions.address("--base-url", base), out);
     } catch (TargetException e) {
       throw new UserException(String.valueOf(e.getMessage()), e);
     }
@@ -159,30 +134,7 @@ public final class BenchSoakCommand implements Command {
         throw new UserException("--abort-rate, --slow-reader-rate: expected 0 to 0.9 together");
       }
     }
-    if ((adminUrl == null) != weights.isEmpty()) {
-      throw new UserException("--admin-url and --weights belong together; pass both");
-    }
-    for (Path directory : weights) {
-      if (!Files.isDirectory(directory)) {
-        throw new UserException("--weights: " + directory + " is no directory");
-      }
-    }
-  }
-
-  private static URI address(String option, String url) {
-    try {
-      URI uri = URI.create(url);
-      if (uri.getHost() != null) {
-        return uri;
-      }
-    } catch (IllegalArgumentException e) {
-      // said below
-    }
-    throw new UserException(option + ": '" + url + "' is no address; expected http://HOST:PORT");
-  }
-
-  private URI admin(URI base) {
-    return adminUrl == null ? base : address("--admin-url", adminUrl);
+    updates.check();
   }
 
   private int run(ServerProbe probe, URI base, PrintWriter out) throws InterruptedException {
@@ -192,22 +144,15 @@ public final class BenchSoakCommand implements Command {
         new RandomDataset(new TokenIdPrompts(ids), seed, inputLen, outputLen, 0.5);
     List<Soak.Load> loads = new ArrayList<>();
     Duration time = Times.parse("--duration", duration);
-    Duration interval = Times.parse("--update-interval", updateInterval);
-    try (AdminClient admin = new AdminClient(admin(base), adminKey)) {
-      Soak.Updates updates =
-          weights.isEmpty()
-              ? null
-              : new Soak.Updates(
-                  admin,
-                  weights.stream().map(d -> d.toAbsolutePath().toString()).toList(),
-                  interval);
+    Soak.Updates changes = updates.updates();
+    try {
       CLASSES.forEach(
           (name, tenths) ->
               loads.add(new Soak.Load(name, target(base, model, name), clients * tenths / 10)));
       ClientMix mix = new ClientMix(abortRate, slowReaderRate, 4096, seed);
       SoakResult result;
       try (RunProgress progress = new RunProgress(System.err, "soak", 0, time)) {
-        result = new Soak(loads, dataset, updates, probe, time, mix).run(progress);
+        result = new Soak(loads, dataset, changes, probe, time, mix).run(progress);
       }
       out.print(SoakTable.of(result));
       List<String> complaints = result.complaints();
@@ -219,6 +164,9 @@ public final class BenchSoakCommand implements Command {
       return complaints.isEmpty() ? 0 : 1;
     } finally {
       loads.forEach(load -> load.target().close());
+      if (changes != null) {
+        changes.admin().close();
+      }
     }
   }
 

@@ -46,7 +46,11 @@ public final class Soak {
    * @param admin by whom
    * @param directories whose weights come in turn; one at least
    */
-  public record Updates(AdminClient admin, List<String> directories, Duration interval) {}
+  public record Updates(AdminClient admin, List<String> directories, Duration interval) {
+    public Updates {
+      directories = List.copyOf(directories);
+    }
+  }
 
   private final List<Load> loads;
   private final Dataset dataset;
@@ -85,8 +89,7 @@ public final class Soak {
         runAll(threads, listener, results);
         return new SoakResult(results, sampler.samples(), idle(sampler), List.of(), List.of());
       }
-      try (WeightUpdates changing =
-          new WeightUpdates(changes.admin(), changes.directories(), changes.interval())) {
+      try (WeightUpdates changing = new WeightUpdates(changes)) {
         runAll(threads, listener, results);
         List<ServerSample> samples = sampler.samples();
         changing.close();

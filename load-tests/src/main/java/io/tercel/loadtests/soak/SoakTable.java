@@ -7,7 +7,6 @@ import io.tercel.loadtests.metrics.RequestTrace;
 import io.tercel.loadtests.metrics.Slo;
 import io.tercel.loadtests.metrics.Summary;
 import io.tercel.loadtests.traffic.RunResult;
-import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -40,15 +39,7 @@ public final class SoakTable {
     memory(out, "resident memory", result.resident());
     memory(out, "outside the heap", result.outsideHeap());
     memory(out, "left of the heap by collections", result.liveHeap());
-    List<Double> updates = result.updateSeconds();
-    out.append(
-        updates.isEmpty()
-            ? "no new weights\n"
-            : String.format(
-                Locale.ROOT,
-                "%d times new weights, %.2f s at most%n",
-                updates.size(),
-                Collections.max(updates)));
+    out.append(WeightUpdates.line(result.updateSeconds())).append('\n');
     return out.toString();
   }
 

@@ -4,13 +4,15 @@ import io.tercel.loadtests.client.AdminClient;
 import io.tercel.loadtests.client.TargetException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Gives a server other weights again and again, from directories in turn, on a thread of its own
  * until it is closed.
  */
-final class WeightUpdates implements AutoCloseable {
+public final class WeightUpdates implements AutoCloseable {
   private final AdminClient admin;
   private final List<String> directories;
   private final Duration interval;
@@ -19,15 +21,11 @@ final class WeightUpdates implements AutoCloseable {
   private final Thread thread;
   private long version = -1;
 
-  /**
-   * Begins, with the first update after one interval.
-   *
-   * @param directories one at least
-   */
-  WeightUpdates(AdminClient admin, List<String> directories, Duration interval) {
-    this.admin = admin;
-    this.directories = List.copyOf(directories);
-    this.interval = interval;
+  /** Begins, with the first update after one interval. */
+  public WeightUpdates(Soak.Updates updates) {
+    this.admin = updates.admin();
+    this.directories = updates.directories();
+    this.interval = updates.interval();
     this.thread = Thread.ofVirtual().name("weight-updates").start(this::run);
   }
 
@@ -65,13 +63,31 @@ final class WeightUpdates implements AutoCloseable {
   }
 
   /** How long each took, from asking to the answer. */
-  synchronized List<Double> seconds() {
+  public synchronized List<Double> seconds() {
     return List.copyOf(seconds);
   }
 
   /** Those that were refused or failed, each as it was told. */
-  synchronized List<String> faults() {
+  public synchronized List<String> faults() {
     return List.copyOf(faults);
+  }
+
+  /** A line for people. */
+  static String line(List<Double> seconds) {
+    return seconds.isEmpty()
+        ? "no new weights"
+        : String.format(
+            Locale.ROOT,
+            "%d times new weights, %.2f s at most",
+            seconds.size(),
+            Collections.max(seconds));
+  }
+
+  /** What it came to, faults in lines of their own. */
+  public String summary() {
+    StringBuilder text = new StringBuilder(line(seconds())).append('\n');
+    faults().forEach(fault -> text.append("new weights FAILED: ").append(fault).append('\n'));
+    return text.toString();
   }
 
   /** Ends; an update under way is let go. */

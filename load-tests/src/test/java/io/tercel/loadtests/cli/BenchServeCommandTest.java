@@ -525,6 +525,8 @@ class BenchServeCommandTest {
       textBlock =
           """
           --num-prompts 0                          | --num-prompts: 0; expected at least 1
+          --weights .                              | --admin-url and --weights belong together
+          --admin-url http://x --weights absent    | --weights: absent is no directory
           --num-prompts 5 --duration 5s            | --duration: replaces --num-prompts
           --duration 5x --max-concurrency 1        | --duration: '5x'; expected a time above 0
           --duration 5m                            | --duration: needs --max-concurrency N
@@ -590,5 +592,48 @@ class BenchServeCommandTest {
     Outcome outcome = bench(args.split(" "));
     assertEquals(1, outcome.status(), outcome.text());
     assertTrue(outcome.text().contains(said), outcome.text());
+  }
+
+  /** Groups of a trainer, whose weights change while they are sampled. */
+  @Test
+  void groups_whileWeightsChange() throws Exception {
+    try (ScriptedServer server = new ScriptedServer()) {
+      server.play(
+          (request, answer) -> {
+            for (int i = 0; server.updates.size() < 3 && i < 500; i++) {
+              Thread.sleep(10); // until weights have changed three times; not for long if never
+            }
+            answer.token("x");
+            answer.end(8, 1, 0);
+          });
+      String[] load = {
+        "--base-url",
+        server.url(),
+        "--num-prompts",
+        "16",
+        "--group-size",
+        "8",
+        "--warmup",
+        "0",
+        "--max-concurrency",
+        "16",
+        "--admin-url",
+        server.url(),
+        "--weights",
+        "src,target",
+        "--update-interval",
+        "0.05s"
+      };
+      Outcome outcome = bench(load);
+      assertEquals(0, outcome.status(), outcome.text());
+      assertTrue(outcome.text().matches("(?s).*\\d+ times new weights.*"), outcome.text());
+      assertTrue(server.updates.get(0).endsWith("src"), server.updates + "");
+      assertTrue(server.updates.get(1).endsWith("target"), server.updates + "");
+      server.updates.clear();
+      server.refusesUpdates = true;
+      outcome = bench(load);
+      assertEquals(1, outcome.status(), outcome.text());
+      assertTrue(outcome.text().contains("new weights FAILED: 400"), outcome.text());
+    }
   }
 }

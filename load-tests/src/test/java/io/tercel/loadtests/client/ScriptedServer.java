@@ -77,6 +77,12 @@ public final class ScriptedServer implements AutoCloseable {
   /** Clients that were gone when they were written to. */
   public final AtomicInteger gone = new AtomicInteger();
 
+  /** Directories whose weights were asked for. */
+  public final List<String> updates = new CopyOnWriteArrayList<>();
+
+  /** Whether they are refused. */
+  public volatile boolean refusesUpdates;
+
   /** The most requests that were under way at once. */
   public final AtomicInteger peak = new AtomicInteger();
 
@@ -130,6 +136,14 @@ public final class ScriptedServer implements AutoCloseable {
         json(exchange, "{\"data\":[{\"id\":\"scripted\"}]}");
       } else if (path.equals("/metrics")) {
         json(exchange, "process_resident_memory_bytes 2097152\n");
+      } else if (path.equals("/update_weights_from_disk")) {
+        JsonNode request = new ObjectMapper().readTree(exchange.getRequestBody());
+        updates.add(request.path("model_path").asText());
+        if (refusesUpdates) {
+          new Answer(exchange).refuse(400, "other shapes");
+        } else {
+          json(exchange, "{\"success\":true,\"weight_version\":" + updates.size() + "}");
+        }
       } else if (path.equals("/tokenize")) {
         JsonNode request = new ObjectMapper().readTree(exchange.getRequestBody());
         json(exchange, "{\"count\":" + request.get("prompt").asText().split(" ").length + "}");
