@@ -5,8 +5,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tercel.loadtests.client.HttpTarget;
 import io.tercel.loadtests.client.ServerProbe;
 import io.tercel.loadtests.client.TargetException;
+import io.tercel.loadtests.data.PromptMaker;
 import io.tercel.loadtests.data.RandomDataset;
-import io.tercel.loadtests.data.TokenIdPrompts;
 import io.tercel.loadtests.soak.Soak;
 import io.tercel.loadtests.soak.SoakResult;
 import io.tercel.loadtests.soak.SoakTable;
@@ -19,7 +19,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -43,7 +42,6 @@ public final class BenchSoakCommand implements Command {
   private static final Map<String, Integer> CLASSES = Map.of("chat", 4, "rollout", 4, "batch", 2);
 
   private static final Duration TIMEOUT = Duration.ofMinutes(10);
-  private static final int[] BYTE_IDS = IntStream.range(32, 256).toArray();
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -112,11 +110,11 @@ public final class BenchSoakCommand implements Command {
   @Override
   public Integer call() throws InterruptedException {
     check();
-    String base = baseUrl.replaceAll("/+$", "").replaceAll("/v1$", "");
+    String base = TargetOptions.base(baseUrl);
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
     try (ServerProbe probe = new ServerProbe(base, apiKey, TIMEOUT)) {
-      return run(probe, UpdateOptions.address("--base-url", base), out);
+      return run(probe, URI.create(base), out);
     } catch (TargetException e) {
       throw new UserException(String.valueOf(e.getMessage()), e);
     }
@@ -139,9 +137,8 @@ public final class BenchSoakCommand implements Command {
 
   private int run(ServerProbe probe, URI base, PrintWriter out) throws InterruptedException {
     String model = probe.model();
-    int[] ids = probe.tokenIds(TargetOptions.COMPLETIONS, model).orElse(BYTE_IDS);
-    RandomDataset dataset =
-        new RandomDataset(new TokenIdPrompts(ids), seed, inputLen, outputLen, 0.5);
+    PromptMaker prompts = new ServerPrompts(probe, TargetOptions.COMPLETIONS, model, out).maker();
+    RandomDataset dataset = new RandomDataset(prompts, seed, inputLen, outputLen, 0.5);
     List<Soak.Load> loads = new ArrayList<>();
     Duration time = Times.parse("--duration", duration);
     Soak.Updates changes = updates.updates();

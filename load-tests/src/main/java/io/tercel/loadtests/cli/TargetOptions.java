@@ -188,7 +188,8 @@ final class TargetOptions {
     return Arrays.stream(baseUrl.split(",", -1)).map(TargetOptions::base).toList();
   }
 
-  private static String base(String url) {
+  /** An address of {@code --base-url} without {@code /v1} and slashes at the end. */
+  static String base(String url) {
     try {
       URI uri = new URI(url);
       if (uri.getHost() != null

@@ -59,13 +59,12 @@ final class UpdateOptions {
     return adminUrl == null
         ? null
         : new Soak.Updates(
-            new AdminClient(address("--admin-url", adminUrl), adminKey),
+            new AdminClient(address(adminUrl), adminKey),
             weights.stream().map(d -> d.toAbsolutePath().toString()).toList(),
             interval());
   }
 
-  /** An address that was given. */
-  static URI address(String option, String url) {
+  private static URI address(String url) {
     try {
       URI uri = URI.create(url);
       if (uri.getHost() != null) {
@@ -74,6 +73,6 @@ final class UpdateOptions {
     } catch (IllegalArgumentException e) {
       // said below
     }
-    throw new UserException(option + ": '" + url + "' is no address; expected http://HOST:PORT");
+    throw new UserException("--admin-url: '" + url + "' is no address; expected http://HOST:PORT");
   }
 }
