@@ -62,7 +62,7 @@ final class AttentionKernels {
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] stats = c.allocateFloatLocalArray(2);
     if (l < 16 && l * 16 < count) {
-      int table = StepLayout.tables(rows, slots) + step.get(StepLayout.tableAt(rows) + row);
+      int table = step.get(StepLayout.tableAt(rows) + row);
       bases[l] = (step.get(table + split * 16 + l) * 2 * kvHeads + kvHead) * 16 * headDim;
     }
     if (l < headDim) {
@@ -171,7 +171,7 @@ final class AttentionKernels {
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] stats = c.allocateFloatLocalArray(2);
     if (l < 16 && l * 16 < count) {
-      int table = StepLayout.tables(rows, slots) + step.get(StepLayout.tableAt(rows) + row);
+      int table = step.get(StepLayout.tableAt(rows) + row);
       bases[l] = (step.get(table + split * 16 + l) * 2 * kvHeads + kvHead) * 8 * headDim;
     }
     if (l < headDim) {
@@ -276,20 +276,8 @@ final class AttentionKernels {
       int stride = heads * (headDim + 2);
       int base = first * (headDim + 2);
       for (int d = l; d < headDim; d += JOIN_LOCAL) {
-        float max = part.get(base + headDim);
-        float sum = part.get(base + headDim + 1);
-        float o = part.get(base + d);
-        for (int s = 1; s < splits; s++) {
-          int at = base + s * stride;
-          float next = part.get(at + headDim);
-          float most = Math.max(max, next);
-          float a = Arithmetic.exp(max - most, powers);
-          float b = Arithmetic.exp(next - most, powers);
-          max = most;
-          sum = Arithmetic.plus(a * sum, b * part.get(at + headDim + 1));
-          o = Arithmetic.plus(a * o, b * part.get(at + d));
-        }
-        y.set(token * yStride + head * headDim + d, o / sum);
+        float value = SourceArithmetic.joined(part, powers, base, stride, splits, headDim, d);
+        y.set(token * yStride + head * headDim + d, value);
       }
       for (int k = heads * headDim + l; k < yStride; k += JOIN_LOCAL) {
         y.set(token * yStride + k, 0f);

@@ -3,13 +3,14 @@ package io.tercel.kernels.tornado;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /**
  * Linear layers of 16 and 32 bits, and the head: y = W x + b in the order of sums that {@code
  * Ops.linear} states. A work group has 256 items: 16 rows by the 16 partial sums of each, so that
  * neighbours read neighbouring columns. The grid is [rows / 16][tokens].
  *
- * <p>A 16-bit matrix lies in ints, two columns each, rows padded to an even number of columns.
+ * <p>A 16-bit matrix lies in longs, four columns each, rows padded to an even number of columns.
  */
 final class DenseKernels {
   /** Work items of a group. */
@@ -33,7 +34,7 @@ final class DenseKernels {
       KernelContext c,
       IntArray step,
       FloatArray powers,
-      IntArray w,
+      LongArray w,
       FloatArray p,
       FloatArray x,
       FloatArray y,
@@ -56,13 +57,13 @@ final class DenseKernels {
     float[] lanes = c.allocateFloatLocalArray(256);
     float acc = 0f;
     for (int b = 0; b < blocks; b++) {
-      int bits = w.get(at + b * 16 + lane);
+      int bits = Arithmetic.intAt(w, at + b * 16 + lane);
       int k = xRow + b * 32 + 2 * lane;
       acc = weight(bits, bf, powers) * x.get(k) + acc;
       acc = weight(bits >> 16, bf, powers) * x.get(k + 1) + acc;
     }
     for (int k = blocks * 32 + lane; k < cols; k += 16) {
-      int bits = w.get(at + k / 2) >> (16 * (k & 1));
+      int bits = Arithmetic.intAt(w, at + k / 2) >> (16 * (k & 1));
       acc = weight(bits, bf, powers) * x.get(xRow + k) + acc;
     }
     lanes[l] = acc;
@@ -97,7 +98,7 @@ final class DenseKernels {
       KernelContext c,
       IntArray step,
       FloatArray powers,
-      IntArray w,
+      LongArray w,
       FloatArray p,
       FloatArray x,
       FloatArray y,
@@ -127,7 +128,7 @@ final class DenseKernels {
     float a2 = 0f;
     float a3 = 0f;
     for (int b = 0; b < blocks; b++) {
-      int bits = w.get(at + b * 16 + lane);
+      int bits = Arithmetic.intAt(w, at + b * 16 + lane);
       int k = b * 32 + 2 * lane;
       float v = weight(bits, bf, powers);
       a0 = v * x.get(x0 + k) + a0;
@@ -141,7 +142,7 @@ final class DenseKernels {
       a3 = u * x.get(x3 + k + 1) + a3;
     }
     for (int k = blocks * 32 + lane; k < cols; k += 16) {
-      float v = weight(w.get(at + k / 2) >> (16 * (k & 1)), bf, powers);
+      float v = weight(Arithmetic.intAt(w, at + k / 2) >> (16 * (k & 1)), bf, powers);
       a0 = v * x.get(x0 + k) + a0;
       a1 = v * x.get(x1 + k) + a1;
       a2 = v * x.get(x2 + k) + a2;

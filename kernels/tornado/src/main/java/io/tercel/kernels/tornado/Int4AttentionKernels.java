@@ -54,7 +54,7 @@ final class Int4AttentionKernels {
     float[] stats = c.allocateFloatLocalArray(4);
     double[] sums = c.allocateDoubleLocalArray(8);
     if (l < 16 && l * 16 < count) {
-      int table = StepLayout.tables(rows, slots) + step.get(StepLayout.tableAt(rows) + row);
+      int table = step.get(StepLayout.tableAt(rows) + row);
       bases[l] = step.get(table + split * 16 + l) * kvHeads * (keyInts + valueInts);
     }
     if (l < headDim) {

@@ -51,6 +51,7 @@ final class LayerPlan implements AutoCloseable {
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
   private final int capturedSlots;
+  private final int dp;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<List<WeightImage>> weightImages = new ArrayList<>();
@@ -77,6 +78,7 @@ final class LayerPlan implements AutoCloseable {
     this.config = weights.config();
     this.layout = layout;
     this.capturedSlots = capturedSlots;
+    this.dp = FourBytes.of(device);
     this.inputs = new StepInputs(step, config.headDim(), config.ropeTheta());
     this.sampling = new SamplingBuffers(step.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
@@ -138,7 +140,7 @@ final class LayerPlan implements AutoCloseable {
     TaskGraph graph = chain.graph("weights" + name, List.of());
     List<Object> sent = new ArrayList<>();
     for (WeightImage image : images) {
-      sent.add(image.ints());
+      sent.add(image.longs());
       sent.add(image.floats());
     }
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, sent.toArray());
@@ -146,7 +148,7 @@ final class LayerPlan implements AutoCloseable {
       String task = "touch" + i;
       WeightImage image = images.get(i);
       graph.task(
-          task, RowKernels::touchBoth, new KernelContext(), image.ints(), image.floats(), powers);
+          task, RowKernels::touchBoth, new KernelContext(), image.longs(), image.floats(), powers);
       grids.add(graph.getTaskGraphName() + "." + task, Grids.Axis.ROWS, 1, 1, 1);
     }
     for (int i = 0; i < caches.size(); i++) {
@@ -187,7 +189,7 @@ final class LayerPlan implements AutoCloseable {
     List<Object> own = new ArrayList<>();
     for (int i = from; i < to; i++) {
       images.add(layers.get(i).image());
-      own.add(layers.get(i).image().ints());
+      own.add(layers.get(i).image().longs());
       own.add(layers.get(i).image().floats());
       own.add(kv.get(i).array());
     }
@@ -195,7 +197,7 @@ final class LayerPlan implements AutoCloseable {
     for (boolean several : new boolean[] {false, true}) {
       TaskGraph graph = chain.graph((several ? "four" : "one") + group, own);
       grids.fixSlots(several ? 0 : capturedSlots);
-      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several);
+      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, dp);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
@@ -211,25 +213,16 @@ final class LayerPlan implements AutoCloseable {
     graph.transferToDevice(
         DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws, s.tokens, s.chunks);
     KernelContext context = new KernelContext();
-    RowTasks row = new RowTasks(context, s.wants, powers, grids);
-    int hidden = config.hiddenSize();
-    row.normSelected(
-        graph,
-        "finalNorm",
-        ends.floats(),
-        finalNorm,
-        hidden,
-        config.rmsNormEps(),
-        StepLayout.HEADER,
-        act.hidden(),
-        act.normed());
+    Source last =
+        new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
     Rows logits = act.logits();
-    new LinearTasks(context, s.wants, powers, grids, several)
+    new LinearTasks(context, s.wants, powers, grids, several, dp)
         .project(
             graph,
             "head",
             List.of(head),
             ends,
+            last,
             act.normed(),
             act.rounded(),
             logits,

@@ -16,8 +16,8 @@ import java.util.List;
  * Each one's rows are padded up to whole tiles of {@value #TILE}.
  *
  * @param layers top to bottom
- * @param at where the matrix begins: in the ints of its {@link WeightImage}, or in its floats if it
- *     is fp32
+ * @param at where the matrix begins: in ints, of which two are a long of its {@link WeightImage},
+ *     or in its floats if it is fp32
  * @param biasAt where its padded biases begin in the floats, or -1
  * @param orderAt where its input order begins in the ints, or -1
  * @param transform of its input

@@ -87,7 +87,7 @@ final class StepInputs {
       int row = rows.addToken(batch.tokenId(i), position);
       ints.set(StepLayout.tokens() + row, batch.tokenId(i));
       ints.set(StepLayout.positions(layout.rows()) + row, position);
-      ints.set(StepLayout.tableAt(layout.rows()) + row, tableInts);
+      ints.set(StepLayout.tableAt(layout.rows()) + row, tables + tableInts);
       ints.set(StepLayout.firstSlot(layout.rows()) + row, slots);
       int splits = Attention.splits(position + 1);
       for (int split = 0; split < splits; split++) {

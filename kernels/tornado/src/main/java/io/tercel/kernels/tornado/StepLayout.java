@@ -7,7 +7,7 @@ package io.tercel.kernels.tornado;
  *   n, slots, 0 ..                        header of 8
  *   token ids            [rows]
  *   positions            [rows]
- *   table offsets        [rows]           where the row's block table begins
+ *   table offsets        [rows]           where in all this the row's block table begins
  *   first slots          [rows]           of the row's splits
  *   rows of slots        [slots]
  *   splits of slots      [slots]

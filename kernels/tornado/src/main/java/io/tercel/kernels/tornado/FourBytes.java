@@ -1,0 +1,41 @@
+package io.tercel.kernels.tornado;
+
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
+import uk.ac.manchester.tornado.api.utils.QuantizationUtils;
+
+/** Four signed bytes in an int, and their products: what linear layers of integers consist of. */
+final class FourBytes {
+  private FourBytes() {}
+
+  /**
+   * c + the products of a's bytes and b's, byte by byte.
+   *
+   * @param dp 1 where the device multiplies four bytes at once, which is CUDA's; 0 elsewhere. It is
+   *     a constant where a kernel is compiled, so no device meets what it hasn't got
+   */
+  static int dot(int a, int b, int c, int dp) {
+    if (dp == 1) {
+      return QuantizationUtils.dp4a_packed(a, b, c);
+    }
+    int sum = c + ((a << 24) >> 24) * ((b << 24) >> 24);
+    sum += ((a << 16) >> 24) * ((b << 16) >> 24);
+    sum += ((a << 8) >> 24) * ((b << 8) >> 24);
+    return sum + (a >> 24) * (b >> 24);
+  }
+
+  /** What kernels for a device are told of it: {@code dp} of {@link #dot}. */
+  static int of(TornadoDevice device) {
+    return device.getTornadoVMBackend() == TornadoVMBackendType.CUDA ? 1 : 0;
+  }
+
+  /** The lowest bytes of four ints, a's below. */
+  static int of(int a, int b, int c, int d) {
+    return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | (d << 24);
+  }
+
+  /** What remains of a 16-bit code above its lowest byte, that one taken as signed. */
+  static int high(int code) {
+    return (code - ((code << 24) >> 24)) >> 8;
+  }
+}
