@@ -1,7 +1,5 @@
 package io.tercel.kernels.tornado;
 
-import uk.ac.manchester.tornado.api.common.TornadoDevice;
-import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.utils.QuantizationUtils;
 
 /** Four signed bytes in an int, and their products: what linear layers of integers consist of. */
@@ -9,24 +7,19 @@ final class FourBytes {
   private FourBytes() {}
 
   /**
-   * c + the products of a's bytes and b's, byte by byte.
-   *
-   * @param dp 1 where the device multiplies four bytes at once, which is CUDA's; 0 elsewhere. It is
-   *     a constant where a kernel is compiled, so no device meets what it hasn't got
+   * c + the products of a's bytes and b's, byte by byte, on any device. The build makes of kernels
+   * that use it others that use {@link #dp4a}.
    */
-  static int dot(int a, int b, int c, int dp) {
-    if (dp == 1) {
-      return QuantizationUtils.dp4a_packed(a, b, c);
-    }
+  static int dot(int a, int b, int c) {
     int sum = c + ((a << 24) >> 24) * ((b << 24) >> 24);
     sum += ((a << 16) >> 24) * ((b << 16) >> 24);
     sum += ((a << 8) >> 24) * ((b << 8) >> 24);
     return sum + (a >> 24) * (b >> 24);
   }
 
-  /** What kernels for a device are told of it: {@code dp} of {@link #dot}. */
-  static int of(TornadoDevice device) {
-    return device.getTornadoVMBackend() == TornadoVMBackendType.CUDA ? 1 : 0;
+  /** The same as one instruction, which only CUDA devices have. */
+  static int dp4a(int a, int b, int c) {
+    return QuantizationUtils.dp4a_packed(a, b, c);
   }
 
   /** The lowest bytes of four ints, a's below. */

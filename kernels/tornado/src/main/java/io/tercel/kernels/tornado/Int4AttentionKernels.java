@@ -9,6 +9,9 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * AttentionKernels}.
  */
 final class Int4AttentionKernels {
+  /** Ints of values that a work group holds at a time: 256 tokens of 128 dims. */
+  private static final int TILE = 4096;
+
   private Int4AttentionKernels() {}
 
   /**
@@ -53,6 +56,7 @@ final class Int4AttentionKernels {
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] stats = c.allocateFloatLocalArray(4);
     double[] sums = c.allocateDoubleLocalArray(8);
+    int[] tile = c.allocateIntLocalArray(4096);
     if (l < 16 && l * 16 < count) {
       int table = step.get(StepLayout.tableAt(rows) + row);
       bases[l] = step.get(table + split * 16 + l) * kvHeads * (keyInts + valueInts);
@@ -75,6 +79,9 @@ final class Int4AttentionKernels {
       stats[2] = (float) (lower + upper);
     }
     c.localBarrier();
+    if (l >= count) {
+      p[l] = 0f; // the other half of the last token's word
+    }
     if (l < count) {
       int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
       float even = 0f;
@@ -181,15 +188,45 @@ final class Int4AttentionKernels {
               lanes[l + 15]);
     }
     c.localBarrier();
-    if (l < headDim) {
-      int place = (l >> 6) * 16 + (l & 15);
-      int nibble = 4 * ((l & 63) >> 4);
-      float o = 0f;
-      for (int t = 0; t < count; t++) {
-        int at = bases[t >> 4] + kvHeads * keyInts + kvHead * valueInts;
-        int word = kv.get(at + ((t & 15) >> 1) * chunks * 16 + place);
-        o = value(word >> (16 * (t & 1) + nibble)) * p[t] + o;
+    int pairInts = chunks * 16; // two tokens
+    int pairs = (count + 1) / 2;
+    int valueAt = kvHeads * keyInts + kvHead * valueInts;
+    int place = ((l & 255) >> 6) * 16 + (l & 15);
+    int nibble = 4 * ((l & 63) >> 4);
+    float o = 0f;
+    int many = TILE / pairInts;
+    for (int first = 0; first < pairs; first += many) {
+      // eight loads are under way before the first is stored
+      for (int i = l; i < TILE; i += 8 * AttentionKernels.LOCAL) {
+        int v0 = kv.get(valueAt + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
+        int v1 = kv.get(valueAt + word(i + 256, first, pairs, pairInts, bases[block(i + 256, first, pairs, pairInts)]));
+        int v2 = kv.get(valueAt + word(i + 512, first, pairs, pairInts, bases[block(i + 512, first, pairs, pairInts)]));
+        int v3 = kv.get(valueAt + word(i + 768, first, pairs, pairInts, bases[block(i + 768, first, pairs, pairInts)]));
+        int v4 = kv.get(valueAt + word(i + 1024, first, pairs, pairInts, bases[block(i + 1024, first, pairs, pairInts)]));
+        int v5 = kv.get(valueAt + word(i + 1280, first, pairs, pairInts, bases[block(i + 1280, first, pairs, pairInts)]));
+        int v6 = kv.get(valueAt + word(i + 1536, first, pairs, pairInts, bases[block(i + 1536, first, pairs, pairInts)]));
+        int v7 = kv.get(valueAt + word(i + 1792, first, pairs, pairInts, bases[block(i + 1792, first, pairs, pairInts)]));
+        tile[i] = v0;
+        tile[i + 256] = v1;
+        tile[i + 512] = v2;
+        tile[i + 768] = v3;
+        tile[i + 1024] = v4;
+        tile[i + 1280] = v5;
+        tile[i + 1536] = v6;
+        tile[i + 1792] = v7;
       }
+      c.localBarrier();
+      if (l < headDim) {
+        int end = Math.min(many, pairs - first);
+        for (int u = 0; u < end; u++) {
+          int word = tile[u * pairInts + place] >> nibble;
+          o = value(word) * p[2 * (first + u)] + o;
+          o = value(word >> 16) * p[2 * (first + u) + 1] + o;
+        }
+      }
+      c.localBarrier();
+    }
+    if (l < headDim) {
       o = o - stats[3];
       AttentionKernels.store(part, c.groupIdx < used, (slot * heads + head) * (headDim + 2), l, o);
       if (l == 0 && c.groupIdx < used) {
@@ -198,6 +235,22 @@ final class Int4AttentionKernels {
         part.set(to + 1, stats[1]);
       }
     }
+  }
+
+  /** The pair of tokens that int i of a tile belongs to; the last one for those beyond. */
+  private static int pair(int i, int first, int pairs, int pairInts) {
+    return Math.min(first + i / pairInts, Math.max(pairs - 1, 0));
+  }
+
+  /** Which block of the split that is. */
+  private static int block(int i, int first, int pairs, int pairInts) {
+    return pair(i, first, pairs, pairInts) >> 3;
+  }
+
+  /** Where it is in the pool. */
+  private static int word(int i, int first, int pairs, int pairInts, int base) {
+    int inBlock = pair(i, first, pairs, pairInts) & 7;
+    return base + inBlock * pairInts + i - i / pairInts * pairInts;
   }
 
   /** 1 + code / 16 of the lowest four bits, exactly. */

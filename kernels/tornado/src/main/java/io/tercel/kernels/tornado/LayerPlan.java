@@ -13,6 +13,7 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /**
@@ -51,7 +52,7 @@ final class LayerPlan implements AutoCloseable {
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
   private final int capturedSlots;
-  private final int dp;
+  private final boolean dp4a;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<List<WeightImage>> weightImages = new ArrayList<>();
@@ -78,7 +79,7 @@ final class LayerPlan implements AutoCloseable {
     this.config = weights.config();
     this.layout = layout;
     this.capturedSlots = capturedSlots;
-    this.dp = FourBytes.of(device);
+    this.dp4a = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
     this.inputs = new StepInputs(step, config.headDim(), config.ropeTheta());
     this.sampling = new SamplingBuffers(step.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
@@ -197,7 +198,7 @@ final class LayerPlan implements AutoCloseable {
     for (boolean several : new boolean[] {false, true}) {
       TaskGraph graph = chain.graph((several ? "four" : "one") + group, own);
       grids.fixSlots(several ? 0 : capturedSlots);
-      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, dp);
+      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, dp4a);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
@@ -216,7 +217,7 @@ final class LayerPlan implements AutoCloseable {
     Source last =
         new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
     Rows logits = act.logits();
-    new LinearTasks(context, s.wants, powers, grids, several, dp)
+    new LinearTasks(context, s.wants, powers, grids, several, dp4a)
         .project(
             graph,
             "head",

@@ -23,7 +23,7 @@ final class LayerTasks {
 
   /**
    * @param four whether linear layers take four tokens a work group
-   * @param dp see {@link FourBytes}
+   * @param dp4a see {@link LinearTasks}
    */
   LayerTasks(
       ModelConfig config,
@@ -33,12 +33,12 @@ final class LayerTasks {
       Grids grids,
       KvLayout layout,
       boolean four,
-      int dp) {
+      boolean dp4a) {
     KernelContext context = new KernelContext();
     this.config = config;
     this.act = act;
     this.rope = inputs.rope();
-    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, dp);
+    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, dp4a);
     this.kv = new KvTasks(context, inputs, powers, grids, layout);
     this.rows = inputs.layout().rows();
   }
@@ -46,9 +46,9 @@ final class LayerTasks {
   /** How many of {@link #GRAPH_BYTES} the tasks of a layer take at most. */
   static int graphBytes(LayerImage w) {
     int linears = w.qkv().size() + w.gateUp().size() + 2;
-    int others = 150 + 95; // heads, attention
-    int each = 90 + 100; // and what makes its input
-    int transforms = w.o().format() == PerRow.W4A4 ? (95 + 70) * linears : 0;
+    int others = 115 + 90; // heads, attention
+    int each = 95 + 110; // and what makes its input
+    int transforms = w.o().format() == PerRow.W4A4 ? 120 * linears : 0; // instead of that
     return others + each * linears + transforms;
   }
 

@@ -17,10 +17,10 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * @param step the step's ints; see {@link StepLayout}
  * @param powers see {@link Powers}
  * @param four whether a work group takes four tokens, or one
- * @param dp see {@link FourBytes}
+ * @param dp4a whether the device has the instruction of {@link FourBytes#dp4a}
  */
 record LinearTasks(
-    KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four, int dp) {
+    KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four, boolean dp4a) {
 
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {
@@ -129,7 +129,7 @@ record LinearTasks(
   }
 
   private W4Tasks w4() {
-    return new W4Tasks(context, step, powers, grids, four, dp);
+    return new W4Tasks(context, step, powers, grids, four, dp4a);
   }
 
   /** Makes integers of what the source makes, in the order of the stack's columns. */
@@ -193,7 +193,13 @@ record LinearTasks(
 
   /** Work items of a group. */
   private int items(MatrixStack stack) {
-    return stack.format() == Grouped.W3G128 ? slices(stack) * W3Kernels.LANES : W4Kernels.LOCAL;
+    return switch (stack.format()) {
+      case Grouped.W3G128 -> slices(stack) * W3Kernels.LANES;
+      case PerRow.W4A4 -> W4Kernels.LOCAL;
+      case Dense.FP16, Dense.BF16 -> DenseKernels.PAIRS;
+      case Dense.FP32 -> DenseKernels.LOCAL;
+      case Grouped.INT8G128 -> throw MatrixStack.noKernel(stack.format());
+    };
   }
 
   private int slices(MatrixStack stack) {
@@ -209,48 +215,26 @@ record LinearTasks(
       Rounded x,
       Rows y,
       boolean add) {
-    int groups = W3Block.groups(stack.cols());
-    if (four) {
-      graph.task(
-          task,
-          W3Kernels::four,
-          context,
-          step,
-          powers,
-          image.longs(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at() / 2,
-          groups,
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0,
-          slices(stack),
-          dp);
-    } else {
-      graph.task(
-          task,
-          W3Kernels::one,
-          context,
-          step,
-          powers,
-          image.longs(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at() / 2,
-          groups,
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0,
-          slices(stack),
-          dp);
-    }
+    graph.task(
+        task,
+        four
+            ? dp4a ? W3Dp4aKernels::four : W3Kernels::four
+            : dp4a ? W3Dp4aKernels::one : W3Kernels::one,
+        context,
+        step,
+        powers,
+        image.longs(),
+        image.floats(),
+        x.codes(),
+        x.scales(),
+        y.array(),
+        stack.at() / 2,
+        W3Block.groups(stack.cols()),
+        y.at(),
+        y.stride(),
+        stack.biasAt(),
+        add ? 1 : 0,
+        slices(stack));
   }
 
   private void sixteen(
@@ -274,7 +258,7 @@ record LinearTasks(
           x.array(),
           y.array(),
           bf,
-          stack.at(),
+          stack.at() / 2,
           stack.cols(),
           x.stride(),
           y.at(),
@@ -293,7 +277,7 @@ record LinearTasks(
           x.array(),
           y.array(),
           bf,
-          stack.at(),
+          stack.at() / 2,
           stack.cols(),
           x.stride(),
           y.at(),

@@ -78,7 +78,7 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt, Transfo
   static long elements(PackedMatrix m) {
     return switch (m.format()) {
       case Dense.FP32 -> (long) padded(m.rows()) * m.cols();
-      case Dense.FP16, Dense.BF16 -> (long) padded(m.rows()) * Math.ceilDiv(m.cols(), 2);
+      case Dense.FP16, Dense.BF16 -> 2L * padded(m.rows()) * DenseKernels.rowLongs(m.cols());
       case Grouped.W3G128, PerRow.W4A4 -> m.segment().byteSize() / Integer.BYTES;
       case Grouped.INT8G128 -> throw noKernel(m.format());
     };

@@ -31,7 +31,7 @@ final class RowKernels {
     int token = c.groupIdy;
     if (k < cols && token < step.get(StepLayout.N)) {
       int id = step.get(tokens + token);
-      int bits = Arithmetic.intAt(table, id * ((cols + 1) / 2) + k / 2) >> (16 * (k & 1));
+      int bits = Arithmetic.intAt(table, 2 * id * ((cols + 3) / 4) + k / 2) >> (16 * (k & 1));
       float value = bf == 1 ? Arithmetic.bf16(bits, powers) : Arithmetic.fp16(bits, powers);
       y.set(token * yStride + k, value);
     }

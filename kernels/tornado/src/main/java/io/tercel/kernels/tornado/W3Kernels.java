@@ -73,7 +73,6 @@ final class W3Kernels {
    * @param y [tokens][yStride], from column yAt on
    * @param add 1 to add to y, 0 to store
    * @param slices of a work group
-   * @param dp see {@link FourBytes}
    */
   public static void one(
       KernelContext c,
@@ -90,8 +89,7 @@ final class W3Kernels {
       int yStride,
       int biasAt,
       int add,
-      int slices,
-      int dp) {
+      int slices) {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy;
@@ -168,14 +166,14 @@ final class W3Kernels {
           int h6 = x[i0 + 13];
           int q7 = x[i0 + 14];
           int h7 = x[i0 + 15];
-          lowA = even(lowA, a, b, d, sixA, q0, q2, q4, q6, dp);
-          highA = even(highA, a, b, d, sixA, h0, h2, h4, h6, dp);
-          lowA8 = odd(lowA8, a, b, d, sixA, q1, q3, q5, q7, dp);
-          highA8 = odd(highA8, a, b, d, sixA, h1, h3, h5, h7, dp);
-          lowB = even(lowB, e, f, h, sixB, q0, q2, q4, q6, dp);
-          highB = even(highB, e, f, h, sixB, h0, h2, h4, h6, dp);
-          lowB8 = odd(lowB8, e, f, h, sixB, q1, q3, q5, q7, dp);
-          highB8 = odd(highB8, e, f, h, sixB, h1, h3, h5, h7, dp);
+          lowA = even(lowA, a, b, d, sixA, q0, q2, q4, q6);
+          highA = even(highA, a, b, d, sixA, h0, h2, h4, h6);
+          lowA8 = odd(lowA8, a, b, d, sixA, q1, q3, q5, q7);
+          highA8 = odd(highA8, a, b, d, sixA, h1, h3, h5, h7);
+          lowB = even(lowB, e, f, h, sixB, q0, q2, q4, q6);
+          highB = even(highB, e, f, h, sixB, h0, h2, h4, h6);
+          lowB8 = odd(lowB8, e, f, h, sixB, q1, q3, q5, q7);
+          highB8 = odd(highB8, e, f, h, sixB, h1, h3, h5, h7);
         }
         // eights have no remainder
         int sumA = (lowA + (lowA8 >> 3)) + ((highA + (highA8 >> 3)) << 8);
@@ -222,8 +220,7 @@ final class W3Kernels {
       int yStride,
       int biasAt,
       int add,
-      int slices,
-      int dp) {
+      int slices) {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy * TOKENS;
@@ -306,14 +303,14 @@ final class W3Kernels {
             int h6 = x[i0 + 13];
             int q7 = x[i0 + 14];
             int h7 = x[i0 + 15];
-            lowA = even(lowA, a, b, d, sixA, q0, q2, q4, q6, dp);
-            highA = even(highA, a, b, d, sixA, h0, h2, h4, h6, dp);
-            lowA8 = odd(lowA8, a, b, d, sixA, q1, q3, q5, q7, dp);
-            highA8 = odd(highA8, a, b, d, sixA, h1, h3, h5, h7, dp);
-            lowB = even(lowB, e, f, h, sixB, q0, q2, q4, q6, dp);
-            highB = even(highB, e, f, h, sixB, h0, h2, h4, h6, dp);
-            lowB8 = odd(lowB8, e, f, h, sixB, q1, q3, q5, q7, dp);
-            highB8 = odd(highB8, e, f, h, sixB, h1, h3, h5, h7, dp);
+            lowA = even(lowA, a, b, d, sixA, q0, q2, q4, q6);
+            highA = even(highA, a, b, d, sixA, h0, h2, h4, h6);
+            lowA8 = odd(lowA8, a, b, d, sixA, q1, q3, q5, q7);
+            highA8 = odd(highA8, a, b, d, sixA, h1, h3, h5, h7);
+            lowB = even(lowB, e, f, h, sixB, q0, q2, q4, q6);
+            highB = even(highB, e, f, h, sixB, h0, h2, h4, h6);
+            lowB8 = odd(lowB8, e, f, h, sixB, q1, q3, q5, q7);
+            highB8 = odd(highB8, e, f, h, sixB, h1, h3, h5, h7);
           }
           // eights have no remainder
           int sumA = (lowA + (lowA8 >> 3)) + ((highA + (highA8 >> 3)) << 8);
@@ -354,19 +351,19 @@ final class W3Kernels {
 
   /** Adds the products of a triple's even fields to sum. */
   private static int even(
-      int sum, int a, int b, int d, int six, int q0, int q2, int q4, int q6, int dp) {
-    int ones = FourBytes.dot(a & CODES, q0, sum, dp);
-    ones = FourBytes.dot(b & CODES, q2, ones, dp);
-    ones = FourBytes.dot(d & CODES, q4, ones, dp);
-    return FourBytes.dot(six & CODES, q6, ones, dp);
+      int sum, int a, int b, int d, int six, int q0, int q2, int q4, int q6) {
+    int ones = FourBytes.dot(a & CODES, q0, sum);
+    ones = FourBytes.dot(b & CODES, q2, ones);
+    ones = FourBytes.dot(d & CODES, q4, ones);
+    return FourBytes.dot(six & CODES, q6, ones);
   }
 
   /** Adds the products of a triple's odd fields to sum, eight times too large. */
   private static int odd(
-      int sum, int a, int b, int d, int six, int q1, int q3, int q5, int q7, int dp) {
-    int eights = FourBytes.dot(a & EIGHTFOLD, q1, sum, dp);
-    eights = FourBytes.dot(b & EIGHTFOLD, q3, eights, dp);
-    eights = FourBytes.dot(d & EIGHTFOLD, q5, eights, dp);
-    return FourBytes.dot(six & EIGHTFOLD, q7, eights, dp);
+      int sum, int a, int b, int d, int six, int q1, int q3, int q5, int q7) {
+    int eights = FourBytes.dot(a & EIGHTFOLD, q1, sum);
+    eights = FourBytes.dot(b & EIGHTFOLD, q3, eights);
+    eights = FourBytes.dot(d & EIGHTFOLD, q5, eights);
+    return FourBytes.dot(six & EIGHTFOLD, q7, eights);
   }
 }

@@ -47,7 +47,6 @@ final class W4Kernels {
    * @param y [tokens][yStride], from column yAt on
    * @param cols inputs, padding not counted
    * @param add 1 to add to y, 0 to store
-   * @param dp see {@link FourBytes}
    */
   public static void one(
       KernelContext c,
@@ -63,8 +62,7 @@ final class W4Kernels {
       int yAt,
       int yStride,
       int biasAt,
-      int add,
-      int dp) {
+      int add) {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy;
@@ -84,10 +82,10 @@ final class W4Kernels {
       int b = (int) (rows >> 32);
       int q0 = q.get(row + t);
       int q1 = q.get(row + words + t);
-      first = FourBytes.dot(a & CODES, q0, first, dp);
-      first = FourBytes.dot((a >> 4) & CODES, q1, first, dp);
-      second = FourBytes.dot(b & CODES, q0, second, dp);
-      second = FourBytes.dot((b >> 4) & CODES, q1, second, dp);
+      first = FourBytes.dot(a & CODES, q0, first);
+      first = FourBytes.dot((a >> 4) & CODES, q1, first);
+      second = FourBytes.dot(b & CODES, q0, second);
+      second = FourBytes.dot((b >> 4) & CODES, q1, second);
     }
     parts[slice * ROWS + 2 * r] = first;
     parts[slice * ROWS + 2 * r + 1] = second;
@@ -126,8 +124,7 @@ final class W4Kernels {
       int yAt,
       int yStride,
       int biasAt,
-      int add,
-      int dp) {
+      int add) {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy * TOKENS;
@@ -157,16 +154,16 @@ final class W4Kernels {
       int b = (int) (rows >> 32);
       int low = a & CODES;
       int high = (a >> 4) & CODES;
-      a0 = FourBytes.dot(high, q.get(row0 + words + t), FourBytes.dot(low, q.get(row0 + t), a0, dp), dp);
-      a1 = FourBytes.dot(high, q.get(row1 + words + t), FourBytes.dot(low, q.get(row1 + t), a1, dp), dp);
-      a2 = FourBytes.dot(high, q.get(row2 + words + t), FourBytes.dot(low, q.get(row2 + t), a2, dp), dp);
-      a3 = FourBytes.dot(high, q.get(row3 + words + t), FourBytes.dot(low, q.get(row3 + t), a3, dp), dp);
+      a0 = FourBytes.dot(high, q.get(row0 + words + t), FourBytes.dot(low, q.get(row0 + t), a0));
+      a1 = FourBytes.dot(high, q.get(row1 + words + t), FourBytes.dot(low, q.get(row1 + t), a1));
+      a2 = FourBytes.dot(high, q.get(row2 + words + t), FourBytes.dot(low, q.get(row2 + t), a2));
+      a3 = FourBytes.dot(high, q.get(row3 + words + t), FourBytes.dot(low, q.get(row3 + t), a3));
       low = b & CODES;
       high = (b >> 4) & CODES;
-      b0 = FourBytes.dot(high, q.get(row0 + words + t), FourBytes.dot(low, q.get(row0 + t), b0, dp), dp);
-      b1 = FourBytes.dot(high, q.get(row1 + words + t), FourBytes.dot(low, q.get(row1 + t), b1, dp), dp);
-      b2 = FourBytes.dot(high, q.get(row2 + words + t), FourBytes.dot(low, q.get(row2 + t), b2, dp), dp);
-      b3 = FourBytes.dot(high, q.get(row3 + words + t), FourBytes.dot(low, q.get(row3 + t), b3, dp), dp);
+      b0 = FourBytes.dot(high, q.get(row0 + words + t), FourBytes.dot(low, q.get(row0 + t), b0));
+      b1 = FourBytes.dot(high, q.get(row1 + words + t), FourBytes.dot(low, q.get(row1 + t), b1));
+      b2 = FourBytes.dot(high, q.get(row2 + words + t), FourBytes.dot(low, q.get(row2 + t), b2));
+      b3 = FourBytes.dot(high, q.get(row3 + words + t), FourBytes.dot(low, q.get(row3 + t), b3));
     }
     int mine = slice * TOKENS * ROWS + 2 * r;
     parts[mine] = a0;

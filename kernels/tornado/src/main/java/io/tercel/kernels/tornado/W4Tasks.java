@@ -12,7 +12,7 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * Adds the tasks of 4-bit linear layers to task graphs; see {@link LinearTasks}, whose they are.
  */
 record W4Tasks(
-    KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four, int dp) {
+    KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four, boolean dp4a) {
 
   /**
    * Transforms what the source makes, and makes integers of it.
@@ -120,44 +120,24 @@ record W4Tasks(
       Rounded x,
       Rows y,
       boolean add) {
-    if (four) {
-      graph.task(
-          task,
-          W4Kernels::four,
-          context,
-          step,
-          powers,
-          image.longs(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at() / 2,
-          stack.cols(),
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0,
-          dp);
-    } else {
-      graph.task(
-          task,
-          W4Kernels::one,
-          context,
-          step,
-          powers,
-          image.longs(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at() / 2,
-          stack.cols(),
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0,
-          dp);
-    }
+    graph.task(
+        task,
+        four
+            ? dp4a ? W4Dp4aKernels::four : W4Kernels::four
+            : dp4a ? W4Dp4aKernels::one : W4Kernels::one,
+        context,
+        step,
+        powers,
+        image.longs(),
+        image.floats(),
+        x.codes(),
+        x.scales(),
+        y.array(),
+        stack.at() / 2,
+        stack.cols(),
+        y.at(),
+        y.stride(),
+        stack.biasAt(),
+        add ? 1 : 0);
   }
 }

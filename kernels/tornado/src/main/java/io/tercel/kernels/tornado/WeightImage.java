@@ -129,7 +129,7 @@ final class WeightImage {
       case Matrix m when m.source.format() == Dense.FP32 ->
           rows(m.source, floats().getSegment(), m.at, m.source.cols());
       case Matrix m when m.source.format() instanceof Dense ->
-          rows(m.source, longs().getSegment(), m.at, Math.ceilDiv(m.source.cols(), 2));
+          rows(m.source, longs().getSegment(), m.at, 2 * DenseKernels.rowLongs(m.source.cols()));
       case Matrix m ->
           copy(m.source.segment(), 0, longs().getSegment(), m.at, m.source.segment().byteSize());
       case Vector v -> copyHeap(MemorySegment.ofArray(v.source), floats().getSegment(), v.at);

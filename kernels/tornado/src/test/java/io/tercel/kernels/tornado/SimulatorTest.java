@@ -28,6 +28,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
@@ -142,12 +143,12 @@ class SimulatorTest {
           3,
           n,
           8 * W3Kernels.slicesOfOne(2),
-          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4, 1));
+          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4));
       Simulator.run(
           3,
           2,
           8 * W3Kernels.slicesOfFour(2),
-          c -> W3Kernels.four(c, step, POWERS, w, p, q, scales, four, at, 2, 0, 48, -1, 0, 8, 1));
+          c -> W3Kernels.four(c, step, POWERS, w, p, q, scales, four, at, 2, 0, 48, -1, 0, 8));
       for (int i = 0; i < expected.length; i++) {
         int from = i / rows * 48 + i % rows;
         assertEquals(expected[i], one.get(from), 1e-6, "one, element " + i);
@@ -232,12 +233,12 @@ class SimulatorTest {
           3,
           n,
           W4Kernels.LOCAL,
-          c -> W4Kernels.one(c, step, POWERS, w, p, q, s, one, wAt, cols, 0, 48, -1, 0, 1));
+          c -> W4Kernels.one(c, step, POWERS, w, p, q, s, one, wAt, cols, 0, 48, -1, 0));
       Simulator.run(
           3,
           2,
           W4Kernels.LOCAL,
-          c -> W4Kernels.four(c, step, POWERS, w, p, q, s, four, wAt, cols, 0, 48, -1, 0, 1));
+          c -> W4Kernels.four(c, step, POWERS, w, p, q, s, four, wAt, cols, 0, 48, -1, 0));
       for (int i = 0; i < expected.length; i++) {
         int from = i / rows * 48 + i % rows;
         assertEquals(expected[i], one.get(from), "one, element " + i);
@@ -363,6 +364,95 @@ class SimulatorTest {
         AttentionKernels.JOIN_LOCAL,
         c -> AttentionKernels.join(c, step, POWERS, part, out, rows, 2, 24, 48));
     return out;
+  }
+
+  /** What a kernel makes and rounds is what others write and round: for each source. */
+  @ParameterizedTest
+  @ValueSource(ints = {SourceArithmetic.NORMED, SourceArithmetic.GATED, SourceArithmetic.JOINED})
+  void source_madeOrWritten_isTheSame(int number) {
+    int cols = 200;
+    int n = 2;
+    int headDim = 50;
+    StepBatch batch = new StepBatch();
+    for (int length : new int[] {9, 600}) { // one split, and three
+      batch.beginSequence(new int[40]);
+      batch.addToken(0, length - 1);
+    }
+    StepInputs inputs = new StepInputs(new StepLayout(n, 4, 80), headDim, 1e4);
+    inputs.begin();
+    inputs.add(batch, 0, 0, 1);
+    inputs.add(batch, 1, 1, 2);
+    inputs.end();
+    IntArray step = inputs.ints();
+    Random random = new Random(7);
+    FloatArray p = FloatArray.fromArray(gaussians(random, cols));
+    FloatArray x = FloatArray.fromArray(gaussians(random, 4 * 4 * 52)); // positive where it is a sum
+    for (int i = 51; i < x.getSize(); i += 52) {
+      x.set(i, 1 + Math.abs(x.get(i)));
+    }
+    Source source =
+        switch (number) {
+          case SourceArithmetic.NORMED ->
+              new Source.Normed(new LinearTasks.Rows(x, cols + 1), 0, 1e-6f, -1);
+          case SourceArithmetic.GATED -> new Source.Gated(new LinearTasks.Rows(x, 410), 205);
+          default -> new Source.Joined(x, n, 4, headDim);
+        };
+    FloatArray written = new FloatArray(n * cols);
+    Simulator.run(
+        4,
+        n,
+        RowKernels.LOCAL,
+        c -> {
+          switch (source) {
+            case Source.Normed _ ->
+                RowKernels.rmsNorm(c, step, p, x, written, -1, 0, cols, cols + 1, cols, 1e-6f);
+            case Source.Gated _ ->
+                RowKernels.swiglu(c, step, POWERS, x, written, cols, 205, 410, cols);
+            default ->
+                AttentionKernels.join(c, step, POWERS, x, written, n, 4, headDim, cols);
+          }
+        });
+    LinearTasks.Rounded made = rounded(source, p, step, cols, n);
+    Source given = new Source.Given(new LinearTasks.Rows(written, cols));
+    LinearTasks.Rounded expected = rounded(given, p, step, cols, n);
+    assertTrue(expected.scales().get(0) > 0);
+    for (int i = 0; i < 2 * n; i++) {
+      assertEquals(expected.scales().get(i), made.scales().get(i), "scale " + i);
+    }
+    for (int i = 0; i < n * GroupedIntKernels.rowInts(2); i++) {
+      assertEquals(expected.codes().get(i), made.codes().get(i), "word " + i);
+    }
+  }
+
+  private static LinearTasks.Rounded rounded(
+      Source source, FloatArray p, IntArray step, int cols, int n) {
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
+    Source.Numbers from = source.numbers();
+    LongArray none = new LongArray(1);
+    Simulator.run(
+        2,
+        n,
+        GroupedIntKernels.LOCAL,
+        c ->
+            GroupedIntKernels.grouped(
+                c,
+                step,
+                POWERS,
+                none,
+                p,
+                from.x(),
+                rounded.codes(),
+                rounded.scales(),
+                from.source(),
+                -1,
+                cols,
+                2,
+                from.xStride(),
+                from.at(),
+                from.more(),
+                from.headDim(),
+                from.eps()));
+    return rounded;
   }
 
   /** An item that fails ends its group, and is not mistaken for one that is still to come. */

@@ -25,6 +25,7 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -39,6 +40,8 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 record TornadoOps(boolean four) implements Ops {
   private static final FloatArray POWERS = Powers.table();
   private static final Ops DEFINITION = new ScalarOps();
+  private static final boolean DP4A =
+      TornadoBackends.device(0).getTornadoVMBackend() == TornadoVMBackendType.CUDA;
 
   @Override
   public String name() {
@@ -184,7 +187,7 @@ record TornadoOps(boolean four) implements Ops {
     IntArray step = step(n);
     run(
         (graph, grids) ->
-            new LinearTasks(new KernelContext(), step, POWERS, grids, four, 0)
+            new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
                 .prepare(
                     graph,
                     "ints",
@@ -360,7 +363,7 @@ record TornadoOps(boolean four) implements Ops {
       sent.addAll(List.of(read));
       run(
           (graph, grids) ->
-              new LinearTasks(new KernelContext(), step, POWERS, grids, four, 0)
+              new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
                   .linear(
                       graph,
                       "linear",
