@@ -76,7 +76,8 @@ final class GroupedIntKernels {
     int token = c.groupIdy;
     int n = step.get(StepLayout.N);
     int row = Math.max(Math.min(token, n - 1), 0);
-    int from = source == SourceArithmetic.NORMED && more >= 0 ? step.get(Math.max(more, 0) + row) : row;
+    int from =
+        source == SourceArithmetic.NORMED && more >= 0 ? step.get(Math.max(more, 0) + row) : row;
     float[] chunk = c.allocateFloatLocalArray(2048);
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] sizes = c.allocateFloatLocalArray(128);
@@ -102,22 +103,8 @@ final class GroupedIntKernels {
       }
       float sum =
           Arithmetic.tree(
-              lanes[0],
-              lanes[1],
-              lanes[2],
-              lanes[3],
-              lanes[4],
-              lanes[5],
-              lanes[6],
-              lanes[7],
-              lanes[8],
-              lanes[9],
-              lanes[10],
-              lanes[11],
-              lanes[12],
-              lanes[13],
-              lanes[14],
-              lanes[15]);
+              lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5], lanes[6], lanes[7],
+              lanes[8], lanes[9], lanes[10], lanes[11], lanes[12], lanes[13], lanes[14], lanes[15]);
       scale = Arithmetic.normScale(sum, cols, eps);
     }
     int k = g * GroupedInts.GROUP + l;

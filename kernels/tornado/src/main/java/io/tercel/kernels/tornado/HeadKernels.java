@@ -81,22 +81,8 @@ final class HeadKernels {
     c.localBarrier();
     float sum =
         Arithmetic.tree(
-            lanes[0],
-            lanes[1],
-            lanes[2],
-            lanes[3],
-            lanes[4],
-            lanes[5],
-            lanes[6],
-            lanes[7],
-            lanes[8],
-            lanes[9],
-            lanes[10],
-            lanes[11],
-            lanes[12],
-            lanes[13],
-            lanes[14],
-            lanes[15]);
+            lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5], lanes[6], lanes[7],
+            lanes[8], lanes[9], lanes[10], lanes[11], lanes[12], lanes[13], lanes[14], lanes[15]);
     float scale = Arithmetic.normScale(sum, headDim, eps);
     int normAt = isQuery == 1 ? qNormAt : isKey == 1 ? kNormAt : -1;
     int turns = rotated == 1 && isQuery + isKey == 1 ? 1 : 0;
@@ -138,7 +124,8 @@ final class HeadKernels {
         int at = (step.get(table + (position >> 4)) * 2 * kvHeads + group - heads) * 16 * headDim;
         for (int d = l; d < headDim; d += LOCAL) {
           int element = isKey == 1 ? d * 16 + slot : slot * headDim + d;
-          // never kept, but an array that is only written counts as one that need not be there before
+          // never kept, but an array that is only written counts as one that need not be there
+          // before
           float before = kv.get(at + element);
           float value = made[d];
           kv.set(at + element, position < 0 ? before : value + 0f * value); // NaN for an infinity
@@ -204,22 +191,8 @@ final class HeadKernels {
     c.localBarrier();
     float sum =
         Arithmetic.tree(
-            lanes[0],
-            lanes[1],
-            lanes[2],
-            lanes[3],
-            lanes[4],
-            lanes[5],
-            lanes[6],
-            lanes[7],
-            lanes[8],
-            lanes[9],
-            lanes[10],
-            lanes[11],
-            lanes[12],
-            lanes[13],
-            lanes[14],
-            lanes[15]);
+            lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5], lanes[6], lanes[7],
+            lanes[8], lanes[9], lanes[10], lanes[11], lanes[12], lanes[13], lanes[14], lanes[15]);
     float scale = Arithmetic.normScale(sum, headDim, eps);
     int normAt = isQuery == 1 ? qNormAt : isKey == 1 ? kNormAt : -1;
     int turns = rotated == 1 && isQuery + isKey == 1 ? 1 : 0;

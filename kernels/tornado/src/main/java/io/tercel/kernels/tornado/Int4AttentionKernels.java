@@ -198,14 +198,72 @@ final class Int4AttentionKernels {
     for (int first = 0; first < pairs; first += many) {
       // eight loads are under way before the first is stored
       for (int i = l; i < TILE; i += 8 * AttentionKernels.LOCAL) {
-        int v0 = kv.get(valueAt + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
-        int v1 = kv.get(valueAt + word(i + 256, first, pairs, pairInts, bases[block(i + 256, first, pairs, pairInts)]));
-        int v2 = kv.get(valueAt + word(i + 512, first, pairs, pairInts, bases[block(i + 512, first, pairs, pairInts)]));
-        int v3 = kv.get(valueAt + word(i + 768, first, pairs, pairInts, bases[block(i + 768, first, pairs, pairInts)]));
-        int v4 = kv.get(valueAt + word(i + 1024, first, pairs, pairInts, bases[block(i + 1024, first, pairs, pairInts)]));
-        int v5 = kv.get(valueAt + word(i + 1280, first, pairs, pairInts, bases[block(i + 1280, first, pairs, pairInts)]));
-        int v6 = kv.get(valueAt + word(i + 1536, first, pairs, pairInts, bases[block(i + 1536, first, pairs, pairInts)]));
-        int v7 = kv.get(valueAt + word(i + 1792, first, pairs, pairInts, bases[block(i + 1792, first, pairs, pairInts)]));
+        int v0 =
+            kv.get(
+                valueAt + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
+        int v1 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 256,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 256, first, pairs, pairInts)]));
+        int v2 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 512,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 512, first, pairs, pairInts)]));
+        int v3 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 768,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 768, first, pairs, pairInts)]));
+        int v4 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1024,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1024, first, pairs, pairInts)]));
+        int v5 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1280,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1280, first, pairs, pairInts)]));
+        int v6 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1536,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1536, first, pairs, pairInts)]));
+        int v7 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1792,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1792, first, pairs, pairInts)]));
         tile[i] = v0;
         tile[i + 256] = v1;
         tile[i + 512] = v2;

@@ -58,19 +58,18 @@ final class LayerTasks {
     float eps = config.rmsNormEps();
     FloatArray p = w.image().floats();
     KvTasks.Heads heads =
-        new KvTasks.Heads(
-            config.numHeads(), true, w.qNorm(), w.kNorm(), eps, w.kv());
+        new KvTasks.Heads(config.numHeads(), true, w.qNorm(), w.kNorm(), eps, w.kv());
     Source in = new Source.Normed(act.hidden(), w.inputNorm(), eps, -1);
     linears(graph, name + "Qkv", w.qkv(), w.image(), in, act.normed(), act.qkv(), false);
     kv.heads(graph, name + "Heads", cache, p, rope, act.qkv(), heads);
     kv.attend(graph, name + "Attend", cache, act.qkv(), act.part(), config.numHeads());
-    Source attended =
-        new Source.Joined(act.part(), rows, config.numHeads(), config.headDim());
+    Source attended = new Source.Joined(act.part(), rows, config.numHeads(), config.headDim());
     List<MatrixStack> o = List.of(w.o());
     linears(graph, name + "O", o, w.image(), attended, act.attended(), act.hidden(), true);
 
     Source between = new Source.Normed(act.hidden(), w.postAttentionNorm(), eps, -1);
-    linears(graph, name + "GateUp", w.gateUp(), w.image(), between, act.normed(), act.gateUp(), false);
+    linears(
+        graph, name + "GateUp", w.gateUp(), w.image(), between, act.normed(), act.gateUp(), false);
     Source gated = new Source.Gated(act.gateUp(), MatrixStack.padded(config.intermediateSize()));
     List<MatrixStack> down = List.of(w.down());
     linears(graph, name + "Down", down, w.image(), gated, act.gated(), act.hidden(), true);

@@ -20,7 +20,12 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * @param dp4a whether the device has the instruction of {@link FourBytes#dp4a}
  */
 record LinearTasks(
-    KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four, boolean dp4a) {
+    KernelContext context,
+    IntArray step,
+    FloatArray powers,
+    Grids grids,
+    boolean four,
+    boolean dp4a) {
 
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {

@@ -32,17 +32,19 @@ sealed interface Source {
   record Joined(FloatArray part, int rows, int heads, int headDim) implements Source {}
 
   /** The source as kernels are told of it. */
-  record Numbers(
-      FloatArray x, int source, int xStride, int at, int more, int headDim, float eps) {}
+  record Numbers(FloatArray x, int source, int xStride, int at, int more, int headDim, float eps) {}
 
   default Numbers numbers() {
     return switch (this) {
-      case Given(Rows x) -> new Numbers(x.array(), SourceArithmetic.GIVEN, x.stride(), 0, -1, 1, 0f);
+      case Given(Rows x) ->
+          new Numbers(x.array(), SourceArithmetic.GIVEN, x.stride(), 0, -1, 1, 0f);
       case Normed n ->
-          new Numbers(n.x.array(), SourceArithmetic.NORMED, n.x.stride(), n.weightAt, n.selectAt, 1, n.eps);
+          new Numbers(
+              n.x.array(), SourceArithmetic.NORMED, n.x.stride(), n.weightAt, n.selectAt, 1, n.eps);
       case Gated(Rows x, int upAt) ->
           new Numbers(x.array(), SourceArithmetic.GATED, x.stride(), upAt, -1, 1, 0f);
-      case Joined j -> new Numbers(j.part, SourceArithmetic.JOINED, 0, j.rows, j.heads, j.headDim, 0f);
+      case Joined j ->
+          new Numbers(j.part, SourceArithmetic.JOINED, 0, j.rows, j.heads, j.headDim, 0f);
     };
   }
 }

@@ -52,8 +52,7 @@ final class SourceArithmetic {
     }
     if (source == JOINED) {
       int head = k / headDim;
-      int splits =
-          (step.get(StepLayout.positions(at) + row) + Attention.SPLIT) / Attention.SPLIT;
+      int splits = (step.get(StepLayout.positions(at) + row) + Attention.SPLIT) / Attention.SPLIT;
       int first = step.get(StepLayout.firstSlot(at) + row) * more + head;
       return joined(
           x,

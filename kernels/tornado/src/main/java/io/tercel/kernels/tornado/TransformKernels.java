@@ -54,7 +54,8 @@ final class TransformKernels {
     int token = c.groupIdy;
     int n = step.get(StepLayout.N);
     int row = Math.max(Math.min(token, n - 1), 0);
-    int from = source == SourceArithmetic.NORMED && more >= 0 ? step.get(Math.max(more, 0) + row) : row;
+    int from =
+        source == SourceArithmetic.NORMED && more >= 0 ? step.get(Math.max(more, 0) + row) : row;
     int cols = size * inner;
     float[] tile = c.allocateFloatLocalArray(2048);
     float[] lanes = c.allocateFloatLocalArray(16);
@@ -77,22 +78,8 @@ final class TransformKernels {
       }
       float sum =
           Arithmetic.tree(
-              lanes[0],
-              lanes[1],
-              lanes[2],
-              lanes[3],
-              lanes[4],
-              lanes[5],
-              lanes[6],
-              lanes[7],
-              lanes[8],
-              lanes[9],
-              lanes[10],
-              lanes[11],
-              lanes[12],
-              lanes[13],
-              lanes[14],
-              lanes[15]);
+              lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5], lanes[6], lanes[7],
+              lanes[8], lanes[9], lanes[10], lanes[11], lanes[12], lanes[13], lanes[14], lanes[15]);
       scale = Arithmetic.normScale(sum, cols, eps);
     }
     int column = c.groupIdx * width;

@@ -350,8 +350,7 @@ final class W3Kernels {
   }
 
   /** Adds the products of a triple's even fields to sum. */
-  private static int even(
-      int sum, int a, int b, int d, int six, int q0, int q2, int q4, int q6) {
+  private static int even(int sum, int a, int b, int d, int six, int q0, int q2, int q4, int q6) {
     int ones = FourBytes.dot(a & CODES, q0, sum);
     ones = FourBytes.dot(b & CODES, q2, ones);
     ones = FourBytes.dot(d & CODES, q4, ones);
@@ -359,8 +358,7 @@ final class W3Kernels {
   }
 
   /** Adds the products of a triple's odd fields to sum, eight times too large. */
-  private static int odd(
-      int sum, int a, int b, int d, int six, int q1, int q3, int q5, int q7) {
+  private static int odd(int sum, int a, int b, int d, int six, int q1, int q3, int q5, int q7) {
     int eights = FourBytes.dot(a & EIGHTFOLD, q1, sum);
     eights = FourBytes.dot(b & EIGHTFOLD, q3, eights);
     eights = FourBytes.dot(d & EIGHTFOLD, q5, eights);

@@ -98,7 +98,8 @@ final class W4Kernels {
         total += parts[i];
       }
       int trailer = 2 * (at + words * LANES); // in ints
-      total = completed(total, q.get(row + 2 * words), Arithmetic.intAt(w, trailer + SUMS + l), cols);
+      total =
+          completed(total, q.get(row + 2 * words), Arithmetic.intAt(w, trailer + SUMS + l), cols);
       int bits = Arithmetic.intAt(w, trailer + (l >> 1)) >> (16 * (l & 1));
       float scale = Arithmetic.fp16(bits & 65535, powers) * s.get(bounded);
       float product = Arithmetic.product(scale, (float) total, powers);

@@ -1,6 +1,5 @@
 package io.tercel.kernels.tornado;
 
-import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.tornado.LinearTasks.Rounded;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import uk.ac.manchester.tornado.api.KernelContext;
@@ -12,7 +11,12 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * Adds the tasks of 4-bit linear layers to task graphs; see {@link LinearTasks}, whose they are.
  */
 record W4Tasks(
-    KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four, boolean dp4a) {
+    KernelContext context,
+    IntArray step,
+    FloatArray powers,
+    Grids grids,
+    boolean four,
+    boolean dp4a) {
 
   /**
    * Transforms what the source makes, and makes integers of it.

@@ -122,8 +122,23 @@ class SimulatorTest {
           GroupedIntKernels.LOCAL,
           c ->
               GroupedIntKernels.grouped(
-                  c, step, POWERS, w, p, in, q, scales, SourceArithmetic.GIVEN, -1, cols, 2, cols,
-                  0, -1, 1, 0f));
+                  c,
+                  step,
+                  POWERS,
+                  w,
+                  p,
+                  in,
+                  q,
+                  scales,
+                  SourceArithmetic.GIVEN,
+                  -1,
+                  cols,
+                  2,
+                  cols,
+                  0,
+                  -1,
+                  1,
+                  0f));
       for (int token = 0; token < n; token++) {
         for (int k = 0; k < 256; k++) {
           int low = q.get(token * 130 + GroupedIntKernels.word(k, 0)) >> 8 * (k & 3);
@@ -203,8 +218,22 @@ class SimulatorTest {
           TransformKernels.LOCAL,
           c ->
               TransformKernels.left(
-                  c, step, POWERS, p, in, half, SourceArithmetic.GIVEN, at.leftAt(), 10, 20, width,
-                  cols, 0, -1, 1, 0f));
+                  c,
+                  step,
+                  POWERS,
+                  p,
+                  in,
+                  half,
+                  SourceArithmetic.GIVEN,
+                  at.leftAt(),
+                  10,
+                  20,
+                  width,
+                  cols,
+                  0,
+                  -1,
+                  1,
+                  0f));
       Simulator.run(
           4,
           n,
@@ -215,7 +244,8 @@ class SimulatorTest {
           1,
           n,
           RowIntKernels.LOCAL,
-          c -> RowIntKernels.rounded(c, step, POWERS, p, all, q, s, at.clipAt(), cols, words, cols));
+          c ->
+              RowIntKernels.rounded(c, step, POWERS, p, all, q, s, at.clipAt(), cols, words, cols));
       for (int token = 0; token < n; token++) {
         int from = token * RowIntKernels.rowInts(cols);
         assertEquals(prepared.rowScale(token), s.get(token), "scale of " + token);
@@ -386,7 +416,8 @@ class SimulatorTest {
     IntArray step = inputs.ints();
     Random random = new Random(7);
     FloatArray p = FloatArray.fromArray(gaussians(random, cols));
-    FloatArray x = FloatArray.fromArray(gaussians(random, 4 * 4 * 52)); // positive where it is a sum
+    FloatArray x =
+        FloatArray.fromArray(gaussians(random, 4 * 4 * 52)); // positive where it is a sum
     for (int i = 51; i < x.getSize(); i += 52) {
       x.set(i, 1 + Math.abs(x.get(i)));
     }
@@ -408,8 +439,7 @@ class SimulatorTest {
                 RowKernels.rmsNorm(c, step, p, x, written, -1, 0, cols, cols + 1, cols, 1e-6f);
             case Source.Gated _ ->
                 RowKernels.swiglu(c, step, POWERS, x, written, cols, 205, 410, cols);
-            default ->
-                AttentionKernels.join(c, step, POWERS, x, written, n, 4, headDim, cols);
+            default -> AttentionKernels.join(c, step, POWERS, x, written, n, 4, headDim, cols);
           }
         });
     LinearTasks.Rounded made = rounded(source, p, step, cols, n);
