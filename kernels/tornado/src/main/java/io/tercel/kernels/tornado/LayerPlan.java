@@ -6,9 +6,11 @@ import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.tornado.Grids.Size;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
@@ -30,14 +32,23 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * All are graphs of one execution plan and share buffers; {@link GraphChain} sees to that.
  */
 final class LayerPlan implements AutoCloseable {
-  /** Layers of a graph at most; fewer where they have so many tasks that no more fit. */
-  private static final int LAYERS = 7;
-
   /** From so many rows on four tokens share a work group. */
   private static final int FEW = 2;
 
+  /** The graphs of passes of at most so many rows, and of the head for so many wanted ones. */
+  private record Bucket(int rows, List<Integer> layers, List<Integer> head) {
+    Bucket(int rows) {
+      this(rows, new ArrayList<>(), new ArrayList<>());
+    }
+
+    boolean several() {
+      return rows >= FEW;
+    }
+  }
+
   private final ModelConfig config;
-  private final StepInputs inputs;
+  private final StepInputs oneRow;
+  private final StepInputs manyRows;
   private final SamplingBuffers sampling;
   private final Activations act;
   private final List<LayerImage> layers = new ArrayList<>();
@@ -50,35 +61,39 @@ final class LayerPlan implements AutoCloseable {
   private final Grids grids = new Grids();
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
-  private final int capturedSlots;
+  private final boolean captured;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
-  private final List<List<WeightImage>> weightImages = new ArrayList<>();
-  private final int input;
-  private final List<Integer> one = new ArrayList<>();
-  private final List<Integer> four = new ArrayList<>();
-  private final int headOne;
-  private final int headFour;
+  private final List<WeightImage> weightImages = new ArrayList<>();
+  private final int inputOne;
+  private final int inputMany;
+  private final List<Bucket> buckets = new ArrayList<>();
   private final int fetch;
+  private StepInputs inputs;
 
   /**
    * Allocates, sends and compiles everything.
    *
-   * @param capturedSlots where it is above 0, the layers' graphs for a single row have grids that
-   *     never change, of so many slots, and are captured as CUDA graphs where the device has them
+   * @param oneRow how passes of a single row are laid out
+   * @param manyRows how all others are
+   * @param captured whether there are graphs for several sizes of passes, whose grids never change,
+   *     so that devices which can capture them
    */
   LayerPlan(
       WeightStore weights,
       KvLayout layout,
       int numBlocks,
-      StepLayout step,
+      StepLayout oneRow,
+      StepLayout manyRows,
       TornadoDevice device,
-      int capturedSlots) {
+      boolean captured) {
     this.config = weights.config();
     this.layout = layout;
-    this.capturedSlots = capturedSlots;
-    this.inputs = new StepInputs(step, config.headDim(), config.ropeTheta());
-    this.sampling = new SamplingBuffers(step.rows(), config.vocabSize());
+    this.captured = captured;
+    this.oneRow = new StepInputs(oneRow, config.headDim(), config.ropeTheta());
+    this.manyRows = new StepInputs(manyRows, config.headDim(), config.ropeTheta());
+    this.inputs = this.manyRows;
+    this.sampling = new SamplingBuffers(manyRows.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
       layers.add(LayerImage.of(i, weights.layers().get(i)));
       kv.add(DeviceKv.of(layout, numBlocks));
@@ -94,26 +109,43 @@ final class LayerPlan implements AutoCloseable {
     this.act =
         Activations.of(
             config,
-            step,
+            manyRows,
             LayerImage.width(layers.getFirst().qkv()),
             LayerImage.width(layers.getFirst().gateUp()),
             layers.getFirst().o().format() == PerRow.W4A4);
+    for (int rows = 1; rows < manyRows.rows(); rows *= 2) {
+      if (captured || rows == 1) {
+        buckets.add(new Bucket(rows));
+      }
+    }
+    buckets.add(new Bucket(manyRows.rows()));
 
     boot();
-    weightGraph("ends", List.of(ends), List.of());
-    this.input = inputGraph();
+    weightGraph("Ends", ends, null, List.of());
+    this.inputOne = inputGraph("inputOne", this.oneRow);
+    this.inputMany = inputGraph("inputMany", this.manyRows);
     int bytes = layers.stream().mapToInt(LayerTasks::graphBytes).max().orElseThrow();
-    int most = Math.min(LAYERS, LayerTasks.GRAPH_BYTES / bytes);
-    int groups = Math.ceilDiv(config.numLayers(), most);
+    int groups = Math.ceilDiv(config.numLayers(), LayerTasks.GRAPH_BYTES / bytes);
     for (int g = 0; g < groups; g++) {
       int from = g * config.numLayers() / groups;
       int to = (g + 1) * config.numLayers() / groups;
       layerGraphs(g, from, to);
     }
-    this.headOne = headGraph("headOne", false);
-    this.headFour = headGraph("headFour", true);
+    for (Bucket bucket : buckets) {
+      bucket.head.add(headGraph("head" + bucket.rows, bucket));
+    }
     this.fetch = fetchGraph();
-    chain.start(device, capturedSlots > 0 ? one : List.of());
+    chain.start(device);
+  }
+
+  /** Ends a graph of a bucket; where it is to be captured, it always has the bucket's size. */
+  private int end(TaskGraph graph, Bucket bucket) {
+    if (!captured) {
+      return chain.end(graph);
+    }
+    StepLayout step = (bucket.rows == 1 ? oneRow : manyRows).layout();
+    int slots = Math.min(step.slots(), bucket.rows * oneRow.layout().slots());
+    return chain.end(graph, new Size(bucket.rows, slots, bucket.rows));
   }
 
   private void boot() {
@@ -133,83 +165,80 @@ final class LayerPlan implements AutoCloseable {
     chain.end(graph);
   }
 
-  /** Sends weights whenever it runs, and keys and values once. */
-  private void weightGraph(String name, List<WeightImage> images, List<DeviceKv> caches) {
-    TaskGraph graph = chain.graph("weights" + name, List.of());
-    List<Object> sent = new ArrayList<>();
-    for (WeightImage image : images) {
-      sent.add(image.ints());
-      sent.add(image.floats());
-    }
+  /**
+   * Sends weights whenever it runs, and keys and values once.
+   *
+   * @param cache of the layer whose weights they are
+   * @param taken what is lent on to the next graph, beside these
+   * @return what is lent
+   */
+  private List<Object> weightGraph(
+      String name, WeightImage image, @Nullable DeviceKv cache, List<Object> taken) {
+    TaskGraph graph = chain.graph("weights" + name, taken);
+    List<Object> sent = new ArrayList<>(List.of(image.ints(), image.floats()));
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, sent.toArray());
-    for (int i = 0; i < images.size(); i++) {
-      String task = "touch" + i;
-      WeightImage image = images.get(i);
-      graph.task(
-          task, RowKernels::touchBoth, new KernelContext(), image.ints(), image.floats(), powers);
-      grids.add(graph.getTaskGraphName() + "." + task, Grids.Axis.ROWS, 1, 1, 1);
-    }
-    for (int i = 0; i < caches.size(); i++) {
-      DeviceKv cache = caches.get(i);
-      String task = "touchKv" + i;
+    KernelContext context = new KernelContext();
+    graph.task("touch", RowKernels::touchBoth, context, image.ints(), image.floats(), powers);
+    grids.add(graph.getTaskGraphName() + ".touch", Grids.Axis.ROWS, 1, 1, 1);
+    if (cache != null) {
       graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, cache.array());
       switch (cache) {
         case DeviceKv.Floats f ->
-            graph.task(task, RowKernels::touch, new KernelContext(), powers, f.array());
+            graph.task("touchKv", RowKernels::touch, context, powers, f.array());
         case DeviceKv.Ints n ->
-            graph.task(task, RowKernels::touchInts, new KernelContext(), powers, n.array());
+            graph.task("touchKv", RowKernels::touchInts, context, powers, n.array());
       }
-      grids.add(graph.getTaskGraphName() + "." + task, Grids.Axis.ROWS, 1, 1, 1);
+      grids.add(graph.getTaskGraphName() + ".touchKv", Grids.Axis.ROWS, 1, 1, 1);
       sent.add(cache.array());
     }
-    if (caches.isEmpty()) {
+    List<Object> lent = new ArrayList<>(taken);
+    lent.addAll(sent);
+    if (cache == null) {
       chain.carry(sent);
     } else {
-      chain.lend(sent);
+      chain.lend(lent);
     }
-    weightImages.add(images);
+    weightImages.add(image);
     weightGraphs.add(chain.end(graph));
+    return lent;
   }
 
-  private int inputGraph() {
-    TaskGraph graph = chain.graph("input", List.of());
-    graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, inputs.ints(), inputs.rope());
-    new RowTasks(new KernelContext(), inputs.ints(), powers, grids)
+  private int inputGraph(String name, StepInputs step) {
+    TaskGraph graph = chain.graph(name, List.of());
+    graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step.ints(), step.rope());
+    new RowTasks(new KernelContext(), step.ints(), powers, grids)
         .embed(graph, embedding, ends, act.hidden());
-    graph.task("touch", RowKernels::touch, new KernelContext(), powers, inputs.rope());
-    grids.add("input.touch", Grids.Axis.ROWS, 1, 1, 1);
-    chain.carry(List.of(inputs.ints(), inputs.rope()));
-    return chain.end(graph);
+    graph.task("touch", RowKernels::touch, new KernelContext(), powers, step.rope());
+    grids.add(name + ".touch", Grids.Axis.FIXED, 1, 1, 1);
+    chain.carry(List.of(step.ints(), step.rope()));
+    return end(graph, new Bucket(step.layout().rows()));
   }
 
   private void layerGraphs(int group, int from, int to) {
-    List<WeightImage> images = new ArrayList<>();
-    List<Object> own = new ArrayList<>();
+    List<Object> own = List.of();
     for (int i = from; i < to; i++) {
-      images.add(layers.get(i).image());
-      own.add(layers.get(i).image().ints());
-      own.add(layers.get(i).image().floats());
-      own.add(kv.get(i).array());
+      own = weightGraph("Of" + i, layers.get(i).image(), kv.get(i), own);
     }
-    weightGraph("Of" + group, images, kv.subList(from, to));
-    for (boolean several : new boolean[] {false, true}) {
-      TaskGraph graph = chain.graph((several ? "four" : "one") + group, own);
-      grids.fixSlots(several ? 0 : capturedSlots);
+    for (Bucket bucket : buckets) {
+      TaskGraph graph = chain.graph("rows" + bucket.rows + "of" + group, own);
+      StepInputs inputs = bucket.rows == 1 ? oneRow : manyRows;
+      boolean several = bucket.several();
       LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
       chain.lend(own);
-      grids.fixSlots(0);
-      (several ? four : one).add(chain.end(graph));
+      bucket.layers.add(end(graph, bucket));
     }
   }
 
-  private int headGraph(String name, boolean several) {
+  private int headGraph(String name, Bucket bucket) {
+    boolean several = bucket.several();
     TaskGraph graph = chain.graph(name, List.of());
     SamplingBuffers s = sampling;
     graph.transferToDevice(
-        DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws, s.tokens, s.chunks);
+        DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
+    graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
     RowTasks row = new RowTasks(context, s.wants, powers, grids);
     int hidden = config.hiddenSize();
@@ -235,58 +264,11 @@ final class LayerPlan implements AutoCloseable {
             logits,
             Grids.Axis.WANTED,
             false);
-    sample(graph, context, logits);
+    SamplingTasks tasks = new SamplingTasks(context, s, powers, grids);
+    tasks.sum(graph, logits, config.vocabSize());
+    tasks.pick(graph, logits, config.vocabSize());
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, s.tokens, s.values, s.totals);
-    return chain.end(graph);
-  }
-
-  private void sample(TaskGraph graph, KernelContext context, Rows logits) {
-    SamplingBuffers s = sampling;
-    int vocab = config.vocabSize();
-    int chunks = Math.ceilDiv(vocab, SamplingKernels.CHUNK);
-    String name = graph.getTaskGraphName();
-    graph.task(
-        "argMax",
-        SamplingKernels::argMax,
-        context,
-        s.wants,
-        logits.array(),
-        s.tokens,
-        vocab,
-        logits.stride());
-    grids.add(name + ".argMax", Grids.Axis.WANTED, 1, SamplingKernels.LOCAL, 1);
-    graph.task(
-        "sums",
-        SamplingKernels::sums,
-        context,
-        s.wants,
-        powers,
-        logits.array(),
-        s.tokens,
-        s.knobs,
-        s.chunks,
-        vocab,
-        logits.stride(),
-        chunks);
-    grids.add(name + ".sums", Grids.Axis.WANTED, chunks, SamplingKernels.LANES, 1);
-    graph.task(
-        "pick",
-        SamplingKernels::pick,
-        context,
-        s.wants,
-        powers,
-        logits.array(),
-        s.chunks,
-        s.asks,
-        s.knobs,
-        s.draws,
-        s.tokens,
-        s.values,
-        s.totals,
-        vocab,
-        logits.stride(),
-        chunks);
-    grids.add(name + ".pick", Grids.Axis.WANTED, 1, SamplingKernels.LOCAL, 1);
+    return end(graph, bucket);
   }
 
   private int fetchGraph() {
@@ -305,10 +287,12 @@ final class LayerPlan implements AutoCloseable {
     grids.add(
         "fetch.row", Grids.Axis.FIXED, Math.ceilDiv(vocab, RowKernels.LOCAL), RowKernels.LOCAL, 1);
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, sampling.logits);
-    return chain.end(graph);
+    return captured ? chain.end(graph, Size.NONE) : chain.end(graph);
   }
 
-  StepInputs inputs() {
+  /** What holds the passes of a step of so many rows. */
+  StepInputs inputs(int rows) {
+    inputs = rows == 1 ? oneRow : manyRows;
     return inputs;
   }
 
@@ -316,41 +300,44 @@ final class LayerPlan implements AutoCloseable {
     return sampling;
   }
 
-  /** Sends the weights that have changed; says how many graphs' worth they were. */
+  /** Sends the weights that have changed; says of how many layers, or ends, they were. */
   int refresh() {
     int sent = 0;
     for (int i = 0; i < weightGraphs.size(); i++) {
-      boolean changed = false;
-      for (WeightImage image : weightImages.get(i)) {
-        changed |= image.refresh();
-      }
-      if (changed) {
-        chain.run(weightGraphs.get(i));
+      if (weightImages.get(i).refresh()) {
+        chain.run(weightGraphs.get(i), Size.NONE);
         sent++;
       }
     }
     return sent;
   }
 
-  /** All layers for the rows of the pass that {@link #inputs} holds. */
+  private Bucket bucket(int rows) {
+    return buckets.stream().filter(b -> rows <= b.rows).findFirst().orElseThrow();
+  }
+
+  /** All layers for the rows of the pass that the inputs hold. */
   void forward() {
-    grids.fit(inputs.numRows(), inputs.slots(), 0);
-    chain.run(input);
-    for (int graph : inputs.numRows() < FEW ? one : four) {
-      chain.run(graph);
+    Size size = new Size(inputs.numRows(), inputs.slots(), 0);
+    chain.run(inputs == oneRow ? inputOne : inputMany, size);
+    Bucket bucket = inputs == oneRow ? buckets.getFirst() : bucket(Math.max(FEW, size.rows()));
+    for (int graph : bucket.layers) {
+      chain.run(graph, size);
     }
   }
 
   /** Logits and answers of the rows that {@link #sampling} asks for. */
   void answer() {
-    grids.fit(inputs.numRows(), inputs.slots(), sampling.count());
-    chain.run(sampling.count() < FEW ? headOne : headFour);
+    Size size = new Size(inputs.numRows(), inputs.slots(), sampling.count());
+    for (int graph : bucket(sampling.count()).head) {
+      chain.run(graph, size);
+    }
   }
 
   /** The logits of one of the rows answered last; valid until the next call. */
   FloatArray logits(int wanted) {
     sampling.which.set(0, wanted);
-    chain.run(fetch);
+    chain.run(fetch, Size.NONE);
     return sampling.logits;
   }
 
@@ -361,14 +348,17 @@ final class LayerPlan implements AutoCloseable {
     return images + caches + act.bytes();
   }
 
-  /** Graphs that a step of so many rows runs. */
+  /** Graphs that a step of one row runs. */
   int graphsOfStep() {
-    return one.size() + 2;
+    return 1 + buckets.getFirst().layers.size() + buckets.getFirst().head.size();
   }
 
-  /** Tasks that a step runs. */
+  /** Tasks that a step of one row runs. */
   int tasksOfStep() {
-    return chain.tasks(input) + one.stream().mapToInt(chain::tasks).sum() + chain.tasks(headOne);
+    Bucket one = buckets.getFirst();
+    return chain.tasks(inputOne)
+        + one.layers.stream().mapToInt(chain::tasks).sum()
+        + one.head.stream().mapToInt(chain::tasks).sum();
   }
 
   @Override
