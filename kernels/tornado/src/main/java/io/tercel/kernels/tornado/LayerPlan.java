@@ -35,10 +35,15 @@ final class LayerPlan implements AutoCloseable {
   /** From so many rows on four tokens share a work group. */
   private static final int FEW = 2;
 
-  /** The graphs of passes of at most so many rows, and of the head for so many wanted ones. */
-  private record Bucket(int rows, List<Integer> layers, List<Integer> head) {
-    Bucket(int rows) {
-      this(rows, new ArrayList<>(), new ArrayList<>());
+  /**
+   * The graphs of passes of at most so many rows, and of the head for so many wanted ones.
+   *
+   * @param fixed whether their grids have that size whatever a pass has, so that they can be
+   *     captured
+   */
+  private record Bucket(int rows, boolean fixed, List<Integer> layers, List<Integer> head) {
+    Bucket(int rows, boolean fixed) {
+      this(rows, fixed, new ArrayList<>(), new ArrayList<>());
     }
 
     boolean several() {
@@ -61,7 +66,6 @@ final class LayerPlan implements AutoCloseable {
   private final Grids grids = new Grids();
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
-  private final boolean captured;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<WeightImage> weightImages = new ArrayList<>();
@@ -76,8 +80,8 @@ final class LayerPlan implements AutoCloseable {
    *
    * @param oneRow how passes of a single row are laid out
    * @param manyRows how all others are
-   * @param captured whether there are graphs for several sizes of passes, whose grids never change,
-   *     so that devices which can capture them
+   * @param captured rows of passes, ascending, that have graphs of their own, with grids that never
+   *     change, so that a device can capture them; there are always graphs for one row and for most
    */
   LayerPlan(
       WeightStore weights,
@@ -86,10 +90,9 @@ final class LayerPlan implements AutoCloseable {
       StepLayout oneRow,
       StepLayout manyRows,
       TornadoDevice device,
-      boolean captured) {
+      List<Integer> captured) {
     this.config = weights.config();
     this.layout = layout;
-    this.captured = captured;
     this.oneRow = new StepInputs(oneRow, config.headDim(), config.ropeTheta());
     this.manyRows = new StepInputs(manyRows, config.headDim(), config.ropeTheta());
     this.inputs = this.manyRows;
@@ -113,17 +116,18 @@ final class LayerPlan implements AutoCloseable {
             LayerImage.width(layers.getFirst().qkv()),
             LayerImage.width(layers.getFirst().gateUp()),
             layers.getFirst().o().format() == PerRow.W4A4);
-    for (int rows = 1; rows < manyRows.rows(); rows *= 2) {
-      if (captured || rows == 1) {
-        buckets.add(new Bucket(rows));
-      }
+    captured.forEach(rows -> buckets.add(new Bucket(rows, true)));
+    if (!captured.contains(1)) {
+      buckets.addFirst(new Bucket(1, false));
     }
-    buckets.add(new Bucket(manyRows.rows()));
+    if (!captured.contains(manyRows.rows())) {
+      buckets.add(new Bucket(manyRows.rows(), false));
+    }
 
     boot();
     weightGraph("Ends", ends, null, List.of());
-    this.inputOne = inputGraph("inputOne", this.oneRow);
-    this.inputMany = inputGraph("inputMany", this.manyRows);
+    this.inputOne = inputGraph("inputOne", this.oneRow, buckets.getFirst().fixed);
+    this.inputMany = inputGraph("inputMany", this.manyRows, !captured.isEmpty());
     int bytes = layers.stream().mapToInt(LayerTasks::graphBytes).max().orElseThrow();
     int groups = Math.ceilDiv(config.numLayers(), LayerTasks.GRAPH_BYTES / bytes);
     for (int g = 0; g < groups; g++) {
@@ -138,9 +142,8 @@ final class LayerPlan implements AutoCloseable {
     chain.start(device);
   }
 
-  /** Ends a graph of a bucket; where it is to be captured, it always has the bucket's size. */
   private int end(TaskGraph graph, Bucket bucket) {
-    if (!captured) {
+    if (!bucket.fixed) {
       return chain.end(graph);
     }
     StepLayout step = (bucket.rows == 1 ? oneRow : manyRows).layout();
@@ -203,7 +206,7 @@ final class LayerPlan implements AutoCloseable {
     return lent;
   }
 
-  private int inputGraph(String name, StepInputs step) {
+  private int inputGraph(String name, StepInputs step, boolean fixed) {
     TaskGraph graph = chain.graph(name, List.of());
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step.ints(), step.rope());
     new RowTasks(new KernelContext(), step.ints(), powers, grids)
@@ -211,7 +214,7 @@ final class LayerPlan implements AutoCloseable {
     graph.task("touch", RowKernels::touch, new KernelContext(), powers, step.rope());
     grids.add(name + ".touch", Grids.Axis.FIXED, 1, 1, 1);
     chain.carry(List.of(step.ints(), step.rope()));
-    return end(graph, new Bucket(step.layout().rows()));
+    return end(graph, new Bucket(step.layout().rows(), fixed));
   }
 
   private void layerGraphs(int group, int from, int to) {
@@ -287,7 +290,7 @@ final class LayerPlan implements AutoCloseable {
     grids.add(
         "fetch.row", Grids.Axis.FIXED, Math.ceilDiv(vocab, RowKernels.LOCAL), RowKernels.LOCAL, 1);
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, sampling.logits);
-    return captured ? chain.end(graph, Size.NONE) : chain.end(graph);
+    return chain.end(graph, Size.NONE);
   }
 
   /** What holds the passes of a step of so many rows. */

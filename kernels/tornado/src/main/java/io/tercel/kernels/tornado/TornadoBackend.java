@@ -27,7 +27,7 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  */
 public final class TornadoBackend implements Backend {
   /** Most rows of a pass. */
-  private static final int ROWS = 64;
+  static final int ROWS = 64;
 
   /** Most bytes of what the splits of a pass give, unless one row's take more. */
   private static final long PART_BYTES = 1L << 28;
@@ -46,11 +46,15 @@ public final class TornadoBackend implements Backend {
    * Allocates on the device, sends the weights and compiles all kernels, which takes a while.
    *
    * @param weights not closed by this backend
-   * @param captured whether there are graphs whose grids never change, so that a device with CUDA
-   *     graphs can replay them
+   * @param captured rows of passes, ascending and at most {@link #ROWS}, whose graphs have grids
+   *     that never change, so that a device with CUDA graphs can replay them
    */
   TornadoBackend(
-      WeightStore weights, KvLayout layout, int numBlocks, TornadoDevice device, boolean captured) {
+      WeightStore weights,
+      KvLayout layout,
+      int numBlocks,
+      TornadoDevice device,
+      List<Integer> captured) {
     this.weights = weights;
     this.numBlocks = numBlocks;
     this.vocab = weights.config().vocabSize();
