@@ -22,10 +22,12 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  *
  * <pre>
  *   boot       sends zeroed activations, once
- *   weights    of a group of layers, or of embedding and head: once, and when they change
- *   input      sends the step's ints and rotations, embeds
- *   layers     a group of layers; for one token a work group, and for four
- *   head       final norm, head, sampling; likewise; brings a few numbers a row back
+ *   weights    of a layer, or of embedding and head: once, and when they change
+ *   input      sends the ints and rotations of several rows, embeds
+ *   rows       a group of layers, for each number of rows that there are graphs for; a single row's
+ *              begin with its input, and all end with final norm, head and sampling, which bring a
+ *              few numbers a row back
+ *   more       final norm, head and sampling, for more answers than a pass could take
  *   fetch      brings one row of logits to the host, for what is done there
  * </pre>
  *
@@ -35,15 +37,18 @@ final class LayerPlan implements AutoCloseable {
   /** From so many rows on four tokens share a work group. */
   private static final int FEW = 2;
 
+  /** Bytes, of {@link LayerTasks#GRAPH_BYTES}, that the tasks of input and head take at most. */
+  private static final int ENDS_BYTES = 800;
+
   /**
-   * The graphs of passes of at most so many rows, and of the head for so many wanted ones.
+   * The graphs of passes of at most so many rows, of which at most as many are wanted.
    *
    * @param fixed whether their grids have that size whatever a pass has, so that they can be
    *     captured
    */
-  private record Bucket(int rows, boolean fixed, List<Integer> layers, List<Integer> head) {
+  private record Bucket(int rows, boolean fixed, List<Integer> graphs) {
     Bucket(int rows, boolean fixed) {
-      this(rows, fixed, new ArrayList<>(), new ArrayList<>());
+      this(rows, fixed, new ArrayList<>());
     }
 
     boolean several() {
@@ -69,9 +74,9 @@ final class LayerPlan implements AutoCloseable {
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<WeightImage> weightImages = new ArrayList<>();
-  private final int inputOne;
-  private final int inputMany;
+  private final int input;
   private final List<Bucket> buckets = new ArrayList<>();
+  private final int more;
   private final int fetch;
   private StepInputs inputs;
 
@@ -126,18 +131,21 @@ final class LayerPlan implements AutoCloseable {
 
     boot();
     weightGraph("Ends", ends, null, List.of());
-    this.inputOne = inputGraph("inputOne", this.oneRow, buckets.getFirst().fixed);
-    this.inputMany = inputGraph("inputMany", this.manyRows, !captured.isEmpty());
+    Bucket all = new Bucket(manyRows.rows(), !captured.isEmpty());
+    TaskGraph graph = chain.graph("input", List.of());
+    addInput(graph, this.manyRows);
+    this.input = end(graph, all);
     int bytes = layers.stream().mapToInt(LayerTasks::graphBytes).max().orElseThrow();
-    int groups = Math.ceilDiv(config.numLayers(), LayerTasks.GRAPH_BYTES / bytes);
+    int most = (LayerTasks.GRAPH_BYTES - ENDS_BYTES) / bytes;
+    int groups = Math.ceilDiv(config.numLayers(), most);
     for (int g = 0; g < groups; g++) {
       int from = g * config.numLayers() / groups;
       int to = (g + 1) * config.numLayers() / groups;
       layerGraphs(g, from, to);
     }
-    for (Bucket bucket : buckets) {
-      bucket.head.add(headGraph("head" + bucket.rows, bucket));
-    }
+    graph = chain.graph("more", List.of());
+    addHead(graph, true);
+    this.more = end(graph, all);
     this.fetch = fetchGraph();
     chain.start(device);
   }
@@ -206,15 +214,14 @@ final class LayerPlan implements AutoCloseable {
     return lent;
   }
 
-  private int inputGraph(String name, StepInputs step, boolean fixed) {
-    TaskGraph graph = chain.graph(name, List.of());
+  /** Sends what a pass has, and embeds it. */
+  private void addInput(TaskGraph graph, StepInputs step) {
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step.ints(), step.rope());
     new RowTasks(new KernelContext(), step.ints(), powers, grids)
         .embed(graph, embedding, ends, act.hidden());
     graph.task("touch", RowKernels::touch, new KernelContext(), powers, step.rope());
-    grids.add(name + ".touch", Grids.Axis.FIXED, 1, 1, 1);
+    grids.add(graph.getTaskGraphName() + ".touch", Grids.Axis.FIXED, 1, 1, 1);
     chain.carry(List.of(step.ints(), step.rope()));
-    return end(graph, new Bucket(step.layout().rows(), fixed));
   }
 
   private void layerGraphs(int group, int from, int to) {
@@ -226,18 +233,23 @@ final class LayerPlan implements AutoCloseable {
       TaskGraph graph = chain.graph("rows" + bucket.rows + "of" + group, own);
       StepInputs inputs = bucket.rows == 1 ? oneRow : manyRows;
       boolean several = bucket.several();
+      if (group == 0 && inputs == oneRow) {
+        addInput(graph, inputs); // of the others each would have its own buffer
+      }
       LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
+      if (to == layers.size()) {
+        addHead(graph, several);
+      }
       chain.lend(own);
-      bucket.layers.add(end(graph, bucket));
+      bucket.graphs.add(end(graph, bucket));
     }
   }
 
-  private int headGraph(String name, Bucket bucket) {
-    boolean several = bucket.several();
-    TaskGraph graph = chain.graph(name, List.of());
+  /** Final norm, head and sampling of the rows that {@link #sampling} asks for. */
+  private void addHead(TaskGraph graph, boolean several) {
     SamplingBuffers s = sampling;
     graph.transferToDevice(
         DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
@@ -271,7 +283,6 @@ final class LayerPlan implements AutoCloseable {
     tasks.sum(graph, logits, config.vocabSize());
     tasks.pick(graph, logits, config.vocabSize());
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, s.tokens, s.values, s.totals);
-    return end(graph, bucket);
   }
 
   private int fetchGraph() {
@@ -319,22 +330,30 @@ final class LayerPlan implements AutoCloseable {
     return buckets.stream().filter(b -> rows <= b.rows).findFirst().orElseThrow();
   }
 
-  /** All layers for the rows of the pass that the inputs hold. */
+  /** The bucket of the pass that the inputs hold. */
+  private Bucket pass() {
+    return inputs == oneRow ? buckets.getFirst() : bucket(Math.max(FEW, inputs.numRows()));
+  }
+
+  /** How many rows of the pass that the inputs hold {@link #forward} can answer. */
+  int answered() {
+    return pass().rows;
+  }
+
+  /** All layers for the rows of the pass, and answers for those that {@link #sampling} asks for. */
   void forward() {
-    Size size = new Size(inputs.numRows(), inputs.slots(), 0);
-    chain.run(inputs == oneRow ? inputOne : inputMany, size);
-    Bucket bucket = inputs == oneRow ? buckets.getFirst() : bucket(Math.max(FEW, size.rows()));
-    for (int graph : bucket.layers) {
+    Size size = new Size(inputs.numRows(), inputs.slots(), sampling.count());
+    if (inputs != oneRow) {
+      chain.run(input, size);
+    }
+    for (int graph : pass().graphs) {
       chain.run(graph, size);
     }
   }
 
-  /** Logits and answers of the rows that {@link #sampling} asks for. */
+  /** Answers for more rows of the pass. */
   void answer() {
-    Size size = new Size(inputs.numRows(), inputs.slots(), sampling.count());
-    for (int graph : bucket(sampling.count()).head) {
-      chain.run(graph, size);
-    }
+    chain.run(more, new Size(inputs.numRows(), inputs.slots(), sampling.count()));
   }
 
   /** The logits of one of the rows answered last; valid until the next call. */
@@ -353,15 +372,12 @@ final class LayerPlan implements AutoCloseable {
 
   /** Graphs that a step of one row runs. */
   int graphsOfStep() {
-    return 1 + buckets.getFirst().layers.size() + buckets.getFirst().head.size();
+    return buckets.getFirst().graphs.size();
   }
 
   /** Tasks that a step of one row runs. */
   int tasksOfStep() {
-    Bucket one = buckets.getFirst();
-    return chain.tasks(inputOne)
-        + one.layers.stream().mapToInt(chain::tasks).sum()
-        + one.head.stream().mapToInt(chain::tasks).sum();
+    return buckets.getFirst().graphs.stream().mapToInt(chain::tasks).sum();
   }
 
   @Override

@@ -167,20 +167,32 @@ public final class TornadoBackend implements Backend {
       return next;
     }
     inputs.end();
-    plan.forward();
-    int at = next;
-    SamplingBuffers asked = plan.sampling();
+    int at = answer(sampling, first, end, next, plan.answered(), plan::forward, results);
     while (at < sampling.size() && sampling.get(at).row() < end) {
-      asked.clear();
-      int from = at;
-      while (at < sampling.size() && sampling.get(at).row() < end && asked.count() < ROWS) {
-        asked.add(sampling.get(at), sampling.get(at).row() - first);
-        at++;
-      }
-      plan.answer();
-      for (int i = 0; i < asked.count(); i++) {
-        results.add(result(sampling.get(from + i), i));
-      }
+      at = answer(sampling, first, end, at, ROWS, plan::answer, results);
+    }
+    return at;
+  }
+
+  /** Asks for as many rows of a pass as are left, and as can be; returns the next to be sampled. */
+  private int answer(
+      SamplingPlan sampling,
+      int first,
+      int end,
+      int next,
+      int most,
+      Runnable run,
+      List<TokenResult> results) {
+    SamplingBuffers asked = plan.sampling();
+    asked.clear();
+    int at = next;
+    while (at < sampling.size() && sampling.get(at).row() < end && asked.count() < most) {
+      asked.add(sampling.get(at), sampling.get(at).row() - first);
+      at++;
+    }
+    run.run();
+    for (int i = 0; i < asked.count(); i++) {
+      results.add(result(sampling.get(next + i), i));
     }
     return at;
   }
