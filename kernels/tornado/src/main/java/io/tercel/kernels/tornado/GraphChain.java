@@ -1,9 +1,10 @@
 package io.tercel.kernels.tornado;
 
+import io.tercel.kernels.tornado.Grids.Size;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.ImmutableTaskGraph;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -25,11 +26,9 @@ final class GraphChain implements AutoCloseable {
   private final Grids grids;
   private final List<String> names = new ArrayList<>();
   private final List<TaskGraph> graphs = new ArrayList<>();
-  private final List<Integer> tasks = new ArrayList<>();
+  private final Map<Integer, Size> fixed = new HashMap<>();
   private final List<Object> carried = new ArrayList<>();
   private List<Object> lent = new ArrayList<>();
-  private final Set<Integer> replayed = new HashSet<>();
-  private int tasksBefore;
   private @Nullable TornadoExecutionPlan plan;
 
   GraphChain(Grids grids) {
@@ -54,7 +53,6 @@ final class GraphChain implements AutoCloseable {
       graph.consumeFromDevice(names.getLast(), all.toArray());
     }
     names.add(name);
-    tasksBefore = grids.tasks();
     return graph;
   }
 
@@ -74,22 +72,26 @@ final class GraphChain implements AutoCloseable {
     kept.addAll(lent);
     graph.persistOnDevice(kept.toArray());
     graphs.add(graph);
-    tasks.add(grids.tasks() - tasksBefore);
     return graphs.size() - 1;
+  }
+
+  /**
+   * Ends a graph whose grids have one size for good, whatever a pass has, so that the device can
+   * capture it at its first run and replay it from then on.
+   */
+  int end(TaskGraph graph, Size size) {
+    int number = end(graph);
+    fixed.put(number, size);
+    return number;
   }
 
   /** Tasks of a graph. */
   int tasks(int graph) {
-    return tasks.get(graph);
+    return grids.tasks(names.get(graph));
   }
 
-  /**
-   * Makes the plan and runs every graph once, with nothing to compute.
-   *
-   * @param captured graphs whose grids never change, to be captured and replayed where the device
-   *     can
-   */
-  void start(TornadoDevice device, List<Integer> captured) {
+  /** Makes the plan and runs every graph once, with nothing to compute. */
+  void start(TornadoDevice device) {
     Object common = carried.getFirst();
     for (int i = 1; i < graphs.size(); i++) {
       for (int j = 0; j < graphs.size(); j++) {
@@ -102,24 +104,23 @@ final class GraphChain implements AutoCloseable {
         graphs.stream().map(TaskGraph::snapshot).toArray(ImmutableTaskGraph[]::new);
     plan = new TornadoExecutionPlan(snapshots);
     plan.withDevice(device);
-    if (device.getTornadoVMBackend() == TornadoVMBackendType.CUDA) {
-      replayed.addAll(captured);
-    }
-    grids.fit(0, 0, 0);
+    boolean capturing = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
     for (int i = 0; i < graphs.size(); i++) {
-      run(i);
+      if (capturing && fixed.containsKey(i)) {
+        plan.withGraph(i).withCUDAGraph(); // minded when a graph is compiled, before its first run
+      }
+      run(i, Size.NONE);
     }
   }
 
-  void run(int graph) {
+  /** Runs a graph on a pass of that size. */
+  void run(int graph, Size size) {
     if (plan == null) {
       throw new IllegalStateException("the plan has not started");
     }
-    TornadoExecutionPlan selected = plan.withGraph(graph).withGridScheduler(grids.scheduler());
-    if (replayed.contains(graph)) {
-      selected.withCUDAGraph();
-    }
-    selected.execute();
+    String name = names.get(graph);
+    grids.fit(name, fixed.getOrDefault(graph, size));
+    plan.withGraph(graph).withGridScheduler(grids.scheduler(name)).execute();
   }
 
   @Override

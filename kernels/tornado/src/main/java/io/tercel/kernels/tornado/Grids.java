@@ -1,8 +1,12 @@
 package io.tercel.kernels.tornado;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import uk.ac.manchester.tornado.api.GridScheduler;
+import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.WorkerGrid2D;
 
 /**
@@ -24,13 +28,21 @@ final class Grids {
 
   private record Entry(WorkerGrid2D grid, Axis axis, long x, long y, int local, int tokens) {}
 
-  private final GridScheduler scheduler = new GridScheduler();
-  private final List<Entry> entries = new ArrayList<>();
-  private int fixedSlots;
-  private int tasks;
+  /** What a pass has. */
+  record Size(int rows, int slots, int wanted) {
+    /** Nothing to compute. */
+    static final Size NONE = new Size(0, 0, 0);
+  }
 
-  GridScheduler scheduler() {
-    return scheduler;
+  private final Map<String, GraphGrids> graphs = new HashMap<>();
+
+  /** The grids of a graph, as TornadoVM asks for them. */
+  GridScheduler scheduler(String graph) {
+    return of(graph);
+  }
+
+  private GraphGrids of(String graph) {
+    return graphs.computeIfAbsent(graph, GraphGrids::new);
   }
 
   /**
@@ -44,40 +56,86 @@ final class Grids {
   void add(String task, Axis axis, int groups, int local, int tokens) {
     WorkerGrid2D grid = new WorkerGrid2D(local, 1);
     grid.setLocalWork(local, 1, 1);
-    scheduler.addWorkerGrid(task, grid);
-    tasks++;
-    if (axis == Axis.SLOTS && fixedSlots > 0) {
-      grid.setGlobalWork((long) fixedSlots * local, groups, 1);
-      return;
-    }
-    entries.add(
+    Entry entry =
         axis == Axis.SLOTS
             ? new Entry(grid, axis, 0, groups, local, tokens)
-            : new Entry(grid, axis, (long) groups * local, 0, local, tokens));
+            : new Entry(grid, axis, (long) groups * local, 0, local, tokens);
+    of(task.substring(0, task.indexOf('.'))).add(task, entry);
+  }
+
+  /** Tasks of a graph that have a grid. */
+  int tasks(String graph) {
+    return of(graph).entries.size();
+  }
+
+  /** Fits a graph's grids to a pass; none gets smaller than one work group. */
+  void fit(String graph, Size size) {
+    of(graph).fit(size);
   }
 
   /**
-   * Gives grids that are added from now on so many slots, whatever a pass has: what a graph that is
-   * captured and replayed needs. 0 lets them follow the pass again.
+   * The grids of one graph. TornadoVM goes through all names at each run of a graph, to see whether
+   * one is the graph's, and prints all grids into a description of the run that nobody reads: with
+   * the grids of all graphs in one scheduler that took milliseconds a step.
    */
-  void fixSlots(int slots) {
-    fixedSlots = slots;
-  }
+  private static final class GraphGrids extends GridScheduler {
+    private final String graph;
+    private final Map<String, WorkerGrid> grids = new HashMap<>();
+    private final List<Entry> entries = new ArrayList<>();
+    private Set<String> one = Set.of();
+    private Size fitted = new Size(-1, -1, -1);
 
-  /** Tasks that have a grid. */
-  int tasks() {
-    return tasks;
-  }
+    GraphGrids(String graph) {
+      this.graph = graph;
+    }
 
-  /** Fits all grids to a pass; none gets smaller than one work group. */
-  void fit(int rows, int slots, int wanted) {
-    for (Entry e : entries) {
-      switch (e.axis) {
-        case ROWS -> e.grid.setGlobalWork(e.x, Math.max(1, Math.ceilDiv(rows, e.tokens)), 1);
-        case WANTED -> e.grid.setGlobalWork(e.x, Math.max(1, Math.ceilDiv(wanted, e.tokens)), 1);
-        case FIXED -> e.grid.setGlobalWork(e.x, 1, 1);
-        case SLOTS -> e.grid.setGlobalWork((long) Math.max(1, slots) * e.local, e.y, 1);
+    void add(String task, Entry entry) {
+      if (grids.put(task, entry.grid) != null) {
+        throw new IllegalArgumentException(task + " has a grid already");
       }
+      one = one.isEmpty() ? Set.of(task) : one;
+      entries.add(entry);
+      fitted = new Size(-1, -1, -1);
+    }
+
+    void fit(Size size) {
+      if (size.equals(fitted)) {
+        return;
+      }
+      fitted = size;
+      for (Entry e : entries) {
+        switch (e.axis) {
+          case ROWS -> e.grid.setGlobalWork(e.x, groups(size.rows, e.tokens), 1);
+          case WANTED -> e.grid.setGlobalWork(e.x, groups(size.wanted, e.tokens), 1);
+          case FIXED -> e.grid.setGlobalWork(e.x, 1, 1);
+          case SLOTS -> e.grid.setGlobalWork(groups(size.slots, 1) * e.local, e.y, 1);
+        }
+      }
+    }
+
+    private static long groups(int rows, int tokens) {
+      return Math.max(1, Math.ceilDiv(rows, tokens));
+    }
+
+    @Override
+    public WorkerGrid get(String task) {
+      return grids.get(task);
+    }
+
+    @Override
+    public boolean contains(String graphName, String task) {
+      return grids.containsKey(graphName + "." + task);
+    }
+
+    /** One name, which is enough to say that the graph has grids. */
+    @Override
+    public Set<String> keySet() {
+      return one;
+    }
+
+    @Override
+    public String toString() {
+      return graph;
     }
   }
 }

@@ -6,9 +6,11 @@ import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.tornado.Grids.Size;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
@@ -21,24 +23,43 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  *
  * <pre>
  *   boot       sends zeroed activations, once
- *   weights    of a group of layers, or of embedding and head: once, and when they change
- *   input      sends the step's ints and rotations, embeds
- *   layers     a group of layers; for one token a work group, and for four
- *   head       final norm, head, sampling; likewise; brings a few numbers a row back
+ *   weights    of a layer, or of embedding and head: once, and when they change
+ *   input      sends the ints and rotations of several rows, embeds
+ *   rows       a group of layers, for each number of rows that there are graphs for; a single row's
+ *              begin with its input, and all end with final norm, head and sampling, which bring a
+ *              few numbers a row back
+ *   more       final norm, head and sampling, for more answers than a pass could take
  *   fetch      brings one row of logits to the host, for what is done there
  * </pre>
  *
  * All are graphs of one execution plan and share buffers; {@link GraphChain} sees to that.
  */
 final class LayerPlan implements AutoCloseable {
-  /** Layers of a graph at most; fewer where they have so many tasks that no more fit. */
-  private static final int LAYERS = 7;
-
   /** From so many rows on four tokens share a work group. */
   private static final int FEW = 2;
 
+  /** Bytes, of {@link LayerTasks#GRAPH_BYTES}, that the tasks of input and head take at most. */
+  private static final int ENDS_BYTES = 800;
+
+  /**
+   * The graphs of passes of at most so many rows, of which at most as many are wanted.
+   *
+   * @param fixed whether their grids have that size whatever a pass has, so that they can be
+   *     captured
+   */
+  private record Bucket(int rows, boolean fixed, List<Integer> graphs) {
+    Bucket(int rows, boolean fixed) {
+      this(rows, fixed, new ArrayList<>());
+    }
+
+    boolean several() {
+      return rows >= FEW;
+    }
+  }
+
   private final ModelConfig config;
-  private final StepInputs inputs;
+  private final StepInputs oneRow;
+  private final StepInputs manyRows;
   private final SamplingBuffers sampling;
   private final Activations act;
   private final List<LayerImage> layers = new ArrayList<>();
@@ -51,37 +72,39 @@ final class LayerPlan implements AutoCloseable {
   private final Grids grids = new Grids();
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
-  private final int capturedSlots;
   private final boolean dp4a;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
-  private final List<List<WeightImage>> weightImages = new ArrayList<>();
+  private final List<WeightImage> weightImages = new ArrayList<>();
   private final int input;
-  private final List<Integer> one = new ArrayList<>();
-  private final List<Integer> four = new ArrayList<>();
-  private final int headOne;
-  private final int headFour;
+  private final List<Bucket> buckets = new ArrayList<>();
+  private final int more;
   private final int fetch;
+  private StepInputs inputs;
 
   /**
    * Allocates, sends and compiles everything.
    *
-   * @param capturedSlots where it is above 0, the layers' graphs for a single row have grids that
-   *     never change, of so many slots, and are captured as CUDA graphs where the device has them
+   * @param oneRow how passes of a single row are laid out
+   * @param manyRows how all others are
+   * @param captured rows of passes, ascending, that have graphs of their own, with grids that never
+   *     change, so that a device can capture them; there are always graphs for one row and for most
    */
   LayerPlan(
       WeightStore weights,
       KvLayout layout,
       int numBlocks,
-      StepLayout step,
+      StepLayout oneRow,
+      StepLayout manyRows,
       TornadoDevice device,
-      int capturedSlots) {
+      List<Integer> captured) {
     this.config = weights.config();
     this.layout = layout;
-    this.capturedSlots = capturedSlots;
     this.dp4a = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
-    this.inputs = new StepInputs(step, config.headDim(), config.ropeTheta());
-    this.sampling = new SamplingBuffers(step.rows(), config.vocabSize());
+    this.oneRow = new StepInputs(oneRow, config.headDim(), config.ropeTheta());
+    this.manyRows = new StepInputs(manyRows, config.headDim(), config.ropeTheta());
+    this.inputs = this.manyRows;
+    this.sampling = new SamplingBuffers(manyRows.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
       layers.add(LayerImage.of(i, weights.layers().get(i)));
       kv.add(DeviceKv.of(layout, numBlocks));
@@ -97,26 +120,46 @@ final class LayerPlan implements AutoCloseable {
     this.act =
         Activations.of(
             config,
-            step,
+            manyRows,
             LayerImage.width(layers.getFirst().qkv()),
             LayerImage.width(layers.getFirst().gateUp()),
             layers.getFirst().o().format() == PerRow.W4A4);
+    captured.forEach(rows -> buckets.add(new Bucket(rows, true)));
+    if (!captured.contains(1)) {
+      buckets.addFirst(new Bucket(1, false));
+    }
+    if (!captured.contains(manyRows.rows())) {
+      buckets.add(new Bucket(manyRows.rows(), false));
+    }
 
     boot();
-    weightGraph("ends", List.of(ends), List.of());
-    this.input = inputGraph();
+    weightGraph("Ends", ends, null, List.of());
+    Bucket all = new Bucket(manyRows.rows(), !captured.isEmpty());
+    TaskGraph graph = chain.graph("input", List.of());
+    addInput(graph, this.manyRows);
+    this.input = end(graph, all);
     int bytes = layers.stream().mapToInt(LayerTasks::graphBytes).max().orElseThrow();
-    int most = Math.min(LAYERS, LayerTasks.GRAPH_BYTES / bytes);
+    int most = (LayerTasks.GRAPH_BYTES - ENDS_BYTES) / bytes;
     int groups = Math.ceilDiv(config.numLayers(), most);
     for (int g = 0; g < groups; g++) {
       int from = g * config.numLayers() / groups;
       int to = (g + 1) * config.numLayers() / groups;
       layerGraphs(g, from, to);
     }
-    this.headOne = headGraph("headOne", false);
-    this.headFour = headGraph("headFour", true);
+    graph = chain.graph("more", List.of());
+    addHead(graph, true);
+    this.more = end(graph, all);
     this.fetch = fetchGraph();
-    chain.start(device, capturedSlots > 0 ? one : List.of());
+    chain.start(device);
+  }
+
+  private int end(TaskGraph graph, Bucket bucket) {
+    if (!bucket.fixed) {
+      return chain.end(graph);
+    }
+    StepLayout step = (bucket.rows == 1 ? oneRow : manyRows).layout();
+    int slots = Math.min(step.slots(), bucket.rows * oneRow.layout().slots());
+    return chain.end(graph, new Size(bucket.rows, slots, bucket.rows));
   }
 
   private void boot() {
@@ -136,83 +179,84 @@ final class LayerPlan implements AutoCloseable {
     chain.end(graph);
   }
 
-  /** Sends weights whenever it runs, and keys and values once. */
-  private void weightGraph(String name, List<WeightImage> images, List<DeviceKv> caches) {
-    TaskGraph graph = chain.graph("weights" + name, List.of());
-    List<Object> sent = new ArrayList<>();
-    for (WeightImage image : images) {
-      sent.add(image.longs());
-      sent.add(image.floats());
-    }
+  /**
+   * Sends weights whenever it runs, and keys and values once.
+   *
+   * @param cache of the layer whose weights they are
+   * @param taken what is lent on to the next graph, beside these
+   * @return what is lent
+   */
+  private List<Object> weightGraph(
+      String name, WeightImage image, @Nullable DeviceKv cache, List<Object> taken) {
+    TaskGraph graph = chain.graph("weights" + name, taken);
+    List<Object> sent = new ArrayList<>(List.of(image.longs(), image.floats()));
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, sent.toArray());
-    for (int i = 0; i < images.size(); i++) {
-      String task = "touch" + i;
-      WeightImage image = images.get(i);
-      graph.task(
-          task, RowKernels::touchBoth, new KernelContext(), image.longs(), image.floats(), powers);
-      grids.add(graph.getTaskGraphName() + "." + task, Grids.Axis.ROWS, 1, 1, 1);
-    }
-    for (int i = 0; i < caches.size(); i++) {
-      DeviceKv cache = caches.get(i);
-      String task = "touchKv" + i;
+    KernelContext context = new KernelContext();
+    graph.task("touch", RowKernels::touchBoth, context, image.longs(), image.floats(), powers);
+    grids.add(graph.getTaskGraphName() + ".touch", Grids.Axis.ROWS, 1, 1, 1);
+    if (cache != null) {
       graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, cache.array());
       switch (cache) {
         case DeviceKv.Floats f ->
-            graph.task(task, RowKernels::touch, new KernelContext(), powers, f.array());
+            graph.task("touchKv", RowKernels::touch, context, powers, f.array());
         case DeviceKv.Ints n ->
-            graph.task(task, RowKernels::touchInts, new KernelContext(), powers, n.array());
+            graph.task("touchKv", RowKernels::touchInts, context, powers, n.array());
       }
-      grids.add(graph.getTaskGraphName() + "." + task, Grids.Axis.ROWS, 1, 1, 1);
+      grids.add(graph.getTaskGraphName() + ".touchKv", Grids.Axis.ROWS, 1, 1, 1);
       sent.add(cache.array());
     }
-    if (caches.isEmpty()) {
+    List<Object> lent = new ArrayList<>(taken);
+    lent.addAll(sent);
+    if (cache == null) {
       chain.carry(sent);
     } else {
-      chain.lend(sent);
+      chain.lend(lent);
     }
-    weightImages.add(images);
+    weightImages.add(image);
     weightGraphs.add(chain.end(graph));
+    return lent;
   }
 
-  private int inputGraph() {
-    TaskGraph graph = chain.graph("input", List.of());
-    graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, inputs.ints(), inputs.rope());
-    new RowTasks(new KernelContext(), inputs.ints(), powers, grids)
+  /** Sends what a pass has, and embeds it. */
+  private void addInput(TaskGraph graph, StepInputs step) {
+    graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step.ints(), step.rope());
+    new RowTasks(new KernelContext(), step.ints(), powers, grids)
         .embed(graph, embedding, ends, act.hidden());
-    graph.task("touch", RowKernels::touch, new KernelContext(), powers, inputs.rope());
-    grids.add("input.touch", Grids.Axis.ROWS, 1, 1, 1);
-    chain.carry(List.of(inputs.ints(), inputs.rope()));
-    return chain.end(graph);
+    graph.task("touch", RowKernels::touch, new KernelContext(), powers, step.rope());
+    grids.add(graph.getTaskGraphName() + ".touch", Grids.Axis.FIXED, 1, 1, 1);
+    chain.carry(List.of(step.ints(), step.rope()));
   }
 
   private void layerGraphs(int group, int from, int to) {
-    List<WeightImage> images = new ArrayList<>();
-    List<Object> own = new ArrayList<>();
+    List<Object> own = List.of();
     for (int i = from; i < to; i++) {
-      images.add(layers.get(i).image());
-      own.add(layers.get(i).image().longs());
-      own.add(layers.get(i).image().floats());
-      own.add(kv.get(i).array());
+      own = weightGraph("Of" + i, layers.get(i).image(), kv.get(i), own);
     }
-    weightGraph("Of" + group, images, kv.subList(from, to));
-    for (boolean several : new boolean[] {false, true}) {
-      TaskGraph graph = chain.graph((several ? "four" : "one") + group, own);
-      grids.fixSlots(several ? 0 : capturedSlots);
+    for (Bucket bucket : buckets) {
+      TaskGraph graph = chain.graph("rows" + bucket.rows + "of" + group, own);
+      StepInputs inputs = bucket.rows == 1 ? oneRow : manyRows;
+      boolean several = bucket.several();
+      if (group == 0 && inputs == oneRow) {
+        addInput(graph, inputs); // of the others each would have its own buffer
+      }
       LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, dp4a);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
+      if (to == layers.size()) {
+        addHead(graph, several);
+      }
       chain.lend(own);
-      grids.fixSlots(0);
-      (several ? four : one).add(chain.end(graph));
+      bucket.graphs.add(end(graph, bucket));
     }
   }
 
-  private int headGraph(String name, boolean several) {
-    TaskGraph graph = chain.graph(name, List.of());
+  /** Final norm, head and sampling of the rows that {@link #sampling} asks for. */
+  private void addHead(TaskGraph graph, boolean several) {
     SamplingBuffers s = sampling;
     graph.transferToDevice(
-        DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws, s.tokens, s.chunks);
+        DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
+    graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
     Source last =
         new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
@@ -229,58 +273,10 @@ final class LayerPlan implements AutoCloseable {
             logits,
             Grids.Axis.WANTED,
             false);
-    sample(graph, context, logits);
+    SamplingTasks tasks = new SamplingTasks(context, s, powers, grids);
+    tasks.sum(graph, logits, config.vocabSize());
+    tasks.pick(graph, logits, config.vocabSize());
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, s.tokens, s.values, s.totals);
-    return chain.end(graph);
-  }
-
-  private void sample(TaskGraph graph, KernelContext context, Rows logits) {
-    SamplingBuffers s = sampling;
-    int vocab = config.vocabSize();
-    int chunks = Math.ceilDiv(vocab, SamplingKernels.CHUNK);
-    String name = graph.getTaskGraphName();
-    graph.task(
-        "argMax",
-        SamplingKernels::argMax,
-        context,
-        s.wants,
-        logits.array(),
-        s.tokens,
-        vocab,
-        logits.stride());
-    grids.add(name + ".argMax", Grids.Axis.WANTED, 1, SamplingKernels.LOCAL, 1);
-    graph.task(
-        "sums",
-        SamplingKernels::sums,
-        context,
-        s.wants,
-        powers,
-        logits.array(),
-        s.tokens,
-        s.knobs,
-        s.chunks,
-        vocab,
-        logits.stride(),
-        chunks);
-    grids.add(name + ".sums", Grids.Axis.WANTED, chunks, SamplingKernels.LANES, 1);
-    graph.task(
-        "pick",
-        SamplingKernels::pick,
-        context,
-        s.wants,
-        powers,
-        logits.array(),
-        s.chunks,
-        s.asks,
-        s.knobs,
-        s.draws,
-        s.tokens,
-        s.values,
-        s.totals,
-        vocab,
-        logits.stride(),
-        chunks);
-    grids.add(name + ".pick", Grids.Axis.WANTED, 1, SamplingKernels.LOCAL, 1);
   }
 
   private int fetchGraph() {
@@ -299,10 +295,12 @@ final class LayerPlan implements AutoCloseable {
     grids.add(
         "fetch.row", Grids.Axis.FIXED, Math.ceilDiv(vocab, RowKernels.LOCAL), RowKernels.LOCAL, 1);
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, sampling.logits);
-    return chain.end(graph);
+    return chain.end(graph, Size.NONE);
   }
 
-  StepInputs inputs() {
+  /** What holds the passes of a step of so many rows. */
+  StepInputs inputs(int rows) {
+    inputs = rows == 1 ? oneRow : manyRows;
     return inputs;
   }
 
@@ -310,41 +308,52 @@ final class LayerPlan implements AutoCloseable {
     return sampling;
   }
 
-  /** Sends the weights that have changed; says how many graphs' worth they were. */
+  /** Sends the weights that have changed; says of how many layers, or ends, they were. */
   int refresh() {
     int sent = 0;
     for (int i = 0; i < weightGraphs.size(); i++) {
-      boolean changed = false;
-      for (WeightImage image : weightImages.get(i)) {
-        changed |= image.refresh();
-      }
-      if (changed) {
-        chain.run(weightGraphs.get(i));
+      if (weightImages.get(i).refresh()) {
+        chain.run(weightGraphs.get(i), Size.NONE);
         sent++;
       }
     }
     return sent;
   }
 
-  /** All layers for the rows of the pass that {@link #inputs} holds. */
+  private Bucket bucket(int rows) {
+    return buckets.stream().filter(b -> rows <= b.rows).findFirst().orElseThrow();
+  }
+
+  /** The bucket of the pass that the inputs hold. */
+  private Bucket pass() {
+    return inputs == oneRow ? buckets.getFirst() : bucket(Math.max(FEW, inputs.numRows()));
+  }
+
+  /** How many rows of the pass that the inputs hold {@link #forward} can answer. */
+  int answered() {
+    return pass().rows;
+  }
+
+  /** All layers for the rows of the pass, and answers for those that {@link #sampling} asks for. */
   void forward() {
-    grids.fit(inputs.numRows(), inputs.slots(), 0);
-    chain.run(input);
-    for (int graph : inputs.numRows() < FEW ? one : four) {
-      chain.run(graph);
+    Size size = new Size(inputs.numRows(), inputs.slots(), sampling.count());
+    if (inputs != oneRow) {
+      chain.run(input, size);
+    }
+    for (int graph : pass().graphs) {
+      chain.run(graph, size);
     }
   }
 
-  /** Logits and answers of the rows that {@link #sampling} asks for. */
+  /** Answers for more rows of the pass. */
   void answer() {
-    grids.fit(inputs.numRows(), inputs.slots(), sampling.count());
-    chain.run(sampling.count() < FEW ? headOne : headFour);
+    chain.run(more, new Size(inputs.numRows(), inputs.slots(), sampling.count()));
   }
 
   /** The logits of one of the rows answered last; valid until the next call. */
   FloatArray logits(int wanted) {
     sampling.which.set(0, wanted);
-    chain.run(fetch);
+    chain.run(fetch, Size.NONE);
     return sampling.logits;
   }
 
@@ -355,14 +364,14 @@ final class LayerPlan implements AutoCloseable {
     return images + caches + act.bytes();
   }
 
-  /** Graphs that a step of so many rows runs. */
+  /** Graphs that a step of one row runs. */
   int graphsOfStep() {
-    return one.size() + 2;
+    return buckets.getFirst().graphs.size();
   }
 
-  /** Tasks that a step runs. */
+  /** Tasks that a step of one row runs. */
   int tasksOfStep() {
-    return chain.tasks(input) + one.stream().mapToInt(chain::tasks).sum() + chain.tasks(headOne);
+    return buckets.getFirst().graphs.stream().mapToInt(chain::tasks).sum();
   }
 
   @Override

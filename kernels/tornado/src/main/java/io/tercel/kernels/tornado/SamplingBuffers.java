@@ -24,6 +24,9 @@ final class SamplingBuffers {
   /** [rows][2][chunks], on the device only. */
   final DoubleArray chunks;
 
+  /** What chunks found, on the device only. */
+  final IntArray found;
+
   /** Which of the wanted rows' logits are to come to the host. */
   final IntArray which = new IntArray(2);
 
@@ -40,7 +43,8 @@ final class SamplingBuffers {
     tokens = new IntArray(4 * rows);
     values = new FloatArray(2 * rows);
     totals = new DoubleArray(rows);
-    chunks = new DoubleArray(2 * rows * Math.ceilDiv(vocab, SamplingKernels.CHUNK));
+    chunks = new DoubleArray(2 * rows * chunks(vocab));
+    found = new IntArray(rows * chunks(vocab) * SamplingKernels.FOUND);
     logits = new FloatArray(vocab);
     wants.init(0);
     asks.init(-1);
@@ -50,8 +54,14 @@ final class SamplingBuffers {
     values.init(0f);
     totals.init(0);
     chunks.init(0);
+    found.init(0);
     which.init(0);
     logits.init(0f);
+  }
+
+  /** Work groups that a row's logits are spread over. */
+  static int chunks(int vocab) {
+    return Math.ceilDiv(vocab, SamplingKernels.CHUNK);
   }
 
   void clear() {

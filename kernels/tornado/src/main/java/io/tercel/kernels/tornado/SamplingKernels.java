@@ -7,14 +7,20 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * From logits to a token on the device, to the same choice as {@code Sampler} makes on the host:
- * every sum in its order. In three kernels: {@link #argMax}, {@link #sums} of chunks, {@link
- * #pick}.
+ * every sum in its order. In three kernels: {@link #argMax} and {@link #sums}, a work group for each
+ * chunk of the vocabulary, and {@link DrawKernels#pick}, one for each row, which finds in what the
+ * chunks left where to look.
  *
  * <p>What was asked of row w lies in {@code asks} at 4w: the target or -1, top_k, whether the rank
  * is wanted; and in {@code knobs} at 4w: temperature, top_p, min_p. What is answered lies in {@code
  * tokens} at 4w: the token, 1 if it must be drawn on the host, the rank, the likeliest id; in
  * {@code values} at 2w: the token's logit, the largest one; in {@code totals} at w: the sum of
  * exp(logit - largest).
+ *
+ * <p>What a chunk found lies in {@code found}, {@link #FOUND} ints of each of [wanted][chunks]: the
+ * id of its first largest logit; its first NaN's, or the vocabulary's size; how many lie above the
+ * target's; and for each of {@link #LEVELS} thresholds and each of {@link #PARTS} parts of the
+ * chunk how many weigh at least as much.
  */
 final class SamplingKernels {
   /** Elements of a chunk: see {@code Ops.SUM_CHUNK}. */
@@ -23,33 +29,76 @@ final class SamplingKernels {
   /** Work items of a group. */
   static final int LOCAL = 256;
 
-  /** Work items of a group of {@link #sums}: partial sums of a chunk. */
+  /** Partial sums of a chunk's raw exponentials. */
   static final int LANES = 16;
 
-  /** Most ids that are sorted on the device; where more are needed, the host draws. */
-  static final int CANDIDATES = 1024;
+  /** Thresholds by which candidates are looked for: {@link #lower} says which. */
+  static final int LEVELS = 6;
 
-  private static final float LEAST = -3.4e38f;
+  /** Parts of a chunk. */
+  static final int PARTS = 16;
+
+  /** Elements of a part. */
+  static final int PART = CHUNK / PARTS;
+
+  /** Where counts by level and part begin. */
+  static final int COUNTS = 3;
+
+  /** Ints that a chunk leaves. */
+  static final int FOUND = COUNTS + LEVELS * PARTS;
+
+  /** The first threshold, as a share of the largest weight. */
+  static final float FIRST = 1e-3f;
 
   private SamplingKernels() {}
 
-  /** tokens[4w + 3] = the first NaN, else the first largest. The grid is [1][wanted]. */
+  /** The threshold after a threshold; the last is 0. */
+  static float lower(float floor) {
+    return floor > 1e-12f ? floor * 1e-3f : 0f;
+  }
+
+  /** Strict comparisons, since of these the device knows that a NaN is neither. */
+  static boolean isNaN(float x) {
+    boolean number = x > -1f || x < 0f;
+    return !number;
+  }
+
+  /**
+   * A chunk's first NaN, its first largest, and how many lie above the target's. The grid is
+   * [count][wanted].
+   *
+   * @param count chunks
+   */
   public static void argMax(
-      KernelContext c, IntArray wants, FloatArray logits, IntArray tokens, int vocab, int stride) {
+      KernelContext c,
+      IntArray wants,
+      IntArray asks,
+      FloatArray logits,
+      IntArray found,
+      int vocab,
+      int stride,
+      int count) {
     int l = c.localIdx;
+    int chunk = c.groupIdx;
     int w = c.groupIdy;
     int n = wants.get(StepLayout.N);
-    int at = Math.max(Math.min(w, n - 1), 0) * stride;
+    int bounded = Math.max(Math.min(w, n - 1), 0);
+    int at = bounded * stride;
+    int from = chunk * CHUNK;
+    int end = Math.min(vocab, from + CHUNK);
     float[] values = c.allocateFloatLocalArray(256);
     int[] ids = c.allocateIntLocalArray(256);
     int[] nans = c.allocateIntLocalArray(256);
-    int first = Math.min(l, vocab - 1);
-    float best = logits.get(at + first);
-    int id = first;
-    int nan = isNaN(best) ? first : vocab;
-    for (int i = first + LOCAL; i < vocab; i += LOCAL) {
+    int[] aboves = c.allocateIntLocalArray(256);
+    float bar = logits.get(at + Math.max(Math.min(asks.get(4 * bounded), vocab - 1), 0));
+    int id = from + l < end ? from + l : from;
+    float best = logits.get(at + id);
+    int nan = isNaN(best) ? id : vocab;
+    int above = 0;
+    for (int i = from + l; i < end; i += LOCAL) {
       float x = logits.get(at + i);
       nan = isNaN(x) ? Math.min(nan, i) : nan;
+      above += x > bar ? 1 : 0;
       if (x > best) {
         best = x;
         id = i;
@@ -58,39 +107,49 @@ final class SamplingKernels {
     values[l] = best;
     ids[l] = id;
     nans[l] = nan;
+    aboves[l] = above;
     c.localBarrier();
-    if (l == 0 && w < n) {
-      for (int i = 1; i < LOCAL; i++) {
-        float x = values[i];
-        if (x > best || (x == best && ids[i] < id)) {
+    for (int half = LOCAL >> 1; half > 0; half = half >> 1) {
+      if (l < half) {
+        float x = values[l + half];
+        int other = ids[l + half];
+        if (x > best || (x == best && other < id)) {
           best = x;
-          id = ids[i];
+          id = other;
         }
-        nan = Math.min(nan, nans[i]);
+        nan = Math.min(nan, nans[l + half]);
+        above += aboves[l + half];
+        values[l] = best;
+        ids[l] = id;
+        nans[l] = nan;
+        aboves[l] = above;
       }
-      tokens.set(4 * w + 3, nan < vocab ? nan : id);
+      c.localBarrier();
+    }
+    if (l == 0 && w < n) {
+      int to = (w * count + chunk) * FOUND;
+      found.set(to, id);
+      found.set(to + 1, nan);
+      found.set(to + 2, above);
     }
   }
 
-  /** Strict comparisons, since of these the device knows that a NaN is neither. */
-  private static boolean isNaN(float x) {
-    boolean number = x > -1f || x < 0f;
-    return !number;
-  }
-
   /**
-   * Sums of a chunk: raw exponentials by partial sums, those at the temperature one by one. The
-   * grid is [chunks][wanted].
+   * tokens[4w + 3] = the first NaN, else the first largest, and the sums of a chunk: raw
+   * exponentials by partial sums, those at the temperature one by one, and how many of these reach
+   * the thresholds. The grid is [count][wanted].
    *
-   * @param chunks [wanted][2][chunks]
+   * @param chunks [wanted][2][count]
+   * @param count chunks
    */
   public static void sums(
       KernelContext c,
       IntArray wants,
       FloatArray powers,
       FloatArray logits,
-      IntArray tokens,
+      IntArray found,
       FloatArray knobs,
+      IntArray tokens,
       DoubleArray chunks,
       int vocab,
       int stride,
@@ -101,277 +160,110 @@ final class SamplingKernels {
     int n = wants.get(StepLayout.N);
     int bounded = Math.max(Math.min(w, n - 1), 0);
     int at = bounded * stride;
-    float[] lanes = c.allocateFloatLocalArray(16);
-    int best = Math.max(Math.min(tokens.get(4 * bounded + 3), vocab - 1), 0);
-    float max = logits.get(at + best);
-    int end = Math.min(vocab, (chunk + 1) * CHUNK);
-    float acc = 0f;
-    for (int i = chunk * CHUNK + l; i < end; i += LANES) {
-      acc = Arithmetic.plus(acc, Arithmetic.exp(logits.get(at + i) - max, powers));
+    float[] values = c.allocateFloatLocalArray(256);
+    int[] ids = c.allocateIntLocalArray(256);
+    int[] nans = c.allocateIntLocalArray(256);
+    float[] raw = c.allocateFloatLocalArray(1024);
+    float[] weights = c.allocateFloatLocalArray(1024);
+    int row = bounded * count;
+    int id = Math.max(Math.min(found.get((row + Math.min(l, count - 1)) * FOUND), vocab - 1), 0);
+    float best = logits.get(at + id);
+    int nan = vocab;
+    for (int i = l; i < count; i += LOCAL) {
+      int other = Math.max(Math.min(found.get((row + i) * FOUND), vocab - 1), 0);
+      float x = logits.get(at + other);
+      nan = Math.min(nan, found.get((row + i) * FOUND + 1));
+      if (x > best || (x == best && other < id)) {
+        best = x;
+        id = other;
+      }
     }
-    lanes[l] = acc;
+    values[l] = best;
+    ids[l] = id;
+    nans[l] = nan;
+    c.localBarrier();
+    for (int half = LOCAL >> 1; half > 0; half = half >> 1) {
+      if (l < half) {
+        float x = values[l + half];
+        int other = ids[l + half];
+        if (x > best || (x == best && other < id)) {
+          best = x;
+          id = other;
+        }
+        nan = Math.min(nan, nans[l + half]);
+        values[l] = best;
+        ids[l] = id;
+        nans[l] = nan;
+      }
+      c.localBarrier();
+    }
+    int first = nans[0] < vocab ? nans[0] : ids[0];
+    int largest = Math.max(Math.min(first, vocab - 1), 0);
+    if (l == 0 && chunk == 0 && w < n) {
+      tokens.set(4 * w + 3, largest);
+    }
+    float max = logits.get(at + largest);
+    float temperature = knobs.get(4 * bounded);
+    int from = chunk * CHUNK;
+    int size = Math.min(vocab - from, CHUNK);
+    for (int i = l; i < size; i += LOCAL) {
+      float below = logits.get(at + from + i) - max;
+      raw[i] = Arithmetic.exp(below, powers);
+      weights[i] = temperature > 0f ? Arithmetic.exp(below / temperature, powers) : 0f;
+    }
+    c.localBarrier();
+    float lane = 0f;
+    if (l < LANES) {
+      for (int i = l; i < size; i += LANES) {
+        lane = Arithmetic.plus(lane, raw[i]);
+      }
+    }
+    c.localBarrier();
+    values[l] = lane;
     c.localBarrier();
     if (l == 0 && w < n) {
       chunks.set(
           w * 2 * count + chunk,
           Arithmetic.tree(
-              lanes[l],
-              lanes[l + 1],
-              lanes[l + 2],
-              lanes[l + 3],
-              lanes[l + 4],
-              lanes[l + 5],
-              lanes[l + 6],
-              lanes[l + 7],
-              lanes[l + 8],
-              lanes[l + 9],
-              lanes[l + 10],
-              lanes[l + 11],
-              lanes[l + 12],
-              lanes[l + 13],
-              lanes[l + 14],
-              lanes[l + 15]));
+              values[l],
+              values[l + 1],
+              values[l + 2],
+              values[l + 3],
+              values[l + 4],
+              values[l + 5],
+              values[l + 6],
+              values[l + 7],
+              values[l + 8],
+              values[l + 9],
+              values[l + 10],
+              values[l + 11],
+              values[l + 12],
+              values[l + 13],
+              values[l + 14],
+              values[l + 15]));
     }
-    float temperature = knobs.get(4 * bounded);
-    if (l == 1 && w < n && temperature > 0f) {
+    if (l == 32 && w < n && temperature > 0f) {
       double sum = 0;
-      for (int i = chunk * CHUNK; i < end; i++) {
-        sum += Arithmetic.exp((logits.get(at + i) - max) / temperature, powers);
+      for (int i = 0; i < size; i++) {
+        sum += weights[i];
       }
       chunks.set((w * 2 + 1) * count + chunk, sum);
     }
-  }
-
-  /** Draws or scores. The grid is [1][wanted]. */
-  public static void pick(
-      KernelContext c,
-      IntArray wants,
-      FloatArray powers,
-      FloatArray logits,
-      DoubleArray chunks,
-      IntArray asks,
-      FloatArray knobs,
-      DoubleArray draws,
-      IntArray tokens,
-      FloatArray values,
-      DoubleArray totals,
-      int vocab,
-      int stride,
-      int count) {
-    int l = c.localIdx;
-    int n = wants.get(StepLayout.N);
-    int w = Math.max(Math.min(c.groupIdy, n - 1), 0);
-    int at = w * stride;
-    int best = Math.max(Math.min(tokens.get(4 * w + 3), vocab - 1), 0);
-    float max = logits.get(at + best);
-    float temperature = knobs.get(4 * w);
-    float topP = knobs.get(4 * w + 1);
-    float minP = knobs.get(4 * w + 2);
-    int target = asks.get(4 * w);
-    int topK = asks.get(4 * w + 1);
-    float[] keys = c.allocateFloatLocalArray(1024);
-    int[] ids = c.allocateIntLocalArray(1024);
-    int[] counts = c.allocateIntLocalArray(256);
-    int[] state = c.allocateIntLocalArray(4); // token, whether decided, whether the host must
-    double[] whole = c.allocateDoubleLocalArray(1);
-    boolean plain = topK == 0 && topP >= 1f && minP == 0f;
-    if (l == 0) {
-      double raw = 0;
-      for (int i = 0; i < count; i++) {
-        raw += chunks.get(w * 2 * count + i);
+    int counter = l - 64;
+    if (counter >= 0 && counter < LEVELS * PARTS && w < n && temperature > 0f) {
+      float floor = FIRST;
+      for (int level = counter / PARTS; level > 0; level--) {
+        floor = lower(floor);
       }
-      if (c.groupIdy < n) {
-        totals.set(w, raw);
+      float lowest = Math.max(floor, knobs.get(4 * bounded + 2));
+      int begin = (counter & (PARTS - 1)) * PART;
+      int stop = Math.min(size, begin + PART);
+      int reached = 0;
+      for (int i = begin; i < stop; i++) {
+        float weight = weights[i];
+        reached += weight >= lowest && weight > 0f ? 1 : 0;
       }
-      state[0] = target >= 0 ? target : best;
-      // among NaNs there is nothing to draw from; the largest is one of them then
-      state[1] = target >= 0 || temperature == 0f || isNaN(max) ? 1 : raw > 0 ? 0 : 1;
-      state[2] = 0;
-      if (state[1] == 0) {
-        double total = 0;
-        for (int i = 0; i < count; i++) {
-          total += chunks.get((w * 2 + 1) * count + i);
-        }
-        whole[0] = total;
-      }
+      found.set((row + chunk) * FOUND + COUNTS + counter, reached);
     }
-    c.localBarrier();
-    if (l == 0 && state[1] == 0 && plain) {
-      state[0] =
-          drawFromAll(
-              logits,
-              at,
-              max,
-              temperature,
-              powers,
-              chunks,
-              w,
-              count,
-              vocab,
-              draws.get(w) * whole[0]);
-      state[1] = 1;
-    }
-    c.localBarrier();
-    float floor = 1e-3f;
-    for (int level = 0; level < 6; level++) {
-      float lowest = Math.max(floor, minP);
-      int open = state[1];
-      int per = (vocab + LOCAL - 1) / LOCAL;
-      int from = l * per;
-      int to = Math.min(vocab, from + per);
-      int mine = 0;
-      if (open == 0) {
-        for (int i = from; i < to; i++) {
-          float weight = Arithmetic.exp((logits.get(at + i) - max) / temperature, powers);
-          mine += weight >= lowest && weight > 0f ? 1 : 0;
-        }
-      }
-      counts[l] = mine;
-      c.localBarrier();
-      int before = 0;
-      int all = 0;
-      if (open == 0) {
-        for (int i = 0; i < LOCAL; i++) {
-          before += i < l ? counts[i] : 0;
-          all += counts[i];
-        }
-        for (int i = l; i < CANDIDATES; i += LOCAL) {
-          keys[i] = LEAST;
-          ids[i] = 0x7fffffff;
-        }
-      }
-      c.localBarrier();
-      if (open == 0 && all <= CANDIDATES) {
-        for (int i = from; i < to; i++) {
-          float logit = logits.get(at + i);
-          float weight = Arithmetic.exp((logit - max) / temperature, powers);
-          if (weight >= lowest && weight > 0f) {
-            keys[before] = logit;
-            ids[before] = i;
-            before++;
-          }
-        }
-      }
-      c.localBarrier();
-      int size = open == 0 && all <= CANDIDATES ? CANDIDATES : 0;
-      for (int k = 2; k <= size; k = k << 1) {
-        for (int j = k >> 1; j > 0; j = j >> 1) {
-          for (int i = l; i < CANDIDATES; i += LOCAL) {
-            int other = i ^ j;
-            if (other > i) {
-              boolean falling = (i & k) == 0;
-              boolean right =
-                  keys[i] > keys[other] || (keys[i] == keys[other] && ids[i] < ids[other]);
-              if (falling != right) {
-                float key = keys[i];
-                keys[i] = keys[other];
-                keys[other] = key;
-                int id = ids[i];
-                ids[i] = ids[other];
-                ids[other] = id;
-              }
-            }
-          }
-          c.localBarrier();
-        }
-      }
-      if (l == 0 && open == 0) {
-        if (all > CANDIDATES) {
-          state[1] = 1;
-          state[2] = 1;
-        } else {
-          boolean complete = lowest <= minP || lowest == 0f;
-          boolean capped = topK > 0 && all >= topK;
-          int some = topK > 0 ? Math.min(all, topK) : all;
-          boolean ofWhole = topK == 0 && minP == 0f;
-          if (ofWhole || complete || capped) {
-            double left = 0;
-            for (int i = 0; i < some; i++) {
-              left += Arithmetic.exp((keys[i] - max) / temperature, powers);
-            }
-            double mass = topP * (ofWhole ? whole[0] : left);
-            double sum = 0;
-            int kept = 0;
-            for (int i = 0; i < some; i++) {
-              if (kept == 0) {
-                sum += Arithmetic.exp((keys[i] - max) / temperature, powers);
-                kept = sum >= mass ? i + 1 : 0;
-              }
-            }
-            if (kept > 0 || complete || capped) {
-              int choice = kept > 0 ? kept : some;
-              double aim = draws.get(w) * (kept > 0 ? sum : left);
-              double running = 0;
-              int found = -1;
-              for (int i = 0; i < choice; i++) {
-                running += Arithmetic.exp((keys[i] - max) / temperature, powers);
-                found = found < 0 && running > aim ? i : found;
-              }
-              int place = found < 0 ? choice - 1 : found;
-              state[0] = choice > 0 ? ids[Math.max(place, 0)] : best;
-              state[1] = 1;
-            }
-          }
-        }
-      }
-      floor = floor > 1e-12f ? floor * 1e-3f : 0f;
-      c.localBarrier();
-    }
-    int token = Math.max(Math.min(state[0], vocab - 1), 0);
-    float logit = logits.get(at + token);
-    int above = 0;
-    if (asks.get(4 * w + 2) == 1) {
-      for (int i = l; i < vocab; i += LOCAL) {
-        above += logits.get(at + i) > logit ? 1 : 0;
-      }
-    }
-    counts[l] = above;
-    c.localBarrier();
-    if (l == 0 && c.groupIdy < n) {
-      int rank = 1;
-      for (int i = 0; i < LOCAL; i++) {
-        rank += counts[i];
-      }
-      tokens.set(4 * w, token);
-      tokens.set(4 * w + 1, state[1] == 0 ? 1 : state[2]);
-      tokens.set(4 * w + 2, rank);
-      values.set(2 * w, logit);
-      values.set(2 * w + 1, max);
-    }
-  }
-
-  private static int drawFromAll(
-      FloatArray logits,
-      int at,
-      float max,
-      float temperature,
-      FloatArray powers,
-      DoubleArray chunks,
-      int w,
-      int count,
-      int vocab,
-      double target) {
-    double before = 0;
-    int chunk = 0;
-    int last = 0;
-    int found = -1;
-    while (chunk < count && found < 0) {
-      double sum = chunks.get((w * 2 + 1) * count + chunk);
-      if (before + sum <= target) {
-        before += sum;
-      } else {
-        int end = Math.min(vocab, (chunk + 1) * CHUNK);
-        for (int i = chunk * CHUNK; i < end; i++) {
-          float weight = Arithmetic.exp((logits.get(at + i) - max) / temperature, powers);
-          if (weight > 0f && found < 0) {
-            last = i;
-            before += weight;
-            found = before > target ? i : -1;
-          }
-        }
-      }
-      chunk++;
-    }
-    return found < 0 ? last : found;
   }
 }

@@ -1,5 +1,6 @@
 package io.tercel.kernels.tornado;
 
+import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.ops.Attention;
@@ -26,10 +27,10 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  */
 public final class TornadoBackend implements Backend {
   /** Most rows of a pass. */
-  private static final int ROWS = 64;
+  static final int ROWS = 64;
 
-  /** Least slots of a pass: splits of all rows' contexts. */
-  private static final int SLOTS = 1024;
+  /** Most bytes of what the splits of a pass give, unless one row's take more. */
+  private static final long PART_BYTES = 1L << 28;
 
   private final WeightStore weights;
   private final int numBlocks;
@@ -45,26 +46,51 @@ public final class TornadoBackend implements Backend {
    * Allocates on the device, sends the weights and compiles all kernels, which takes a while.
    *
    * @param weights not closed by this backend
-   * @param captured whether the graphs of a single row have grids that never change, so that a
-   *     device with CUDA graphs can replay them
+   * @param captured rows of passes, ascending and at most {@link #ROWS}, whose graphs have grids
+   *     that never change, so that a device with CUDA graphs can replay them
    */
   TornadoBackend(
-      WeightStore weights, KvLayout layout, int numBlocks, TornadoDevice device, boolean captured) {
+      WeightStore weights,
+      KvLayout layout,
+      int numBlocks,
+      TornadoDevice device,
+      List<Integer> captured) {
     this.weights = weights;
     this.numBlocks = numBlocks;
     this.vocab = weights.config().vocabSize();
     this.version = weights.version();
-    int blocks = contextBlocks(weights.config().maxPositionEmbeddings(), numBlocks);
-    int slots = Attention.splits(blocks * KvLayout.BLOCK_SIZE);
-    StepLayout step = new StepLayout(ROWS, Math.max(SLOTS, slots), blocks + ROWS);
-    this.plan = new LayerPlan(weights, layout, numBlocks, step, device, captured ? slots : 0);
+    ModelConfig config = weights.config();
+    this.plan =
+        new LayerPlan(
+            weights,
+            layout,
+            numBlocks,
+            one(config),
+            many(config, numBlocks),
+            device,
+            captured);
     this.sampler = new Sampler(new ScalarOps(), vocab);
     this.logits = new float[vocab];
   }
 
-  /** Blocks of the largest context, which must fit into a pass of its own. */
-  private static int contextBlocks(int positions, int numBlocks) {
-    return Math.max(Math.ceilDiv(positions, KvLayout.BLOCK_SIZE), numBlocks);
+  /** A row of the largest context. */
+  private static StepLayout one(ModelConfig config) {
+    int positions = config.maxPositionEmbeddings();
+    int blocks = Math.ceilDiv(positions, KvLayout.BLOCK_SIZE);
+    return new StepLayout(1, Attention.splits(positions), blocks);
+  }
+
+  /**
+   * Rows of the largest contexts, as far as there are blocks for them. All of it is sent at each
+   * pass; a step that doesn't fit takes several.
+   */
+  private static StepLayout many(ModelConfig config, int numBlocks) {
+    StepLayout one = one(config);
+    long slotBytes = (long) config.numHeads() * (config.headDim() + 2) * Float.BYTES;
+    int slots = (int) Math.min((long) ROWS * one.slots(), PART_BYTES / slotBytes);
+    long blocks = one.tableInts() + (long) Math.max(ROWS, numBlocks);
+    int tables = (int) Math.min((long) ROWS * one.tableInts(), blocks);
+    return new StepLayout(ROWS, Math.max(one.slots(), slots), tables);
   }
 
   @Override
@@ -101,7 +127,7 @@ public final class TornadoBackend implements Backend {
       version = weights.version();
     }
     List<TokenResult> results = new ArrayList<>(sampling.size());
-    StepInputs inputs = plan.inputs();
+    StepInputs inputs = plan.inputs(batch.numTokens());
     inputs.begin();
     int first = 0; // of the pass
     int next = 0; // of the sampling plan
@@ -112,10 +138,11 @@ public final class TornadoBackend implements Backend {
         int fitting = inputs.fitting(batch, s, from, end);
         if (fitting == 0 && first == from) {
           throw new IllegalArgumentException(
-              "position %d is beyond the model's and the pool's".formatted(batch.position(from)));
+              "position %d is beyond the model's %d"
+                  .formatted(batch.position(from), weights.config().maxPositionEmbeddings()));
         }
         if (fitting == 0) {
-          next = pass(sampling, first, from, next, results);
+          next = pass(inputs, sampling, first, from, next, results);
           first = from;
           inputs.begin();
           continue;
@@ -124,30 +151,48 @@ public final class TornadoBackend implements Backend {
         from += fitting;
       }
     }
-    pass(sampling, first, batch.numTokens(), next, results);
+    pass(inputs, sampling, first, batch.numTokens(), next, results);
     return results;
   }
 
   /** Rows [first, end) of the step, which the inputs hold; returns the next row to be sampled. */
-  private int pass(SamplingPlan sampling, int first, int end, int next, List<TokenResult> results) {
+  private int pass(
+      StepInputs inputs,
+      SamplingPlan sampling,
+      int first,
+      int end,
+      int next,
+      List<TokenResult> results) {
     if (first == end) {
       return next;
     }
-    plan.inputs().end();
-    plan.forward();
-    int at = next;
-    SamplingBuffers asked = plan.sampling();
+    inputs.end();
+    int at = answer(sampling, first, end, next, plan.answered(), plan::forward, results);
     while (at < sampling.size() && sampling.get(at).row() < end) {
-      asked.clear();
-      int from = at;
-      while (at < sampling.size() && sampling.get(at).row() < end && asked.count() < ROWS) {
-        asked.add(sampling.get(at), sampling.get(at).row() - first);
-        at++;
-      }
-      plan.answer();
-      for (int i = 0; i < asked.count(); i++) {
-        results.add(result(sampling.get(from + i), i));
-      }
+      at = answer(sampling, first, end, at, ROWS, plan::answer, results);
+    }
+    return at;
+  }
+
+  /** Asks for as many rows of a pass as are left, and as can be; returns the next to be sampled. */
+  private int answer(
+      SamplingPlan sampling,
+      int first,
+      int end,
+      int next,
+      int most,
+      Runnable run,
+      List<TokenResult> results) {
+    SamplingBuffers asked = plan.sampling();
+    asked.clear();
+    int at = next;
+    while (at < sampling.size() && sampling.get(at).row() < end && asked.count() < most) {
+      asked.add(sampling.get(at), sampling.get(at).row() - first);
+      at++;
+    }
+    run.run();
+    for (int i = 0; i < asked.count(); i++) {
+      results.add(result(sampling.get(next + i), i));
     }
     return at;
   }
@@ -180,7 +225,7 @@ public final class TornadoBackend implements Backend {
     return fetched;
   }
 
-  /** How many graphs' worth of weights have been sent again since the start. */
+  /** How many layers' weights, or embeddings and heads, have been sent again since the start. */
   int resentWeights() {
     return resent;
   }

@@ -19,8 +19,13 @@ import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
 
 /** Opens {@link TornadoBackend}s; all that is missing is said in one line. */
 public final class TornadoBackends implements BackendProvider {
-  /** Set to false, nothing is captured as a CUDA graph. */
+  /**
+   * Rows of passes that are captured as CUDA graphs, separated by commas; none, to capture nothing.
+   * Each takes its time at start.
+   */
   private static final String CAPTURE = "tercel.tornado.cudaGraphs";
+
+  private static final String BUCKETS = "1,2,4,8,16,32,64";
 
   private static final double GIB = 1 << 30;
 
@@ -88,8 +93,35 @@ public final class TornadoBackends implements BackendProvider {
     TornadoDevice device = device(index);
     check(weights, layout, numBlocks, describe(device, index));
     boolean cuda = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
-    boolean captured = cuda && Boolean.parseBoolean(System.getProperty(CAPTURE, "true"));
-    return new TornadoBackend(weights, layout, numBlocks, device, captured);
+    List<Integer> captured = buckets(System.getProperty(CAPTURE, BUCKETS));
+    return new TornadoBackend(weights, layout, numBlocks, device, cuda ? captured : List.of());
+  }
+
+  /**
+   * Rows of passes.
+   *
+   * @throws BackendUnavailableException if it isn't "none", nor ascending numbers
+   */
+  static List<Integer> buckets(String text) {
+    if (text.equals("none")) {
+      return List.of();
+    }
+    List<Integer> rows = new ArrayList<>();
+    try {
+      for (String each : text.split(",", -1)) {
+        int last = rows.isEmpty() ? 0 : rows.getLast();
+        rows.add(Integer.parseInt(each.strip()));
+        if (rows.getLast() <= last || rows.getLast() > TornadoBackend.ROWS) {
+          throw new NumberFormatException();
+        }
+      }
+    } catch (NumberFormatException e) {
+      throw new BackendUnavailableException(
+          "-D%s=%s: none, or rows of passes, ascending and at most %d, as %s"
+              .formatted(CAPTURE, text, TornadoBackend.ROWS, BUCKETS),
+          e);
+    }
+    return rows;
   }
 
   private static void check(

@@ -53,7 +53,7 @@ class LongContextTest {
               KvLayout.of(config, type),
               DeviceLab.BLOCKS,
               TornadoBackends.device(0),
-              true)) {
+              List.of(1, 4))) {
         assertEquals(expected, decode(captured, sequence));
         Sequence few = Sequence.random(2, lab.vocab, 20, 9, 1);
         assertEquals(DeviceLab.alone(lab.vector, few, 1), DeviceLab.alone(captured, few, 1));

@@ -56,9 +56,9 @@ record TornadoOps(boolean four) implements Ops {
     Grids grids = new Grids();
     tasks.accept(graph, grids);
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out);
-    grids.fit(n, slots, n);
+    grids.fit("ops", new Grids.Size(n, slots, n));
     try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
-      plan.withGridScheduler(grids.scheduler()).execute();
+      plan.withGridScheduler(grids.scheduler("ops")).execute();
     } catch (TornadoExecutionPlanException e) {
       throw new IllegalStateException(e);
     }
@@ -608,31 +608,23 @@ record TornadoOps(boolean four) implements Ops {
 
   @Override
   public int argMax(float[] x, int offset, int count) {
-    return sampled(x, offset, count).get(3);
+    return sampled(x, offset, count).tokens.get(3);
   }
 
-  private static IntArray sampled(float[] x, int offset, int count) {
+  private static SamplingBuffers sampled(float[] x, int offset, int count) {
     FloatArray logits = FloatArray.fromArray(Arrays.copyOfRange(x, offset, offset + count));
-    IntArray tokens = new IntArray(4);
-    IntArray step = step(1);
+    SamplingBuffers s = new SamplingBuffers(1, count);
+    s.wants.set(StepLayout.N, 1);
     run(
-        (graph, grids) -> {
-          graph.task(
-              "argMax",
-              SamplingKernels::argMax,
-              new KernelContext(),
-              step,
-              logits,
-              tokens,
-              count,
-              count);
-          grids.add("ops.argMax", Grids.Axis.WANTED, 1, SamplingKernels.LOCAL, 1);
-        },
+        (graph, grids) ->
+            new SamplingTasks(new KernelContext(), s, POWERS, grids)
+                .sum(graph, new LinearTasks.Rows(logits, count), count),
         1,
         1,
-        new Object[] {step, logits, tokens},
-        tokens);
-    return tokens;
+        new Object[] {s.wants, s.asks, POWERS, logits, s.found, s.knobs, s.tokens, s.chunks},
+        s.tokens,
+        s.chunks);
+    return s;
   }
 
   /** Masked rows are drawn from on the host. */
@@ -654,37 +646,9 @@ record TornadoOps(boolean four) implements Ops {
 
   @Override
   public double sumExp(float[] x, int offset, int count, float max) {
-    FloatArray logits = FloatArray.fromArray(Arrays.copyOfRange(x, offset, offset + count));
-    IntArray tokens = new IntArray(4);
-    tokens.set(3, DEFINITION.argMax(x, offset, count));
-    int chunks = Math.ceilDiv(count, SamplingKernels.CHUNK);
-    DoubleArray sums = new DoubleArray(2 * chunks);
-    FloatArray knobs = new FloatArray(4);
-    knobs.init(0f);
-    IntArray step = step(1);
-    run(
-        (graph, grids) -> {
-          graph.task(
-              "sums",
-              SamplingKernels::sums,
-              new KernelContext(),
-              step,
-              POWERS,
-              logits,
-              tokens,
-              knobs,
-              sums,
-              count,
-              count,
-              chunks);
-          grids.add("ops.sums", Grids.Axis.WANTED, chunks, SamplingKernels.LANES, 1);
-        },
-        1,
-        1,
-        new Object[] {step, POWERS, logits, tokens, knobs},
-        sums);
+    DoubleArray sums = sampled(x, offset, count).chunks;
     double total = 0;
-    for (int i = 0; i < chunks; i++) {
+    for (int i = 0; i < SamplingBuffers.chunks(count); i++) {
       total += sums.get(i);
     }
     return total;
