@@ -1,6 +1,7 @@
 package io.tercel.kernels.tornado;
 
 import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.types.BFloat16;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
@@ -23,6 +24,9 @@ final class DenseKernels {
   /** Tokens of a work group of {@link #sixteen4}. */
   static final int TOKENS = 4;
 
+  /** bf16 on a CUDA device, which has an instruction for it. */
+  static final int CUDA_BF16 = 2;
+
   /** Columns whose inputs are in a work group's memory at a time. */
   private static final int MANY = 2048;
 
@@ -39,7 +43,7 @@ final class DenseKernels {
   /**
    * One token a work group, 16-bit weights.
    *
-   * @param bf 1 for bf16, 0 for fp16
+   * @param bf 1 for bf16, 0 for fp16, {@link #CUDA_BF16}
    * @param wAt first long of the matrix in w
    * @param cols columns
    * @param biasAt first bias in p; below 0 there are none
@@ -66,7 +70,7 @@ final class DenseKernels {
     int token = c.groupIdy;
     int j = l & 7;
     int n = step.get(StepLayout.N);
-    int xRow = Math.max(Math.min(token, n - 1), 0) * xStride;
+    int xRow = token * xStride;
     int at = wAt + row * ((cols + 3) / 4) + j;
     int whole = cols / 32 * 32;
     float[] in = c.allocateFloatLocalArray(2048);
@@ -150,11 +154,10 @@ final class DenseKernels {
     int token = c.groupIdy * TOKENS;
     int j = l & 7;
     int n = step.get(StepLayout.N);
-    int last = Math.max(n - 1, 0);
-    int x0 = Math.min(token, last) * xStride;
-    int x1 = Math.min(token + 1, last) * xStride;
-    int x2 = Math.min(token + 2, last) * xStride;
-    int x3 = Math.min(token + 3, last) * xStride;
+    int x0 = token * xStride;
+    int x1 = (token + 1) * xStride;
+    int x2 = (token + 2) * xStride;
+    int x3 = (token + 3) * xStride;
     int at = wAt + row * ((cols + 3) / 4) + j;
     int whole = cols / 32 * 32;
     float[] in = c.allocateFloatLocalArray(4096); // [tokens][columns]
@@ -270,7 +273,7 @@ final class DenseKernels {
     int token = c.groupIdy;
     int lane = l & 15;
     int n = step.get(StepLayout.N);
-    int xRow = Math.max(Math.min(token, n - 1), 0) * xStride;
+    int xRow = token * xStride;
     int at = wAt + row * cols;
     float[] lanes = c.allocateFloatLocalArray(256);
     float acc = 0f;
@@ -306,6 +309,9 @@ final class DenseKernels {
 
   /** A 16-bit weight in the lower half of bits. */
   private static float weight(int bits, int bf, FloatArray powers) {
+    if (bf == CUDA_BF16) {
+      return BFloat16.bf16ToFloat((short) bits);
+    }
     return bf == 1 ? Arithmetic.bf16(bits, powers) : Arithmetic.fp16(bits, powers);
   }
 }

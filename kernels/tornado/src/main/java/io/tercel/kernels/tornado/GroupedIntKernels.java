@@ -75,7 +75,7 @@ final class GroupedIntKernels {
     int g = c.groupIdx;
     int token = c.groupIdy;
     int n = step.get(StepLayout.N);
-    int row = Math.max(Math.min(token, n - 1), 0);
+    int row = token;
     int from =
         source == SourceArithmetic.NORMED && more >= 0 ? step.get(Math.max(more, 0) + row) : row;
     float[] chunk = c.allocateFloatLocalArray(2048);
@@ -83,7 +83,9 @@ final class GroupedIntKernels {
     float[] sizes = c.allocateFloatLocalArray(128);
     float[] flaws = c.allocateFloatLocalArray(128);
     int[] codes = c.allocateIntLocalArray(128);
-    int[] sums = c.allocateIntLocalArray(128);
+    float[] mosts = c.allocateFloatLocalArray(16);
+    float[] sicks = c.allocateFloatLocalArray(16);
+    int[] sums = c.allocateIntLocalArray(16);
     float scale = 1f;
     if (source == SourceArithmetic.NORMED) {
       float acc = 0f;
@@ -119,28 +121,37 @@ final class GroupedIntKernels {
     sizes[l] = Math.abs(value);
     flaws[l] = 0f * value;
     c.localBarrier();
-    for (int half = LOCAL / 2; half > 0; half = half >> 1) {
-      if (l < half) {
-        sizes[l] = Math.max(sizes[l], sizes[l + half]);
-        flaws[l] = flaws[l] + flaws[l + half];
+    if (l < 16) {
+      float most = sizes[8 * l];
+      float sick = flaws[8 * l];
+      for (int i = 1; i < 8; i++) {
+        most = Math.max(most, sizes[8 * l + i]);
+        sick = sick + flaws[8 * l + i];
       }
-      c.localBarrier();
+      mosts[l] = most;
+      sicks[l] = sick;
     }
-    float size = sizes[0];
-    float flaw = flaws[0];
+    c.localBarrier();
+    float size = mosts[0];
+    float flaw = sicks[0];
+    for (int i = 1; i < 16; i++) {
+      size = Math.max(size, mosts[i]);
+      flaw = flaw + sicks[i];
+    }
     boolean zeros = size < LEAST;
     boolean coded = !zeros && flaw == 0f;
     float factor = coded ? GroupedInts.MAX_CODE / size : 0f;
     int code = coded ? (int) Arithmetic.rint(value, factor) : 0;
     codes[l] = code;
-    sums[l] = code;
     c.localBarrier();
-    for (int half = LOCAL / 2; half > 0; half = half >> 1) {
-      if (l < half) {
-        sums[l] = sums[l] + sums[l + half];
+    if (l < 16) {
+      int part = 0;
+      for (int i = 0; i < 8; i++) {
+        part += codes[8 * l + i];
       }
-      c.localBarrier();
+      sums[l] = part;
     }
+    c.localBarrier();
     if (token < n) {
       int to = row * groups * GROUP_INTS;
       if (l < CODE_INTS) {
@@ -156,7 +167,11 @@ final class GroupedIntKernels {
         q.set(to + g * CODE_INTS + l, (l & 1) == 0 ? low : high);
       }
       if (l == 0) {
-        q.set(to + groups * CODE_INTS + g, sums[0]);
+        int total = 0;
+        for (int i = 0; i < 16; i++) {
+          total += sums[i];
+        }
+        q.set(to + groups * CODE_INTS + g, total);
         float step16 = zeros ? 0f : size / GroupedInts.MAX_CODE;
         s.set(row * groups + g, Arithmetic.plus(step16, flaw));
       }

@@ -56,7 +56,7 @@ final class HeadKernels {
     int l = c.localIdx;
     int group = c.groupIdx;
     int n = step.get(StepLayout.N);
-    int token = Math.max(Math.min(c.groupIdy, n - 1), 0);
+    int token = c.groupIdy;
     int isQuery = group < heads ? 1 : 0;
     int isKey = group >= heads && group < heads + kvHeads ? 1 : 0;
     int head = isQuery == 1 ? group : isKey == 1 ? group - heads : group - heads - kvHeads;
@@ -112,16 +112,15 @@ final class HeadKernels {
       made[e] = matrixAt >= 0 ? acc : values[e];
     }
     c.localBarrier();
-    if (c.groupIdy < n) {
+    if (token < n) {
       if (isQuery == 1) {
         for (int d = l; d < headDim; d += LOCAL) {
           x.set(from + d, made[d]);
         }
       } else {
         int position = step.get(StepLayout.positions(rows) + token);
-        int table = step.get(StepLayout.tableAt(rows) + token);
         int slot = position & 15;
-        int at = (step.get(table + (position >> 4)) * 2 * kvHeads + group - heads) * 16 * headDim;
+        int at = (step.get(StepLayout.blocks(rows) + token) * 2 * kvHeads + group - heads) * 16 * headDim;
         for (int d = l; d < headDim; d += LOCAL) {
           int element = isKey == 1 ? d * 16 + slot : slot * headDim + d;
           // never kept, but an array that is only written counts as one that need not be there
@@ -166,7 +165,7 @@ final class HeadKernels {
     int l = c.localIdx;
     int group = c.groupIdx;
     int n = step.get(StepLayout.N);
-    int token = Math.max(Math.min(c.groupIdy, n - 1), 0);
+    int token = c.groupIdy;
     int isQuery = group < heads ? 1 : 0;
     int isKey = group >= heads && group < heads + kvHeads ? 1 : 0;
     int head = isQuery == 1 ? group : isKey == 1 ? group - heads : group - heads - kvHeads;
@@ -246,19 +245,18 @@ final class HeadKernels {
       }
       c.localBarrier();
     }
-    if (c.groupIdy < n) {
+    if (token < n) {
       if (isQuery == 1) {
         for (int d = l; d < headDim; d += LOCAL) {
           x.set(from + d, made[d]);
         }
       } else {
         int position = step.get(StepLayout.positions(rows) + token);
-        int table = step.get(StepLayout.tableAt(rows) + token);
         int slot = position & 15;
         int chunks = (headDim + 63) / 64;
         int keyInts = bits == 16 ? 8 * headDim : headDim / 8 * 16 + 16;
         int valueInts = bits == 16 ? 8 * headDim : chunks * 128 + 16;
-        int block = step.get(table + (position >> 4)) * kvHeads * (keyInts + valueInts);
+        int block = step.get(StepLayout.blocks(rows) + token) * kvHeads * (keyInts + valueInts);
         if (bits == 16 && isKey == 1) {
           int at = block + head * keyInts;
           for (int d = l; d < headDim; d += LOCAL) {

@@ -37,16 +37,11 @@ final class Int4AttentionKernels {
       int keyInts,
       int valueInts) {
     int l = c.localIdx;
-    int used = step.get(StepLayout.SLOTS);
-    int slot = Math.max(Math.min(c.groupIdx, used - 1), 0);
+    int slot = c.groupIdx;
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
-    int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int left = step.get(StepLayout.positions(rows) + row) + 1 - split * AttentionKernels.LOCAL;
-    int count =
-        c.groupIdx < used
-            ? Math.min(AttentionKernels.LOCAL, left)
-            : 0; // no work where there is no slot
+    int count = step.get(StepLayout.slotCount(rows, slots) + slot); // 0 where there is no slot
+    int table = step.get(StepLayout.slotTable(rows, slots) + slot);
     int kvHead = head / (heads / kvHeads);
     int chunks = (headDim + 63) / 64;
     int[] bases = c.allocateIntLocalArray(16);
@@ -58,8 +53,7 @@ final class Int4AttentionKernels {
     double[] sums = c.allocateDoubleLocalArray(8);
     int[] tile = c.allocateIntLocalArray(4096);
     if (l < 16 && l * 16 < count) {
-      int table = step.get(StepLayout.tableAt(rows) + row);
-      bases[l] = step.get(table + split * 16 + l) * kvHeads * (keyInts + valueInts);
+      bases[l] = step.get(table + l) * kvHeads * (keyInts + valueInts);
     }
     if (l < headDim) {
       q[l] = x.get(row * xStride + head * headDim + l);
@@ -84,21 +78,44 @@ final class Int4AttentionKernels {
     }
     if (l < count) {
       int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
+      int words = headDim / 8;
+      int meta = kv.get(at + words * 16);
       float even = 0f;
       float odd = 0f;
-      for (int g = 0; g < headDim / 8; g++) {
-        int word = kv.get(at + g * 16);
-        int d = 8 * g;
-        even = value(word) * q[d] + even;
-        odd = value(word >> 4) * q[d + 1] + odd;
-        even = value(word >> 8) * q[d + 2] + even;
-        odd = value(word >> 12) * q[d + 3] + odd;
-        even = value(word >> 16) * q[d + 4] + even;
-        odd = value(word >> 20) * q[d + 5] + odd;
-        even = value(word >> 24) * q[d + 6] + even;
-        odd = value(word >> 28) * q[d + 7] + odd;
+      // all loads are under way before the first is used
+      for (int g = 0; g < words; g += 16) {
+        int w0 = kv.get(at + g * 16);
+        int w1 = kv.get(at + Math.min(g + 1, words - 1) * 16);
+        int w2 = kv.get(at + Math.min(g + 2, words - 1) * 16);
+        int w3 = kv.get(at + Math.min(g + 3, words - 1) * 16);
+        int w4 = kv.get(at + Math.min(g + 4, words - 1) * 16);
+        int w5 = kv.get(at + Math.min(g + 5, words - 1) * 16);
+        int w6 = kv.get(at + Math.min(g + 6, words - 1) * 16);
+        int w7 = kv.get(at + Math.min(g + 7, words - 1) * 16);
+        int w8 = kv.get(at + Math.min(g + 8, words - 1) * 16);
+        int w9 = kv.get(at + Math.min(g + 9, words - 1) * 16);
+        int w10 = kv.get(at + Math.min(g + 10, words - 1) * 16);
+        int w11 = kv.get(at + Math.min(g + 11, words - 1) * 16);
+        int w12 = kv.get(at + Math.min(g + 12, words - 1) * 16);
+        int w13 = kv.get(at + Math.min(g + 13, words - 1) * 16);
+        int w14 = kv.get(at + Math.min(g + 14, words - 1) * 16);
+        int w15 = kv.get(at + Math.min(g + 15, words - 1) * 16);
+        for (int i = 0; i < 16; i++) {
+          int word = select(i, w0, w1, w2, w3, w4, w5, w6, w7);
+          word = i < 8 ? word : select(i - 8, w8, w9, w10, w11, w12, w13, w14, w15);
+          int d = 8 * (g + i);
+          if (g + i < words) {
+            even = value(word) * q[d] + even;
+            odd = value(word >> 4) * q[d + 1] + odd;
+            even = value(word >> 8) * q[d + 2] + even;
+            odd = value(word >> 12) * q[d + 3] + odd;
+            even = value(word >> 16) * q[d + 4] + even;
+            odd = value(word >> 20) * q[d + 5] + odd;
+            even = value(word >> 24) * q[d + 6] + even;
+            odd = value(word >> 28) * q[d + 7] + odd;
+          }
+        }
       }
-      int meta = kv.get(at + headDim / 8 * 16);
       float zero = -(16 + ((meta >> 16) & 15)) * 0.0625f;
       float dot = zero * stats[2] + (even + odd);
       p[l] = 16f * Arithmetic.fp16(meta & 65535, powers) * dot * scale;
@@ -286,8 +303,8 @@ final class Int4AttentionKernels {
     }
     if (l < headDim) {
       o = o - stats[3];
-      AttentionKernels.store(part, c.groupIdx < used, (slot * heads + head) * (headDim + 2), l, o);
-      if (l == 0 && c.groupIdx < used) {
+      AttentionKernels.store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
+      if (l == 0 && count > 0) {
         int to = (slot * heads + head) * (headDim + 2) + headDim;
         part.set(to, stats[0]);
         part.set(to + 1, stats[1]);
@@ -309,6 +326,13 @@ final class Int4AttentionKernels {
   private static int word(int i, int first, int pairs, int pairInts, int base) {
     int inBlock = pair(i, first, pairs, pairInts) & 7;
     return base + inBlock * pairInts + i - i / pairInts * pairInts;
+  }
+
+  /** The i-th of eight, where i is a constant. */
+  private static int select(int i, int a, int b, int d, int e, int f, int g, int h, int j) {
+    int low = i == 0 ? a : i == 1 ? b : i == 2 ? d : e;
+    int high = i == 4 ? f : i == 5 ? g : i == 6 ? h : j;
+    return i < 4 ? low : high;
   }
 
   /** 1 + code / 16 of the lowest four bits, exactly. */

@@ -72,7 +72,7 @@ final class LayerPlan implements AutoCloseable {
   private final Grids grids = new Grids();
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
-  private final boolean dp4a;
+  private final boolean cuda;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<WeightImage> weightImages = new ArrayList<>();
@@ -100,7 +100,7 @@ final class LayerPlan implements AutoCloseable {
       List<Integer> captured) {
     this.config = weights.config();
     this.layout = layout;
-    this.dp4a = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
+    this.cuda = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
     this.oneRow = new StepInputs(oneRow, config.headDim(), config.ropeTheta());
     this.manyRows = new StepInputs(manyRows, config.headDim(), config.ropeTheta());
     this.inputs = this.manyRows;
@@ -239,7 +239,7 @@ final class LayerPlan implements AutoCloseable {
       if (group == 0 && inputs == oneRow) {
         addInput(graph, inputs); // of the others each would have its own buffer
       }
-      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, dp4a);
+      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, cuda);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
@@ -261,7 +261,7 @@ final class LayerPlan implements AutoCloseable {
     Source last =
         new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
     Rows logits = act.logits();
-    new LinearTasks(context, s.wants, powers, grids, several, dp4a)
+    new LinearTasks(context, s.wants, powers, grids, several, cuda)
         .project(
             graph,
             "head",

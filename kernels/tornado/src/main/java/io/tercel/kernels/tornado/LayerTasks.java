@@ -23,7 +23,7 @@ final class LayerTasks {
 
   /**
    * @param four whether linear layers take four tokens a work group
-   * @param dp4a see {@link LinearTasks}
+   * @param cuda see {@link LinearTasks}
    */
   LayerTasks(
       ModelConfig config,
@@ -33,12 +33,12 @@ final class LayerTasks {
       Grids grids,
       KvLayout layout,
       boolean four,
-      boolean dp4a) {
+      boolean cuda) {
     KernelContext context = new KernelContext();
     this.config = config;
     this.act = act;
     this.rope = inputs.rope();
-    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, dp4a);
+    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, cuda);
     this.kv = new KvTasks(context, inputs, powers, grids, layout);
     this.rows = inputs.layout().rows();
   }

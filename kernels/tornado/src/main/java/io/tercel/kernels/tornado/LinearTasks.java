@@ -17,7 +17,7 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * @param step the step's ints; see {@link StepLayout}
  * @param powers see {@link Powers}
  * @param four whether a work group takes four tokens, or one
- * @param dp4a whether the device has the instruction of {@link FourBytes#dp4a}
+ * @param cuda whether it is a CUDA device, which has {@link FourBytes#dp4a} and bf16
  */
 record LinearTasks(
     KernelContext context,
@@ -25,7 +25,7 @@ record LinearTasks(
     FloatArray powers,
     Grids grids,
     boolean four,
-    boolean dp4a) {
+    boolean cuda) {
 
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {
@@ -52,13 +52,19 @@ record LinearTasks(
     /** Room for so many rows of so many inputs. */
     static Rounded of(int rows, int cols, boolean transformed) {
       int groups = W3Block.groups(cols);
+      int padded = padded(rows);
       int ints = Math.max(GroupedIntKernels.rowInts(groups), RowIntKernels.rowInts(cols));
-      IntArray codes = new IntArray(Math.multiplyExact(rows, ints));
+      IntArray codes = new IntArray(Math.multiplyExact(padded, ints));
       codes.init(0);
-      FloatArray scales = new FloatArray(rows * groups);
+      FloatArray scales = new FloatArray(padded * groups);
       scales.init(0f);
-      int room = transformed ? Math.multiplyExact(rows, cols) : 0;
+      int room = transformed ? Math.multiplyExact(padded, cols) : 0;
       return new Rounded(codes, scales, zeros(room), zeros(room));
+    }
+
+    /** Rows of whole work groups: kernels read them before they know how many there are. */
+    static int padded(int rows) {
+      return Math.ceilDiv(rows, W3Kernels.TOKENS) * W3Kernels.TOKENS;
     }
 
     private static FloatArray zeros(int count) {
@@ -134,7 +140,7 @@ record LinearTasks(
   }
 
   private W4Tasks w4() {
-    return new W4Tasks(context, step, powers, grids, four, dp4a);
+    return new W4Tasks(context, step, powers, grids, four, cuda);
   }
 
   /** Makes integers of what the source makes, in the order of the stack's columns. */
@@ -223,8 +229,8 @@ record LinearTasks(
     graph.task(
         task,
         four
-            ? dp4a ? W3Dp4aKernels::four : W3Kernels::four
-            : dp4a ? W3Dp4aKernels::one : W3Kernels::one,
+            ? cuda ? W3Dp4aKernels::four : W3Kernels::four
+            : cuda ? W3Dp4aKernels::one : W3Kernels::one,
         context,
         step,
         powers,
@@ -250,7 +256,7 @@ record LinearTasks(
       Rows x,
       Rows y,
       boolean add) {
-    int bf = stack.format() == Dense.BF16 ? 1 : 0;
+    int bf = stack.format() != Dense.BF16 ? 0 : cuda ? DenseKernels.CUDA_BF16 : 1;
     if (four) {
       graph.task(
           task,

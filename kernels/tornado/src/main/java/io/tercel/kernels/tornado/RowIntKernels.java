@@ -61,7 +61,7 @@ final class RowIntKernels {
     int l = c.localIdx;
     int token = c.groupIdy;
     int n = step.get(StepLayout.N);
-    int row = Math.max(Math.min(token, n - 1), 0);
+    int row = token;
     float[] least = c.allocateFloatLocalArray(256);
     float[] most = c.allocateFloatLocalArray(256);
     float[] flaws = c.allocateFloatLocalArray(256);

@@ -53,7 +53,7 @@ final class TransformKernels {
     int l = c.localIdx;
     int token = c.groupIdy;
     int n = step.get(StepLayout.N);
-    int row = Math.max(Math.min(token, n - 1), 0);
+    int row = token;
     int from =
         source == SourceArithmetic.NORMED && more >= 0 ? step.get(Math.max(more, 0) + row) : row;
     int cols = size * inner;
@@ -136,14 +136,16 @@ final class TransformKernels {
       int xStride) {
     int k = c.globalIdx;
     int token = c.groupIdy;
-    if (k < cols && token < step.get(StepLayout.N)) {
+    if (k < cols) {
       int e = k - k / size * size;
       int from = token * xStride + k - e;
       float acc = 0f;
       for (int i = 0; i < size; i++) {
         acc = x.get(from + i) * p.get(matrixAt + i * size + e) + acc;
       }
-      y.set(token * cols + k, acc);
+      if (token < step.get(StepLayout.N)) {
+        y.set(token * cols + k, acc);
+      }
     }
   }
 }

@@ -96,8 +96,7 @@ final class W3Kernels {
     int r = l & 7;
     int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int bounded = Math.max(Math.min(token, n - 1), 0);
-    int row = bounded * groups * GroupedIntKernels.GROUP_INTS;
+    int row = token * groups * GroupedIntKernels.GROUP_INTS;
     int sumsAt = row + groups * GroupedIntKernels.CODE_INTS;
     int first = wAt + tile * groups * BLOCK;
     int[] x = c.allocateIntLocalArray(5120);
@@ -106,28 +105,29 @@ final class W3Kernels {
     float acc = 0f;
     for (int base = 0; base < groups; base += MANY) {
       int many = Math.min(MANY, groups - base);
+      // weights first: they are under way while the inputs come
+      int at = first + (base + Math.min(slice, many - 1)) * BLOCK + r;
+      long a0 = w.get(at);
+      long b0 = w.get(at + 8);
+      long d0 = w.get(at + 16);
+      long a1 = w.get(at + 24);
+      long b1 = w.get(at + 32);
+      long d1 = w.get(at + 40);
+      long a2 = w.get(at + 48);
+      long b2 = w.get(at + 56);
+      long d2 = w.get(at + 64);
+      long a3 = w.get(at + 72);
+      long b3 = w.get(at + 80);
+      long d3 = w.get(at + 88);
+      long zeros = w.get(first + (base + Math.min(slice, many - 1)) * BLOCK + ZEROS + (r >> 2));
+      long pair = w.get(first + (base + Math.min(slice, many - 1)) * BLOCK + SCALES + (r >> 1));
       for (int i = l; i < many * GroupedIntKernels.CODE_INTS; i += slices * LANES) {
         x[i] = q.get(row + base * GroupedIntKernels.CODE_INTS + i);
       }
       c.localBarrier();
       for (int g = slice; g < many; g += slices) {
-        int at = first + (base + g) * BLOCK + r;
-        long a0 = w.get(at);
-        long b0 = w.get(at + 8);
-        long d0 = w.get(at + 16);
-        long a1 = w.get(at + 24);
-        long b1 = w.get(at + 32);
-        long d1 = w.get(at + 40);
-        long a2 = w.get(at + 48);
-        long b2 = w.get(at + 56);
-        long d2 = w.get(at + 64);
-        long a3 = w.get(at + 72);
-        long b3 = w.get(at + 80);
-        long d3 = w.get(at + 88);
-        long zeros = w.get(first + (base + g) * BLOCK + ZEROS + (r >> 2));
-        long pair = w.get(first + (base + g) * BLOCK + SCALES + (r >> 1));
         int total = q.get(sumsAt + base + g);
-        float inputScale = s.get(bounded * groups + base + g);
+        float inputScale = s.get(token * groups + base + g);
         int k = g * GroupedIntKernels.CODE_INTS;
         int lowA = 0;
         int highA = 0;
@@ -187,6 +187,23 @@ final class W3Kernels {
         values[to + 1] = (float) sumB;
         scales[to] = Arithmetic.fp16(bits & 65535, powers) * inputScale;
         scales[to + 1] = Arithmetic.fp16((bits >> 16) & 65535, powers) * inputScale;
+        if (g + slices < many) {
+          at = first + (base + g + slices) * BLOCK + r;
+          a0 = w.get(at);
+          b0 = w.get(at + 8);
+          d0 = w.get(at + 16);
+          a1 = w.get(at + 24);
+          b1 = w.get(at + 32);
+          d1 = w.get(at + 40);
+          a2 = w.get(at + 48);
+          b2 = w.get(at + 56);
+          d2 = w.get(at + 64);
+          a3 = w.get(at + 72);
+          b3 = w.get(at + 80);
+          d3 = w.get(at + 88);
+          zeros = w.get(first + (base + g + slices) * BLOCK + ZEROS + (r >> 2));
+          pair = w.get(first + (base + g + slices) * BLOCK + SCALES + (r >> 1));
+        }
       }
       c.localBarrier();
       if (l < ROWS) {
@@ -227,7 +244,6 @@ final class W3Kernels {
     int r = l & 7;
     int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int last = Math.max(n - 1, 0);
     int stride = groups * GroupedIntKernels.GROUP_INTS;
     int first = wAt + tile * groups * BLOCK;
     int[] x = c.allocateIntLocalArray(4096); // [tokens][groups]
@@ -237,7 +253,7 @@ final class W3Kernels {
     for (int base = 0; base < groups; base += FEW) {
       int many = Math.min(FEW, groups - base);
       for (int i = 0; i < TOKENS; i++) {
-        int from = Math.min(token + i, last) * stride + base * GroupedIntKernels.CODE_INTS;
+        int from = (token + i) * stride + base * GroupedIntKernels.CODE_INTS;
         for (int j = l; j < many * GroupedIntKernels.CODE_INTS; j += slices * LANES) {
           x[i * FEW * GroupedIntKernels.CODE_INTS + j] = q.get(from + j);
         }
@@ -264,7 +280,7 @@ final class W3Kernels {
         float scaleA = Arithmetic.fp16(bits & 65535, powers);
         float scaleB = Arithmetic.fp16((bits >> 16) & 65535, powers);
         for (int i = 0; i < TOKENS; i++) {
-          int mine = Math.min(token + i, last);
+          int mine = (token + i);
           int k = (i * FEW + g) * GroupedIntKernels.CODE_INTS;
           int lowA = 0;
           int highA = 0;

@@ -69,9 +69,8 @@ final class W4Kernels {
     int r = l & 7;
     int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int bounded = Math.max(Math.min(token, n - 1), 0);
     int words = (cols + COLUMNS - 1) / COLUMNS * WORDS;
-    int row = bounded * (2 * words + 1);
+    int row = token * (2 * words + 1);
     int at = wAt + tile * (words * LANES + TRAILER);
     int[] parts = c.allocateIntLocalArray(512); // [slices][rows]
     int first = 0;
@@ -101,7 +100,7 @@ final class W4Kernels {
       total =
           completed(total, q.get(row + 2 * words), Arithmetic.intAt(w, trailer + SUMS + l), cols);
       int bits = Arithmetic.intAt(w, trailer + (l >> 1)) >> (16 * (l & 1));
-      float scale = Arithmetic.fp16(bits & 65535, powers) * s.get(bounded);
+      float scale = Arithmetic.fp16(bits & 65535, powers) * s.get(token);
       float product = Arithmetic.product(scale, (float) total, powers);
       int output = tile * ROWS + l;
       float result = biasAt < 0 ? product : p.get(biasAt + output) + product;
@@ -132,13 +131,12 @@ final class W4Kernels {
     int r = l & 7;
     int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int last = Math.max(n - 1, 0);
     int words = (cols + COLUMNS - 1) / COLUMNS * WORDS;
     int stride = 2 * words + 1;
-    int row0 = Math.min(token, last) * stride;
-    int row1 = Math.min(token + 1, last) * stride;
-    int row2 = Math.min(token + 2, last) * stride;
-    int row3 = Math.min(token + 3, last) * stride;
+    int row0 = token * stride;
+    int row1 = (token + 1) * stride;
+    int row2 = (token + 2) * stride;
+    int row3 = (token + 3) * stride;
     int at = wAt + tile * (words * LANES + TRAILER);
     int[] parts = c.allocateIntLocalArray(2048); // [slices][tokens][rows]
     int a0 = 0;

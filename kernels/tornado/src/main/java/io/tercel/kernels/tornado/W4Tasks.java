@@ -16,7 +16,7 @@ record W4Tasks(
     FloatArray powers,
     Grids grids,
     boolean four,
-    boolean dp4a) {
+    boolean cuda) {
 
   /**
    * Transforms what the source makes, and makes integers of it.
@@ -127,8 +127,8 @@ record W4Tasks(
     graph.task(
         task,
         four
-            ? dp4a ? W4Dp4aKernels::four : W4Kernels::four
-            : dp4a ? W4Dp4aKernels::one : W4Kernels::one,
+            ? cuda ? W4Dp4aKernels::four : W4Kernels::four
+            : cuda ? W4Dp4aKernels::one : W4Kernels::one,
         context,
         step,
         powers,

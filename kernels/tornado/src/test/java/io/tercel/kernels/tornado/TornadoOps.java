@@ -72,7 +72,7 @@ record TornadoOps(boolean four) implements Ops {
   }
 
   private static FloatArray floats(float[] x, int n, int width, int stride) {
-    FloatArray padded = new FloatArray(Math.max(1, n * stride));
+    FloatArray padded = new FloatArray(LinearTasks.Rounded.padded(n) * Math.max(1, stride));
     padded.init(0f);
     for (int row = 0; row < n; row++) {
       for (int k = 0; k < width; k++) {
@@ -281,7 +281,7 @@ record TornadoOps(boolean four) implements Ops {
       prepare(projection, gate, n, input);
       return;
     }
-    FloatArray rows = new FloatArray(n * 2 * cols);
+    FloatArray rows = new FloatArray(LinearTasks.Rounded.padded(n) * 2 * cols);
     for (int i = 0; i < n * cols; i++) {
       int to = i / cols * 2 * cols + i % cols;
       rows.set(to, gate[i]);
