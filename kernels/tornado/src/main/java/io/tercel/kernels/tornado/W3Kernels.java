@@ -293,7 +293,7 @@ final class W3Kernels {
         values[to + 1] = (float) sumB;
         scales[to] = Arithmetic.fp16(bits & 65535, powers) * inputScale;
         scales[to + 1] = Arithmetic.fp16((bits >> 16) & 65535, powers) * inputScale;
-        if (g + slices < many) {
+        if (slices < groups && g + slices < many) {
           at = first + (base + g + slices) * BLOCK + r;
           a0 = w.get(at);
           b0 = w.get(at + 8);
