@@ -251,8 +251,7 @@ final class LayerPlan implements AutoCloseable {
   /** Final norm, head and sampling of the rows that {@link #sampling} asks for. */
   private void addHead(TaskGraph graph, boolean several) {
     SamplingBuffers s = sampling;
-    graph.transferToDevice(
-        DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
+    graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
     RowTasks row = new RowTasks(context, s.wants, powers, grids);
