@@ -39,7 +39,7 @@ record Activations(
    */
   static Activations of(
       ModelConfig config, StepLayout step, int qkvWidth, int gateUpWidth, boolean transformed) {
-    int rows = step.rows();
+    int rows = Rounded.padded(step.rows());
     int h = LinearTasks.stride(config.hiddenSize());
     int q = LinearTasks.stride(config.queryDim());
     int f = LinearTasks.stride(config.intermediateSize());

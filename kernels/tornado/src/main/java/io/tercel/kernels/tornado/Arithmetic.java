@@ -1,7 +1,9 @@
 package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.ops.Exp;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /**
  * The arithmetic that kernels share, in the constructs that TornadoVM compiles correctly: it has no
@@ -20,9 +22,23 @@ final class Arithmetic {
 
   private Arithmetic() {}
 
+  /** One of the ints that an array of longs holds, the first in the lower half of the first. */
+  static int intAt(LongArray w, int i) {
+    return (int) (w.get(i >> 1) >> (32 * (i & 1)));
+  }
+
   /** a * b + c, rounded once. */
   static float fma(float a, float b, float c) {
     return a * b + c;
+  }
+
+  /**
+   * a * b, rounded on its own whatever it is added to or subtracted from. NVIDIA's compiler fuses
+   * any product and any sum or difference, and can't be told not to from here; this one is fused
+   * already, with a zero that changes nothing, not even a sign.
+   */
+  static float product(float a, float b, FloatArray powers) {
+    return a * b + powers.get(Powers.MINUS_ZERO);
   }
 
   /** Neither NaN nor infinite: zero times it is zero. */
@@ -82,6 +98,13 @@ final class Arithmetic {
     int bits = ((exponent + 14) << 10) + units;
     int signed = x < 0f || (x == 0f && 1f / x < 0f) ? bits + 32768 : bits;
     return isFinite(x) ? signed : NAN;
+  }
+
+  /** What a row is multiplied by that has this sum of squares; NaN where that is no number. */
+  static float normScale(float sum, int width, float eps) {
+    double mean = (double) sum / width;
+    float root = (float) (1.0 / TornadoMath.sqrt(mean + eps));
+    return root + 0f * sum;
   }
 
   /** The nearest integer, half to even, for values within 2^22. */

@@ -48,13 +48,11 @@ final class AttentionKernels {
       int xStride,
       float scale) {
     int l = c.localIdx;
-    int used = step.get(StepLayout.SLOTS);
-    int slot = Math.max(Math.min(c.groupIdx, used - 1), 0);
+    int slot = c.groupIdx;
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
-    int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int left = step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL;
-    int count = c.groupIdx < used ? Math.min(LOCAL, left) : 0; // no work where there is no slot
+    int count = step.get(StepLayout.slotCount(rows, slots) + slot); // 0 where there is no slot
+    int table = step.get(StepLayout.slotTable(rows, slots) + slot);
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
     float[] q = c.allocateFloatLocalArray(256);
@@ -62,8 +60,7 @@ final class AttentionKernels {
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] stats = c.allocateFloatLocalArray(2);
     if (l < 16 && l * 16 < count) {
-      int table = StepLayout.tables(rows, slots) + step.get(StepLayout.tableAt(rows) + row);
-      bases[l] = (step.get(table + split * 16 + l) * 2 * kvHeads + kvHead) * 16 * headDim;
+      bases[l] = (step.get(table + l) * 2 * kvHeads + kvHead) * 16 * headDim;
     }
     if (l < headDim) {
       q[l] = x.get(row * xStride + head * headDim + l);
@@ -114,8 +111,8 @@ final class AttentionKernels {
         int at = bases[t >> 4] + (kvHeads * 16 + (t & 15)) * headDim;
         o = kv.get(at + l) * p[t] + o;
       }
-      store(part, c.groupIdx < used, (slot * heads + head) * (headDim + 2), l, o);
-      if (l == 0 && c.groupIdx < used) {
+      store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
+      if (l == 0 && count > 0) {
         int to = (slot * heads + head) * (headDim + 2) + headDim;
         part.set(to, stats[0]);
         part.set(
@@ -157,13 +154,11 @@ final class AttentionKernels {
       int xStride,
       float scale) {
     int l = c.localIdx;
-    int used = step.get(StepLayout.SLOTS);
-    int slot = Math.max(Math.min(c.groupIdx, used - 1), 0);
+    int slot = c.groupIdx;
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
-    int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int left = step.get(StepLayout.positions(rows) + row) + 1 - split * LOCAL;
-    int count = c.groupIdx < used ? Math.min(LOCAL, left) : 0; // no work where there is no slot
+    int count = step.get(StepLayout.slotCount(rows, slots) + slot); // 0 where there is no slot
+    int table = step.get(StepLayout.slotTable(rows, slots) + slot);
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
     float[] q = c.allocateFloatLocalArray(256);
@@ -171,8 +166,7 @@ final class AttentionKernels {
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] stats = c.allocateFloatLocalArray(2);
     if (l < 16 && l * 16 < count) {
-      int table = StepLayout.tables(rows, slots) + step.get(StepLayout.tableAt(rows) + row);
-      bases[l] = (step.get(table + split * 16 + l) * 2 * kvHeads + kvHead) * 8 * headDim;
+      bases[l] = (step.get(table + l) * 2 * kvHeads + kvHead) * 8 * headDim;
     }
     if (l < headDim) {
       q[l] = x.get(row * xStride + head * headDim + l);
@@ -225,8 +219,8 @@ final class AttentionKernels {
         int at = bases[t >> 4] + (kvHeads * 16 + (t & 15)) * (headDim / 2);
         o = Arithmetic.fp16(kv.get(at + (l >> 1)) >> shift, powers) * p[t] + o;
       }
-      store(part, c.groupIdx < used, (slot * heads + head) * (headDim + 2), l, o);
-      if (l == 0 && c.groupIdx < used) {
+      store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
+      if (l == 0 && count > 0) {
         int to = (slot * heads + head) * (headDim + 2) + headDim;
         part.set(to, stats[0]);
         part.set(
@@ -276,20 +270,8 @@ final class AttentionKernels {
       int stride = heads * (headDim + 2);
       int base = first * (headDim + 2);
       for (int d = l; d < headDim; d += JOIN_LOCAL) {
-        float max = part.get(base + headDim);
-        float sum = part.get(base + headDim + 1);
-        float o = part.get(base + d);
-        for (int s = 1; s < splits; s++) {
-          int at = base + s * stride;
-          float next = part.get(at + headDim);
-          float most = Math.max(max, next);
-          float a = Arithmetic.exp(max - most, powers);
-          float b = Arithmetic.exp(next - most, powers);
-          max = most;
-          sum = Arithmetic.plus(a * sum, b * part.get(at + headDim + 1));
-          o = Arithmetic.plus(a * o, b * part.get(at + d));
-        }
-        y.set(token * yStride + head * headDim + d, o / sum);
+        float value = SourceArithmetic.joined(part, powers, base, stride, splits, headDim, d);
+        y.set(token * yStride + head * headDim + d, value);
       }
       for (int k = heads * headDim + l; k < yStride; k += JOIN_LOCAL) {
         y.set(token * yStride + k, 0f);

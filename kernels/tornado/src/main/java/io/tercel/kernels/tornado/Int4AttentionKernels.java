@@ -9,6 +9,9 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * AttentionKernels}.
  */
 final class Int4AttentionKernels {
+  /** Ints of values that a work group holds at a time: 256 tokens of 128 dims. */
+  private static final int TILE = 4096;
+
   private Int4AttentionKernels() {}
 
   /**
@@ -34,16 +37,11 @@ final class Int4AttentionKernels {
       int keyInts,
       int valueInts) {
     int l = c.localIdx;
-    int used = step.get(StepLayout.SLOTS);
-    int slot = Math.max(Math.min(c.groupIdx, used - 1), 0);
+    int slot = c.groupIdx;
     int head = c.groupIdy;
     int row = step.get(StepLayout.slotRow(rows) + slot);
-    int split = step.get(StepLayout.slotSplit(rows, slots) + slot);
-    int left = step.get(StepLayout.positions(rows) + row) + 1 - split * AttentionKernels.LOCAL;
-    int count =
-        c.groupIdx < used
-            ? Math.min(AttentionKernels.LOCAL, left)
-            : 0; // no work where there is no slot
+    int count = step.get(StepLayout.slotCount(rows, slots) + slot); // 0 where there is no slot
+    int table = step.get(StepLayout.slotTable(rows, slots) + slot);
     int kvHead = head / (heads / kvHeads);
     int chunks = (headDim + 63) / 64;
     int[] bases = c.allocateIntLocalArray(16);
@@ -53,9 +51,9 @@ final class Int4AttentionKernels {
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] stats = c.allocateFloatLocalArray(4);
     double[] sums = c.allocateDoubleLocalArray(8);
+    int[] tile = c.allocateIntLocalArray(4096);
     if (l < 16 && l * 16 < count) {
-      int table = StepLayout.tables(rows, slots) + step.get(StepLayout.tableAt(rows) + row);
-      bases[l] = step.get(table + split * 16 + l) * kvHeads * (keyInts + valueInts);
+      bases[l] = step.get(table + l) * kvHeads * (keyInts + valueInts);
     }
     if (l < headDim) {
       q[l] = x.get(row * xStride + head * headDim + l);
@@ -75,23 +73,49 @@ final class Int4AttentionKernels {
       stats[2] = (float) (lower + upper);
     }
     c.localBarrier();
+    if (l >= count) {
+      p[l] = 0f; // the other half of the last token's word
+    }
     if (l < count) {
       int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
+      int words = headDim / 8;
+      int meta = kv.get(at + words * 16);
       float even = 0f;
       float odd = 0f;
-      for (int g = 0; g < headDim / 8; g++) {
-        int word = kv.get(at + g * 16);
-        int d = 8 * g;
-        even = value(word) * q[d] + even;
-        odd = value(word >> 4) * q[d + 1] + odd;
-        even = value(word >> 8) * q[d + 2] + even;
-        odd = value(word >> 12) * q[d + 3] + odd;
-        even = value(word >> 16) * q[d + 4] + even;
-        odd = value(word >> 20) * q[d + 5] + odd;
-        even = value(word >> 24) * q[d + 6] + even;
-        odd = value(word >> 28) * q[d + 7] + odd;
+      // all loads are under way before the first is used
+      for (int g = 0; g < words; g += 16) {
+        int w0 = kv.get(at + g * 16);
+        int w1 = kv.get(at + Math.min(g + 1, words - 1) * 16);
+        int w2 = kv.get(at + Math.min(g + 2, words - 1) * 16);
+        int w3 = kv.get(at + Math.min(g + 3, words - 1) * 16);
+        int w4 = kv.get(at + Math.min(g + 4, words - 1) * 16);
+        int w5 = kv.get(at + Math.min(g + 5, words - 1) * 16);
+        int w6 = kv.get(at + Math.min(g + 6, words - 1) * 16);
+        int w7 = kv.get(at + Math.min(g + 7, words - 1) * 16);
+        int w8 = kv.get(at + Math.min(g + 8, words - 1) * 16);
+        int w9 = kv.get(at + Math.min(g + 9, words - 1) * 16);
+        int w10 = kv.get(at + Math.min(g + 10, words - 1) * 16);
+        int w11 = kv.get(at + Math.min(g + 11, words - 1) * 16);
+        int w12 = kv.get(at + Math.min(g + 12, words - 1) * 16);
+        int w13 = kv.get(at + Math.min(g + 13, words - 1) * 16);
+        int w14 = kv.get(at + Math.min(g + 14, words - 1) * 16);
+        int w15 = kv.get(at + Math.min(g + 15, words - 1) * 16);
+        for (int i = 0; i < 16; i++) {
+          int word = select(i, w0, w1, w2, w3, w4, w5, w6, w7);
+          word = i < 8 ? word : select(i - 8, w8, w9, w10, w11, w12, w13, w14, w15);
+          int d = 8 * (g + i);
+          if (g + i < words) {
+            even = value(word) * q[d] + even;
+            odd = value(word >> 4) * q[d + 1] + odd;
+            even = value(word >> 8) * q[d + 2] + even;
+            odd = value(word >> 12) * q[d + 3] + odd;
+            even = value(word >> 16) * q[d + 4] + even;
+            odd = value(word >> 20) * q[d + 5] + odd;
+            even = value(word >> 24) * q[d + 6] + even;
+            odd = value(word >> 28) * q[d + 7] + odd;
+          }
+        }
       }
-      int meta = kv.get(at + headDim / 8 * 16);
       float zero = -(16 + ((meta >> 16) & 15)) * 0.0625f;
       float dot = zero * stats[2] + (even + odd);
       p[l] = 16f * Arithmetic.fp16(meta & 65535, powers) * dot * scale;
@@ -181,23 +205,134 @@ final class Int4AttentionKernels {
               lanes[l + 15]);
     }
     c.localBarrier();
-    if (l < headDim) {
-      int place = (l >> 6) * 16 + (l & 15);
-      int nibble = 4 * ((l & 63) >> 4);
-      float o = 0f;
-      for (int t = 0; t < count; t++) {
-        int at = bases[t >> 4] + kvHeads * keyInts + kvHead * valueInts;
-        int word = kv.get(at + ((t & 15) >> 1) * chunks * 16 + place);
-        o = value(word >> (16 * (t & 1) + nibble)) * p[t] + o;
+    int pairInts = chunks * 16; // two tokens
+    int pairs = (count + 1) / 2;
+    int valueAt = kvHeads * keyInts + kvHead * valueInts;
+    int place = ((l & 255) >> 6) * 16 + (l & 15);
+    int nibble = 4 * ((l & 63) >> 4);
+    float o = 0f;
+    int many = TILE / pairInts;
+    for (int first = 0; first < pairs; first += many) {
+      // eight loads are under way before the first is stored
+      for (int i = l; i < TILE; i += 8 * AttentionKernels.LOCAL) {
+        int v0 =
+            kv.get(
+                valueAt + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
+        int v1 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 256,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 256, first, pairs, pairInts)]));
+        int v2 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 512,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 512, first, pairs, pairInts)]));
+        int v3 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 768,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 768, first, pairs, pairInts)]));
+        int v4 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1024,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1024, first, pairs, pairInts)]));
+        int v5 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1280,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1280, first, pairs, pairInts)]));
+        int v6 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1536,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1536, first, pairs, pairInts)]));
+        int v7 =
+            kv.get(
+                valueAt
+                    + word(
+                        i + 1792,
+                        first,
+                        pairs,
+                        pairInts,
+                        bases[block(i + 1792, first, pairs, pairInts)]));
+        tile[i] = v0;
+        tile[i + 256] = v1;
+        tile[i + 512] = v2;
+        tile[i + 768] = v3;
+        tile[i + 1024] = v4;
+        tile[i + 1280] = v5;
+        tile[i + 1536] = v6;
+        tile[i + 1792] = v7;
       }
+      c.localBarrier();
+      if (l < headDim) {
+        int end = Math.min(many, pairs - first);
+        for (int u = 0; u < end; u++) {
+          int word = tile[u * pairInts + place] >> nibble;
+          o = value(word) * p[2 * (first + u)] + o;
+          o = value(word >> 16) * p[2 * (first + u) + 1] + o;
+        }
+      }
+      c.localBarrier();
+    }
+    if (l < headDim) {
       o = o - stats[3];
-      AttentionKernels.store(part, c.groupIdx < used, (slot * heads + head) * (headDim + 2), l, o);
-      if (l == 0 && c.groupIdx < used) {
+      AttentionKernels.store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
+      if (l == 0 && count > 0) {
         int to = (slot * heads + head) * (headDim + 2) + headDim;
         part.set(to, stats[0]);
         part.set(to + 1, stats[1]);
       }
     }
+  }
+
+  /** The pair of tokens that int i of a tile belongs to; the last one for those beyond. */
+  private static int pair(int i, int first, int pairs, int pairInts) {
+    return Math.min(first + i / pairInts, Math.max(pairs - 1, 0));
+  }
+
+  /** Which block of the split that is. */
+  private static int block(int i, int first, int pairs, int pairInts) {
+    return pair(i, first, pairs, pairInts) >> 3;
+  }
+
+  /** Where it is in the pool. */
+  private static int word(int i, int first, int pairs, int pairInts, int base) {
+    int inBlock = pair(i, first, pairs, pairInts) & 7;
+    return base + inBlock * pairInts + i - i / pairInts * pairInts;
+  }
+
+  /** The i-th of eight, where i is a constant. */
+  private static int select(int i, int a, int b, int d, int e, int f, int g, int h, int j) {
+    int low = i == 0 ? a : i == 1 ? b : i == 2 ? d : e;
+    int high = i == 4 ? f : i == 5 ? g : i == 6 ? h : j;
+    return i < 4 ? low : high;
   }
 
   /** 1 + code / 16 of the lowest four bits, exactly. */

@@ -14,6 +14,21 @@ record KvTasks(
   /** Widest head: an item for each of its dims. */
   static final int MAX_HEAD_DIM = AttentionKernels.LOCAL;
 
+  /**
+   * The heads of a row of q, k and v, and what lies in the image's floats for them.
+   *
+   * @param rotated whether they are rotated
+   * @param qNormAt weights of q's norm, or -1
+   * @param kNormAt weights of k's norm, or -1
+   */
+  record Heads(
+      int heads,
+      boolean rotated,
+      int qNormAt,
+      int kNormAt,
+      float eps,
+      KvTransformPlace transform) {}
+
   private int keyInts() {
     return Math.toIntExact(layout.keyBytes() / Integer.BYTES);
   }
@@ -22,85 +37,69 @@ record KvTasks(
     return Math.toIntExact(layout.valueBytes() / Integer.BYTES);
   }
 
-  /**
-   * Writes keys, from kAt in a row, and values, from vAt.
-   *
-   * @param p holds clips, which 4 bits mind, from clipAt on, unless that is below 0
-   */
-  void append(
-      TaskGraph graph,
-      String task,
-      DeviceKv kv,
-      FloatArray p,
-      int clipAt,
-      Rows x,
-      int kAt,
-      int vAt) {
+  /** Norms, rotates and transforms heads of q and k, and writes k and v to the cache. */
+  void heads(
+      TaskGraph graph, String task, DeviceKv kv, FloatArray p, FloatArray rope, Rows x, Heads h) {
     StepLayout step = inputs.layout();
     switch (kv) {
       case DeviceKv.Floats floats ->
           graph.task(
               task,
-              KvKernels::single,
-              context,
-              inputs.ints(),
-              floats.array(),
-              x.array(),
-              step.rows(),
-              step.slots(),
-              layout.numKvHeads(),
-              layout.headDim(),
-              x.stride(),
-              kAt,
-              vAt);
-      case DeviceKv.Ints ints when layout.type() == KvType.FP16 ->
-          graph.task(
-              task,
-              KvKernels::sixteen,
+              HeadKernels::single,
               context,
               inputs.ints(),
               powers,
-              ints.array(),
+              floats.array(),
+              p,
+              rope,
               x.array(),
               step.rows(),
-              step.slots(),
+              h.heads(),
               layout.numKvHeads(),
               layout.headDim(),
               x.stride(),
-              kAt,
-              vAt);
+              h.qNormAt(),
+              h.kNormAt(),
+              h.eps(),
+              h.rotated() ? 1 : 0,
+              h.transform().queryAt(),
+              h.transform().keyAt());
       case DeviceKv.Ints ints ->
           graph.task(
               task,
-              KvKernels::fourBits,
+              HeadKernels::packed,
               context,
               inputs.ints(),
               powers,
               ints.array(),
               p,
+              rope,
               x.array(),
               step.rows(),
-              step.slots(),
+              h.heads(),
               layout.numKvHeads(),
               layout.headDim(),
               x.stride(),
-              kAt,
-              vAt,
-              clipAt,
-              keyInts(),
-              valueInts());
+              h.qNormAt(),
+              h.kNormAt(),
+              h.eps(),
+              h.rotated() ? 1 : 0,
+              h.transform().queryAt(),
+              h.transform().keyAt(),
+              layout.type() == KvType.FP16 ? 16 : 4,
+              h.transform().clipAt());
     }
     String name = graph.getTaskGraphName() + "." + task;
-    grids.add(name, Grids.Axis.ROWS, 2 * layout.numKvHeads(), KvKernels.LOCAL, 1);
+    int groups = h.heads() + 2 * layout.numKvHeads();
+    grids.add(name, Grids.Axis.ROWS, groups, HeadKernels.LOCAL, 1);
   }
 
   /**
-   * Attention of q, from 0 in a row of x, split and joined.
+   * Attention of q, from 0 in a row of x, by splits; {@link Source.Joined} is what they give.
    *
    * @param part [slots][heads][headDim + 2]
    */
-  void attend(
-      TaskGraph graph, String task, DeviceKv kv, Rows x, FloatArray part, Rows y, int heads) {
+  void attend(TaskGraph graph, String task, DeviceKv kv, Rows x, FloatArray part, int heads) {
     StepLayout step = inputs.layout();
     float scale = Attention.scale(layout.headDim());
     switch (kv) {
@@ -160,18 +159,5 @@ record KvTasks(
     }
     String name = graph.getTaskGraphName() + "." + task;
     grids.add(name, Grids.Axis.SLOTS, heads, AttentionKernels.LOCAL, 1);
-    graph.task(
-        task + "Join",
-        AttentionKernels::join,
-        context,
-        inputs.ints(),
-        powers,
-        part,
-        y.array(),
-        step.rows(),
-        heads,
-        layout.headDim(),
-        y.stride());
-    grids.add(name + "Join", Grids.Axis.ROWS, heads, AttentionKernels.JOIN_LOCAL, 1);
   }
 }

@@ -15,6 +15,7 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /**
@@ -71,6 +72,7 @@ final class LayerPlan implements AutoCloseable {
   private final Grids grids = new Grids();
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
+  private final boolean cuda;
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<WeightImage> weightImages = new ArrayList<>();
@@ -98,6 +100,7 @@ final class LayerPlan implements AutoCloseable {
       List<Integer> captured) {
     this.config = weights.config();
     this.layout = layout;
+    this.cuda = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
     this.oneRow = new StepInputs(oneRow, config.headDim(), config.ropeTheta());
     this.manyRows = new StepInputs(manyRows, config.headDim(), config.ropeTheta());
     this.inputs = this.manyRows;
@@ -186,10 +189,10 @@ final class LayerPlan implements AutoCloseable {
   private List<Object> weightGraph(
       String name, WeightImage image, @Nullable DeviceKv cache, List<Object> taken) {
     TaskGraph graph = chain.graph("weights" + name, taken);
-    List<Object> sent = new ArrayList<>(List.of(image.ints(), image.floats()));
+    List<Object> sent = new ArrayList<>(List.of(image.longs(), image.floats()));
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, sent.toArray());
     KernelContext context = new KernelContext();
-    graph.task("touch", RowKernels::touchBoth, context, image.ints(), image.floats(), powers);
+    graph.task("touch", RowKernels::touchBoth, context, image.longs(), image.floats(), powers);
     grids.add(graph.getTaskGraphName() + ".touch", Grids.Axis.ROWS, 1, 1, 1);
     if (cache != null) {
       graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, cache.array());
@@ -236,7 +239,7 @@ final class LayerPlan implements AutoCloseable {
       if (group == 0 && inputs == oneRow) {
         addInput(graph, inputs); // of the others each would have its own buffer
       }
-      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several);
+      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, cuda);
       for (int i = from; i < to; i++) {
         tasks.add(graph, i, layers.get(i), kv.get(i));
       }
@@ -254,25 +257,16 @@ final class LayerPlan implements AutoCloseable {
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
-    RowTasks row = new RowTasks(context, s.wants, powers, grids);
-    int hidden = config.hiddenSize();
-    row.normSelected(
-        graph,
-        "finalNorm",
-        ends.floats(),
-        finalNorm,
-        hidden,
-        config.rmsNormEps(),
-        StepLayout.HEADER,
-        act.hidden(),
-        act.normed());
+    Source last =
+        new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
     Rows logits = act.logits();
-    new LinearTasks(context, s.wants, powers, grids, several)
+    new LinearTasks(context, s.wants, powers, grids, several, cuda)
         .project(
             graph,
             "head",
             List.of(head),
             ends,
+            last,
             act.normed(),
             act.rounded(),
             logits,

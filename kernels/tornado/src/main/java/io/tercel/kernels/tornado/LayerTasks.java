@@ -18,11 +18,12 @@ final class LayerTasks {
   private final Activations act;
   private final FloatArray rope;
   private final LinearTasks linear;
-  private final RowTasks row;
   private final KvTasks kv;
+  private final int rows;
 
   /**
    * @param four whether linear layers take four tokens a work group
+   * @param cuda see {@link LinearTasks}
    */
   LayerTasks(
       ModelConfig config,
@@ -31,67 +32,47 @@ final class LayerTasks {
       FloatArray powers,
       Grids grids,
       KvLayout layout,
-      boolean four) {
+      boolean four,
+      boolean cuda) {
     KernelContext context = new KernelContext();
     this.config = config;
     this.act = act;
     this.rope = inputs.rope();
-    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four);
-    this.row = new RowTasks(context, inputs.ints(), powers, grids);
+    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, cuda);
     this.kv = new KvTasks(context, inputs, powers, grids, layout);
+    this.rows = inputs.layout().rows();
   }
 
   /** How many of {@link #GRAPH_BYTES} the tasks of a layer take at most. */
   static int graphBytes(LayerImage w) {
     int linears = w.qkv().size() + w.gateUp().size() + 2;
-    int others = 2 * 70 + 75 + 95 + 90 + 60 + 60; // norms, heads, append, attend, join, gate
-    int transforms = w.o().format() == PerRow.W4A4 ? 65 + 2 * 70 * linears : 0;
-    return others + (90 + 65) * linears + transforms; // and the rounding before each
+    int others = 115 + 90; // heads, attention
+    int each = 95 + 110; // and what makes its input
+    int transforms = w.o().format() == PerRow.W4A4 ? 120 * linears : 0; // instead of that
+    return others + each * linears + transforms;
   }
 
   /** From hidden to hidden. */
   void add(TaskGraph graph, int layer, LayerImage w, DeviceKv cache) {
     String name = "l" + layer;
-    int hidden = config.hiddenSize();
     float eps = config.rmsNormEps();
     FloatArray p = w.image().floats();
-    int kAt = MatrixStack.padded(config.queryDim());
-    int vAt = kAt + MatrixStack.padded(config.kvDim());
+    KvTasks.Heads heads =
+        new KvTasks.Heads(config.numHeads(), true, w.qNorm(), w.kNorm(), eps, w.kv());
+    Source in = new Source.Normed(act.hidden(), w.inputNorm(), eps, -1);
+    linears(graph, name + "Qkv", w.qkv(), w.image(), in, act.normed(), act.qkv(), false);
+    kv.heads(graph, name + "Heads", cache, p, rope, act.qkv(), heads);
+    kv.attend(graph, name + "Attend", cache, act.qkv(), act.part(), config.numHeads());
+    Source attended = new Source.Joined(act.part(), rows, config.numHeads(), config.headDim());
+    List<MatrixStack> o = List.of(w.o());
+    linears(graph, name + "O", o, w.image(), attended, act.attended(), act.hidden(), true);
 
-    row.norm(graph, name + "InNorm", p, w.inputNorm(), hidden, eps, act.hidden(), act.normed());
-    linears(graph, name + "Qkv", w.qkv(), w.image(), act.normed(), act.qkv(), false);
-    RowTasks.Heads heads =
-        new RowTasks.Heads(
-            config.numHeads(),
-            config.numKvHeads(),
-            config.headDim(),
-            kAt,
-            w.qNorm(),
-            w.kNorm(),
-            eps);
-    row.heads(graph, name + "Heads", p, rope, act.qkv(), heads);
-    if (w.kv().keyAt() >= 0) {
-      row.transformHeads(graph, name + "Transform", p, w.kv(), act.qkv(), heads);
-    }
-    kv.append(graph, name + "Append", cache, p, w.kv().clipAt(), act.qkv(), kAt, vAt);
-    kv.attend(
-        graph, name + "Attend", cache, act.qkv(), act.part(), act.attended(), config.numHeads());
-    linears(graph, name + "O", List.of(w.o()), w.image(), act.attended(), act.hidden(), true);
-
-    row.norm(
-        graph,
-        name + "PostNorm",
-        p,
-        w.postAttentionNorm(),
-        hidden,
-        eps,
-        act.hidden(),
-        act.normed());
-    linears(graph, name + "GateUp", w.gateUp(), w.image(), act.normed(), act.gateUp(), false);
-    int ffn = config.intermediateSize();
-    int upAt = MatrixStack.padded(ffn);
-    row.swiglu(graph, name + "Swiglu", ffn, upAt, act.gateUp(), act.gated());
-    linears(graph, name + "Down", List.of(w.down()), w.image(), act.gated(), act.hidden(), true);
+    Source between = new Source.Normed(act.hidden(), w.postAttentionNorm(), eps, -1);
+    linears(
+        graph, name + "GateUp", w.gateUp(), w.image(), between, act.normed(), act.gateUp(), false);
+    Source gated = new Source.Gated(act.gateUp(), MatrixStack.padded(config.intermediateSize()));
+    List<MatrixStack> down = List.of(w.down());
+    linears(graph, name + "Down", down, w.image(), gated, act.gated(), act.hidden(), true);
   }
 
   private void linears(
@@ -99,9 +80,11 @@ final class LayerTasks {
       String task,
       List<MatrixStack> stacks,
       WeightImage image,
-      Rows x,
+      Source source,
+      Rows floats,
       Rows y,
       boolean add) {
-    linear.project(graph, task, stacks, image, x, act.rounded(), y, Grids.Axis.ROWS, add);
+    Grids.Axis axis = Grids.Axis.ROWS;
+    linear.project(graph, task, stacks, image, source, floats, act.rounded(), y, axis, add);
   }
 }

@@ -17,9 +17,15 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * @param step the step's ints; see {@link StepLayout}
  * @param powers see {@link Powers}
  * @param four whether a work group takes four tokens, or one
+ * @param cuda whether it is a CUDA device, which has {@link FourBytes#dp4a} and bf16
  */
 record LinearTasks(
-    KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four) {
+    KernelContext context,
+    IntArray step,
+    FloatArray powers,
+    Grids grids,
+    boolean four,
+    boolean cuda) {
 
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {
@@ -46,12 +52,19 @@ record LinearTasks(
     /** Room for so many rows of so many inputs. */
     static Rounded of(int rows, int cols, boolean transformed) {
       int groups = W3Block.groups(cols);
-      IntArray codes = new IntArray(Math.multiplyExact(rows, GroupedIntKernels.rowInts(groups)));
+      int padded = padded(rows);
+      int ints = Math.max(GroupedIntKernels.rowInts(groups), RowIntKernels.rowInts(cols));
+      IntArray codes = new IntArray(Math.multiplyExact(padded, ints));
       codes.init(0);
-      FloatArray scales = new FloatArray(rows * groups);
+      FloatArray scales = new FloatArray(padded * groups);
       scales.init(0f);
-      int room = transformed ? Math.multiplyExact(rows, cols) : 0;
+      int room = transformed ? Math.multiplyExact(padded, cols) : 0;
       return new Rounded(codes, scales, zeros(room), zeros(room));
+    }
+
+    /** Rows of whole work groups: kernels read them before they know how many there are. */
+    static int padded(int rows) {
+      return Math.ceilDiv(rows, W3Kernels.TOKENS) * W3Kernels.TOKENS;
     }
 
     private static FloatArray zeros(int count) {
@@ -73,10 +86,11 @@ record LinearTasks(
   }
 
   /**
-   * y = W x + b for all that read x, one below the other in y's columns. Where they are 3-bit or
-   * 4-bit x is rounded, once for neighbours that want it alike.
+   * y = W x + b for all that read what the source makes, one below the other in y's columns. Where
+   * they are 3-bit or 4-bit it is rounded, once for neighbours that want it alike.
    *
-   * @param rounded for that: as wide as x
+   * @param floats room for the source's rows, where they stay floats
+   * @param rounded for those that don't
    * @param axis rows of the pass, or rows that are wanted
    * @param add whether y is added to
    */
@@ -85,67 +99,81 @@ record LinearTasks(
       String task,
       List<MatrixStack> stacks,
       WeightImage image,
-      Rows x,
+      Source source,
+      Rows floats,
       Rounded rounded,
       Rows y,
       Grids.Axis axis,
       boolean add) {
     int at = y.at();
+    Rows x = source instanceof Source.Given(Rows given) ? given : floats;
     for (int i = 0; i < stacks.size(); i++) {
       MatrixStack stack = stacks.get(i);
       String name = stacks.size() == 1 ? task : task + i;
       boolean asBefore = i > 0 && stacks.get(i - 1).input().equals(stack.input());
       if (!asBefore) {
-        prepare(graph, name + "Ints", stack, image, x, rounded, axis);
+        prepare(graph, name + "In", stack, image, source, floats, rounded, axis);
       }
       linear(graph, name, stack, image, x, rounded, new Rows(y.array(), at, y.stride()), axis, add);
       at += stack.rows();
     }
   }
 
-  /** Makes of x what the stack wants as its input: nothing where that is floats. */
+  /** Makes of the source what the stack wants as its input. */
   void prepare(
       TaskGraph graph,
       String task,
       MatrixStack stack,
       WeightImage image,
-      Rows x,
+      Source source,
+      Rows floats,
       Rounded rounded,
       Grids.Axis axis) {
     switch (stack.input()) {
-      case InputSpec.Plain _ -> {}
-      case InputSpec.Int16PerGroup _ -> round(graph, task, stack, image, x, rounded, axis);
-      case InputSpec.Int4PerToken _ -> w4().prepare(graph, task, stack, image, x, rounded, axis);
+      case InputSpec.Plain _ ->
+          new RowTasks(context, step, powers, grids)
+              .write(graph, task, source, image, stack.cols(), floats, axis);
+      case InputSpec.Int16PerGroup _ -> round(graph, task, stack, image, source, rounded, axis);
+      case InputSpec.Int4PerToken _ ->
+          w4().prepare(graph, task, stack, image, source, floats, rounded, axis);
     }
   }
 
   private W4Tasks w4() {
-    return new W4Tasks(context, step, powers, grids, four);
+    return new W4Tasks(context, step, powers, grids, four, cuda);
   }
 
-  /** Makes integers of x, in the order of the stack's columns. */
+  /** Makes integers of what the source makes, in the order of the stack's columns. */
   private void round(
       TaskGraph graph,
       String task,
       MatrixStack stack,
       WeightImage image,
-      Rows x,
+      Source source,
       Rounded rounded,
       Grids.Axis axis) {
     int groups = W3Block.groups(stack.cols());
+    Source.Numbers from = source.numbers();
     graph.task(
         task,
         GroupedIntKernels::grouped,
         context,
         step,
-        image.ints(),
-        x.array(),
+        powers,
+        image.longs(),
+        image.floats(),
+        from.x(),
         rounded.codes(),
         rounded.scales(),
+        from.source(),
         stack.orderAt(),
         stack.cols(),
         groups,
-        x.stride());
+        from.xStride(),
+        from.at(),
+        from.more(),
+        from.headDim(),
+        from.eps());
     String name = graph.getTaskGraphName() + "." + task;
     grids.add(name, axis, groups, GroupedIntKernels.LOCAL, 1);
   }
@@ -171,7 +199,23 @@ record LinearTasks(
     int tiles = stack.rows() / MatrixStack.TILE;
     boolean one = !four || stack.format() == Dense.FP32;
     String name = graph.getTaskGraphName() + "." + task;
-    grids.add(name, axis, tiles, W3Kernels.LOCAL, one ? 1 : W3Kernels.TOKENS);
+    grids.add(name, axis, tiles, items(stack), one ? 1 : W3Kernels.TOKENS);
+  }
+
+  /** Work items of a group. */
+  private int items(MatrixStack stack) {
+    return switch (stack.format()) {
+      case Grouped.W3G128 -> slices(stack) * W3Kernels.LANES;
+      case PerRow.W4A4 -> W4Kernels.LOCAL;
+      case Dense.FP16, Dense.BF16 -> DenseKernels.PAIRS;
+      case Dense.FP32 -> DenseKernels.LOCAL;
+      case Grouped.INT8G128 -> throw MatrixStack.noKernel(stack.format());
+    };
+  }
+
+  private int slices(MatrixStack stack) {
+    int groups = W3Block.groups(stack.cols());
+    return four ? W3Kernels.slicesOfFour(groups) : W3Kernels.slicesOfOne(groups);
   }
 
   private void w3(
@@ -182,44 +226,26 @@ record LinearTasks(
       Rounded x,
       Rows y,
       boolean add) {
-    int groups = W3Block.groups(stack.cols());
-    if (four) {
-      graph.task(
-          task,
-          W3Kernels::four,
-          context,
-          step,
-          powers,
-          image.ints(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at(),
-          groups,
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0);
-    } else {
-      graph.task(
-          task,
-          W3Kernels::one,
-          context,
-          step,
-          powers,
-          image.ints(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at(),
-          groups,
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0);
-    }
+    graph.task(
+        task,
+        four
+            ? cuda ? W3Dp4aKernels::four : W3Kernels::four
+            : cuda ? W3Dp4aKernels::one : W3Kernels::one,
+        context,
+        step,
+        powers,
+        image.longs(),
+        image.floats(),
+        x.codes(),
+        x.scales(),
+        y.array(),
+        stack.at() / 2,
+        W3Block.groups(stack.cols()),
+        y.at(),
+        y.stride(),
+        stack.biasAt(),
+        add ? 1 : 0,
+        slices(stack));
   }
 
   private void sixteen(
@@ -230,7 +256,7 @@ record LinearTasks(
       Rows x,
       Rows y,
       boolean add) {
-    int bf = stack.format() == Dense.BF16 ? 1 : 0;
+    int bf = stack.format() != Dense.BF16 ? 0 : cuda ? DenseKernels.CUDA_BF16 : 1;
     if (four) {
       graph.task(
           task,
@@ -238,12 +264,12 @@ record LinearTasks(
           context,
           step,
           powers,
-          image.ints(),
+          image.longs(),
           image.floats(),
           x.array(),
           y.array(),
           bf,
-          stack.at(),
+          stack.at() / 2,
           stack.cols(),
           x.stride(),
           y.at(),
@@ -257,12 +283,12 @@ record LinearTasks(
           context,
           step,
           powers,
-          image.ints(),
+          image.longs(),
           image.floats(),
           x.array(),
           y.array(),
           bf,
-          stack.at(),
+          stack.at() / 2,
           stack.cols(),
           x.stride(),
           y.at(),

@@ -16,8 +16,8 @@ import java.util.List;
  * Each one's rows are padded up to whole tiles of {@value #TILE}.
  *
  * @param layers top to bottom
- * @param at where the matrix begins: in the ints of its {@link WeightImage}, or in its floats if it
- *     is fp32
+ * @param at where the matrix begins: in ints, of which two are a long of its {@link WeightImage},
+ *     or in its floats if it is fp32
  * @param biasAt where its padded biases begin in the floats, or -1
  * @param orderAt where its input order begins in the ints, or -1
  * @param transform of its input
@@ -78,7 +78,7 @@ record MatrixStack(List<Linear> layers, int at, int biasAt, int orderAt, Transfo
   static long elements(PackedMatrix m) {
     return switch (m.format()) {
       case Dense.FP32 -> (long) padded(m.rows()) * m.cols();
-      case Dense.FP16, Dense.BF16 -> (long) padded(m.rows()) * Math.ceilDiv(m.cols(), 2);
+      case Dense.FP16, Dense.BF16 -> 2L * padded(m.rows()) * DenseKernels.rowLongs(m.cols());
       case Grouped.W3G128, PerRow.W4A4 -> m.segment().byteSize() / Integer.BYTES;
       case Grouped.INT8G128 -> throw noKernel(m.format());
     };

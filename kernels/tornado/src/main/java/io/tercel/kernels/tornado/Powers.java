@@ -16,6 +16,9 @@ final class Powers {
   /** Entry TWO + n is 2^n, -126 to 127. */
   static final int TWO = 576 + 127;
 
+  /** Entry of -0, which the compiler must not know: see {@link Arithmetic#product}. */
+  static final int MINUS_ZERO = TWO + 128;
+
   private static final int SIZE = 576 + 256;
 
   private Powers() {}
@@ -36,6 +39,7 @@ final class Powers {
     for (int n = -127; n <= 127; n++) {
       table.set(TWO + n, Math.scalb(1f, n));
     }
+    table.set(MINUS_ZERO, -0f);
     return table;
   }
 }

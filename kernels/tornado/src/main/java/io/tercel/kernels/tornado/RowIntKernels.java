@@ -1,6 +1,6 @@
 package io.tercel.kernels.tornado;
 
-import io.tercel.kernels.ops.GroupedInts;
+import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.ops.RowInts;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -19,34 +19,49 @@ final class RowIntKernels {
 
   private RowIntKernels() {}
 
-  /** Ints of a row of so many groups of 128 columns. */
-  static int rowInts(int groups) {
-    return groups * GroupedInts.GROUP + 1;
+  /** Words of {@code W4Tile} that a row of so many inputs meets: eight columns each. */
+  static int words(int cols) {
+    return W4Tile.blocks(cols) * W4Tile.WORDS;
+  }
+
+  /** Ints of a row: two for each word, four codes each, and one for what follows. */
+  static int rowInts(int cols) {
+    return 2 * words(cols) + 1;
+  }
+
+  /**
+   * Where in a row four neighbouring columns lie: first the lower halves of all words, then the
+   * upper ones.
+   */
+  static int word(int column, int words) {
+    return ((column >> 2) & 1) * words + (column >> 3);
   }
 
   /**
    * Rounds rows that are transformed already. The grid is [1][tokens], a work group each.
    *
    * @param p holds what the least and what the greatest value is multiplied by, at {@code clipAt}
-   * @param q [tokens]: the codes, zeros after column {@code cols}; then 16 times their sum, plus
-   *     the zero point
+   * @param q [tokens]: the codes, {@link #word} by word, zeros after column {@code cols}; then 16
+   *     times their sum, plus the zero point
    * @param s [tokens] scales
+   * @param words {@link #words} of a row
    */
   public static void rounded(
       KernelContext c,
       IntArray step,
+      FloatArray powers,
       FloatArray p,
       FloatArray x,
       IntArray q,
       FloatArray s,
       int clipAt,
       int cols,
-      int groups,
+      int words,
       int xStride) {
     int l = c.localIdx;
     int token = c.groupIdy;
     int n = step.get(StepLayout.N);
-    int row = Math.max(Math.min(token, n - 1), 0);
+    int row = token;
     float[] least = c.allocateFloatLocalArray(256);
     float[] most = c.allocateFloatLocalArray(256);
     float[] flaws = c.allocateFloatLocalArray(256);
@@ -72,8 +87,8 @@ final class RowIntKernels {
       }
       c.localBarrier();
     }
-    float low = least[0] * p.get(clipAt);
-    float high = most[0] * p.get(clipAt + 1);
+    float low = Arithmetic.product(least[0], p.get(clipAt), powers);
+    float high = Arithmetic.product(most[0], p.get(clipAt + 1), powers);
     float range = high - low;
     float sick = 0f * range + flaws[0]; // a range too large for a float is no number either
     boolean zeros = range < LEAST;
@@ -81,14 +96,21 @@ final class RowIntKernels {
     float scale = zeros ? 0f : range / RowInts.MAX_CODE;
     float divisor = coded ? scale : 1f;
     int zero = coded ? Arithmetic.fourBits(-low / divisor, 0) : 0;
-    int to = row * (groups * GroupedInts.GROUP + 1);
+    int to = row * (2 * words + 1);
     int sum = 0;
-    for (int k = l; k < groups * GroupedInts.GROUP; k += LOCAL) {
-      float value = x.get(row * xStride + Math.min(k, cols - 1));
-      int code = coded && k < cols ? Arithmetic.fourBits(value / divisor, zero) : 0;
-      sum += code;
+    for (int i = l; i < 2 * words; i += LOCAL) {
+      int half = i < words ? 0 : 1;
+      int column = 8 * (i - half * words) + 4 * half;
+      int four = 0;
+      for (int j = 0; j < 4; j++) {
+        int k = column + j;
+        float value = x.get(row * xStride + Math.min(k, cols - 1));
+        int code = coded && k < cols ? Arithmetic.fourBits(value / divisor, zero) : 0;
+        sum += code;
+        four = four | (code << (8 * j));
+      }
       if (token < n) {
-        q.set(to + k, code);
+        q.set(to + i, four);
       }
     }
     sums[l] = sum;
@@ -100,7 +122,7 @@ final class RowIntKernels {
       c.localBarrier();
     }
     if (l == 0 && token < n) {
-      q.set(to + groups * GroupedInts.GROUP, (sums[0] << 4) + zero);
+      q.set(to + 2 * words, (sums[0] << 4) + zero);
       s.set(row, Arithmetic.plus(scale, sick));
     }
   }

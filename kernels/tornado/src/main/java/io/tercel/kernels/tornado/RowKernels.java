@@ -1,9 +1,9 @@
 package io.tercel.kernels.tornado;
 
 import uk.ac.manchester.tornado.api.KernelContext;
-import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /**
  * What happens to a row on its own: embedding, norm, gathering, gating. Unless it says otherwise
@@ -21,7 +21,7 @@ final class RowKernels {
       KernelContext c,
       IntArray step,
       FloatArray powers,
-      IntArray table,
+      LongArray table,
       FloatArray y,
       int tokens,
       int bf,
@@ -31,7 +31,7 @@ final class RowKernels {
     int token = c.groupIdy;
     if (k < cols && token < step.get(StepLayout.N)) {
       int id = step.get(tokens + token);
-      int bits = table.get(id * ((cols + 1) / 2) + k / 2) >> (16 * (k & 1));
+      int bits = Arithmetic.intAt(table, 2 * id * ((cols + 3) / 4) + k / 2) >> (16 * (k & 1));
       float value = bf == 1 ? Arithmetic.bf16(bits, powers) : Arithmetic.fp16(bits, powers);
       y.set(token * yStride + k, value);
     }
@@ -59,7 +59,7 @@ final class RowKernels {
    *
    * @param select where the numbers of the rows to take lie; below 0 they are 0, 1, ..
    */
-  public static void norm(
+  public static void rmsNorm(
       KernelContext c,
       IntArray step,
       FloatArray p,
@@ -106,9 +106,7 @@ final class RowKernels {
               lanes[l + 13],
               lanes[l + 14],
               lanes[l + 15]);
-      double mean = (double) sum / width;
-      float root = (float) (1.0 / TornadoMath.sqrt(mean + eps));
-      scale[0] = root + 0f * sum; // NaN where the sum is no number
+      scale[0] = Arithmetic.normScale(sum, width, eps);
     }
     c.localBarrier();
     if (row < n) {
@@ -139,8 +137,7 @@ final class RowKernels {
       int column = Math.min(k, width - 1);
       float gate = x.get(token * xStride + column);
       float up = x.get(token * xStride + upAt + column);
-      float e = Arithmetic.exp(-gate, powers);
-      float value = gate / Arithmetic.plus(1f, e) * up;
+      float value = SourceArithmetic.gated(gate, up, powers);
       y.set(token * yStride + k, k < width ? value : 0f);
     }
   }
@@ -174,10 +171,10 @@ final class RowKernels {
   }
 
   /** {@link #touch} for two. */
-  public static void touchBoth(KernelContext c, IntArray w, FloatArray x, FloatArray p) {
+  public static void touchBoth(KernelContext c, LongArray w, FloatArray x, FloatArray p) {
     float value = p.get(Powers.TWO);
     if (value < 0f) {
-      x.set(0, x.get(0) + w.get(0));
+      x.set(0, x.get(0) + (int) w.get(0));
       w.set(0, (int) value);
     }
   }

@@ -21,6 +21,7 @@ final class StepInputs {
   private final RopeTable table;
   private final StepBatch rows = new StepBatch();
   private int slots;
+  private int usedSlots; // by the pass before
   private int tableInts;
 
   StepInputs(StepLayout layout, int headDim, double ropeTheta) {
@@ -87,12 +88,15 @@ final class StepInputs {
       int row = rows.addToken(batch.tokenId(i), position);
       ints.set(StepLayout.tokens() + row, batch.tokenId(i));
       ints.set(StepLayout.positions(layout.rows()) + row, position);
-      ints.set(StepLayout.tableAt(layout.rows()) + row, tableInts);
+      ints.set(StepLayout.blocks(layout.rows()) + row, blocks[position / KvLayout.BLOCK_SIZE]);
       ints.set(StepLayout.firstSlot(layout.rows()) + row, slots);
       int splits = Attention.splits(position + 1);
       for (int split = 0; split < splits; split++) {
         ints.set(StepLayout.slotRow(layout.rows()) + slots, row);
-        ints.set(StepLayout.slotSplit(layout.rows(), layout.slots()) + slots, split);
+        int tokens = Math.min(Attention.SPLIT, position + 1 - split * Attention.SPLIT);
+        ints.set(StepLayout.slotCount(layout.rows(), layout.slots()) + slots, tokens);
+        int first = tables + tableInts + split * (Attention.SPLIT / KvLayout.BLOCK_SIZE);
+        ints.set(StepLayout.slotTable(layout.rows(), layout.slots()) + slots, first);
         slots++;
       }
     }
@@ -104,7 +108,10 @@ final class StepInputs {
     table.fill(rows);
     copyRope(table, rows.numTokens(), headDim, rope);
     ints.set(StepLayout.N, rows.numTokens());
-    ints.set(StepLayout.SLOTS, slots);
+    for (int slot = slots; slot < usedSlots; slot++) {
+      ints.set(StepLayout.slotCount(layout.rows(), layout.slots()) + slot, 0);
+    }
+    usedSlots = slots;
   }
 
   static void copyRope(RopeTable table, int n, int headDim, FloatArray rope) {

@@ -4,13 +4,14 @@ package io.tercel.kernels.tornado;
  * Where things lie in the one array of ints that a step sends to the device.
  *
  * <pre>
- *   n, slots, 0 ..                        header of 8
+ *   n, 0 ..                               header of 8
  *   token ids            [rows]
  *   positions            [rows]
- *   table offsets        [rows]           where the row's block table begins
+ *   blocks               [rows]           of the pool, where the row's keys and values go
  *   first slots          [rows]           of the row's splits
  *   rows of slots        [slots]
- *   splits of slots      [slots]
+ *   tokens of slots      [slots]          0 of a slot that the pass has not
+ *   tables of slots      [slots]          where in all this the blocks of the split begin
  *   block tables         [tableInts]      one after the other
  * </pre>
  *
@@ -22,7 +23,6 @@ package io.tercel.kernels.tornado;
  */
 record StepLayout(int rows, int slots, int tableInts) {
   static final int N = 0;
-  static final int SLOTS = 1;
   static final int HEADER = 8;
 
   /** First token id. */
@@ -34,7 +34,7 @@ record StepLayout(int rows, int slots, int tableInts) {
     return HEADER + rows;
   }
 
-  static int tableAt(int rows) {
+  static int blocks(int rows) {
     return HEADER + 2 * rows;
   }
 
@@ -46,12 +46,16 @@ record StepLayout(int rows, int slots, int tableInts) {
     return HEADER + 4 * rows;
   }
 
-  static int slotSplit(int rows, int slots) {
+  static int slotCount(int rows, int slots) {
     return slotRow(rows) + slots;
   }
 
-  static int tables(int rows, int slots) {
+  static int slotTable(int rows, int slots) {
     return slotRow(rows) + 2 * slots;
+  }
+
+  static int tables(int rows, int slots) {
+    return slotRow(rows) + 3 * slots;
   }
 
   /** Ints in all. */

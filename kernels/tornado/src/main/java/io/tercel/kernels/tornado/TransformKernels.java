@@ -5,8 +5,8 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
- * Products of rows with the matrices of {@code InputTransform} and {@code KvTransform}: each output
- * is one chain of fused multiply-adds from 0, terms ascending.
+ * Products of rows with the matrices of {@code InputTransform}, a Kronecker product's two factors:
+ * each output is one chain of fused multiply-adds from 0, terms ascending.
  */
 final class TransformKernels {
   /** Work items of a group. */
@@ -14,14 +14,117 @@ final class TransformKernels {
 
   private TransformKernels() {}
 
+  /** Floats of a row that a work group of {@link #left} holds. */
+  static final int TILE = 2048;
+
+  /** Columns of a tile, at most. */
+  private static final int MOST = 8;
+
+  /** Columns of the tile of a left factor of so many rows. */
+  static int width(int size) {
+    return Math.max(1, Math.min(MOST, TILE / size));
+  }
+
   /**
-   * One factor of a Kronecker product: a row is read as [cols / (size inner)][size][inner], and
-   * y[o][e][j] = sum over i of x[o][i][j] matrix[i][e]. Inner is the size of the right factor for
-   * the left one, and 1 for the right one. The grid is [work groups of a row][tokens].
+   * The left factor: a row is read as [size][inner], and y[e][j] = sum over i of x[i][j]
+   * matrix[i][e]. The grid is [inner / width][tokens], a work group each, which makes its columns
+   * of x first: see {@link Source}.
+   *
+   * @param p holds the matrix, [size][size], from {@code matrixAt} on
+   * @param width columns of a work group: {@link #width}
+   */
+  public static void left(
+      KernelContext c,
+      IntArray step,
+      FloatArray powers,
+      FloatArray p,
+      FloatArray x,
+      FloatArray y,
+      int source,
+      int matrixAt,
+      int size,
+      int inner,
+      int width,
+      int xStride,
+      int at,
+      int more,
+      int headDim,
+      float eps) {
+    int l = c.localIdx;
+    int token = c.groupIdy;
+    int n = step.get(StepLayout.N);
+    int row = token;
+    int from =
+        source == SourceArithmetic.NORMED && more >= 0 ? step.get(Math.max(more, 0) + row) : row;
+    int cols = size * inner;
+    float[] tile = c.allocateFloatLocalArray(2048);
+    float[] lanes = c.allocateFloatLocalArray(16);
+    float scale = 1f;
+    if (source == SourceArithmetic.NORMED) {
+      float acc = 0f;
+      for (int first = 0; first < cols; first += TILE) {
+        int count = Math.min(TILE, cols - first);
+        for (int k = l; k < count; k += LOCAL) {
+          tile[k] = x.get(from * xStride + first + k);
+        }
+        c.localBarrier();
+        if (l < 16) {
+          for (int k = l; k < count; k += 16) {
+            acc = tile[k] * tile[k] + acc;
+          }
+          lanes[l] = acc;
+        }
+        c.localBarrier();
+      }
+      float sum =
+          Arithmetic.tree(
+              lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5], lanes[6], lanes[7],
+              lanes[8], lanes[9], lanes[10], lanes[11], lanes[12], lanes[13], lanes[14], lanes[15]);
+      scale = Arithmetic.normScale(sum, cols, eps);
+    }
+    int column = c.groupIdx * width;
+    for (int i = l; i < size * width; i += LOCAL) {
+      int outer = i / width;
+      int j = Math.min(column + i - outer * width, inner - 1);
+      tile[i] =
+          SourceArithmetic.value(
+              source,
+              step,
+              powers,
+              p,
+              x,
+              row,
+              from,
+              outer * inner + j,
+              xStride,
+              at,
+              more,
+              headDim,
+              scale);
+    }
+    c.localBarrier();
+    if (token < n) {
+      for (int i = l; i < size * width; i += LOCAL) {
+        int e = i / width;
+        int j = i - e * width;
+        if (column + j < inner) {
+          float acc = 0f;
+          for (int o = 0; o < size; o++) {
+            acc = tile[o * width + j] * p.get(matrixAt + o * size + e) + acc;
+          }
+          y.set(token * cols + e * inner + column + j, acc);
+        }
+      }
+    }
+  }
+
+  /**
+   * The right factor: a row is read as [cols / size][size], and y[o][e] = sum over i of x[o][i]
+   * matrix[i][e]. The grid is [work groups of a row][tokens].
    *
    * @param p holds the matrix, [size][size], from {@code matrixAt} on
    */
-  public static void product(
+  public static void right(
       KernelContext c,
       IntArray step,
       FloatArray p,
@@ -29,62 +132,19 @@ final class TransformKernels {
       FloatArray y,
       int matrixAt,
       int size,
-      int inner,
       int cols,
-      int xStride,
-      int yStride) {
+      int xStride) {
     int k = c.globalIdx;
     int token = c.groupIdy;
-    if (k < cols && token < step.get(StepLayout.N)) {
-      int outer = k / inner;
-      int e = outer - outer / size * size;
-      int from = token * xStride + k - e * inner;
+    if (k < cols) {
+      int e = k - k / size * size;
+      int from = token * xStride + k - e;
       float acc = 0f;
       for (int i = 0; i < size; i++) {
-        acc = x.get(from + i * inner) * p.get(matrixAt + i * size + e) + acc;
+        acc = x.get(from + i) * p.get(matrixAt + i * size + e) + acc;
       }
-      y.set(token * yStride + k, acc);
-    }
-  }
-
-  /**
-   * Heads of q and of k times a matrix each, in place. The grid is [heads + kvHeads][tokens], a
-   * work group each.
-   *
-   * @param p holds the matrices, [headDim][headDim], from {@code queryAt} and {@code keyAt} on
-   * @param x [tokens][xStride]: q from 0, k from kAt
-   */
-  public static void heads(
-      KernelContext c,
-      IntArray step,
-      FloatArray p,
-      FloatArray x,
-      int heads,
-      int headDim,
-      int xStride,
-      int kAt,
-      int queryAt,
-      int keyAt) {
-    int l = c.localIdx;
-    int head = c.groupIdx;
-    int token = c.groupIdy;
-    int n = step.get(StepLayout.N);
-    int row = Math.max(Math.min(token, n - 1), 0);
-    int inRow = head < heads ? head * headDim : kAt + (head - heads) * headDim;
-    int at = row * xStride + inRow;
-    int matrixAt = head < heads ? queryAt : keyAt;
-    float[] before = c.allocateFloatLocalArray(256);
-    for (int d = l; d < headDim; d += LOCAL) {
-      before[d] = x.get(at + d);
-    }
-    c.localBarrier();
-    if (token < n) {
-      for (int e = l; e < headDim; e += LOCAL) {
-        float acc = 0f;
-        for (int d = 0; d < headDim; d++) {
-          acc = before[d] * p.get(matrixAt + d * headDim + e) + acc;
-        }
-        x.set(at + e, acc);
+      if (token < step.get(StepLayout.N)) {
+        y.set(token * cols + k, acc);
       }
     }
   }

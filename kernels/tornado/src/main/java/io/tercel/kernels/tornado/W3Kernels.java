@@ -4,47 +4,81 @@ import io.tercel.kernels.format.W3Block;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /**
  * 3-bit linear layers, y = W x + b, as {@code Ops.linear} states: products of integers, and a
- * written order only for the few floats around them. A work group has 256 items: 16 rows of one
- * tile by 16 quantization groups at a time, so that the words of a block are read by neighbours;
- * what the groups give is joined in their order by the items of the first. The grid is
- * [tiles][tokens]; inputs are what {@link GroupedIntKernels} makes.
+ * written order only for the few floats around them. A work group is slices by 8 lanes. A slice
+ * takes quantization groups of a tile of 16 rows, a lane two rows of it, which share the inputs: it
+ * loads all of its codes before it uses them, adds up a whole group in registers, and leaves a
+ * number and a scale. The chain of floats over the groups is an item's, a row each.
+ *
+ * <p>The grid is [tiles][tokens]; inputs are what {@link GroupedIntKernels} makes, and come first
+ * to the memory of the work group, where eight lanes read them at once. Codes are multiplied four
+ * at a time as they lie, masked: see {@link W3Block}.
  */
 final class W3Kernels {
-  /** Work items of a group. */
-  static final int LOCAL = 256;
-
   /** Tokens of a work group of {@link #four}. */
   static final int TOKENS = 4;
 
-  private static final int BLOCK = W3Block.BLOCK_BYTES / Integer.BYTES;
-  private static final int SCALES = W3Block.SCALES_OFFSET / Integer.BYTES;
-  private static final int ZEROS = W3Block.ZEROS_OFFSET / Integer.BYTES;
-  private static final int ROWS = W3Block.ROWS;
-  private static final int GROUP = W3Block.GROUP;
+  /** Items of a slice: each takes two rows. */
+  static final int LANES = 8;
 
-  /** Two bits of each byte. */
-  private static final int PAIRS = 0x03030303;
+  private static final int MOST_SLICES = 32;
+
+  /** Longs of a block. */
+  private static final int BLOCK = W3Block.BLOCK_BYTES / Long.BYTES;
+
+  private static final int SCALES = W3Block.SCALES_OFFSET / Long.BYTES;
+  private static final int ZEROS = W3Block.ZEROS_OFFSET / Long.BYTES;
+  private static final int ROWS = W3Block.ROWS;
+
+  /** Groups whose inputs and sums fit in a work group's memory at a time. */
+  private static final int MANY = 80;
+
+  /** The same of {@link #four}. */
+  private static final int FEW = 16;
+
+  /** A code of each byte. */
+  private static final int CODES = 0x07070707;
+
+  /** The code above that, eight times too large. */
+  private static final int EIGHTFOLD = 0x38383838;
 
   private W3Kernels() {}
+
+  /** Slices of a work group for so many groups: few rounds, of which none is nearly empty. */
+  static int slices(int groups, int most) {
+    int rounds = Math.ceilDiv(groups, most);
+    return Math.ceilDiv(Math.ceilDiv(groups, rounds), 4) * 4; // whole warps
+  }
+
+  /** Slices of a work group of {@link #one}. */
+  static int slicesOfOne(int groups) {
+    return slices(groups, MOST_SLICES);
+  }
+
+  /** Slices of a work group of {@link #four}: enough for its items to finish 64 chains. */
+  static int slicesOfFour(int groups) {
+    return Math.max(TOKENS * ROWS / LANES, slices(groups, FEW));
+  }
 
   /**
    * One token a work group.
    *
-   * @param w packed blocks from {@code wAt} on
+   * @param w packed blocks from long {@code wAt} on
    * @param p biases of whole tiles from {@code biasAt} on; below 0 there are none
-   * @param q [tokens] codes, then sums of codes
+   * @param q [tokens] codes, then sums of codes: {@link GroupedIntKernels#word}
    * @param s [tokens][groups] scales
    * @param y [tokens][yStride], from column yAt on
    * @param add 1 to add to y, 0 to store
+   * @param slices of a work group
    */
   public static void one(
       KernelContext c,
       IntArray step,
       FloatArray powers,
-      IntArray w,
+      LongArray w,
       FloatArray p,
       IntArray q,
       FloatArray s,
@@ -54,62 +88,136 @@ final class W3Kernels {
       int yAt,
       int yStride,
       int biasAt,
-      int add) {
+      int add,
+      int slices) {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy;
-    int r = l & 15;
-    int slice = l >> 4;
+    int r = l & 7;
+    int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int bounded = Math.max(Math.min(token, n - 1), 0);
-    int row = bounded * groups * (GROUP + 1);
-    float[] sums = c.allocateFloatLocalArray(256);
-    float[] scales = c.allocateFloatLocalArray(256);
+    int row = token * groups * GroupedIntKernels.GROUP_INTS;
+    int sumsAt = row + groups * GroupedIntKernels.CODE_INTS;
+    int first = wAt + tile * groups * BLOCK;
+    int[] x = c.allocateIntLocalArray(5120);
+    float[] values = c.allocateFloatLocalArray(1280);
+    float[] scales = c.allocateFloatLocalArray(1280);
     float acc = 0f;
-    for (int base = 0; base < groups; base += 16) {
-      int g = base + slice;
-      if (g < groups) {
-        int block = wAt + (tile * groups + g) * BLOCK;
-        int sum = 0;
-        for (int t = 0; t < W3Block.TRIPLES; t++) {
-          int at = block + 3 * t * ROWS + r;
-          int low = w.get(at);
-          int middle = w.get(at + ROWS);
-          int high = w.get(at + 2 * ROWS);
-          int six = six(low, middle, high);
-          for (int j = 0; j < 4; j++) {
-            int k = row + g * GROUP + t * W3Block.TRIPLE_COLUMNS + j;
-            int by = 8 * j;
-            sum += ((low >> by) & 7) * q.get(k);
-            sum += ((low >> (by + 3)) & 7) * q.get(k + 4);
-            sum += ((middle >> by) & 7) * q.get(k + 8);
-            sum += ((middle >> (by + 3)) & 7) * q.get(k + 12);
-            sum += ((high >> by) & 7) * q.get(k + 16);
-            sum += ((high >> (by + 3)) & 7) * q.get(k + 20);
-            sum += ((six >> by) & 7) * q.get(k + 24);
-            sum += ((six >> (by + 3)) & 7) * q.get(k + 28);
-          }
-        }
-        int zero = (w.get(block + ZEROS + (r >> 2)) >> (8 * (r & 3))) & 7;
-        sum -= zero * q.get(row + groups * GROUP + g);
-        int scale = w.get(block + SCALES + (r >> 1)) >> (16 * (r & 1));
-        sums[l] = (float) sum;
-        scales[l] = Arithmetic.fp16(scale & 65535, powers) * s.get(bounded * groups + g);
+    for (int base = 0; base < groups; base += MANY) {
+      int many = Math.min(MANY, groups - base);
+      // weights first: they are under way while the inputs come
+      int at = first + (base + Math.min(slice, many - 1)) * BLOCK + r;
+      long a0 = w.get(at);
+      long b0 = w.get(at + 8);
+      long d0 = w.get(at + 16);
+      long a1 = w.get(at + 24);
+      long b1 = w.get(at + 32);
+      long d1 = w.get(at + 40);
+      long a2 = w.get(at + 48);
+      long b2 = w.get(at + 56);
+      long d2 = w.get(at + 64);
+      long a3 = w.get(at + 72);
+      long b3 = w.get(at + 80);
+      long d3 = w.get(at + 88);
+      long zeros = w.get(first + (base + Math.min(slice, many - 1)) * BLOCK + ZEROS + (r >> 2));
+      long pair = w.get(first + (base + Math.min(slice, many - 1)) * BLOCK + SCALES + (r >> 1));
+      for (int i = l; i < many * GroupedIntKernels.CODE_INTS; i += slices * LANES) {
+        x[i] = q.get(row + base * GroupedIntKernels.CODE_INTS + i);
       }
       c.localBarrier();
-      if (slice == 0) {
-        int many = Math.min(16, groups - base);
-        for (int i = 0; i < many; i++) {
-          acc = scales[i * 16 + r] * sums[i * 16 + r] + acc;
+      for (int g = slice; g < many; g += slices) {
+        int total = q.get(sumsAt + base + g);
+        float inputScale = s.get(token * groups + base + g);
+        int k = g * GroupedIntKernels.CODE_INTS;
+        int lowA = 0;
+        int highA = 0;
+        int lowB = 0;
+        int highB = 0;
+        int lowA8 = 0;
+        int highA8 = 0;
+        int lowB8 = 0;
+        int highB8 = 0;
+        for (int t = 0; t < W3Block.TRIPLES; t++) {
+          long va = t == 0 ? a0 : t == 1 ? a1 : t == 2 ? a2 : a3;
+          long vb = t == 0 ? b0 : t == 1 ? b1 : t == 2 ? b2 : b3;
+          long vd = t == 0 ? d0 : t == 1 ? d1 : t == 2 ? d2 : d3;
+          int a = (int) va;
+          int b = (int) vb;
+          int d = (int) vd;
+          int e = (int) (va >> 32);
+          int f = (int) (vb >> 32);
+          int h = (int) (vd >> 32);
+          int sixA = six(a, b, d);
+          int sixB = six(e, f, h);
+          int i0 = k + 16 * t;
+          int q0 = x[i0];
+          int h0 = x[i0 + 1];
+          int q1 = x[i0 + 2];
+          int h1 = x[i0 + 3];
+          int q2 = x[i0 + 4];
+          int h2 = x[i0 + 5];
+          int q3 = x[i0 + 6];
+          int h3 = x[i0 + 7];
+          int q4 = x[i0 + 8];
+          int h4 = x[i0 + 9];
+          int q5 = x[i0 + 10];
+          int h5 = x[i0 + 11];
+          int q6 = x[i0 + 12];
+          int h6 = x[i0 + 13];
+          int q7 = x[i0 + 14];
+          int h7 = x[i0 + 15];
+          lowA = even(lowA, a, b, d, sixA, q0, q2, q4, q6);
+          highA = even(highA, a, b, d, sixA, h0, h2, h4, h6);
+          lowA8 = odd(lowA8, a, b, d, sixA, q1, q3, q5, q7);
+          highA8 = odd(highA8, a, b, d, sixA, h1, h3, h5, h7);
+          lowB = even(lowB, e, f, h, sixB, q0, q2, q4, q6);
+          highB = even(highB, e, f, h, sixB, h0, h2, h4, h6);
+          lowB8 = odd(lowB8, e, f, h, sixB, q1, q3, q5, q7);
+          highB8 = odd(highB8, e, f, h, sixB, h1, h3, h5, h7);
+        }
+        // eights have no remainder
+        int sumA = (lowA + (lowA8 >> 3)) + ((highA + (highA8 >> 3)) << 8);
+        int sumB = (lowB + (lowB8 >> 3)) + ((highB + (highB8 >> 3)) << 8);
+        int zero = (int) (zeros >> (16 * (r & 3)));
+        int bits = (int) (pair >> (32 * (r & 1)));
+        sumA = sumA - (zero & 7) * total;
+        sumB = sumB - ((zero >> 8) & 7) * total;
+        int to = g * ROWS + 2 * r;
+        values[to] = (float) sumA;
+        values[to + 1] = (float) sumB;
+        scales[to] = Arithmetic.fp16(bits & 65535, powers) * inputScale;
+        scales[to + 1] = Arithmetic.fp16((bits >> 16) & 65535, powers) * inputScale;
+        if (g + slices < many) {
+          at = first + (base + g + slices) * BLOCK + r;
+          a0 = w.get(at);
+          b0 = w.get(at + 8);
+          d0 = w.get(at + 16);
+          a1 = w.get(at + 24);
+          b1 = w.get(at + 32);
+          d1 = w.get(at + 40);
+          a2 = w.get(at + 48);
+          b2 = w.get(at + 56);
+          d2 = w.get(at + 64);
+          a3 = w.get(at + 72);
+          b3 = w.get(at + 80);
+          d3 = w.get(at + 88);
+          zeros = w.get(first + (base + g + slices) * BLOCK + ZEROS + (r >> 2));
+          pair = w.get(first + (base + g + slices) * BLOCK + SCALES + (r >> 1));
+        }
+      }
+      c.localBarrier();
+      if (l < ROWS) {
+        for (int i = l; i < many * ROWS; i += ROWS) {
+          acc = scales[i] * values[i] + acc;
         }
       }
       c.localBarrier();
     }
-    if (slice == 0 && token < n) {
-      int output = tile * ROWS + r;
+    if (l < ROWS && token < n) {
+      int output = tile * ROWS + l;
       float result = biasAt < 0 ? acc : acc + p.get(biasAt + output);
-      int at = token * yStride + yAt + output;
-      y.set(at, add == 0 ? result : y.get(at) + result);
+      int to = token * yStride + yAt + output;
+      y.set(to, add == 0 ? result : y.get(to) + result);
     }
   }
 
@@ -118,7 +226,7 @@ final class W3Kernels {
       KernelContext c,
       IntArray step,
       FloatArray powers,
-      IntArray w,
+      LongArray w,
       FloatArray p,
       IntArray q,
       FloatArray s,
@@ -128,83 +236,148 @@ final class W3Kernels {
       int yAt,
       int yStride,
       int biasAt,
-      int add) {
+      int add,
+      int slices) {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy * TOKENS;
-    int r = l & 15;
-    int slice = l >> 4;
+    int r = l & 7;
+    int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int last = Math.max(n - 1, 0);
-    int stride = groups * (GROUP + 1);
-    int q0 = Math.min(token, last) * stride;
-    int q1 = Math.min(token + 1, last) * stride;
-    int q2 = Math.min(token + 2, last) * stride;
-    int q3 = Math.min(token + 3, last) * stride;
-    float[] sums = c.allocateFloatLocalArray(1024);
-    float[] scales = c.allocateFloatLocalArray(256);
-    // in the second half of a pass each quarter of the items finishes one token
-    int mine = slice >> 2;
-    int inputScales = Math.min(token + mine, last) * groups;
+    int stride = groups * GroupedIntKernels.GROUP_INTS;
+    int first = wAt + tile * groups * BLOCK;
+    int[] x = c.allocateIntLocalArray(4096); // [tokens][groups]
+    float[] values = c.allocateFloatLocalArray(1024); // [tokens][groups][rows]
+    float[] scales = c.allocateFloatLocalArray(1024);
     float acc = 0f;
-    for (int base = 0; base < groups; base += 16) {
-      int g = base + slice;
-      if (g < groups) {
-        int block = wAt + (tile * groups + g) * BLOCK;
-        int s0 = 0;
-        int s1 = 0;
-        int s2 = 0;
-        int s3 = 0;
-        for (int t = 0; t < W3Block.TRIPLES; t++) {
-          int at = block + 3 * t * ROWS + r;
-          int low = w.get(at);
-          int middle = w.get(at + ROWS);
-          int high = w.get(at + 2 * ROWS);
-          int six = six(low, middle, high);
-          for (int f = 0; f < W3Block.FIELDS; f++) {
-            int pair = f >> 1;
-            int word = pair == 0 ? low : pair == 1 ? middle : pair == 2 ? high : six;
-            int fields = word >> (3 * (f & 1));
-            for (int j = 0; j < 4; j++) {
-              int k = g * GROUP + t * W3Block.TRIPLE_COLUMNS + 4 * f + j;
-              int code = (fields >> (8 * j)) & 7;
-              s0 += code * q.get(q0 + k);
-              s1 += code * q.get(q1 + k);
-              s2 += code * q.get(q2 + k);
-              s3 += code * q.get(q3 + k);
-            }
-          }
+    for (int base = 0; base < groups; base += FEW) {
+      int many = Math.min(FEW, groups - base);
+      for (int i = 0; i < TOKENS; i++) {
+        int from = (token + i) * stride + base * GroupedIntKernels.CODE_INTS;
+        for (int j = l; j < many * GroupedIntKernels.CODE_INTS; j += slices * LANES) {
+          x[i * FEW * GroupedIntKernels.CODE_INTS + j] = q.get(from + j);
         }
-        int zero = (w.get(block + ZEROS + (r >> 2)) >> (8 * (r & 3))) & 7;
-        int sum = groups * GROUP + g;
-        sums[l] = (float) (s0 - zero * q.get(q0 + sum));
-        sums[256 + l] = (float) (s1 - zero * q.get(q1 + sum));
-        sums[512 + l] = (float) (s2 - zero * q.get(q2 + sum));
-        sums[768 + l] = (float) (s3 - zero * q.get(q3 + sum));
-        int scale = w.get(block + SCALES + (r >> 1)) >> (16 * (r & 1));
-        scales[l] = Arithmetic.fp16(scale & 65535, powers);
       }
       c.localBarrier();
-      if ((slice & 3) == 0) {
-        int many = Math.min(16, groups - base);
+      for (int g = slice; g < many; g += slices) {
+        int at = first + (base + g) * BLOCK + r;
+        long a0 = w.get(at);
+        long b0 = w.get(at + 8);
+        long d0 = w.get(at + 16);
+        long a1 = w.get(at + 24);
+        long b1 = w.get(at + 32);
+        long d1 = w.get(at + 40);
+        long a2 = w.get(at + 48);
+        long b2 = w.get(at + 56);
+        long d2 = w.get(at + 64);
+        long a3 = w.get(at + 72);
+        long b3 = w.get(at + 80);
+        long d3 = w.get(at + 88);
+        long zeros = w.get(first + (base + g) * BLOCK + ZEROS + (r >> 2));
+        long pair = w.get(first + (base + g) * BLOCK + SCALES + (r >> 1));
+        int zero = (int) (zeros >> (16 * (r & 3)));
+        int bits = (int) (pair >> (32 * (r & 1)));
+        float scaleA = Arithmetic.fp16(bits & 65535, powers);
+        float scaleB = Arithmetic.fp16((bits >> 16) & 65535, powers);
+        for (int i = 0; i < TOKENS; i++) {
+          int mine = (token + i);
+          int k = (i * FEW + g) * GroupedIntKernels.CODE_INTS;
+          int lowA = 0;
+          int highA = 0;
+          int lowB = 0;
+          int highB = 0;
+          int lowA8 = 0;
+          int highA8 = 0;
+          int lowB8 = 0;
+          int highB8 = 0;
+          for (int t = 0; t < W3Block.TRIPLES; t++) {
+            long va = t == 0 ? a0 : t == 1 ? a1 : t == 2 ? a2 : a3;
+            long vb = t == 0 ? b0 : t == 1 ? b1 : t == 2 ? b2 : b3;
+            long vd = t == 0 ? d0 : t == 1 ? d1 : t == 2 ? d2 : d3;
+            int a = (int) va;
+            int b = (int) vb;
+            int d = (int) vd;
+            int e = (int) (va >> 32);
+            int f = (int) (vb >> 32);
+            int h = (int) (vd >> 32);
+            int sixA = six(a, b, d);
+            int sixB = six(e, f, h);
+            int i0 = k + 16 * t;
+            int q0 = x[i0];
+            int h0 = x[i0 + 1];
+            int q1 = x[i0 + 2];
+            int h1 = x[i0 + 3];
+            int q2 = x[i0 + 4];
+            int h2 = x[i0 + 5];
+            int q3 = x[i0 + 6];
+            int h3 = x[i0 + 7];
+            int q4 = x[i0 + 8];
+            int h4 = x[i0 + 9];
+            int q5 = x[i0 + 10];
+            int h5 = x[i0 + 11];
+            int q6 = x[i0 + 12];
+            int h6 = x[i0 + 13];
+            int q7 = x[i0 + 14];
+            int h7 = x[i0 + 15];
+            lowA = even(lowA, a, b, d, sixA, q0, q2, q4, q6);
+            highA = even(highA, a, b, d, sixA, h0, h2, h4, h6);
+            lowA8 = odd(lowA8, a, b, d, sixA, q1, q3, q5, q7);
+            highA8 = odd(highA8, a, b, d, sixA, h1, h3, h5, h7);
+            lowB = even(lowB, e, f, h, sixB, q0, q2, q4, q6);
+            highB = even(highB, e, f, h, sixB, h0, h2, h4, h6);
+            lowB8 = odd(lowB8, e, f, h, sixB, q1, q3, q5, q7);
+            highB8 = odd(highB8, e, f, h, sixB, h1, h3, h5, h7);
+          }
+          // eights have no remainder
+          int sumA = (lowA + (lowA8 >> 3)) + ((highA + (highA8 >> 3)) << 8);
+          int sumB = (lowB + (lowB8 >> 3)) + ((highB + (highB8 >> 3)) << 8);
+          int total = q.get(mine * stride + groups * GroupedIntKernels.CODE_INTS + base + g);
+          float inputScale = s.get(mine * groups + base + g);
+          sumA = sumA - (zero & 7) * total;
+          sumB = sumB - ((zero >> 8) & 7) * total;
+          int to = (i * FEW + g) * ROWS + 2 * r;
+          values[to] = (float) sumA;
+          values[to + 1] = (float) sumB;
+          scales[to] = scaleA * inputScale;
+          scales[to + 1] = scaleB * inputScale;
+        }
+      }
+      c.localBarrier();
+      if (l < TOKENS * ROWS) {
+        int at = (l >> 4) * FEW * ROWS + (l & 15);
         for (int i = 0; i < many; i++) {
-          int at = i * 16 + r;
-          float scale = scales[at] * s.get(inputScales + base + i);
-          acc = scale * sums[mine * 256 + at] + acc;
+          acc = scales[at + i * ROWS] * values[at + i * ROWS] + acc;
         }
       }
       c.localBarrier();
     }
-    if ((slice & 3) == 0 && token + mine < n) {
-      int output = tile * ROWS + r;
+    int mine = token + (l >> 4);
+    if (l < TOKENS * ROWS && mine < n) {
+      int output = tile * ROWS + (l & 15);
       float result = biasAt < 0 ? acc : acc + p.get(biasAt + output);
-      int at = (token + mine) * yStride + yAt + output;
-      y.set(at, add == 0 ? result : y.get(at) + result);
+      int to = mine * yStride + yAt + output;
+      y.set(to, add == 0 ? result : y.get(to) + result);
     }
   }
 
   /** Fields 6 and 7 of a triple: two bits of each byte of its three words. */
-  private static int six(int low, int middle, int high) {
-    return (((low >> 6) & PAIRS) << 4) | (((middle >> 6) & PAIRS) << 2) | ((high >> 6) & PAIRS);
+  private static int six(int a, int b, int d) {
+    return ((a >> 2) & 0x30303030) | ((b >> 4) & 0x0c0c0c0c) | ((d >> 6) & 0x03030303);
+  }
+
+  /** Adds the products of a triple's even fields to sum. */
+  private static int even(int sum, int a, int b, int d, int six, int q0, int q2, int q4, int q6) {
+    int ones = FourBytes.dot(a & CODES, q0, sum);
+    ones = FourBytes.dot(b & CODES, q2, ones);
+    ones = FourBytes.dot(d & CODES, q4, ones);
+    return FourBytes.dot(six & CODES, q6, ones);
+  }
+
+  /** Adds the products of a triple's odd fields to sum, eight times too large. */
+  private static int odd(int sum, int a, int b, int d, int six, int q1, int q3, int q5, int q7) {
+    int eights = FourBytes.dot(a & EIGHTFOLD, q1, sum);
+    eights = FourBytes.dot(b & EIGHTFOLD, q3, eights);
+    eights = FourBytes.dot(d & EIGHTFOLD, q5, eights);
+    return FourBytes.dot(six & EIGHTFOLD, q7, eights);
   }
 }

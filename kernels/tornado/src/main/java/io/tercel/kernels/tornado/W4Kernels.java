@@ -4,12 +4,13 @@ import io.tercel.kernels.format.W4Tile;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /**
  * 4-bit linear layers, y = W x + b, as {@code Ops.linear} states: one exact sum of integers a row,
- * then one product of floats. A work group has 256 items: 16 rows of one tile by 16 slices, each of
- * which takes every sixteenth block of 128 columns. The grid is [tiles][tokens]; inputs are what
- * {@link RowIntKernels} makes.
+ * then one product of floats. A work group has 256 items: 32 slices, each of which takes every 32nd
+ * word of a tile, by 8 lanes, each of which takes two of its 16 rows, which share the inputs. The
+ * grid is [tiles][tokens]; inputs are what {@link RowIntKernels} makes.
  *
  * <p>With stored codes u = c + 8 and inputs q of zero point z, sum c (q - z) is sum u q - z sum u -
  * 8 (sum q - columns z), which minds no padding: there u and q are 0.
@@ -23,18 +24,25 @@ final class W4Kernels {
 
   private static final int ROWS = W4Tile.ROWS;
   private static final int COLUMNS = W4Tile.BLOCK;
-  private static final int BLOCK = W4Tile.BLOCK_BYTES / Integer.BYTES;
-  private static final int TRAILER = W4Tile.TRAILER_BYTES / Integer.BYTES;
+  private static final int WORDS = W4Tile.WORDS;
+  private static final int TRAILER = W4Tile.TRAILER_BYTES / Long.BYTES;
   private static final int SUMS = W4Tile.SUMS_OFFSET / Integer.BYTES;
+  private static final int SLICES = 32;
+
+  /** Items of a slice: each takes two rows. */
+  private static final int LANES = ROWS / 2;
+
+  /** A code of each byte. */
+  private static final int CODES = 0x0f0f0f0f;
 
   private W4Kernels() {}
 
   /**
    * One token a work group.
    *
-   * @param w packed tiles from {@code wAt} on
+   * @param w packed tiles from long {@code wAt} on
    * @param p biases of whole tiles from {@code biasAt} on; below 0 there are none
-   * @param q [tokens] codes, then their sum and the zero point
+   * @param q [tokens] codes, then their sum and the zero point: {@link RowIntKernels#word}
    * @param s [tokens] scales
    * @param y [tokens][yStride], from column yAt on
    * @param cols inputs, padding not counted
@@ -44,7 +52,7 @@ final class W4Kernels {
       KernelContext c,
       IntArray step,
       FloatArray powers,
-      IntArray w,
+      LongArray w,
       FloatArray p,
       IntArray q,
       FloatArray s,
@@ -58,40 +66,44 @@ final class W4Kernels {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy;
-    int r = l & 15;
-    int slice = l >> 4;
+    int r = l & 7;
+    int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int bounded = Math.max(Math.min(token, n - 1), 0);
-    int blocks = (cols + COLUMNS - 1) / COLUMNS;
-    int row = bounded * (blocks * COLUMNS + 1);
-    int at = wAt + tile * (blocks * BLOCK + TRAILER);
-    int[] sums = c.allocateIntLocalArray(256);
-    int sum = 0;
-    for (int b = slice; b < blocks; b += 16) {
-      for (int t = 0; t < W4Tile.WORDS; t++) {
-        int word = w.get(at + b * BLOCK + t * ROWS + r);
-        int k = row + b * COLUMNS + t * W4Tile.WORD_COLUMNS;
-        for (int j = 0; j < 4; j++) {
-          sum += ((word >> (8 * j)) & 15) * q.get(k + j);
-          sum += ((word >> (8 * j + 4)) & 15) * q.get(k + 4 + j);
-        }
-      }
+    int words = (cols + COLUMNS - 1) / COLUMNS * WORDS;
+    int row = token * (2 * words + 1);
+    int at = wAt + tile * (words * LANES + TRAILER);
+    int[] parts = c.allocateIntLocalArray(512); // [slices][rows]
+    int first = 0;
+    int second = 0;
+    for (int t = slice; t < words; t += SLICES) {
+      long rows = w.get(at + t * LANES + r);
+      int a = (int) rows;
+      int b = (int) (rows >> 32);
+      int q0 = q.get(row + t);
+      int q1 = q.get(row + words + t);
+      first = FourBytes.dot(a & CODES, q0, first);
+      first = FourBytes.dot((a >> 4) & CODES, q1, first);
+      second = FourBytes.dot(b & CODES, q0, second);
+      second = FourBytes.dot((b >> 4) & CODES, q1, second);
     }
-    sums[l] = sum;
+    parts[slice * ROWS + 2 * r] = first;
+    parts[slice * ROWS + 2 * r + 1] = second;
     c.localBarrier();
-    if (slice == 0 && token < n) {
+    parts[l] = parts[l] + parts[LOCAL + l];
+    c.localBarrier();
+    if (l < ROWS && token < n) {
       int total = 0;
-      for (int i = 0; i < 16; i++) {
-        total += sums[i * 16 + r];
+      for (int i = l; i < LOCAL; i += ROWS) {
+        total += parts[i];
       }
-      int trailer = at + blocks * BLOCK;
-      total = completed(total, q.get(row + blocks * COLUMNS), w.get(trailer + SUMS + r), cols);
-      int bits = w.get(trailer + (r >> 1)) >> (16 * (r & 1));
-      // below zero, since what is subtracted is never fused; a - -b is a + b, signs of zeros and
-      // all
-      float minus = -Arithmetic.fp16(bits & 65535, powers) * s.get(bounded) * (float) total;
-      int output = tile * ROWS + r;
-      float result = biasAt < 0 ? -minus : p.get(biasAt + output) - minus;
+      int trailer = 2 * (at + words * LANES); // in ints
+      total =
+          completed(total, q.get(row + 2 * words), Arithmetic.intAt(w, trailer + SUMS + l), cols);
+      int bits = Arithmetic.intAt(w, trailer + (l >> 1)) >> (16 * (l & 1));
+      float scale = Arithmetic.fp16(bits & 65535, powers) * s.get(token);
+      float product = Arithmetic.product(scale, (float) total, powers);
+      int output = tile * ROWS + l;
+      float result = biasAt < 0 ? product : p.get(biasAt + output) + product;
       int to = token * yStride + yAt + output;
       y.set(to, add == 0 ? result : y.get(to) + result);
     }
@@ -102,7 +114,7 @@ final class W4Kernels {
       KernelContext c,
       IntArray step,
       FloatArray powers,
-      IntArray w,
+      LongArray w,
       FloatArray p,
       IntArray q,
       FloatArray s,
@@ -116,58 +128,72 @@ final class W4Kernels {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy * TOKENS;
-    int r = l & 15;
-    int slice = l >> 4;
+    int r = l & 7;
+    int slice = l >> 3;
     int n = step.get(StepLayout.N);
-    int last = Math.max(n - 1, 0);
-    int blocks = (cols + COLUMNS - 1) / COLUMNS;
-    int stride = blocks * COLUMNS + 1;
-    int q0 = Math.min(token, last) * stride;
-    int q1 = Math.min(token + 1, last) * stride;
-    int q2 = Math.min(token + 2, last) * stride;
-    int q3 = Math.min(token + 3, last) * stride;
-    int at = wAt + tile * (blocks * BLOCK + TRAILER);
-    int[] sums = c.allocateIntLocalArray(1024);
-    int s0 = 0;
-    int s1 = 0;
-    int s2 = 0;
-    int s3 = 0;
-    for (int b = slice; b < blocks; b += 16) {
-      for (int t = 0; t < W4Tile.WORDS; t++) {
-        int word = w.get(at + b * BLOCK + t * ROWS + r);
-        int first = b * COLUMNS + t * W4Tile.WORD_COLUMNS;
-        for (int half = 0; half < 2; half++) {
-          for (int j = 0; j < 4; j++) {
-            int code = (word >> (8 * j + 4 * half)) & 15;
-            int k = first + 4 * half + j;
-            s0 += code * q.get(q0 + k);
-            s1 += code * q.get(q1 + k);
-            s2 += code * q.get(q2 + k);
-            s3 += code * q.get(q3 + k);
-          }
-        }
-      }
+    int words = (cols + COLUMNS - 1) / COLUMNS * WORDS;
+    int stride = 2 * words + 1;
+    int row0 = token * stride;
+    int row1 = (token + 1) * stride;
+    int row2 = (token + 2) * stride;
+    int row3 = (token + 3) * stride;
+    int at = wAt + tile * (words * LANES + TRAILER);
+    int[] parts = c.allocateIntLocalArray(2048); // [slices][tokens][rows]
+    int a0 = 0;
+    int a1 = 0;
+    int a2 = 0;
+    int a3 = 0;
+    int b0 = 0;
+    int b1 = 0;
+    int b2 = 0;
+    int b3 = 0;
+    for (int t = slice; t < words; t += SLICES) {
+      long rows = w.get(at + t * LANES + r);
+      int a = (int) rows;
+      int b = (int) (rows >> 32);
+      int low = a & CODES;
+      int high = (a >> 4) & CODES;
+      a0 = FourBytes.dot(high, q.get(row0 + words + t), FourBytes.dot(low, q.get(row0 + t), a0));
+      a1 = FourBytes.dot(high, q.get(row1 + words + t), FourBytes.dot(low, q.get(row1 + t), a1));
+      a2 = FourBytes.dot(high, q.get(row2 + words + t), FourBytes.dot(low, q.get(row2 + t), a2));
+      a3 = FourBytes.dot(high, q.get(row3 + words + t), FourBytes.dot(low, q.get(row3 + t), a3));
+      low = b & CODES;
+      high = (b >> 4) & CODES;
+      b0 = FourBytes.dot(high, q.get(row0 + words + t), FourBytes.dot(low, q.get(row0 + t), b0));
+      b1 = FourBytes.dot(high, q.get(row1 + words + t), FourBytes.dot(low, q.get(row1 + t), b1));
+      b2 = FourBytes.dot(high, q.get(row2 + words + t), FourBytes.dot(low, q.get(row2 + t), b2));
+      b3 = FourBytes.dot(high, q.get(row3 + words + t), FourBytes.dot(low, q.get(row3 + t), b3));
     }
-    sums[l] = s0;
-    sums[256 + l] = s1;
-    sums[512 + l] = s2;
-    sums[768 + l] = s3;
+    int mine = slice * TOKENS * ROWS + 2 * r;
+    parts[mine] = a0;
+    parts[mine + 1] = b0;
+    parts[mine + ROWS] = a1;
+    parts[mine + ROWS + 1] = b1;
+    parts[mine + 2 * ROWS] = a2;
+    parts[mine + 2 * ROWS + 1] = b2;
+    parts[mine + 3 * ROWS] = a3;
+    parts[mine + 3 * ROWS + 1] = b3;
     c.localBarrier();
-    // each quarter of the items finishes one token
-    int mine = slice >> 2;
-    if ((slice & 3) == 0 && token + mine < n) {
-      int total = 0;
-      for (int i = 0; i < 16; i++) {
-        total += sums[mine * 256 + i * 16 + r];
-      }
-      int trailer = at + blocks * BLOCK;
-      int meta = q.get((token + mine) * stride + blocks * COLUMNS);
-      total = completed(total, meta, w.get(trailer + SUMS + r), cols);
-      int bits = w.get(trailer + (r >> 1)) >> (16 * (r & 1));
-      float minus = -Arithmetic.fp16(bits & 65535, powers) * s.get(token + mine) * (float) total;
-      int output = tile * ROWS + r;
-      float result = biasAt < 0 ? -minus : p.get(biasAt + output) - minus;
-      int to = (token + mine) * yStride + yAt + output;
+    int sum = 0;
+    for (int i = l; i < 2048; i += LOCAL) {
+      sum += parts[i];
+    }
+    c.localBarrier();
+    parts[l] = sum;
+    c.localBarrier();
+    int own = token + (l >> 4);
+    if (l < TOKENS * ROWS && own < n) {
+      int lane = l & 15;
+      int total = (parts[l] + parts[l + 64]) + (parts[l + 128] + parts[l + 192]);
+      int trailer = 2 * (at + words * LANES); // in ints
+      int meta = q.get(own * stride + 2 * words);
+      total = completed(total, meta, Arithmetic.intAt(w, trailer + SUMS + lane), cols);
+      int bits = Arithmetic.intAt(w, trailer + (lane >> 1)) >> (16 * (lane & 1));
+      float scale = Arithmetic.fp16(bits & 65535, powers) * s.get(own);
+      float product = Arithmetic.product(scale, (float) total, powers);
+      int output = tile * ROWS + lane;
+      float result = biasAt < 0 ? product : p.get(biasAt + output) + product;
+      int to = own * yStride + yAt + output;
       y.set(to, add == 0 ? result : y.get(to) + result);
     }
   }

@@ -1,6 +1,5 @@
 package io.tercel.kernels.tornado;
 
-import io.tercel.kernels.format.W4Tile;
 import io.tercel.kernels.tornado.LinearTasks.Rounded;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import uk.ac.manchester.tornado.api.KernelContext;
@@ -11,74 +10,109 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 /**
  * Adds the tasks of 4-bit linear layers to task graphs; see {@link LinearTasks}, whose they are.
  */
-record W4Tasks(KernelContext context, IntArray step, FloatArray powers, Grids grids, boolean four) {
+record W4Tasks(
+    KernelContext context,
+    IntArray step,
+    FloatArray powers,
+    Grids grids,
+    boolean four,
+    boolean cuda) {
 
-  /** Transforms x and makes integers of it. */
+  /**
+   * Transforms what the source makes, and makes integers of it.
+   *
+   * @param floats room for the source's rows, where there is no left factor
+   */
   void prepare(
       TaskGraph graph,
       String task,
       MatrixStack stack,
       WeightImage image,
-      Rows x,
+      Source source,
+      Rows floats,
       Rounded rounded,
       Grids.Axis axis) {
     TransformPlace transform = stack.transform();
     int cols = stack.cols();
     int m = transform.rows();
-    Rows in = x;
+    Rows in = source instanceof Source.Given(Rows x) ? x : floats;
     if (transform.leftAt() >= 0) {
-      Rows out = new Rows(rounded.halfway(), cols);
-      product(graph, task + "Left", image, transform.leftAt(), m, cols / m, cols, in, out, axis);
-      in = out;
+      left(graph, task + "Left", stack, image, source, rounded.halfway(), axis);
+      in = new Rows(rounded.halfway(), cols);
+    } else {
+      new RowTasks(context, step, powers, grids)
+          .write(graph, task + "Rows", source, image, cols, floats, axis);
     }
     if (transform.rightAt() >= 0) {
-      Rows out = new Rows(rounded.transformed(), cols);
-      product(graph, task + "Right", image, transform.rightAt(), cols / m, 1, cols, in, out, axis);
-      in = out;
+      graph.task(
+          task + "Right",
+          TransformKernels::right,
+          context,
+          step,
+          image.floats(),
+          in.array(),
+          rounded.transformed(),
+          transform.rightAt(),
+          cols / m,
+          cols,
+          in.stride());
+      int groups = Math.ceilDiv(cols, TransformKernels.LOCAL);
+      grid(graph, task + "Right", axis, groups, TransformKernels.LOCAL);
+      in = new Rows(rounded.transformed(), cols);
     }
     graph.task(
         task,
         RowIntKernels::rounded,
         context,
         step,
+        powers,
         image.floats(),
         in.array(),
         rounded.codes(),
         rounded.scales(),
         transform.clipAt(),
         cols,
-        W4Tile.blocks(cols),
+        RowIntKernels.words(cols),
         in.stride());
-    grids.add(graph.getTaskGraphName() + "." + task, axis, 1, RowIntKernels.LOCAL, 1);
+    grid(graph, task, axis, 1, RowIntKernels.LOCAL);
   }
 
-  private void product(
+  private void left(
       TaskGraph graph,
       String task,
+      MatrixStack stack,
       WeightImage image,
-      int matrixAt,
-      int size,
-      int inner,
-      int cols,
-      Rows x,
-      Rows y,
+      Source source,
+      FloatArray y,
       Grids.Axis axis) {
+    Source.Numbers from = source.numbers();
+    int size = stack.transform().rows();
+    int inner = stack.cols() / size;
+    int width = TransformKernels.width(size);
     graph.task(
         task,
-        TransformKernels::product,
+        TransformKernels::left,
         context,
         step,
+        powers,
         image.floats(),
-        x.array(),
-        y.array(),
-        matrixAt,
+        from.x(),
+        y,
+        from.source(),
+        stack.transform().leftAt(),
         size,
         inner,
-        cols,
-        x.stride(),
-        y.stride());
-    int groups = Math.ceilDiv(cols, TransformKernels.LOCAL);
-    grids.add(graph.getTaskGraphName() + "." + task, axis, groups, TransformKernels.LOCAL, 1);
+        width,
+        from.xStride(),
+        from.at(),
+        from.more(),
+        from.headDim(),
+        from.eps());
+    grid(graph, task, axis, Math.ceilDiv(inner, width), TransformKernels.LOCAL);
+  }
+
+  private void grid(TaskGraph graph, String task, Grids.Axis axis, int groups, int local) {
+    grids.add(graph.getTaskGraphName() + "." + task, axis, groups, local, 1);
   }
 
   /** y = W x + b, where x is prepared. */
@@ -90,42 +124,24 @@ record W4Tasks(KernelContext context, IntArray step, FloatArray powers, Grids gr
       Rounded x,
       Rows y,
       boolean add) {
-    if (four) {
-      graph.task(
-          task,
-          W4Kernels::four,
-          context,
-          step,
-          powers,
-          image.ints(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at(),
-          stack.cols(),
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0);
-    } else {
-      graph.task(
-          task,
-          W4Kernels::one,
-          context,
-          step,
-          powers,
-          image.ints(),
-          image.floats(),
-          x.codes(),
-          x.scales(),
-          y.array(),
-          stack.at(),
-          stack.cols(),
-          y.at(),
-          y.stride(),
-          stack.biasAt(),
-          add ? 1 : 0);
-    }
+    graph.task(
+        task,
+        four
+            ? cuda ? W4Dp4aKernels::four : W4Kernels::four
+            : cuda ? W4Dp4aKernels::one : W4Kernels::one,
+        context,
+        step,
+        powers,
+        image.longs(),
+        image.floats(),
+        x.codes(),
+        x.scales(),
+        y.array(),
+        stack.at() / 2,
+        stack.cols(),
+        y.at(),
+        y.stride(),
+        stack.biasAt(),
+        add ? 1 : 0);
   }
 }

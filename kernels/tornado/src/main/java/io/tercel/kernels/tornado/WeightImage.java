@@ -9,10 +9,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
-import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /**
- * What the device holds of some weights, in two arrays: ints (packed blocks, 16-bit pairs, input
+ * What the device holds of some weights, in two arrays: longs (packed blocks, 16-bit weights, input
  * orders) and floats (norms, biases, transforms, fp32 matrices). Two arrays, since every argument
  * of every kernel costs the host time. This is the host's copy, from which the device's is made.
  *
@@ -35,7 +35,7 @@ final class WeightImage {
   private final List<Part> parts = new ArrayList<>();
   private long intCount;
   private long floatCount;
-  private @Nullable IntArray ints;
+  private @Nullable LongArray longs;
   private @Nullable FloatArray floats;
 
   WeightImage(String name) {
@@ -73,7 +73,7 @@ final class WeightImage {
     if (order != null) {
       orderAt = Math.toIntExact(intCount);
       parts.add(new Order(order, orderAt));
-      intCount += order.length;
+      intCount += Math.ceilDiv(order.length, 2) * 2; // all parts begin with a long
     }
     TransformPlace transform =
         run.getFirst().input() instanceof InputSpec.Int4PerToken spec
@@ -108,7 +108,7 @@ final class WeightImage {
 
   /** Makes the arrays and fills them. */
   void allocate() {
-    ints = new IntArray(size(intCount));
+    longs = new LongArray(size(Math.ceilDiv(intCount, 2)));
     floats = new FloatArray(size(floatCount));
     for (Part part : parts) {
       refresh(part);
@@ -129,11 +129,11 @@ final class WeightImage {
       case Matrix m when m.source.format() == Dense.FP32 ->
           rows(m.source, floats().getSegment(), m.at, m.source.cols());
       case Matrix m when m.source.format() instanceof Dense ->
-          rows(m.source, ints().getSegment(), m.at, Math.ceilDiv(m.source.cols(), 2));
+          rows(m.source, longs().getSegment(), m.at, 2 * DenseKernels.rowLongs(m.source.cols()));
       case Matrix m ->
-          copy(m.source.segment(), 0, ints().getSegment(), m.at, m.source.segment().byteSize());
+          copy(m.source.segment(), 0, longs().getSegment(), m.at, m.source.segment().byteSize());
       case Vector v -> copyHeap(MemorySegment.ofArray(v.source), floats().getSegment(), v.at);
-      case Order o -> copyHeap(MemorySegment.ofArray(o.source), ints().getSegment(), o.at);
+      case Order o -> copyHeap(MemorySegment.ofArray(o.source), longs().getSegment(), o.at);
     };
   }
 
@@ -165,11 +165,11 @@ final class WeightImage {
     return true;
   }
 
-  IntArray ints() {
-    if (ints == null) {
+  LongArray longs() {
+    if (longs == null) {
       throw new IllegalStateException(name + " is not allocated");
     }
-    return ints;
+    return longs;
   }
 
   FloatArray floats() {

@@ -28,8 +28,10 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /** Kernels in plain Java against the definition: no SDK and no device is needed. */
 class SimulatorTest {
@@ -108,7 +110,7 @@ class SimulatorTest {
       IntArray step = new IntArray(StepLayout.HEADER);
       step.init(0);
       step.set(StepLayout.N, n);
-      IntArray w = image.ints();
+      LongArray w = image.longs();
       FloatArray p = image.floats();
       FloatArray in = FloatArray.fromArray(x);
       LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
@@ -118,29 +120,50 @@ class SimulatorTest {
           2,
           n,
           GroupedIntKernels.LOCAL,
-          c -> GroupedIntKernels.grouped(c, step, w, in, q, scales, -1, cols, 2, cols));
+          c ->
+              GroupedIntKernels.grouped(
+                  c,
+                  step,
+                  POWERS,
+                  w,
+                  p,
+                  in,
+                  q,
+                  scales,
+                  SourceArithmetic.GIVEN,
+                  -1,
+                  cols,
+                  2,
+                  cols,
+                  0,
+                  -1,
+                  1,
+                  0f));
       for (int token = 0; token < n; token++) {
         for (int k = 0; k < 256; k++) {
-          assertEquals(prepared.code(token, k), q.get(token * 258 + k), token + ", column " + k);
+          int low = q.get(token * 130 + GroupedIntKernels.word(k, 0)) >> 8 * (k & 3);
+          int high = q.get(token * 130 + GroupedIntKernels.word(k, 1)) >> 8 * (k & 3);
+          int code = 256 * (byte) high + (byte) low;
+          assertEquals(prepared.code(token, k), code, token + ", column " + k);
         }
         for (int g = 0; g < 2; g++) {
-          assertEquals(prepared.sum(token, g), q.get(token * 258 + 256 + g), "sum");
+          assertEquals(prepared.sum(token, g), q.get(token * 130 + 128 + g), "sum");
           assertEquals(prepared.scale(token, g), scales.get(token * 2 + g), "scale");
         }
       }
       FloatArray one = new FloatArray(n * 48);
       FloatArray four = new FloatArray(n * 48);
-      int at = stack.at();
+      int at = stack.at() / 2;
       Simulator.run(
           3,
           n,
-          W3Kernels.LOCAL,
-          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0));
+          8 * W3Kernels.slicesOfOne(2),
+          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4));
       Simulator.run(
           3,
           2,
-          W3Kernels.LOCAL,
-          c -> W3Kernels.four(c, step, POWERS, w, p, q, scales, four, at, 2, 0, 48, -1, 0));
+          8 * W3Kernels.slicesOfFour(2),
+          c -> W3Kernels.four(c, step, POWERS, w, p, q, scales, four, at, 2, 0, 48, -1, 0, 8));
       for (int i = 0; i < expected.length; i++) {
         int from = i / rows * 48 + i % rows;
         assertEquals(expected[i], one.get(from), 1e-6, "one, element " + i);
@@ -179,7 +202,7 @@ class SimulatorTest {
       IntArray step = new IntArray(StepLayout.HEADER);
       step.init(0);
       step.set(StepLayout.N, n);
-      IntArray w = image.ints();
+      LongArray w = image.longs();
       FloatArray p = image.floats();
       FloatArray in = FloatArray.fromArray(x);
       LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, true);
@@ -188,37 +211,54 @@ class SimulatorTest {
       FloatArray all = rounded.transformed();
       IntArray q = rounded.codes();
       FloatArray s = rounded.scales();
+      int width = TransformKernels.width(10);
+      Simulator.run(
+          Math.ceilDiv(20, width),
+          n,
+          TransformKernels.LOCAL,
+          c ->
+              TransformKernels.left(
+                  c,
+                  step,
+                  POWERS,
+                  p,
+                  in,
+                  half,
+                  SourceArithmetic.GIVEN,
+                  at.leftAt(),
+                  10,
+                  20,
+                  width,
+                  cols,
+                  0,
+                  -1,
+                  1,
+                  0f));
       Simulator.run(
           4,
           n,
           TransformKernels.LOCAL,
-          c ->
-              TransformKernels.product(
-                  c, step, p, in, half, at.leftAt(), 10, 20, cols, cols, cols));
-      Simulator.run(
-          4,
-          n,
-          TransformKernels.LOCAL,
-          c ->
-              TransformKernels.product(
-                  c, step, p, half, all, at.rightAt(), 20, 1, cols, cols, cols));
+          c -> TransformKernels.right(c, step, p, half, all, at.rightAt(), 20, cols, cols));
+      int words = RowIntKernels.words(cols);
       Simulator.run(
           1,
           n,
           RowIntKernels.LOCAL,
-          c -> RowIntKernels.rounded(c, step, p, all, q, s, at.clipAt(), cols, 2, cols));
+          c ->
+              RowIntKernels.rounded(c, step, POWERS, p, all, q, s, at.clipAt(), cols, words, cols));
       for (int token = 0; token < n; token++) {
-        int from = token * RowIntKernels.rowInts(2);
+        int from = token * RowIntKernels.rowInts(cols);
         assertEquals(prepared.rowScale(token), s.get(token), "scale of " + token);
         int meta = 16 * prepared.rowSum(token) + prepared.rowZero(token);
-        assertEquals(meta, q.get(from + 256), "sum and zero of " + token);
+        assertEquals(meta, q.get(from + 2 * words), "sum and zero of " + token);
         for (int k = 0; k < 256; k++) {
-          assertEquals(prepared.rowCode(token, k), q.get(from + k), token + ", column " + k);
+          int code = q.get(from + RowIntKernels.word(k, words)) >> 8 * (k & 3) & 255;
+          assertEquals(prepared.rowCode(token, k), code, token + ", column " + k);
         }
       }
       FloatArray one = new FloatArray(n * 48);
       FloatArray four = new FloatArray(n * 48);
-      int wAt = stack.at();
+      int wAt = stack.at() / 2;
       Simulator.run(
           3,
           n,
@@ -272,10 +312,10 @@ class SimulatorTest {
       inputs.begin();
       inputs.add(batch, 0, 0, length);
       inputs.end();
-      FloatArray x = new FloatArray(length * 48);
+      FloatArray x = new FloatArray(length * 64);
       for (int i = 0; i < k.length; i++) {
-        x.set(i / 24 * 48 + i % 24, k[i]);
-        x.set(i / 24 * 48 + 24 + i % 24, v[i]);
+        x.set(i / 24 * 64 + i % 24, k[i]);
+        x.set(i / 24 * 64 + 32 + i % 24, v[i]);
       }
       append(inputs, cache, x, layout, length);
       assertEquals(-1, pool.segment().mismatch(cache.segment()), "what was written");
@@ -299,24 +339,23 @@ class SimulatorTest {
   private static void append(
       StepInputs inputs, DeviceKv cache, FloatArray x, KvLayout layout, int n) {
     int rows = inputs.layout().rows();
-    int slots = inputs.layout().slots();
-    int keyInts = Math.toIntExact(layout.keyBytes() / 4);
-    int valueInts = Math.toIntExact(layout.valueBytes() / 4);
+    int bits = layout.type() == KvType.FP16 ? 16 : 4;
     IntArray step = inputs.ints();
+    FloatArray rope = inputs.rope();
     Simulator.run(
         2,
         n,
-        KvKernels.LOCAL,
+        HeadKernels.LOCAL,
         c -> {
           switch (cache) {
             case DeviceKv.Floats f ->
-                KvKernels.single(c, step, f.array(), x, rows, slots, 1, 24, 48, 0, 24);
-            case DeviceKv.Ints i when layout.type() == KvType.FP16 ->
-                KvKernels.sixteen(c, step, POWERS, i.array(), x, rows, slots, 1, 24, 48, 0, 24);
+                HeadKernels.single(
+                    c, step, POWERS, f.array(), POWERS, rope, x, rows, 0, 1, 24, 64, -1, -1, 0f, 0,
+                    -1, -1);
             case DeviceKv.Ints i ->
-                KvKernels.fourBits(
-                    c, step, POWERS, i.array(), POWERS, x, rows, slots, 1, 24, 48, 0, 24, -1,
-                    keyInts, valueInts);
+                HeadKernels.packed(
+                    c, step, POWERS, i.array(), POWERS, rope, x, rows, 0, 1, 24, 64, -1, -1, 0f, 0,
+                    -1, -1, bits, -1);
           }
         });
   }
@@ -355,6 +394,95 @@ class SimulatorTest {
         AttentionKernels.JOIN_LOCAL,
         c -> AttentionKernels.join(c, step, POWERS, part, out, rows, 2, 24, 48));
     return out;
+  }
+
+  /** What a kernel makes and rounds is what others write and round: for each source. */
+  @ParameterizedTest
+  @ValueSource(ints = {SourceArithmetic.NORMED, SourceArithmetic.GATED, SourceArithmetic.JOINED})
+  void source_madeOrWritten_isTheSame(int number) {
+    int cols = 200;
+    int n = 2;
+    int headDim = 50;
+    StepBatch batch = new StepBatch();
+    for (int length : new int[] {9, 600}) { // one split, and three
+      batch.beginSequence(new int[40]);
+      batch.addToken(0, length - 1);
+    }
+    StepInputs inputs = new StepInputs(new StepLayout(n, 4, 80), headDim, 1e4);
+    inputs.begin();
+    inputs.add(batch, 0, 0, 1);
+    inputs.add(batch, 1, 1, 2);
+    inputs.end();
+    IntArray step = inputs.ints();
+    Random random = new Random(7);
+    FloatArray p = FloatArray.fromArray(gaussians(random, cols));
+    FloatArray x =
+        FloatArray.fromArray(gaussians(random, 4 * 4 * 52)); // positive where it is a sum
+    for (int i = 51; i < x.getSize(); i += 52) {
+      x.set(i, 1 + Math.abs(x.get(i)));
+    }
+    Source source =
+        switch (number) {
+          case SourceArithmetic.NORMED ->
+              new Source.Normed(new LinearTasks.Rows(x, cols + 1), 0, 1e-6f, -1);
+          case SourceArithmetic.GATED -> new Source.Gated(new LinearTasks.Rows(x, 410), 205);
+          default -> new Source.Joined(x, n, 4, headDim);
+        };
+    FloatArray written = new FloatArray(n * cols);
+    Simulator.run(
+        4,
+        n,
+        RowKernels.LOCAL,
+        c -> {
+          switch (source) {
+            case Source.Normed _ ->
+                RowKernels.rmsNorm(c, step, p, x, written, -1, 0, cols, cols + 1, cols, 1e-6f);
+            case Source.Gated _ ->
+                RowKernels.swiglu(c, step, POWERS, x, written, cols, 205, 410, cols);
+            default -> AttentionKernels.join(c, step, POWERS, x, written, n, 4, headDim, cols);
+          }
+        });
+    LinearTasks.Rounded made = rounded(source, p, step, cols, n);
+    Source given = new Source.Given(new LinearTasks.Rows(written, cols));
+    LinearTasks.Rounded expected = rounded(given, p, step, cols, n);
+    assertTrue(expected.scales().get(0) > 0);
+    for (int i = 0; i < 2 * n; i++) {
+      assertEquals(expected.scales().get(i), made.scales().get(i), "scale " + i);
+    }
+    for (int i = 0; i < n * GroupedIntKernels.rowInts(2); i++) {
+      assertEquals(expected.codes().get(i), made.codes().get(i), "word " + i);
+    }
+  }
+
+  private static LinearTasks.Rounded rounded(
+      Source source, FloatArray p, IntArray step, int cols, int n) {
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
+    Source.Numbers from = source.numbers();
+    LongArray none = new LongArray(1);
+    Simulator.run(
+        2,
+        n,
+        GroupedIntKernels.LOCAL,
+        c ->
+            GroupedIntKernels.grouped(
+                c,
+                step,
+                POWERS,
+                none,
+                p,
+                from.x(),
+                rounded.codes(),
+                rounded.scales(),
+                from.source(),
+                -1,
+                cols,
+                2,
+                from.xStride(),
+                from.at(),
+                from.more(),
+                from.headDim(),
+                from.eps()));
+    return rounded;
   }
 
   /** An item that fails ends its group, and is not mistaken for one that is still to come. */

@@ -5,6 +5,7 @@ import io.tercel.kernels.memory.InputSpec;
 import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvPool;
 import io.tercel.kernels.memory.KvTransform;
+import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.Projection;
 import io.tercel.kernels.ops.Attention;
@@ -24,6 +25,7 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -38,6 +40,8 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 record TornadoOps(boolean four) implements Ops {
   private static final FloatArray POWERS = Powers.table();
   private static final Ops DEFINITION = new ScalarOps();
+  private static final boolean DP4A =
+      TornadoBackends.device(0).getTornadoVMBackend() == TornadoVMBackendType.CUDA;
 
   @Override
   public String name() {
@@ -68,7 +72,7 @@ record TornadoOps(boolean four) implements Ops {
   }
 
   private static FloatArray floats(float[] x, int n, int width, int stride) {
-    FloatArray padded = new FloatArray(Math.max(1, n * stride));
+    FloatArray padded = new FloatArray(LinearTasks.Rounded.padded(n) * Math.max(1, stride));
     padded.init(0f);
     for (int row = 0; row < n; row++) {
       for (int k = 0; k < width; k++) {
@@ -105,7 +109,7 @@ record TornadoOps(boolean four) implements Ops {
                 .embed(graph, stack, image, new LinearTasks.Rows(y, table.cols())),
         n,
         1,
-        new Object[] {inputs.ints(), POWERS, image.ints(), image.floats()},
+        new Object[] {inputs.ints(), POWERS, image.longs(), image.floats()},
         y);
     copy(y, table.cols(), 0, out, n, table.cols());
   }
@@ -117,23 +121,25 @@ record TornadoOps(boolean four) implements Ops {
     int stride = width + 3;
     FloatArray y = new FloatArray(n * stride);
     y.init(Float.NaN);
-    FloatArray p = FloatArray.fromArray(weight);
+    WeightImage image = new WeightImage("test");
+    int at = image.vector(weight);
+    image.allocate();
+    Source source = new Source.Normed(new LinearTasks.Rows(in, width), at, eps, -1);
     IntArray step = step(n);
     run(
         (graph, grids) ->
             new RowTasks(new KernelContext(), step, POWERS, grids)
-                .norm(
+                .write(
                     graph,
                     "norm",
-                    p,
-                    0,
+                    source,
+                    image,
                     width,
-                    eps,
-                    new LinearTasks.Rows(in, width),
-                    new LinearTasks.Rows(y, stride)),
+                    new LinearTasks.Rows(y, stride),
+                    Grids.Axis.ROWS),
         n,
         1,
-        new Object[] {step, in, p},
+        new Object[] {step, in, image.floats()},
         y);
     copy(y, stride, 0, out, n, width);
     for (int row = 0; row < n; row++) {
@@ -152,98 +158,156 @@ record TornadoOps(boolean four) implements Ops {
       input.plain(x, n, cols);
       return;
     }
-    WeightImage image = new WeightImage("test");
-    MatrixStack stack = image.stack(projection.linears().subList(0, 1));
-    image.allocate();
     int stride = cols + 3;
     FloatArray in = floats(x, n, cols, stride);
     for (int row = 0; row < n; row++) {
       in.set(row * stride + cols, Float.NaN); // padding is not read
     }
+    WeightImage image = new WeightImage("test");
+    Source source = new Source.Given(new LinearTasks.Rows(in, stride));
+    prepare(projection, image, source, n, input);
+  }
+
+  /**
+   * Makes integers of what a source makes.
+   *
+   * @param image not allocated yet; what the source needs of it is placed
+   */
+  private void prepare(
+      Projection projection, WeightImage image, Source source, int n, PreparedInput input) {
+    int cols = projection.cols();
+    MatrixStack stack = image.stack(projection.linears().subList(0, 1));
+    image.allocate();
     boolean fourBits = projection.input() instanceof InputSpec.Int4PerToken;
     LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, fourBits);
+    rounded.halfway().init(Float.NaN);
     rounded.transformed().init(Float.NaN);
+    FloatArray rows = new FloatArray(n * cols);
+    rows.init(Float.NaN);
     IntArray step = step(n);
     run(
         (graph, grids) ->
-            new LinearTasks(new KernelContext(), step, POWERS, grids, four)
+            new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
                 .prepare(
                     graph,
                     "ints",
                     stack,
                     image,
-                    new LinearTasks.Rows(in, stride),
+                    source,
+                    new LinearTasks.Rows(rows, cols),
                     rounded,
                     Grids.Axis.ROWS),
         n,
         1,
         new Object[] {
-          step, image.ints(), image.floats(), in, rounded.halfway(), rounded.transformed()
+          step,
+          POWERS,
+          image.longs(),
+          image.floats(),
+          source.numbers().x(),
+          rows,
+          rounded.halfway(),
+          rounded.transformed()
         },
         rounded.codes(),
         rounded.scales());
     if (fourBits) {
       rows(rounded, n, cols, input);
-      return;
+    } else {
+      groups(rounded, n, cols, input);
     }
+  }
+
+  /** What the device has as the CPU keeps it. */
+  private static void groups(LinearTasks.Rounded rounded, int n, int cols, PreparedInput input) {
     input.grouped(n, cols);
+    int groups = input.groups();
     for (int token = 0; token < n; token++) {
-      for (int g = 0; g < input.groups(); g++) {
-        int from = token * GroupedIntKernels.rowInts(input.groups());
+      int from = token * GroupedIntKernels.rowInts(groups);
+      for (int g = 0; g < groups; g++) {
         long to = input.codesOffset(token, g);
         for (int k = 0; k < GroupedInts.GROUP; k++) {
-          int code = rounded.codes().get(from + g * GroupedInts.GROUP + k);
-          input.codes().set(ValueLayout.JAVA_BYTE, to + k, GroupedInts.low(code));
-          input
-              .codes()
-              .set(ValueLayout.JAVA_BYTE, to + GroupedInts.GROUP + k, GroupedInts.high(code));
+          int column = g * GroupedInts.GROUP + k;
+          for (int half = 0; half < 2; half++) {
+            int word = rounded.codes().get(from + GroupedIntKernels.word(column, half));
+            byte value = (byte) (word >> 8 * (k & 3));
+            long offset = to + k + (long) half * GroupedInts.GROUP;
+            input.codes().set(ValueLayout.JAVA_BYTE, offset, value);
+          }
         }
-        int sum = rounded.codes().get(from + input.groups() * GroupedInts.GROUP + g);
-        input.meta(token, g, rounded.scales().get(token * input.groups() + g), sum);
+        int sum = rounded.codes().get(from + groups * GroupedIntKernels.CODE_INTS + g);
+        input.meta(token, g, rounded.scales().get(token * groups + g), sum);
       }
     }
   }
 
-  /** What the device has as one int a code, as the CPU keeps it. */
+  /** What the device has as the CPU keeps it. */
   private static void rows(LinearTasks.Rounded rounded, int n, int cols, PreparedInput input) {
     input.rows(n, cols);
-    int columns = input.groups() * GroupedInts.GROUP;
+    int words = RowIntKernels.words(cols);
     for (int token = 0; token < n; token++) {
-      int from = token * RowIntKernels.rowInts(input.groups());
-      for (int k = 0; k < columns; k++) {
+      int from = token * RowIntKernels.rowInts(cols);
+      for (int k = 0; k < 8 * words; k++) {
         long to = input.rowCodesOffset(token, k / GroupedInts.GROUP) + k % GroupedInts.GROUP;
-        input.codes().set(ValueLayout.JAVA_BYTE, to, (byte) rounded.codes().get(from + k));
+        int word = rounded.codes().get(from + RowIntKernels.word(k, words));
+        input.codes().set(ValueLayout.JAVA_BYTE, to, (byte) (word >> 8 * (k & 3)));
       }
-      int meta = rounded.codes().get(from + columns);
+      int meta = rounded.codes().get(from + 2 * words);
       input.rowMeta(token, rounded.scales().get(token), meta & 15, meta >> 4);
     }
   }
 
-  /** In a step too they are two kernels. */
   @Override
   public void normPrepare(
       Projection projection, float[] x, float[] weight, float eps, int n, PreparedInput input) {
-    float[] normed = new float[n * weight.length];
-    rmsNorm(x, weight, eps, n, normed);
-    prepare(projection, normed, n, input);
+    int cols = projection.cols();
+    if (projection.input() instanceof InputSpec.Plain) {
+      float[] normed = new float[n * cols];
+      rmsNorm(x, weight, eps, n, normed);
+      prepare(projection, normed, n, input);
+      return;
+    }
+    WeightImage image = new WeightImage("test");
+    LinearTasks.Rows rows = new LinearTasks.Rows(floats(x, n, cols, cols), cols);
+    prepare(projection, image, new Source.Normed(rows, image.vector(weight), eps, -1), n, input);
   }
 
   @Override
   public void gatePrepare(
       Projection projection, float[] gate, float[] up, int n, PreparedInput input) {
-    swiglu(gate, up, n * projection.cols());
-    prepare(projection, gate, n, input);
+    int cols = projection.cols();
+    if (projection.input() instanceof InputSpec.Plain) {
+      swiglu(gate, up, n * cols);
+      prepare(projection, gate, n, input);
+      return;
+    }
+    FloatArray rows = new FloatArray(LinearTasks.Rounded.padded(n) * 2 * cols);
+    for (int i = 0; i < n * cols; i++) {
+      int to = i / cols * 2 * cols + i % cols;
+      rows.set(to, gate[i]);
+      rows.set(to + cols, up[i]);
+    }
+    Source source = new Source.Gated(new LinearTasks.Rows(rows, 2 * cols), cols);
+    prepare(projection, new WeightImage("test"), source, n, input);
   }
 
   private static LinearTasks.Rounded roundedRows(PreparedInput input) {
-    int columns = input.groups() * GroupedInts.GROUP;
-    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(input.tokens(), input.cols());
+    int cols = input.cols();
+    int words = RowIntKernels.words(cols);
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(input.tokens(), cols);
     for (int token = 0; token < input.tokens(); token++) {
-      int to = token * RowIntKernels.rowInts(input.groups());
-      for (int k = 0; k < columns; k++) {
-        rounded.codes().set(to + k, input.rowCode(token, k));
+      int to = token * RowIntKernels.rowInts(cols);
+      for (int k = 0; k < 8 * words; k += 4) {
+        int word =
+            FourBytes.of(
+                input.rowCode(token, k),
+                input.rowCode(token, k + 1),
+                input.rowCode(token, k + 2),
+                input.rowCode(token, k + 3));
+        rounded.codes().set(to + RowIntKernels.word(k, words), word);
       }
-      rounded.codes().set(to + columns, (input.rowSum(token) << 4) + input.rowZero(token));
+      int meta = (input.rowSum(token) << 4) + input.rowZero(token);
+      rounded.codes().set(to + 2 * words, meta);
       rounded.scales().set(token, input.rowScale(token));
     }
     return rounded;
@@ -254,11 +318,19 @@ record TornadoOps(boolean four) implements Ops {
     LinearTasks.Rounded rounded = LinearTasks.Rounded.of(input.tokens(), input.cols());
     for (int token = 0; token < input.tokens(); token++) {
       int to = token * GroupedIntKernels.rowInts(groups);
-      for (int k = 0; k < groups * GroupedInts.GROUP; k++) {
-        rounded.codes().set(to + k, input.code(token, k));
+      for (int k = 0; k < groups * GroupedInts.GROUP; k += 4) {
+        int low = 0;
+        int high = 0;
+        for (int j = 0; j < 4; j++) {
+          int code = input.code(token, k + j);
+          low |= (GroupedInts.low(code) & 255) << 8 * j;
+          high |= (GroupedInts.high(code) & 255) << 8 * j;
+        }
+        rounded.codes().set(to + GroupedIntKernels.word(k, 0), low);
+        rounded.codes().set(to + GroupedIntKernels.word(k, 1), high);
       }
       for (int g = 0; g < groups; g++) {
-        rounded.codes().set(to + groups * GroupedInts.GROUP + g, input.sum(token, g));
+        rounded.codes().set(to + groups * GroupedIntKernels.CODE_INTS + g, input.sum(token, g));
         rounded.scales().set(token * groups + g, input.scale(token, g));
       }
     }
@@ -287,11 +359,11 @@ record TornadoOps(boolean four) implements Ops {
       y.init(Float.NaN);
       IntArray step = step(n);
       Object[] read = plain ? new Object[] {in} : new Object[] {rounded.codes(), rounded.scales()};
-      List<Object> sent = new ArrayList<>(List.of(step, POWERS, image.ints(), image.floats()));
+      List<Object> sent = new ArrayList<>(List.of(step, POWERS, image.longs(), image.floats()));
       sent.addAll(List.of(read));
       run(
           (graph, grids) ->
-              new LinearTasks(new KernelContext(), step, POWERS, grids, four)
+              new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
                   .linear(
                       graph,
                       "linear",
@@ -316,48 +388,49 @@ record TornadoOps(boolean four) implements Ops {
 
   @Override
   public void rope(float[] x, int heads, int headDim, RopeTable table, int n) {
-    int width = heads * headDim;
-    FloatArray rows = floats(x, n, width, width);
     FloatArray rope = new FloatArray(n * headDim);
     StepInputs.copyRope(table, n, headDim, rope);
-    FloatArray p = new FloatArray(1);
-    IntArray step = step(n);
-    run(
-        (graph, grids) ->
-            new RowTasks(new KernelContext(), step, POWERS, grids)
-                .heads(
-                    graph,
-                    "heads",
-                    p,
-                    rope,
-                    new LinearTasks.Rows(rows, width),
-                    new RowTasks.Heads(heads, 0, headDim, 0, -1, -1, 0f)),
-        n,
-        1,
-        new Object[] {step, p, rope, rows},
-        rows);
-    copy(rows, width, 0, x, n, width);
+    heads(x, heads, headDim, n, new FloatArray(1), rope, true, new KvTransformPlace(-1, -1, -1));
   }
 
   @Override
   public void transformHeads(float[] x, int heads, int headDim, float[] matrix, int n) {
+    FloatArray rope = new FloatArray(n * headDim);
+    rope.init(Float.NaN); // they aren't rotated
+    FloatArray p = FloatArray.fromArray(matrix);
+    heads(x, heads, headDim, n, p, rope, false, new KvTransformPlace(0, 0, -1));
+  }
+
+  /** Heads of queries alone. */
+  private static void heads(
+      float[] x,
+      int heads,
+      int headDim,
+      int n,
+      FloatArray p,
+      FloatArray rope,
+      boolean rotated,
+      KvTransformPlace place) {
     int width = heads * headDim;
     FloatArray rows = floats(x, n, width, width);
-    FloatArray p = FloatArray.fromArray(matrix);
-    IntArray step = step(n);
+    KvLayout none = new KvLayout(KvType.FP32, 1, 0, headDim);
+    StepInputs inputs = new StepInputs(new StepLayout(n, 1, 1), headDim, 1e4);
+    inputs.ints().set(StepLayout.N, n);
+    DeviceKv kv = new DeviceKv.Floats(new FloatArray(1));
     run(
         (graph, grids) ->
-            new RowTasks(new KernelContext(), step, POWERS, grids)
-                .transformHeads(
+            new KvTasks(new KernelContext(), inputs, POWERS, grids, none)
+                .heads(
                     graph,
-                    "transform",
+                    "heads",
+                    kv,
                     p,
-                    new KvTransformPlace(0, 0, -1),
+                    rope,
                     new LinearTasks.Rows(rows, width),
-                    new RowTasks.Heads(heads, 0, headDim, 0, -1, -1, 0f)),
+                    new KvTasks.Heads(heads, rotated, -1, -1, 0f, place)),
         n,
         1,
-        new Object[] {step, p, rows},
+        new Object[] {inputs.ints(), POWERS, kv.array(), p, rope, rows},
         rows);
     copy(rows, width, 0, x, n, width);
   }
@@ -368,13 +441,15 @@ record TornadoOps(boolean four) implements Ops {
     KvLayout layout = pool.layout();
     int n = batch.numTokens();
     int width = layout.numKvHeads() * layout.headDim();
-    FloatArray rows = new FloatArray(n * 2 * width);
+    int vAt = MatrixStack.padded(width);
+    FloatArray rows = new FloatArray(n * 2 * vAt);
     for (int row = 0; row < n; row++) {
       for (int i = 0; i < width; i++) {
-        rows.set(row * 2 * width + i, k[row * width + i]);
-        rows.set(row * 2 * width + width + i, v[row * width + i]);
+        rows.set(row * 2 * vAt + i, k[row * width + i]);
+        rows.set(row * 2 * vAt + vAt + i, v[row * width + i]);
       }
     }
+    FloatArray rope = new FloatArray(n * layout.headDim());
     StepInputs inputs = inputs(batch, layout.headDim());
     DeviceKv kv = image(pool, layer);
     WeightImage image = new WeightImage("test");
@@ -384,18 +459,18 @@ record TornadoOps(boolean four) implements Ops {
     run(
         (graph, grids) ->
             new KvTasks(new KernelContext(), inputs, POWERS, grids, layout)
-                .append(
+                .heads(
                     graph,
                     "append",
                     kv,
                     p,
-                    place.clipAt(),
-                    new LinearTasks.Rows(rows, 2 * width),
-                    0,
-                    width),
+                    rope,
+                    new LinearTasks.Rows(rows, 2 * vAt),
+                    new KvTasks.Heads(
+                        0, false, -1, -1, 0f, new KvTransformPlace(-1, -1, place.clipAt()))),
         n,
         1,
-        new Object[] {inputs.ints(), POWERS, kv.array(), p, rows},
+        new Object[] {inputs.ints(), POWERS, kv.array(), p, rope, rows},
         kv.array());
     MemorySegment.copy(
         kv.segment(), 0, pool.segment(), pool.keyOffset(layer, 0, 0), layerBytes(pool));
@@ -403,7 +478,7 @@ record TornadoOps(boolean four) implements Ops {
 
   @Override
   public void attention(
-      KvPool pool, int layer, StepBatch batch, float[] q, int heads, float[] out) {
+      KvPool pool, int layer, StepBatch batch, float[] q, int heads, float[] result) {
     KvLayout layout = pool.layout();
     int n = batch.numTokens();
     int width = heads * layout.headDim();
@@ -412,22 +487,23 @@ record TornadoOps(boolean four) implements Ops {
     FloatArray part = new FloatArray(inputs.slots() * heads * (layout.headDim() + 2));
     FloatArray y = new FloatArray(n * width);
     DeviceKv kv = image(pool, layer);
+    Source source = new Source.Joined(part, n, heads, layout.headDim());
+    WeightImage none = new WeightImage("test");
     run(
-        (graph, grids) ->
-            new KvTasks(new KernelContext(), inputs, POWERS, grids, layout)
-                .attend(
-                    graph,
-                    "attend",
-                    kv,
-                    new LinearTasks.Rows(rows, width),
-                    part,
-                    new LinearTasks.Rows(y, width),
-                    heads),
+        (graph, grids) -> {
+          KernelContext context = new KernelContext();
+          LinearTasks.Rows in = new LinearTasks.Rows(rows, width);
+          new KvTasks(context, inputs, POWERS, grids, layout)
+              .attend(graph, "attend", kv, in, part, heads);
+          LinearTasks.Rows out = new LinearTasks.Rows(y, width);
+          new RowTasks(context, inputs.ints(), POWERS, grids)
+              .write(graph, "join", source, none, width, out, Grids.Axis.ROWS);
+        },
         n,
         inputs.slots(),
         new Object[] {inputs.ints(), POWERS, kv.array(), rows, part},
         y);
-    copy(y, width, 0, out, n, width);
+    copy(y, width, 0, result, n, width);
   }
 
   private static StepInputs inputs(StepBatch batch, int headDim) {
@@ -469,16 +545,19 @@ record TornadoOps(boolean four) implements Ops {
     }
     FloatArray y = new FloatArray(count);
     IntArray step = step(1);
+    Source source = new Source.Gated(new LinearTasks.Rows(x, 2 * count), count);
+    WeightImage none = new WeightImage("test");
     run(
         (graph, grids) ->
             new RowTasks(new KernelContext(), step, POWERS, grids)
-                .swiglu(
+                .write(
                     graph,
                     "swiglu",
+                    source,
+                    none,
                     count,
-                    count,
-                    new LinearTasks.Rows(x, 2 * count),
-                    new LinearTasks.Rows(y, count)),
+                    new LinearTasks.Rows(y, count),
+                    Grids.Axis.ROWS),
         1,
         1,
         new Object[] {step, POWERS, x},
