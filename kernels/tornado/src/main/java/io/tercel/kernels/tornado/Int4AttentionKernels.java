@@ -37,11 +37,12 @@ final class Int4AttentionKernels {
       int keyInts,
       int valueInts) {
     int l = c.localIdx;
-    int slot = c.groupIdx;
     int head = c.groupIdy;
-    int row = step.get(StepLayout.slotRow(rows) + slot);
-    int count = step.get(StepLayout.slotCount(rows, slots) + slot); // 0 where there is no slot
-    int table = step.get(StepLayout.slotTable(rows, slots) + slot);
+    int used = step.get(StepLayout.SLOTS);
+    int groups = step.get(StepLayout.GROUPS);
+    int row = step.get(StepLayout.slotRow(rows) + c.groupIdx);
+    int count = step.get(StepLayout.slotCount(rows, slots) + c.groupIdx);
+    int table = step.get(StepLayout.slotTable(rows, slots) + c.groupIdx);
     int kvHead = head / (heads / kvHeads);
     int chunks = (headDim + 63) / 64;
     int[] bases = c.allocateIntLocalArray(16);
@@ -52,263 +53,270 @@ final class Int4AttentionKernels {
     float[] stats = c.allocateFloatLocalArray(4);
     double[] sums = c.allocateDoubleLocalArray(8);
     int[] tile = c.allocateIntLocalArray(4096);
-    if (l < 16 && l * 16 < count) {
-      bases[l] = step.get(table + l) * kvHeads * (keyInts + valueInts);
-    }
-    if (l < headDim) {
-      q[l] = x.get(row * xStride + head * headDim + l);
-    }
-    c.localBarrier();
-    if (l < 8) {
-      double sum = 0;
-      for (int d = l; d < headDim; d += 8) {
-        sum += q[d];
+    for (int slot = c.groupIdx; slot < used; slot += groups) {
+      if (l < 16 && l * 16 < count) {
+        bases[l] = step.get(table + l) * kvHeads * (keyInts + valueInts);
       }
-      sums[l] = sum;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      double lower = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-      double upper = (sums[4] + sums[5]) + (sums[6] + sums[7]);
-      stats[2] = (float) (lower + upper);
-    }
-    c.localBarrier();
-    if (l >= count) {
-      p[l] = 0f; // the other half of the last token's word
-    }
-    if (l < count) {
-      int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
-      int words = headDim / 8;
-      int meta = kv.get(at + words * 16);
-      float even = 0f;
-      float odd = 0f;
-      // all loads are under way before the first is used
-      for (int g = 0; g < words; g += 16) {
-        int w0 = kv.get(at + g * 16);
-        int w1 = kv.get(at + Math.min(g + 1, words - 1) * 16);
-        int w2 = kv.get(at + Math.min(g + 2, words - 1) * 16);
-        int w3 = kv.get(at + Math.min(g + 3, words - 1) * 16);
-        int w4 = kv.get(at + Math.min(g + 4, words - 1) * 16);
-        int w5 = kv.get(at + Math.min(g + 5, words - 1) * 16);
-        int w6 = kv.get(at + Math.min(g + 6, words - 1) * 16);
-        int w7 = kv.get(at + Math.min(g + 7, words - 1) * 16);
-        int w8 = kv.get(at + Math.min(g + 8, words - 1) * 16);
-        int w9 = kv.get(at + Math.min(g + 9, words - 1) * 16);
-        int w10 = kv.get(at + Math.min(g + 10, words - 1) * 16);
-        int w11 = kv.get(at + Math.min(g + 11, words - 1) * 16);
-        int w12 = kv.get(at + Math.min(g + 12, words - 1) * 16);
-        int w13 = kv.get(at + Math.min(g + 13, words - 1) * 16);
-        int w14 = kv.get(at + Math.min(g + 14, words - 1) * 16);
-        int w15 = kv.get(at + Math.min(g + 15, words - 1) * 16);
-        for (int i = 0; i < 16; i++) {
-          int word = select(i, w0, w1, w2, w3, w4, w5, w6, w7);
-          word = i < 8 ? word : select(i - 8, w8, w9, w10, w11, w12, w13, w14, w15);
-          int d = 8 * (g + i);
-          if (g + i < words) {
-            even = value(word) * q[d] + even;
-            odd = value(word >> 4) * q[d + 1] + odd;
-            even = value(word >> 8) * q[d + 2] + even;
-            odd = value(word >> 12) * q[d + 3] + odd;
-            even = value(word >> 16) * q[d + 4] + even;
-            odd = value(word >> 20) * q[d + 5] + odd;
-            even = value(word >> 24) * q[d + 6] + even;
-            odd = value(word >> 28) * q[d + 7] + odd;
+      if (l < headDim) {
+        q[l] = x.get(row * xStride + head * headDim + l);
+      }
+      c.localBarrier();
+      if (l < 8) {
+        double sum = 0;
+        for (int d = l; d < headDim; d += 8) {
+          sum += q[d];
+        }
+        sums[l] = sum;
+      }
+      c.localBarrier();
+      if (l == 0) {
+        double lower = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        double upper = (sums[4] + sums[5]) + (sums[6] + sums[7]);
+        stats[2] = (float) (lower + upper);
+      }
+      c.localBarrier();
+      if (l >= count) {
+        p[l] = 0f; // the other half of the last token's word
+      }
+      if (l < count) {
+        int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
+        int words = headDim / 8;
+        int meta = kv.get(at + words * 16);
+        float even = 0f;
+        float odd = 0f;
+        // all loads are under way before the first is used
+        for (int g = 0; g < words; g += 16) {
+          int w0 = kv.get(at + g * 16);
+          int w1 = kv.get(at + Math.min(g + 1, words - 1) * 16);
+          int w2 = kv.get(at + Math.min(g + 2, words - 1) * 16);
+          int w3 = kv.get(at + Math.min(g + 3, words - 1) * 16);
+          int w4 = kv.get(at + Math.min(g + 4, words - 1) * 16);
+          int w5 = kv.get(at + Math.min(g + 5, words - 1) * 16);
+          int w6 = kv.get(at + Math.min(g + 6, words - 1) * 16);
+          int w7 = kv.get(at + Math.min(g + 7, words - 1) * 16);
+          int w8 = kv.get(at + Math.min(g + 8, words - 1) * 16);
+          int w9 = kv.get(at + Math.min(g + 9, words - 1) * 16);
+          int w10 = kv.get(at + Math.min(g + 10, words - 1) * 16);
+          int w11 = kv.get(at + Math.min(g + 11, words - 1) * 16);
+          int w12 = kv.get(at + Math.min(g + 12, words - 1) * 16);
+          int w13 = kv.get(at + Math.min(g + 13, words - 1) * 16);
+          int w14 = kv.get(at + Math.min(g + 14, words - 1) * 16);
+          int w15 = kv.get(at + Math.min(g + 15, words - 1) * 16);
+          for (int i = 0; i < 16; i++) {
+            int word = select(i, w0, w1, w2, w3, w4, w5, w6, w7);
+            word = i < 8 ? word : select(i - 8, w8, w9, w10, w11, w12, w13, w14, w15);
+            int d = 8 * (g + i);
+            if (g + i < words) {
+              even = value(word) * q[d] + even;
+              odd = value(word >> 4) * q[d + 1] + odd;
+              even = value(word >> 8) * q[d + 2] + even;
+              odd = value(word >> 12) * q[d + 3] + odd;
+              even = value(word >> 16) * q[d + 4] + even;
+              odd = value(word >> 20) * q[d + 5] + odd;
+              even = value(word >> 24) * q[d + 6] + even;
+              odd = value(word >> 28) * q[d + 7] + odd;
+            }
           }
         }
-      }
-      float zero = -(16 + ((meta >> 16) & 15)) * 0.0625f;
-      float dot = zero * stats[2] + (even + odd);
-      p[l] = 16f * Arithmetic.fp16(meta & 65535, powers) * dot * scale;
-    }
-    c.localBarrier();
-    if (l < 16) {
-      float max = AttentionKernels.LEAST;
-      for (int t = l; t < count; t += 16) {
-        max = Math.max(max, p[t]);
-      }
-      lanes[l] = max;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      float max = AttentionKernels.LEAST;
-      for (int t = 0; t < 16; t++) {
-        max = Math.max(max, lanes[t]);
-      }
-      stats[0] = max;
-    }
-    c.localBarrier();
-    if (l < count) {
-      p[l] = Arithmetic.exp(p[l] - stats[0], powers);
-    }
-    c.localBarrier();
-    if (l < 16) {
-      float sum = 0f;
-      for (int t = l; t < count; t += 16) {
-        sum += p[t];
-      }
-      lanes[l] = sum;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      stats[1] =
-          Arithmetic.tree(
-              lanes[l],
-              lanes[l + 1],
-              lanes[l + 2],
-              lanes[l + 3],
-              lanes[l + 4],
-              lanes[l + 5],
-              lanes[l + 6],
-              lanes[l + 7],
-              lanes[l + 8],
-              lanes[l + 9],
-              lanes[l + 10],
-              lanes[l + 11],
-              lanes[l + 12],
-              lanes[l + 13],
-              lanes[l + 14],
-              lanes[l + 15]);
-    }
-    if (l < count) {
-      int at = bases[l >> 4] + kvHeads * keyInts + kvHead * valueInts;
-      int meta = kv.get(at + 8 * chunks * 16 + (l & 15));
-      p[l] = p[l] * (16f * Arithmetic.fp16(meta & 65535, powers));
-      zeros[l] = (16 + ((meta >> 16) & 15)) * 0.0625f;
-    }
-    c.localBarrier();
-    if (l < 16) {
-      float acc = 0f;
-      for (int t = l; t < count; t += 16) {
-        acc = zeros[t] * p[t] + acc;
-      }
-      lanes[l] = acc;
-    }
-    c.localBarrier();
-    if (l == 0) {
-      stats[3] =
-          Arithmetic.tree(
-              lanes[l],
-              lanes[l + 1],
-              lanes[l + 2],
-              lanes[l + 3],
-              lanes[l + 4],
-              lanes[l + 5],
-              lanes[l + 6],
-              lanes[l + 7],
-              lanes[l + 8],
-              lanes[l + 9],
-              lanes[l + 10],
-              lanes[l + 11],
-              lanes[l + 12],
-              lanes[l + 13],
-              lanes[l + 14],
-              lanes[l + 15]);
-    }
-    c.localBarrier();
-    int pairInts = chunks * 16; // two tokens
-    int pairs = (count + 1) / 2;
-    int valueAt = kvHeads * keyInts + kvHead * valueInts;
-    int place = ((l & 255) >> 6) * 16 + (l & 15);
-    int nibble = 4 * ((l & 63) >> 4);
-    float o = 0f;
-    int many = TILE / pairInts;
-    for (int first = 0; first < pairs; first += many) {
-      // eight loads are under way before the first is stored
-      for (int i = l; i < TILE; i += 8 * AttentionKernels.LOCAL) {
-        int v0 =
-            kv.get(
-                valueAt + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
-        int v1 =
-            kv.get(
-                valueAt
-                    + word(
-                        i + 256,
-                        first,
-                        pairs,
-                        pairInts,
-                        bases[block(i + 256, first, pairs, pairInts)]));
-        int v2 =
-            kv.get(
-                valueAt
-                    + word(
-                        i + 512,
-                        first,
-                        pairs,
-                        pairInts,
-                        bases[block(i + 512, first, pairs, pairInts)]));
-        int v3 =
-            kv.get(
-                valueAt
-                    + word(
-                        i + 768,
-                        first,
-                        pairs,
-                        pairInts,
-                        bases[block(i + 768, first, pairs, pairInts)]));
-        int v4 =
-            kv.get(
-                valueAt
-                    + word(
-                        i + 1024,
-                        first,
-                        pairs,
-                        pairInts,
-                        bases[block(i + 1024, first, pairs, pairInts)]));
-        int v5 =
-            kv.get(
-                valueAt
-                    + word(
-                        i + 1280,
-                        first,
-                        pairs,
-                        pairInts,
-                        bases[block(i + 1280, first, pairs, pairInts)]));
-        int v6 =
-            kv.get(
-                valueAt
-                    + word(
-                        i + 1536,
-                        first,
-                        pairs,
-                        pairInts,
-                        bases[block(i + 1536, first, pairs, pairInts)]));
-        int v7 =
-            kv.get(
-                valueAt
-                    + word(
-                        i + 1792,
-                        first,
-                        pairs,
-                        pairInts,
-                        bases[block(i + 1792, first, pairs, pairInts)]));
-        tile[i] = v0;
-        tile[i + 256] = v1;
-        tile[i + 512] = v2;
-        tile[i + 768] = v3;
-        tile[i + 1024] = v4;
-        tile[i + 1280] = v5;
-        tile[i + 1536] = v6;
-        tile[i + 1792] = v7;
+        float zero = -(16 + ((meta >> 16) & 15)) * 0.0625f;
+        float dot = zero * stats[2] + (even + odd);
+        p[l] = 16f * Arithmetic.fp16(meta & 65535, powers) * dot * scale;
       }
       c.localBarrier();
+      if (l < 16) {
+        float max = AttentionKernels.LEAST;
+        for (int t = l; t < count; t += 16) {
+          max = Math.max(max, p[t]);
+        }
+        lanes[l] = max;
+      }
+      c.localBarrier();
+      if (l == 0) {
+        float max = AttentionKernels.LEAST;
+        for (int t = 0; t < 16; t++) {
+          max = Math.max(max, lanes[t]);
+        }
+        stats[0] = max;
+      }
+      c.localBarrier();
+      if (l < count) {
+        p[l] = Arithmetic.exp(p[l] - stats[0], powers);
+      }
+      c.localBarrier();
+      if (l < 16) {
+        float sum = 0f;
+        for (int t = l; t < count; t += 16) {
+          sum += p[t];
+        }
+        lanes[l] = sum;
+      }
+      c.localBarrier();
+      if (l == 0) {
+        stats[1] =
+            Arithmetic.tree(
+                lanes[l],
+                lanes[l + 1],
+                lanes[l + 2],
+                lanes[l + 3],
+                lanes[l + 4],
+                lanes[l + 5],
+                lanes[l + 6],
+                lanes[l + 7],
+                lanes[l + 8],
+                lanes[l + 9],
+                lanes[l + 10],
+                lanes[l + 11],
+                lanes[l + 12],
+                lanes[l + 13],
+                lanes[l + 14],
+                lanes[l + 15]);
+      }
+      if (l < count) {
+        int at = bases[l >> 4] + kvHeads * keyInts + kvHead * valueInts;
+        int meta = kv.get(at + 8 * chunks * 16 + (l & 15));
+        p[l] = p[l] * (16f * Arithmetic.fp16(meta & 65535, powers));
+        zeros[l] = (16 + ((meta >> 16) & 15)) * 0.0625f;
+      }
+      c.localBarrier();
+      if (l < 16) {
+        float acc = 0f;
+        for (int t = l; t < count; t += 16) {
+          acc = zeros[t] * p[t] + acc;
+        }
+        lanes[l] = acc;
+      }
+      c.localBarrier();
+      if (l == 0) {
+        stats[3] =
+            Arithmetic.tree(
+                lanes[l],
+                lanes[l + 1],
+                lanes[l + 2],
+                lanes[l + 3],
+                lanes[l + 4],
+                lanes[l + 5],
+                lanes[l + 6],
+                lanes[l + 7],
+                lanes[l + 8],
+                lanes[l + 9],
+                lanes[l + 10],
+                lanes[l + 11],
+                lanes[l + 12],
+                lanes[l + 13],
+                lanes[l + 14],
+                lanes[l + 15]);
+      }
+      c.localBarrier();
+      int pairInts = chunks * 16; // two tokens
+      int pairs = (count + 1) / 2;
+      int valueAt = kvHeads * keyInts + kvHead * valueInts;
+      int place = ((l & 255) >> 6) * 16 + (l & 15);
+      int nibble = 4 * ((l & 63) >> 4);
+      float o = 0f;
+      int many = TILE / pairInts;
+      for (int first = 0; first < pairs; first += many) {
+        // eight loads are under way before the first is stored
+        for (int i = l; i < TILE; i += 8 * AttentionKernels.LOCAL) {
+          int v0 =
+              kv.get(
+                  valueAt + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
+          int v1 =
+              kv.get(
+                  valueAt
+                      + word(
+                          i + 256,
+                          first,
+                          pairs,
+                          pairInts,
+                          bases[block(i + 256, first, pairs, pairInts)]));
+          int v2 =
+              kv.get(
+                  valueAt
+                      + word(
+                          i + 512,
+                          first,
+                          pairs,
+                          pairInts,
+                          bases[block(i + 512, first, pairs, pairInts)]));
+          int v3 =
+              kv.get(
+                  valueAt
+                      + word(
+                          i + 768,
+                          first,
+                          pairs,
+                          pairInts,
+                          bases[block(i + 768, first, pairs, pairInts)]));
+          int v4 =
+              kv.get(
+                  valueAt
+                      + word(
+                          i + 1024,
+                          first,
+                          pairs,
+                          pairInts,
+                          bases[block(i + 1024, first, pairs, pairInts)]));
+          int v5 =
+              kv.get(
+                  valueAt
+                      + word(
+                          i + 1280,
+                          first,
+                          pairs,
+                          pairInts,
+                          bases[block(i + 1280, first, pairs, pairInts)]));
+          int v6 =
+              kv.get(
+                  valueAt
+                      + word(
+                          i + 1536,
+                          first,
+                          pairs,
+                          pairInts,
+                          bases[block(i + 1536, first, pairs, pairInts)]));
+          int v7 =
+              kv.get(
+                  valueAt
+                      + word(
+                          i + 1792,
+                          first,
+                          pairs,
+                          pairInts,
+                          bases[block(i + 1792, first, pairs, pairInts)]));
+          tile[i] = v0;
+          tile[i + 256] = v1;
+          tile[i + 512] = v2;
+          tile[i + 768] = v3;
+          tile[i + 1024] = v4;
+          tile[i + 1280] = v5;
+          tile[i + 1536] = v6;
+          tile[i + 1792] = v7;
+        }
+        c.localBarrier();
+        if (l < headDim) {
+          int end = Math.min(many, pairs - first);
+          for (int u = 0; u < end; u++) {
+            int word = tile[u * pairInts + place] >> nibble;
+            o = value(word) * p[2 * (first + u)] + o;
+            o = value(word >> 16) * p[2 * (first + u) + 1] + o;
+          }
+        }
+        c.localBarrier();
+      }
       if (l < headDim) {
-        int end = Math.min(many, pairs - first);
-        for (int u = 0; u < end; u++) {
-          int word = tile[u * pairInts + place] >> nibble;
-          o = value(word) * p[2 * (first + u)] + o;
-          o = value(word >> 16) * p[2 * (first + u) + 1] + o;
+        o = o - stats[3];
+        AttentionKernels.store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
+        if (l == 0 && count > 0) {
+          int to = (slot * heads + head) * (headDim + 2) + headDim;
+          part.set(to, stats[0]);
+          part.set(to + 1, stats[1]);
         }
       }
-      c.localBarrier();
-    }
-    if (l < headDim) {
-      o = o - stats[3];
-      AttentionKernels.store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
-      if (l == 0 && count > 0) {
-        int to = (slot * heads + head) * (headDim + 2) + headDim;
-        part.set(to, stats[0]);
-        part.set(to + 1, stats[1]);
-      }
+      int next = Math.min(slot + groups, slots - 1);
+      row = step.get(StepLayout.slotRow(rows) + next);
+      count = step.get(StepLayout.slotCount(rows, slots) + next);
+      table = step.get(StepLayout.slotTable(rows, slots) + next);
+      c.localBarrier(); // what the next slot writes has been read
     }
   }
 
