@@ -23,7 +23,7 @@ final class GroupedIntKernels {
   static final int GROUP_INTS = CODE_INTS + 1;
 
   /** Magnitudes below become zeros. */
-  private static final float LEAST = 0x1p-100f;
+  static final float LEAST = 0x1p-100f;
 
   private GroupedIntKernels() {}
 

@@ -75,6 +75,7 @@ final class Int4AttentionKernels {
         stats[2] = (float) (lower + upper);
       }
       c.localBarrier();
+      int valueMeta = 0; // asked for here, with the keys
       if (l >= count) {
         p[l] = 0f; // the other half of the last token's word
       }
@@ -82,6 +83,8 @@ final class Int4AttentionKernels {
         int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
         int words = headDim / 8;
         int meta = kv.get(at + words * 16);
+        int values = bases[l >> 4] + kvHeads * keyInts + kvHead * valueInts;
+        valueMeta = kv.get(values + 8 * chunks * 16 + (l & 15));
         float even = 0f;
         float odd = 0f;
         // all loads are under way before the first is used
@@ -172,10 +175,8 @@ final class Int4AttentionKernels {
                 lanes[l + 15]);
       }
       if (l < count) {
-        int at = bases[l >> 4] + kvHeads * keyInts + kvHead * valueInts;
-        int meta = kv.get(at + 8 * chunks * 16 + (l & 15));
-        p[l] = p[l] * (16f * Arithmetic.fp16(meta & 65535, powers));
-        zeros[l] = (16 + ((meta >> 16) & 15)) * 0.0625f;
+        p[l] = p[l] * (16f * Arithmetic.fp16(valueMeta & 65535, powers));
+        zeros[l] = (16 + ((valueMeta >> 16) & 15)) * 0.0625f;
       }
       c.localBarrier();
       if (l < 16) {

@@ -47,7 +47,7 @@ final class LayerTasks {
   static int graphBytes(LayerImage w) {
     int linears = w.qkv().size() + w.gateUp().size() + 2;
     int others = 115 + 90; // heads, attention
-    int each = 95 + 110; // and what makes its input
+    int each = 115 + 110; // and what makes its input
     int transforms = w.o().format() == PerRow.W4A4 ? 120 * linears : 0; // instead of that
     return others + each * linears + transforms;
   }

@@ -6,6 +6,7 @@ import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.InputSpec;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -110,13 +111,31 @@ record LinearTasks(
     for (int i = 0; i < stacks.size(); i++) {
       MatrixStack stack = stacks.get(i);
       String name = stacks.size() == 1 ? task : task + i;
+      Rows to = new Rows(y.array(), at, y.stride());
+      at += stack.rows();
+      if (source instanceof Source.Normed normed && norms(stack, normed)) {
+        one(graph, name, stack, image, rounded, to, add, normed);
+        grids.add(graph.getTaskGraphName() + "." + name, axis, tiles(stack), items(stack), 1);
+        continue;
+      }
       boolean asBefore = i > 0 && stacks.get(i - 1).input().equals(stack.input());
       if (!asBefore) {
         prepare(graph, name + "In", stack, image, source, floats, rounded, axis);
       }
-      linear(graph, name, stack, image, x, rounded, new Rows(y.array(), at, y.stride()), axis, add);
-      at += stack.rows();
+      linear(graph, name, stack, image, x, rounded, to, axis, add);
     }
+  }
+
+  /**
+   * Whether the linear layers' kernel norms and rounds its input itself: for a single token that
+   * costs less than another kernel before it.
+   */
+  private boolean norms(MatrixStack stack, Source.Normed source) {
+    return !four
+        && stack.format() == Grouped.W3G128
+        && stack.orderAt() < 0
+        && source.selectAt() < 0
+        && stack.cols() <= W3Kernels.NORMED;
   }
 
   /** Makes of the source what the stack wants as its input. */
@@ -196,10 +215,13 @@ record LinearTasks(
       case Dense.FP32 -> single(graph, task, stack, image, x, y, add);
       case Dense.FP16, Dense.BF16 -> sixteen(graph, task, stack, image, x, y, add);
     }
-    int tiles = stack.rows() / MatrixStack.TILE;
-    boolean one = !four || stack.format() == Dense.FP32;
+    boolean alone = !four || stack.format() == Dense.FP32;
     String name = graph.getTaskGraphName() + "." + task;
-    grids.add(name, axis, tiles, items(stack), one ? 1 : W3Kernels.TOKENS);
+    grids.add(name, axis, tiles(stack), items(stack), alone ? 1 : W3Kernels.TOKENS);
+  }
+
+  private static int tiles(MatrixStack stack) {
+    return stack.rows() / MatrixStack.TILE;
   }
 
   /** Work items of a group. */
@@ -226,11 +248,13 @@ record LinearTasks(
       Rounded x,
       Rows y,
       boolean add) {
+    if (!four) {
+      one(graph, task, stack, image, x, y, add, null);
+      return;
+    }
     graph.task(
         task,
-        four
-            ? cuda ? W3Dp4aKernels::four : W3Kernels::four
-            : cuda ? W3Dp4aKernels::one : W3Kernels::one,
+        cuda ? W3Dp4aKernels::four : W3Kernels::four,
         context,
         step,
         powers,
@@ -246,6 +270,45 @@ record LinearTasks(
         stack.biasAt(),
         add ? 1 : 0,
         slices(stack));
+  }
+
+  /**
+   * One token a work group, 3-bit weights.
+   *
+   * @param normed what the kernel norms and rounds itself; null where x is that already
+   */
+  private void one(
+      TaskGraph graph,
+      String task,
+      MatrixStack stack,
+      WeightImage image,
+      Rounded x,
+      Rows y,
+      boolean add,
+      Source.@Nullable Normed normed) {
+    graph.task(
+        task,
+        cuda ? W3Dp4aKernels::one : W3Kernels::one,
+        context,
+        step,
+        powers,
+        image.longs(),
+        image.floats(),
+        x.codes(),
+        x.scales(),
+        y.array(),
+        stack.at() / 2,
+        W3Block.groups(stack.cols()),
+        y.at(),
+        y.stride(),
+        stack.biasAt(),
+        add ? 1 : 0,
+        slices(stack),
+        normed == null ? x.scales() : normed.x().array(),
+        stack.cols(),
+        normed == null ? 0 : normed.x().stride(),
+        normed == null ? -1 : normed.weightAt(),
+        normed == null ? 0f : normed.eps());
   }
 
   private void sixteen(

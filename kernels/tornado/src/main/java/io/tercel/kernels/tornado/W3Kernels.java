@@ -1,6 +1,7 @@
 package io.tercel.kernels.tornado;
 
 import io.tercel.kernels.format.W3Block;
+import io.tercel.kernels.ops.GroupedInts;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
@@ -45,6 +46,9 @@ final class W3Kernels {
   /** The code above that, eight times too large. */
   private static final int EIGHTFOLD = 0x38383838;
 
+  /** Columns of rows that {@link #one} can norm and round: 32 groups. */
+  static final int NORMED = 4096;
+
   private W3Kernels() {}
 
   /** Slices of a work group for so many groups: few rounds, of which none is nearly empty. */
@@ -73,6 +77,10 @@ final class W3Kernels {
    * @param y [tokens][yStride], from column yAt on
    * @param add 1 to add to y, 0 to store
    * @param slices of a work group
+   * @param in [tokens][inStride]: where {@code normAt} is not below 0, rows of {@code cols} floats,
+   *     at most {@link #NORMED}, which are normed and rounded here, by each work group again while
+   *     its weights come; q and s are not read then
+   * @param normAt the norm's weights in p, or -1
    */
   public static void one(
       KernelContext c,
@@ -89,7 +97,12 @@ final class W3Kernels {
       int yStride,
       int biasAt,
       int add,
-      int slices) {
+      int slices,
+      FloatArray in,
+      int cols,
+      int inStride,
+      int normAt,
+      float eps) {
     int l = c.localIdx;
     int tile = c.groupIdx;
     int token = c.groupIdy;
@@ -102,6 +115,13 @@ final class W3Kernels {
     int[] x = c.allocateIntLocalArray(5120);
     float[] values = c.allocateFloatLocalArray(1280);
     float[] scales = c.allocateFloatLocalArray(1280);
+    float[] floats = c.allocateFloatLocalArray(4096);
+    float[] lanes = c.allocateFloatLocalArray(16);
+    float[] sizes = c.allocateFloatLocalArray(256);
+    float[] flaws = c.allocateFloatLocalArray(256);
+    int[] counts = c.allocateIntLocalArray(256);
+    int[] totals = c.allocateIntLocalArray(32);
+    float[] inputScales = c.allocateFloatLocalArray(32);
     float acc = 0f;
     for (int base = 0; base < groups; base += MANY) {
       int many = Math.min(MANY, groups - base);
@@ -121,13 +141,99 @@ final class W3Kernels {
       long d3 = w.get(at + 88);
       long zeros = w.get(first + (base + Math.min(slice, many - 1)) * BLOCK + ZEROS + (r >> 2));
       long pair = w.get(first + (base + Math.min(slice, many - 1)) * BLOCK + SCALES + (r >> 1));
-      for (int i = l; i < many * GroupedIntKernels.CODE_INTS; i += slices * LANES) {
-        x[i] = q.get(row + base * GroupedIntKernels.CODE_INTS + i);
+      if (normAt < 0) {
+        for (int i = l; i < many * GroupedIntKernels.CODE_INTS; i += slices * LANES) {
+          x[i] = q.get(row + base * GroupedIntKernels.CODE_INTS + i);
+        }
+      }
+      if (normAt >= 0) {
+        for (int k = l; k < cols; k += slices * LANES) {
+          floats[k] = in.get(token * inStride + k);
+        }
+        c.localBarrier();
+        for (int lane = l; lane < 16; lane += slices * LANES) {
+          float squares = 0f;
+          for (int k = lane; k < cols; k += 16) {
+            squares = floats[k] * floats[k] + squares;
+          }
+          lanes[lane] = squares;
+        }
+        c.localBarrier();
+        float squares =
+            Arithmetic.tree(
+                lanes[0],
+                lanes[1],
+                lanes[2],
+                lanes[3],
+                lanes[4],
+                lanes[5],
+                lanes[6],
+                lanes[7],
+                lanes[8],
+                lanes[9],
+                lanes[10],
+                lanes[11],
+                lanes[12],
+                lanes[13],
+                lanes[14],
+                lanes[15]);
+        float scale = Arithmetic.normScale(squares, cols, eps);
+        for (int round = 0; round < groups; round += slices) {
+          // a lane rounds 16 columns of its slice's group
+          int g = Math.min(round + slice, groups - 1);
+          int k = g * W3Block.GROUP + 16 * r;
+          float most = 0f;
+          float sick = 0f;
+          for (int i = 0; i < 16; i++) {
+            int column = Math.min(k + i, cols - 1);
+            float value = floats[column] * scale * p.get(normAt + column);
+            value = k + i < cols ? value : 0f;
+            most = Math.max(most, Math.abs(value));
+            sick = 0f * value + sick;
+          }
+          sizes[l] = most;
+          flaws[l] = sick;
+          c.localBarrier();
+          float size = sizes[8 * slice];
+          float flaw = flaws[8 * slice];
+          for (int i = 1; i < LANES; i++) {
+            size = Math.max(size, sizes[8 * slice + i]);
+            flaw = flaw + flaws[8 * slice + i];
+          }
+          boolean zero = size < GroupedIntKernels.LEAST;
+          boolean coded = !zero && flaw == 0f;
+          float factor = coded ? GroupedInts.MAX_CODE / size : 0f;
+          int sum = 0;
+          for (int i = 0; i < 16; i += 4) {
+            int c0 = code(floats[Math.min(k + i, cols - 1)], scale, p.get(normAt + Math.min(k + i, cols - 1)), factor, k + i < cols);
+            int c1 = code(floats[Math.min(k + i + 1, cols - 1)], scale, p.get(normAt + Math.min(k + i + 1, cols - 1)), factor, k + i + 1 < cols);
+            int c2 = code(floats[Math.min(k + i + 2, cols - 1)], scale, p.get(normAt + Math.min(k + i + 2, cols - 1)), factor, k + i + 2 < cols);
+            int c3 = code(floats[Math.min(k + i + 3, cols - 1)], scale, p.get(normAt + Math.min(k + i + 3, cols - 1)), factor, k + i + 3 < cols);
+            sum += (c0 + c1) + (c2 + c3);
+            int to = 2 * ((k + i) >> 2);
+            x[to] = FourBytes.of(c0, c1, c2, c3);
+            x[to + 1] =
+                FourBytes.of(
+                    FourBytes.high(c0), FourBytes.high(c1), FourBytes.high(c2), FourBytes.high(c3));
+          }
+          counts[l] = sum;
+          c.localBarrier();
+          if (r == 0) {
+            int total = 0;
+            for (int i = 0; i < LANES; i++) {
+              total += counts[8 * slice + i];
+            }
+            totals[g] = total;
+            float unit = zero ? 0f : size / GroupedInts.MAX_CODE;
+            inputScales[g] = Arithmetic.plus(unit, flaw);
+          }
+          c.localBarrier();
+        }
       }
       c.localBarrier();
       for (int g = slice; g < many; g += slices) {
-        int total = q.get(sumsAt + base + g);
-        float inputScale = s.get(token * groups + base + g);
+        int total = normAt < 0 ? q.get(sumsAt + base + g) : totals[g & 31];
+        float inputScale = normAt < 0 ? s.get(token * groups + base + g) : inputScales[g & 31];
         int k = g * GroupedIntKernels.CODE_INTS;
         int lowA = 0;
         int highA = 0;
@@ -358,6 +464,12 @@ final class W3Kernels {
       int to = mine * yStride + yAt + output;
       y.set(to, add == 0 ? result : y.get(to) + result);
     }
+  }
+
+  /** The code of one input: see {@link GroupedInts}. */
+  private static int code(float x, float scale, float weight, float factor, boolean there) {
+    float value = x * scale * weight;
+    return there && factor > 0f ? (int) Arithmetic.rint(value, factor) : 0;
   }
 
   /** Fields 6 and 7 of a triple: two bits of each byte of its three words. */

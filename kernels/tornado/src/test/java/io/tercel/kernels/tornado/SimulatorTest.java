@@ -154,11 +154,12 @@ class SimulatorTest {
       FloatArray one = new FloatArray(n * 48);
       FloatArray four = new FloatArray(n * 48);
       int at = stack.at() / 2;
+      normsItself(step, w, at, in, n);
       Simulator.run(
           3,
           n,
           8 * W3Kernels.slicesOfOne(2),
-          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4));
+          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4, scales, 0, 0, -1, 0f));
       Simulator.run(
           3,
           2,
@@ -170,6 +171,46 @@ class SimulatorTest {
         assertEquals(one.get(from), four.get(from), "four, element " + i);
         assertEquals(i / rows == 2, Float.isNaN(expected[i]), "element " + i);
       }
+    }
+  }
+
+  /** A kernel that norms and rounds its input, against another one before it. */
+  private static void normsItself(IntArray step, LongArray w, int at, FloatArray in, int n) {
+    int cols = 200;
+    FloatArray p = FloatArray.fromArray(gaussians(new Random(8), cols));
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
+    IntArray q = rounded.codes();
+    FloatArray s = rounded.scales();
+    Simulator.run(
+        2,
+        n,
+        GroupedIntKernels.LOCAL,
+        c ->
+            GroupedIntKernels.grouped(
+                c, step, POWERS, w, p, in, q, s, SourceArithmetic.NORMED, -1, cols, 2, cols, 0, -1,
+                1, 1e-6f));
+    FloatArray expected = new FloatArray(n * 48);
+    FloatArray actual = new FloatArray(n * 48);
+    Simulator.run(
+        3,
+        n,
+        8 * 4,
+        c ->
+            W3Kernels.one(
+                c, step, POWERS, w, p, q, s, expected, at, 2, 0, 48, -1, 0, 4, s, 0, 0, -1, 0f));
+    FloatArray none = new FloatArray(1);
+    IntArray noCodes = new IntArray(1);
+    Simulator.run(
+        3,
+        n,
+        8 * 4,
+        c ->
+            W3Kernels.one(
+                c, step, POWERS, w, p, noCodes, none, actual, at, 2, 0, 48, -1, 0, 4, in, cols,
+                cols, 0, 1e-6f));
+    assertTrue(expected.get(0) != 0f);
+    for (int i = 0; i < n * 48; i++) {
+      assertEquals(expected.get(i), actual.get(i), "element " + i);
     }
   }
 
