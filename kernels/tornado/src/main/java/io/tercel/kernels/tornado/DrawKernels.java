@@ -56,7 +56,8 @@ final class DrawKernels {
     int[] ids = c.allocateIntLocalArray(1024);
     float[] weights = c.allocateFloatLocalArray(1024);
     int[] counts = c.allocateIntLocalArray(256);
-    int[] state = c.allocateIntLocalArray(4); // token, whether decided, whether the host must, chunk
+    int[] state =
+        c.allocateIntLocalArray(4); // token, whether decided, whether the host must, chunk
     double[] whole = c.allocateDoubleLocalArray(2); // total, what lies before the chunk
     boolean plain = topK == 0 && topP >= 1f && minP == 0f;
     if (l == 0) {

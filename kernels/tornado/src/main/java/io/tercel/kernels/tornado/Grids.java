@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.WorkerGrid2D;
@@ -118,7 +119,7 @@ final class Grids {
     }
 
     @Override
-    public WorkerGrid get(String task) {
+    public @Nullable WorkerGrid get(String task) {
       return grids.get(task);
     }
 

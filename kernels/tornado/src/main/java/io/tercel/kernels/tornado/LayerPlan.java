@@ -38,6 +38,12 @@ final class LayerPlan implements AutoCloseable {
   /** From so many rows on four tokens share a work group. */
   private static final int FEW = 2;
 
+  /**
+   * Work groups for each head, of a row, up to four rows, in graphs whose grids never change: enough
+   * to fill a large device, and few enough that those without a slot cost little.
+   */
+  private static final int SPREAD = 64;
+
   /** Bytes, of {@link LayerTasks#GRAPH_BYTES}, that the tasks of input and head take at most. */
   private static final int ENDS_BYTES = 800;
 
@@ -157,9 +163,13 @@ final class LayerPlan implements AutoCloseable {
     if (!bucket.fixed) {
       return chain.end(graph);
     }
-    StepLayout step = (bucket.rows == 1 ? oneRow : manyRows).layout();
-    int slots = Math.min(step.slots(), bucket.rows * oneRow.layout().slots());
-    return chain.end(graph, new Size(bucket.rows, slots, bucket.rows));
+    return chain.end(graph, new Size(bucket.rows, groups(bucket), bucket.rows));
+  }
+
+  /** Work groups for each head that take a pass's slots, where that may not depend on it. */
+  private int groups(Bucket bucket) {
+    int most = Math.min(manyRows.layout().slots(), bucket.rows * oneRow.layout().slots());
+    return Math.min(most, SPREAD * Math.min(bucket.rows, 4));
   }
 
   private void boot() {
@@ -254,8 +264,7 @@ final class LayerPlan implements AutoCloseable {
   /** Final norm, head and sampling of the rows that {@link #sampling} asks for. */
   private void addHead(TaskGraph graph, boolean several) {
     SamplingBuffers s = sampling;
-    graph.transferToDevice(
-        DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
+    graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
     Source last =
@@ -337,10 +346,14 @@ final class LayerPlan implements AutoCloseable {
   /** All layers for the rows of the pass, and answers for those that {@link #sampling} asks for. */
   void forward() {
     Size size = new Size(inputs.numRows(), inputs.slots(), sampling.count());
+    Bucket pass = pass();
+    if (pass.fixed) {
+      inputs.spread(groups(pass));
+    }
     if (inputs != oneRow) {
       chain.run(input, size);
     }
-    for (int graph : pass().graphs) {
+    for (int graph : pass.graphs) {
       chain.run(graph, size);
     }
   }

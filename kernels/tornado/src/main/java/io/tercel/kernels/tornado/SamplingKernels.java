@@ -7,9 +7,9 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * From logits to a token on the device, to the same choice as {@code Sampler} makes on the host:
- * every sum in its order. In three kernels: {@link #argMax} and {@link #sums}, a work group for each
- * chunk of the vocabulary, and {@link DrawKernels#pick}, one for each row, which finds in what the
- * chunks left where to look.
+ * every sum in its order. In three kernels: {@link #argMax} and {@link #sums}, a work group for
+ * each chunk of the vocabulary, and {@link DrawKernels#pick}, one for each row, which finds in what
+ * the chunks left where to look.
  *
  * <p>What was asked of row w lies in {@code asks} at 4w: the target or -1, top_k, whether the rank
  * is wanted; and in {@code knobs} at 4w: temperature, top_p, min_p. What is answered lies in {@code

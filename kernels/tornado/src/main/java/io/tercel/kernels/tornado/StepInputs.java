@@ -21,7 +21,6 @@ final class StepInputs {
   private final RopeTable table;
   private final StepBatch rows = new StepBatch();
   private int slots;
-  private int usedSlots; // by the pass before
   private int tableInts;
 
   StepInputs(StepLayout layout, int headDim, double ropeTheta) {
@@ -108,10 +107,13 @@ final class StepInputs {
     table.fill(rows);
     copyRope(table, rows.numTokens(), headDim, rope);
     ints.set(StepLayout.N, rows.numTokens());
-    for (int slot = slots; slot < usedSlots; slot++) {
-      ints.set(StepLayout.slotCount(layout.rows(), layout.slots()) + slot, 0);
-    }
-    usedSlots = slots;
+    ints.set(StepLayout.SLOTS, slots);
+    spread(slots);
+  }
+
+  /** Has so many work groups take the slots; at first each has one of its own. */
+  void spread(int groups) {
+    ints.set(StepLayout.GROUPS, Math.max(1, groups));
   }
 
   static void copyRope(RopeTable table, int n, int headDim, FloatArray rope) {

@@ -4,18 +4,19 @@ package io.tercel.kernels.tornado;
  * Where things lie in the one array of ints that a step sends to the device.
  *
  * <pre>
- *   n, 0 ..                               header of 8
+ *   n, slots, groups, 0 ..                header of 8
  *   token ids            [rows]
  *   positions            [rows]
  *   blocks               [rows]           of the pool, where the row's keys and values go
  *   first slots          [rows]           of the row's splits
  *   rows of slots        [slots]
- *   tokens of slots      [slots]          0 of a slot that the pass has not
+ *   tokens of slots      [slots]
  *   tables of slots      [slots]          where in all this the blocks of the split begin
  *   block tables         [tableInts]      one after the other
  * </pre>
  *
- * A slot is one split of one row's context: a work group of attention for each head.
+ * A slot is one split of one row's context. Attention has so many work groups for each head, which
+ * take the slots in turn.
  *
  * @param rows most rows of a pass
  * @param slots most slots of a pass
@@ -23,6 +24,8 @@ package io.tercel.kernels.tornado;
  */
 record StepLayout(int rows, int slots, int tableInts) {
   static final int N = 0;
+  static final int SLOTS = 1;
+  static final int GROUPS = 2;
   static final int HEADER = 8;
 
   /** First token id. */

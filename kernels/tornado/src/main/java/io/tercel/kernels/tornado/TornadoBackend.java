@@ -62,13 +62,7 @@ public final class TornadoBackend implements Backend {
     ModelConfig config = weights.config();
     this.plan =
         new LayerPlan(
-            weights,
-            layout,
-            numBlocks,
-            one(config),
-            many(config, numBlocks),
-            device,
-            captured);
+            weights, layout, numBlocks, one(config), many(config, numBlocks), device, captured);
     this.sampler = new Sampler(new ScalarOps(), vocab);
     this.logits = new float[vocab];
   }

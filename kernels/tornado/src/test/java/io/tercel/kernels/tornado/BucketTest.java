@@ -23,8 +23,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Graphs whose grids never change, as captured ones need them, give the bits of all others for every
- * number of rows: those they are made for, fewer, and more than any is made for.
+ * Graphs whose grids never change, as captured ones need them, give the bits of all others for
+ * every number of rows: those they are made for, fewer, and more than any is made for.
  */
 class BucketTest {
   @TempDir Path temp;
@@ -71,9 +71,9 @@ class BucketTest {
   @ParameterizedTest
   @ValueSource(strings = {"", "0,1", "2,2", "8,4", "1,65", "true", "1,,2"})
   void whatIsNoNumbers_isRefusedByName(String text) {
-    String said =
-        assertThrows(BackendUnavailableException.class, () -> TornadoBackends.buckets(text))
-            .getMessage();
+    BackendUnavailableException e =
+        assertThrows(BackendUnavailableException.class, () -> TornadoBackends.buckets(text));
+    String said = String.valueOf(e.getMessage());
     assertTrue(said.startsWith("-Dtercel.tornado.cudaGraphs=" + text + ":"), said);
   }
 }

@@ -34,8 +34,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A program that measures one part of what {@code bench-gpu} is to show: a shape in a format, at
- * several batches and contexts, and a prefill. Each figure is a line of JSON that is written as soon
- * as it is there, and found again if the part is run again; {@code table} makes Markdown of them.
+ * several batches and contexts, and a prefill. Each figure is a line of JSON that is written as
+ * soon as it is there, and found again if the part is run again; {@code table} makes Markdown of
+ * them.
  *
  * <p>Weights are random. Contexts are not computed: keys and values hold zeros, as many bytes as
  * real contexts have. Of more than {@link #OWN} deep contexts some lie where others do, many times
@@ -120,8 +121,7 @@ final class DeviceBench {
     long begun = System.nanoTime();
     try (WeightStore weights = RandomWeights.create(config, linears, Dense.BF16, 1);
         TornadoBackend backend =
-            (TornadoBackend)
-                backends.open(weights, layout, numBlocks, device)) {
+            (TornadoBackend) backends.open(weights, layout, numBlocks, device)) {
       double start = (System.nanoTime() - begun) / 1e9;
       String name = backends.devices().get(device).name();
       for (int context : contexts) {
@@ -129,8 +129,12 @@ final class DeviceBench {
           if (!has("decode", streams, context)) {
             double rate = decode(backend, config, streams, context, tokens);
             double read =
-                readBytes(weights) + (double) streams * context * layout.layerBlockBytes()
-                    * config.numLayers() / KvLayout.BLOCK_SIZE;
+                readBytes(weights)
+                    + (double) streams
+                        * context
+                        * layout.layerBlockBytes()
+                        * config.numLayers()
+                        / KvLayout.BLOCK_SIZE;
             ObjectNode line = line("decode", shape, format, name, streams, context, rate);
             line.put("startSeconds", start);
             line.put("stepMillis", 1e3 * streams / rate);
@@ -183,8 +187,7 @@ final class DeviceBench {
 
   private void add(ObjectNode line) throws IOException {
     lines.add(line);
-    Files.writeString(
-        file, line + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    Files.writeString(file, line + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     System.out.println(line);
   }
 
