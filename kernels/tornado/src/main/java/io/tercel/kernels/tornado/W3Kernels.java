@@ -161,21 +161,8 @@ final class W3Kernels {
         c.localBarrier();
         float squares =
             Arithmetic.tree(
-                lanes[0],
-                lanes[1],
-                lanes[2],
-                lanes[3],
-                lanes[4],
-                lanes[5],
-                lanes[6],
-                lanes[7],
-                lanes[8],
-                lanes[9],
-                lanes[10],
-                lanes[11],
-                lanes[12],
-                lanes[13],
-                lanes[14],
+                lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5], lanes[6], lanes[7],
+                lanes[8], lanes[9], lanes[10], lanes[11], lanes[12], lanes[13], lanes[14],
                 lanes[15]);
         float scale = Arithmetic.normScale(squares, cols, eps);
         for (int round = 0; round < groups; round += slices) {
@@ -205,10 +192,34 @@ final class W3Kernels {
           float factor = coded ? GroupedInts.MAX_CODE / size : 0f;
           int sum = 0;
           for (int i = 0; i < 16; i += 4) {
-            int c0 = code(floats[Math.min(k + i, cols - 1)], scale, p.get(normAt + Math.min(k + i, cols - 1)), factor, k + i < cols);
-            int c1 = code(floats[Math.min(k + i + 1, cols - 1)], scale, p.get(normAt + Math.min(k + i + 1, cols - 1)), factor, k + i + 1 < cols);
-            int c2 = code(floats[Math.min(k + i + 2, cols - 1)], scale, p.get(normAt + Math.min(k + i + 2, cols - 1)), factor, k + i + 2 < cols);
-            int c3 = code(floats[Math.min(k + i + 3, cols - 1)], scale, p.get(normAt + Math.min(k + i + 3, cols - 1)), factor, k + i + 3 < cols);
+            int c0 =
+                code(
+                    floats[Math.min(k + i, cols - 1)],
+                    scale,
+                    p.get(normAt + Math.min(k + i, cols - 1)),
+                    factor,
+                    k + i < cols);
+            int c1 =
+                code(
+                    floats[Math.min(k + i + 1, cols - 1)],
+                    scale,
+                    p.get(normAt + Math.min(k + i + 1, cols - 1)),
+                    factor,
+                    k + i + 1 < cols);
+            int c2 =
+                code(
+                    floats[Math.min(k + i + 2, cols - 1)],
+                    scale,
+                    p.get(normAt + Math.min(k + i + 2, cols - 1)),
+                    factor,
+                    k + i + 2 < cols);
+            int c3 =
+                code(
+                    floats[Math.min(k + i + 3, cols - 1)],
+                    scale,
+                    p.get(normAt + Math.min(k + i + 3, cols - 1)),
+                    factor,
+                    k + i + 3 < cols);
             sum += (c0 + c1) + (c2 + c3);
             int to = 2 * ((k + i) >> 2);
             x[to] = FourBytes.of(c0, c1, c2, c3);
