@@ -7,9 +7,10 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * Paged attention in the order of sums that {@link Attention} states. A work group of 256 items
- * takes one split after the other of a row and head: first an item is a token, then a dimension. The
- * grid is [groups][heads], of groups as the step says; what a split gives, its headDim values, largest score and sum of exponentials,
- * lies in {@code part}. {@link #join} makes a row's output of its splits.
+ * takes one split after the other of a row and head: first an item is a token, then a dimension.
+ * The grid is [groups][heads], of groups as the step says; what a split gives, its headDim values,
+ * largest score and sum of exponentials, lies in {@code part}. {@link #join} makes a row's output
+ * of its splits.
  *
  * <p>Heads are at most 256 wide. {@link #single}, {@link #sixteen} and {@link Int4AttentionKernels}
  * say the same thing three times: a local array that is handed to another method is addressed

@@ -220,7 +220,8 @@ final class Int4AttentionKernels {
         for (int i = l; i < TILE; i += 8 * AttentionKernels.LOCAL) {
           int v0 =
               kv.get(
-                  valueAt + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
+                  valueAt
+                      + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
           int v1 =
               kv.get(
                   valueAt

@@ -39,8 +39,8 @@ final class LayerPlan implements AutoCloseable {
   private static final int FEW = 2;
 
   /**
-   * Work groups for each head, of a row, up to four rows, in graphs whose grids never change: enough
-   * to fill a large device, and few enough that those without a slot cost little.
+   * Work groups for each head, of a row, up to four rows, in graphs whose grids never change:
+   * enough to fill a large device, and few enough that those without a slot cost little.
    */
   private static final int SPREAD = 64;
 

@@ -95,9 +95,7 @@ class SamplingSimulatorTest {
   void tooManyCandidates_areTheHosts() {
     float[] flat = normal(new Random(7), 0.1f);
     SamplingBuffers s =
-        run(
-            List.of(
-                new Case(flat, draw(0, 1, 0.9f, 0, 0)), new Case(flat, draw(0, 1, 1, 0, 0))));
+        run(List.of(new Case(flat, draw(0, 1, 0.9f, 0, 0)), new Case(flat, draw(0, 1, 1, 0, 0))));
     assertEquals(1, s.tokens.get(1));
     assertEquals(0, s.tokens.get(4 + 1));
   }
@@ -114,7 +112,8 @@ class SamplingSimulatorTest {
     return logits;
   }
 
-  private static SamplingRow draw(int position, float temperature, float topP, int topK, float minP) {
+  private static SamplingRow draw(
+      int position, float temperature, float topP, int topK, float minP) {
     return SamplingRow.sample(0)
         .temperature(temperature)
         .topP(topP)
@@ -165,25 +164,14 @@ class SamplingSimulatorTest {
         chunks,
         n,
         local,
-        c ->
-            SamplingKernels.argMax(
-                c, s.wants, s.asks, logits, s.found, VOCAB, STRIDE, chunks));
+        c -> SamplingKernels.argMax(c, s.wants, s.asks, logits, s.found, VOCAB, STRIDE, chunks));
     Simulator.run(
         chunks,
         n,
         local,
         c ->
             SamplingKernels.sums(
-                c,
-                s.wants,
-                POWERS,
-                logits,
-                s.found,
-                s.knobs,
-                s.tokens,
-                s.chunks,
-                VOCAB,
-                STRIDE,
+                c, s.wants, POWERS, logits, s.found, s.knobs, s.tokens, s.chunks, VOCAB, STRIDE,
                 chunks));
     Simulator.run(
         1,
@@ -191,21 +179,8 @@ class SamplingSimulatorTest {
         local,
         c ->
             DrawKernels.pick(
-                c,
-                s.wants,
-                POWERS,
-                logits,
-                s.found,
-                s.chunks,
-                s.asks,
-                s.knobs,
-                s.draws,
-                s.tokens,
-                s.values,
-                s.totals,
-                VOCAB,
-                STRIDE,
-                chunks));
+                c, s.wants, POWERS, logits, s.found, s.chunks, s.asks, s.knobs, s.draws, s.tokens,
+                s.values, s.totals, VOCAB, STRIDE, chunks));
     return s;
   }
 }
