@@ -120,7 +120,10 @@ final class HeadKernels {
       } else {
         int position = step.get(StepLayout.positions(rows) + token);
         int slot = position & 15;
-        int at = (step.get(StepLayout.blocks(rows) + token) * 2 * kvHeads + group - heads) * 16 * headDim;
+        int at =
+            (step.get(StepLayout.blocks(rows) + token) * 2 * kvHeads + group - heads)
+                * 16
+                * headDim;
         for (int d = l; d < headDim; d += LOCAL) {
           int element = isKey == 1 ? d * 16 + slot : slot * headDim + d;
           // never kept, but an array that is only written counts as one that need not be there

@@ -9,9 +9,6 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * AttentionKernels}.
  */
 final class Int4AttentionKernels {
-  /** Ints of values that a work group holds at a time: 256 tokens of 128 dims. */
-  private static final int TILE = 4096;
-
   private Int4AttentionKernels() {}
 
   /**
@@ -61,6 +58,46 @@ final class Int4AttentionKernels {
         q[l] = x.get(row * xStride + head * headDim + l);
       }
       c.localBarrier();
+      // a tile of values is under way before the keys are; so are a token's
+      int pairInts = chunks * 16; // two tokens
+      int perPass = AttentionKernels.LOCAL / pairInts; // pairs that all items hold at once
+      int mine = l / pairInts;
+      int inPair = l - mine * pairInts;
+      int pairs = (count + 1) / 2;
+      int last = Math.max(pairs - 1, 0);
+      int valueAt = kvHeads * keyInts + kvHead * valueInts + inPair;
+      int u0 = Math.min(mine, last);
+      int v0 = kv.get(valueAt + bases[u0 >> 3] + (u0 & 7) * pairInts);
+      int u1 = Math.min(mine + 1 * perPass, last);
+      int v1 = kv.get(valueAt + bases[u1 >> 3] + (u1 & 7) * pairInts);
+      int u2 = Math.min(mine + 2 * perPass, last);
+      int v2 = kv.get(valueAt + bases[u2 >> 3] + (u2 & 7) * pairInts);
+      int u3 = Math.min(mine + 3 * perPass, last);
+      int v3 = kv.get(valueAt + bases[u3 >> 3] + (u3 & 7) * pairInts);
+      int u4 = Math.min(mine + 4 * perPass, last);
+      int v4 = kv.get(valueAt + bases[u4 >> 3] + (u4 & 7) * pairInts);
+      int u5 = Math.min(mine + 5 * perPass, last);
+      int v5 = kv.get(valueAt + bases[u5 >> 3] + (u5 & 7) * pairInts);
+      int u6 = Math.min(mine + 6 * perPass, last);
+      int v6 = kv.get(valueAt + bases[u6 >> 3] + (u6 & 7) * pairInts);
+      int u7 = Math.min(mine + 7 * perPass, last);
+      int v7 = kv.get(valueAt + bases[u7 >> 3] + (u7 & 7) * pairInts);
+      int u8 = Math.min(mine + 8 * perPass, last);
+      int v8 = kv.get(valueAt + bases[u8 >> 3] + (u8 & 7) * pairInts);
+      int u9 = Math.min(mine + 9 * perPass, last);
+      int v9 = kv.get(valueAt + bases[u9 >> 3] + (u9 & 7) * pairInts);
+      int u10 = Math.min(mine + 10 * perPass, last);
+      int v10 = kv.get(valueAt + bases[u10 >> 3] + (u10 & 7) * pairInts);
+      int u11 = Math.min(mine + 11 * perPass, last);
+      int v11 = kv.get(valueAt + bases[u11 >> 3] + (u11 & 7) * pairInts);
+      int u12 = Math.min(mine + 12 * perPass, last);
+      int v12 = kv.get(valueAt + bases[u12 >> 3] + (u12 & 7) * pairInts);
+      int u13 = Math.min(mine + 13 * perPass, last);
+      int v13 = kv.get(valueAt + bases[u13 >> 3] + (u13 & 7) * pairInts);
+      int u14 = Math.min(mine + 14 * perPass, last);
+      int v14 = kv.get(valueAt + bases[u14 >> 3] + (u14 & 7) * pairInts);
+      int u15 = Math.min(mine + 15 * perPass, last);
+      int v15 = kv.get(valueAt + bases[u15 >> 3] + (u15 & 7) * pairInts);
       if (l < 8) {
         double sum = 0;
         for (int d = l; d < headDim; d += 8) {
@@ -208,95 +245,32 @@ final class Int4AttentionKernels {
                 lanes[l + 15]);
       }
       c.localBarrier();
-      int pairInts = chunks * 16; // two tokens
-      int pairs = (count + 1) / 2;
-      int valueAt = kvHeads * keyInts + kvHead * valueInts;
       int place = ((l & 255) >> 6) * 16 + (l & 15);
       int nibble = 4 * ((l & 63) >> 4);
       float o = 0f;
-      int many = TILE / pairInts;
-      for (int first = 0; first < pairs; first += many) {
-        // eight loads are under way before the first is stored
-        for (int i = l; i < TILE; i += 8 * AttentionKernels.LOCAL) {
-          int v0 =
-              kv.get(
-                  valueAt
-                      + word(i, first, pairs, pairInts, bases[block(i, first, pairs, pairInts)]));
-          int v1 =
-              kv.get(
-                  valueAt
-                      + word(
-                          i + 256,
-                          first,
-                          pairs,
-                          pairInts,
-                          bases[block(i + 256, first, pairs, pairInts)]));
-          int v2 =
-              kv.get(
-                  valueAt
-                      + word(
-                          i + 512,
-                          first,
-                          pairs,
-                          pairInts,
-                          bases[block(i + 512, first, pairs, pairInts)]));
-          int v3 =
-              kv.get(
-                  valueAt
-                      + word(
-                          i + 768,
-                          first,
-                          pairs,
-                          pairInts,
-                          bases[block(i + 768, first, pairs, pairInts)]));
-          int v4 =
-              kv.get(
-                  valueAt
-                      + word(
-                          i + 1024,
-                          first,
-                          pairs,
-                          pairInts,
-                          bases[block(i + 1024, first, pairs, pairInts)]));
-          int v5 =
-              kv.get(
-                  valueAt
-                      + word(
-                          i + 1280,
-                          first,
-                          pairs,
-                          pairInts,
-                          bases[block(i + 1280, first, pairs, pairInts)]));
-          int v6 =
-              kv.get(
-                  valueAt
-                      + word(
-                          i + 1536,
-                          first,
-                          pairs,
-                          pairInts,
-                          bases[block(i + 1536, first, pairs, pairInts)]));
-          int v7 =
-              kv.get(
-                  valueAt
-                      + word(
-                          i + 1792,
-                          first,
-                          pairs,
-                          pairInts,
-                          bases[block(i + 1792, first, pairs, pairInts)]));
-          tile[i] = v0;
-          tile[i + 256] = v1;
-          tile[i + 512] = v2;
-          tile[i + 768] = v3;
-          tile[i + 1024] = v4;
-          tile[i + 1280] = v5;
-          tile[i + 1536] = v6;
-          tile[i + 1792] = v7;
+      for (int first = 0; first < pairs; first += 16 * perPass) {
+        if (mine < perPass) {
+          int to = l;
+          tile[to] = v0;
+          tile[to + 1 * perPass * pairInts] = v1;
+          tile[to + 2 * perPass * pairInts] = v2;
+          tile[to + 3 * perPass * pairInts] = v3;
+          tile[to + 4 * perPass * pairInts] = v4;
+          tile[to + 5 * perPass * pairInts] = v5;
+          tile[to + 6 * perPass * pairInts] = v6;
+          tile[to + 7 * perPass * pairInts] = v7;
+          tile[to + 8 * perPass * pairInts] = v8;
+          tile[to + 9 * perPass * pairInts] = v9;
+          tile[to + 10 * perPass * pairInts] = v10;
+          tile[to + 11 * perPass * pairInts] = v11;
+          tile[to + 12 * perPass * pairInts] = v12;
+          tile[to + 13 * perPass * pairInts] = v13;
+          tile[to + 14 * perPass * pairInts] = v14;
+          tile[to + 15 * perPass * pairInts] = v15;
         }
         c.localBarrier();
         if (l < headDim) {
-          int end = Math.min(many, pairs - first);
+          int end = Math.min(16 * perPass, pairs - first);
           for (int u = 0; u < end; u++) {
             int word = tile[u * pairInts + place] >> nibble;
             o = value(word) * p[2 * (first + u)] + o;
@@ -304,6 +278,40 @@ final class Int4AttentionKernels {
           }
         }
         c.localBarrier();
+        if (16 * perPass * 2 < AttentionKernels.LOCAL) { // wide heads take several tiles
+          u0 = Math.min(first + mine + 16 * perPass, last);
+          v0 = kv.get(valueAt + bases[u0 >> 3] + (u0 & 7) * pairInts);
+          u1 = Math.min(first + mine + 17 * perPass, last);
+          v1 = kv.get(valueAt + bases[u1 >> 3] + (u1 & 7) * pairInts);
+          u2 = Math.min(first + mine + 18 * perPass, last);
+          v2 = kv.get(valueAt + bases[u2 >> 3] + (u2 & 7) * pairInts);
+          u3 = Math.min(first + mine + 19 * perPass, last);
+          v3 = kv.get(valueAt + bases[u3 >> 3] + (u3 & 7) * pairInts);
+          u4 = Math.min(first + mine + 20 * perPass, last);
+          v4 = kv.get(valueAt + bases[u4 >> 3] + (u4 & 7) * pairInts);
+          u5 = Math.min(first + mine + 21 * perPass, last);
+          v5 = kv.get(valueAt + bases[u5 >> 3] + (u5 & 7) * pairInts);
+          u6 = Math.min(first + mine + 22 * perPass, last);
+          v6 = kv.get(valueAt + bases[u6 >> 3] + (u6 & 7) * pairInts);
+          u7 = Math.min(first + mine + 23 * perPass, last);
+          v7 = kv.get(valueAt + bases[u7 >> 3] + (u7 & 7) * pairInts);
+          u8 = Math.min(first + mine + 24 * perPass, last);
+          v8 = kv.get(valueAt + bases[u8 >> 3] + (u8 & 7) * pairInts);
+          u9 = Math.min(first + mine + 25 * perPass, last);
+          v9 = kv.get(valueAt + bases[u9 >> 3] + (u9 & 7) * pairInts);
+          u10 = Math.min(first + mine + 26 * perPass, last);
+          v10 = kv.get(valueAt + bases[u10 >> 3] + (u10 & 7) * pairInts);
+          u11 = Math.min(first + mine + 27 * perPass, last);
+          v11 = kv.get(valueAt + bases[u11 >> 3] + (u11 & 7) * pairInts);
+          u12 = Math.min(first + mine + 28 * perPass, last);
+          v12 = kv.get(valueAt + bases[u12 >> 3] + (u12 & 7) * pairInts);
+          u13 = Math.min(first + mine + 29 * perPass, last);
+          v13 = kv.get(valueAt + bases[u13 >> 3] + (u13 & 7) * pairInts);
+          u14 = Math.min(first + mine + 30 * perPass, last);
+          v14 = kv.get(valueAt + bases[u14 >> 3] + (u14 & 7) * pairInts);
+          u15 = Math.min(first + mine + 31 * perPass, last);
+          v15 = kv.get(valueAt + bases[u15 >> 3] + (u15 & 7) * pairInts);
+        }
       }
       if (l < headDim) {
         o = o - stats[3];
@@ -320,22 +328,6 @@ final class Int4AttentionKernels {
       table = step.get(StepLayout.slotTable(rows, slots) + next);
       c.localBarrier(); // what the next slot writes has been read
     }
-  }
-
-  /** The pair of tokens that int i of a tile belongs to; the last one for those beyond. */
-  private static int pair(int i, int first, int pairs, int pairInts) {
-    return Math.min(first + i / pairInts, Math.max(pairs - 1, 0));
-  }
-
-  /** Which block of the split that is. */
-  private static int block(int i, int first, int pairs, int pairInts) {
-    return pair(i, first, pairs, pairInts) >> 3;
-  }
-
-  /** Where it is in the pool. */
-  private static int word(int i, int first, int pairs, int pairInts, int base) {
-    int inBlock = pair(i, first, pairs, pairInts) & 7;
-    return base + inBlock * pairInts + i - i / pairInts * pairInts;
   }
 
   /** The i-th of eight, where i is a constant. */

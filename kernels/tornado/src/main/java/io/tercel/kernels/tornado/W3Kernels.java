@@ -46,8 +46,8 @@ final class W3Kernels {
   /** The code above that, eight times too large. */
   private static final int EIGHTFOLD = 0x38383838;
 
-  /** Columns of rows that {@link #one} can norm and round: 32 groups. */
-  static final int NORMED = 4096;
+  /** Columns of rows that {@link #one} can norm and round: of 20 groups. */
+  static final int NORMED = 2560;
 
   private W3Kernels() {}
 
@@ -115,7 +115,7 @@ final class W3Kernels {
     int[] x = c.allocateIntLocalArray(5120);
     float[] values = c.allocateFloatLocalArray(1280);
     float[] scales = c.allocateFloatLocalArray(1280);
-    float[] floats = c.allocateFloatLocalArray(4096);
+    float[] floats = c.allocateFloatLocalArray(2560);
     float[] lanes = c.allocateFloatLocalArray(16);
     float[] sizes = c.allocateFloatLocalArray(256);
     float[] flaws = c.allocateFloatLocalArray(256);
@@ -161,35 +161,28 @@ final class W3Kernels {
         c.localBarrier();
         float squares =
             Arithmetic.tree(
-                lanes[0],
-                lanes[1],
-                lanes[2],
-                lanes[3],
-                lanes[4],
-                lanes[5],
-                lanes[6],
-                lanes[7],
-                lanes[8],
-                lanes[9],
-                lanes[10],
-                lanes[11],
-                lanes[12],
-                lanes[13],
-                lanes[14],
+                lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5], lanes[6], lanes[7],
+                lanes[8], lanes[9], lanes[10], lanes[11], lanes[12], lanes[13], lanes[14],
                 lanes[15]);
         float scale = Arithmetic.normScale(squares, cols, eps);
+        for (int k = l; k < groups * W3Block.GROUP; k += slices * LANES) {
+          int column = Math.min(k, cols - 1);
+          float value = floats[column] * scale * p.get(normAt + column);
+          floats[k] = k < cols ? value : 0f;
+        }
+        c.localBarrier();
         for (int round = 0; round < groups; round += slices) {
-          // a lane rounds 16 columns of its slice's group
+          // a lane rounds every eighth four columns of its slice's group
           int g = Math.min(round + slice, groups - 1);
-          int k = g * W3Block.GROUP + 16 * r;
+          int k = g * W3Block.GROUP + 4 * r;
           float most = 0f;
           float sick = 0f;
-          for (int i = 0; i < 16; i++) {
-            int column = Math.min(k + i, cols - 1);
-            float value = floats[column] * scale * p.get(normAt + column);
-            value = k + i < cols ? value : 0f;
-            most = Math.max(most, Math.abs(value));
-            sick = 0f * value + sick;
+          for (int i = 0; i < W3Block.GROUP; i += 4 * LANES) {
+            for (int m = 0; m < 4; m++) {
+              float value = floats[k + i + m];
+              most = Math.max(most, Math.abs(value));
+              sick = 0f * value + sick;
+            }
           }
           sizes[l] = most;
           flaws[l] = sick;
@@ -204,11 +197,11 @@ final class W3Kernels {
           boolean coded = !zero && flaw == 0f;
           float factor = coded ? GroupedInts.MAX_CODE / size : 0f;
           int sum = 0;
-          for (int i = 0; i < 16; i += 4) {
-            int c0 = code(floats[Math.min(k + i, cols - 1)], scale, p.get(normAt + Math.min(k + i, cols - 1)), factor, k + i < cols);
-            int c1 = code(floats[Math.min(k + i + 1, cols - 1)], scale, p.get(normAt + Math.min(k + i + 1, cols - 1)), factor, k + i + 1 < cols);
-            int c2 = code(floats[Math.min(k + i + 2, cols - 1)], scale, p.get(normAt + Math.min(k + i + 2, cols - 1)), factor, k + i + 2 < cols);
-            int c3 = code(floats[Math.min(k + i + 3, cols - 1)], scale, p.get(normAt + Math.min(k + i + 3, cols - 1)), factor, k + i + 3 < cols);
+          for (int i = 0; i < W3Block.GROUP; i += 4 * LANES) {
+            int c0 = coded ? (int) Arithmetic.rint(floats[k + i], factor) : 0;
+            int c1 = coded ? (int) Arithmetic.rint(floats[k + i + 1], factor) : 0;
+            int c2 = coded ? (int) Arithmetic.rint(floats[k + i + 2], factor) : 0;
+            int c3 = coded ? (int) Arithmetic.rint(floats[k + i + 3], factor) : 0;
             sum += (c0 + c1) + (c2 + c3);
             int to = 2 * ((k + i) >> 2);
             x[to] = FourBytes.of(c0, c1, c2, c3);
@@ -293,7 +286,7 @@ final class W3Kernels {
         values[to + 1] = (float) sumB;
         scales[to] = Arithmetic.fp16(bits & 65535, powers) * inputScale;
         scales[to + 1] = Arithmetic.fp16((bits >> 16) & 65535, powers) * inputScale;
-        if (g + slices < many) {
+        if (slices < groups && g + slices < many) {
           at = first + (base + g + slices) * BLOCK + r;
           a0 = w.get(at);
           b0 = w.get(at + 8);
@@ -464,12 +457,6 @@ final class W3Kernels {
       int to = mine * yStride + yAt + output;
       y.set(to, add == 0 ? result : y.get(to) + result);
     }
-  }
-
-  /** The code of one input: see {@link GroupedInts}. */
-  private static int code(float x, float scale, float weight, float factor, boolean there) {
-    float value = x * scale * weight;
-    return there && factor > 0f ? (int) Arithmetic.rint(value, factor) : 0;
   }
 
   /** Fields 6 and 7 of a triple: two bits of each byte of its three words. */

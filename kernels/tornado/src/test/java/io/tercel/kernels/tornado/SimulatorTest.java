@@ -159,7 +159,10 @@ class SimulatorTest {
           3,
           n,
           8 * W3Kernels.slicesOfOne(2),
-          c -> W3Kernels.one(c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4, scales, 0, 0, -1, 0f));
+          c ->
+              W3Kernels.one(
+                  c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4, scales, 0, 0, -1,
+                  0f));
       Simulator.run(
           3,
           2,
@@ -187,8 +190,23 @@ class SimulatorTest {
         GroupedIntKernels.LOCAL,
         c ->
             GroupedIntKernels.grouped(
-                c, step, POWERS, w, p, in, q, s, SourceArithmetic.NORMED, -1, cols, 2, cols, 0, -1,
-                1, 1e-6f));
+                c,
+                step,
+                POWERS,
+                w,
+                p,
+                in,
+                q,
+                s,
+                SourceArithmetic.NORMED,
+                -1,
+                cols,
+                2,
+                cols,
+                0,
+                -1,
+                1,
+                1e-6f));
     FloatArray expected = new FloatArray(n * 48);
     FloatArray actual = new FloatArray(n * 48);
     Simulator.run(
