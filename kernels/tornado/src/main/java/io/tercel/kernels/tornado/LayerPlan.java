@@ -44,8 +44,8 @@ final class LayerPlan implements AutoCloseable {
    */
   private static final int SPREAD = 64;
 
-  /** Bytes, of {@link LayerTasks#GRAPH_BYTES}, that the tasks of input and head take at most. */
-  private static final int ENDS_BYTES = 800;
+  /** Bytes, of {@link LayerTasks#GRAPH_BYTES}, that the tasks of a head take, or of an input. */
+  private static final int ENDS_BYTES = 440;
 
   /**
    * The graphs of passes of at most so many rows, of which at most as many are wanted.
@@ -155,10 +155,11 @@ final class LayerPlan implements AutoCloseable {
     graph = chain.graph("more", List.of());
     addHead(graph, true);
     this.more = end(graph, all);
-    this.fetch = fetchGraph();
+    this.fetch = end(fetchGraph(), all);
     chain.start(device);
   }
 
+  /** Ends a graph; its number. */
   private int end(TaskGraph graph, Bucket bucket) {
     if (!bucket.fixed) {
       return chain.end(graph);
@@ -288,7 +289,7 @@ final class LayerPlan implements AutoCloseable {
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, s.tokens, s.values, s.totals);
   }
 
-  private int fetchGraph() {
+  private TaskGraph fetchGraph() {
     TaskGraph graph = chain.graph("fetch", List.of());
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, sampling.which);
     int vocab = config.vocabSize();
@@ -304,7 +305,7 @@ final class LayerPlan implements AutoCloseable {
     grids.add(
         "fetch.row", Grids.Axis.FIXED, Math.ceilDiv(vocab, RowKernels.LOCAL), RowKernels.LOCAL, 1);
     graph.transferToHost(DataTransferMode.EVERY_EXECUTION, sampling.logits);
-    return chain.end(graph, Size.NONE);
+    return graph;
   }
 
   /** What holds the passes of a step of so many rows. */
