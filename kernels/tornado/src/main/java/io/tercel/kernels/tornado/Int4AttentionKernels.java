@@ -12,8 +12,10 @@ final class Int4AttentionKernels {
   private Int4AttentionKernels() {}
 
   /**
-   * int4; see {@link AttentionKernels#single}.
+   * int4; see {@link AttentionKernels#single}. The grid is [slots][heads / each].
    *
+   * @param each query heads of a work group, which read the same keys and values: 1, or 2 of at most
+   *     128 dims; their scores are an item's together, their outputs items side by side
    * @param keyInts ints of K of a head in a block
    * @param valueInts ints of V of a head in a block
    */
@@ -31,10 +33,11 @@ final class Int4AttentionKernels {
       int headDim,
       int xStride,
       float scale,
+      int each,
       int keyInts,
       int valueInts) {
     int l = c.localIdx;
-    int head = c.groupIdy;
+    int head = c.groupIdy * each;
     int used = step.get(StepLayout.SLOTS);
     int groups = step.get(StepLayout.GROUPS);
     int row = step.get(StepLayout.slotRow(rows) + c.groupIdx);
@@ -43,12 +46,12 @@ final class Int4AttentionKernels {
     int kvHead = head / (heads / kvHeads);
     int chunks = (headDim + 63) / 64;
     int[] bases = c.allocateIntLocalArray(16);
-    float[] q = c.allocateFloatLocalArray(256);
-    float[] p = c.allocateFloatLocalArray(256);
+    float[] q = c.allocateFloatLocalArray(512);
+    float[] p = c.allocateFloatLocalArray(512);
     float[] zeros = c.allocateFloatLocalArray(256);
-    float[] lanes = c.allocateFloatLocalArray(16);
-    float[] stats = c.allocateFloatLocalArray(4);
-    double[] sums = c.allocateDoubleLocalArray(8);
+    float[] lanes = c.allocateFloatLocalArray(32);
+    float[] stats = c.allocateFloatLocalArray(8);
+    double[] sums = c.allocateDoubleLocalArray(16);
     int[] tile = c.allocateIntLocalArray(4096);
     for (int slot = c.groupIdx; slot < used; slot += groups) {
       if (l < 16 && l * 16 < count) {
@@ -56,6 +59,9 @@ final class Int4AttentionKernels {
       }
       if (l < headDim) {
         q[l] = x.get(row * xStride + head * headDim + l);
+        if (each == 2) {
+          q[256 + l] = x.get(row * xStride + head * headDim + headDim + l);
+        }
       }
       c.localBarrier();
       // a tile of values is under way before the keys are; so are a token's
@@ -98,23 +104,25 @@ final class Int4AttentionKernels {
       int v14 = kv.get(valueAt + bases[u14 >> 3] + (u14 & 7) * pairInts);
       int u15 = Math.min(mine + 15 * perPass, last);
       int v15 = kv.get(valueAt + bases[u15 >> 3] + (u15 & 7) * pairInts);
-      if (l < 8) {
+      if (l < 8 * each) {
         double sum = 0;
-        for (int d = l; d < headDim; d += 8) {
-          sum += q[d];
+        for (int d = l & 7; d < headDim; d += 8) {
+          sum += q[(l >> 3) * 256 + d];
         }
         sums[l] = sum;
       }
       c.localBarrier();
-      if (l == 0) {
-        double lower = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-        double upper = (sums[4] + sums[5]) + (sums[6] + sums[7]);
-        stats[2] = (float) (lower + upper);
+      if (l < each) {
+        int from = 8 * l;
+        double lower = (sums[from] + sums[from + 1]) + (sums[from + 2] + sums[from + 3]);
+        double upper = (sums[from + 4] + sums[from + 5]) + (sums[from + 6] + sums[from + 7]);
+        stats[4 * l + 2] = (float) (lower + upper);
       }
       c.localBarrier();
       int valueMeta = 0; // asked for here, with the keys
       if (l >= count) {
         p[l] = 0f; // the other half of the last token's word
+        p[256 + l] = 0f;
       }
       if (l < count) {
         int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
@@ -124,6 +132,8 @@ final class Int4AttentionKernels {
         valueMeta = kv.get(values + 8 * chunks * 16 + (l & 15));
         float even = 0f;
         float odd = 0f;
+        float even2 = 0f;
+        float odd2 = 0f;
         // all loads are under way before the first is used
         for (int g = 0; g < words; g += 16) {
           int w0 = kv.get(at + g * 16);
@@ -147,106 +157,141 @@ final class Int4AttentionKernels {
             word = i < 8 ? word : select(i - 8, w8, w9, w10, w11, w12, w13, w14, w15);
             int d = 8 * (g + i);
             if (g + i < words) {
-              even = value(word) * q[d] + even;
-              odd = value(word >> 4) * q[d + 1] + odd;
-              even = value(word >> 8) * q[d + 2] + even;
-              odd = value(word >> 12) * q[d + 3] + odd;
-              even = value(word >> 16) * q[d + 4] + even;
-              odd = value(word >> 20) * q[d + 5] + odd;
-              even = value(word >> 24) * q[d + 6] + even;
-              odd = value(word >> 28) * q[d + 7] + odd;
+              float k0 = value(word);
+              even = k0 * q[d] + even;
+              float k1 = value(word >> 4);
+              odd = k1 * q[d + 1] + odd;
+              float k2 = value(word >> 8);
+              even = k2 * q[d + 2] + even;
+              float k3 = value(word >> 12);
+              odd = k3 * q[d + 3] + odd;
+              float k4 = value(word >> 16);
+              even = k4 * q[d + 4] + even;
+              float k5 = value(word >> 20);
+              odd = k5 * q[d + 5] + odd;
+              float k6 = value(word >> 24);
+              even = k6 * q[d + 6] + even;
+              float k7 = value(word >> 28);
+              odd = k7 * q[d + 7] + odd;
+              if (each == 2) {
+                even2 = k0 * q[256 + d] + even2;
+                odd2 = k1 * q[256 + d + 1] + odd2;
+                even2 = k2 * q[256 + d + 2] + even2;
+                odd2 = k3 * q[256 + d + 3] + odd2;
+                even2 = k4 * q[256 + d + 4] + even2;
+                odd2 = k5 * q[256 + d + 5] + odd2;
+                even2 = k6 * q[256 + d + 6] + even2;
+                odd2 = k7 * q[256 + d + 7] + odd2;
+              }
             }
           }
         }
         float zero = -(16 + ((meta >> 16) & 15)) * 0.0625f;
         float dot = zero * stats[2] + (even + odd);
-        p[l] = 16f * Arithmetic.fp16(meta & 65535, powers) * dot * scale;
+        float unit = 16f * Arithmetic.fp16(meta & 65535, powers);
+        p[l] = unit * dot * scale;
+        if (each == 2) {
+          float dot2 = zero * stats[6] + (even2 + odd2);
+          p[256 + l] = unit * dot2 * scale;
+        }
       }
       c.localBarrier();
-      if (l < 16) {
+      int of = l >> 4; // which of the heads, where items are 16 partial results of each
+      if (l < 16 * each) {
         float max = AttentionKernels.LEAST;
-        for (int t = l; t < count; t += 16) {
-          max = Math.max(max, p[t]);
+        for (int t = l & 15; t < count; t += 16) {
+          max = Math.max(max, p[of * 256 + t]);
         }
         lanes[l] = max;
       }
       c.localBarrier();
-      if (l == 0) {
+      if (l < each) {
         float max = AttentionKernels.LEAST;
         for (int t = 0; t < 16; t++) {
-          max = Math.max(max, lanes[t]);
+          max = Math.max(max, lanes[16 * l + t]);
         }
-        stats[0] = max;
+        stats[4 * l] = max;
       }
       c.localBarrier();
       if (l < count) {
         p[l] = Arithmetic.exp(p[l] - stats[0], powers);
+        if (each == 2) {
+          p[256 + l] = Arithmetic.exp(p[256 + l] - stats[4], powers);
+        }
       }
       c.localBarrier();
-      if (l < 16) {
+      if (l < 16 * each) {
         float sum = 0f;
-        for (int t = l; t < count; t += 16) {
-          sum += p[t];
+        for (int t = l & 15; t < count; t += 16) {
+          sum += p[of * 256 + t];
         }
         lanes[l] = sum;
       }
       c.localBarrier();
-      if (l == 0) {
-        stats[1] =
+      if (l < each) {
+        int from = 16 * l;
+        stats[4 * l + 1] =
             Arithmetic.tree(
-                lanes[l],
-                lanes[l + 1],
-                lanes[l + 2],
-                lanes[l + 3],
-                lanes[l + 4],
-                lanes[l + 5],
-                lanes[l + 6],
-                lanes[l + 7],
-                lanes[l + 8],
-                lanes[l + 9],
-                lanes[l + 10],
-                lanes[l + 11],
-                lanes[l + 12],
-                lanes[l + 13],
-                lanes[l + 14],
-                lanes[l + 15]);
+                lanes[from],
+                lanes[from + 1],
+                lanes[from + 2],
+                lanes[from + 3],
+                lanes[from + 4],
+                lanes[from + 5],
+                lanes[from + 6],
+                lanes[from + 7],
+                lanes[from + 8],
+                lanes[from + 9],
+                lanes[from + 10],
+                lanes[from + 11],
+                lanes[from + 12],
+                lanes[from + 13],
+                lanes[from + 14],
+                lanes[from + 15]);
       }
       if (l < count) {
-        p[l] = p[l] * (16f * Arithmetic.fp16(valueMeta & 65535, powers));
+        float unit = 16f * Arithmetic.fp16(valueMeta & 65535, powers);
+        p[l] = p[l] * unit;
+        if (each == 2) {
+          p[256 + l] = p[256 + l] * unit;
+        }
         zeros[l] = (16 + ((valueMeta >> 16) & 15)) * 0.0625f;
       }
       c.localBarrier();
-      if (l < 16) {
+      if (l < 16 * each) {
         float acc = 0f;
-        for (int t = l; t < count; t += 16) {
-          acc = zeros[t] * p[t] + acc;
+        for (int t = l & 15; t < count; t += 16) {
+          acc = zeros[t] * p[of * 256 + t] + acc;
         }
         lanes[l] = acc;
       }
       c.localBarrier();
-      if (l == 0) {
-        stats[3] =
+      if (l < each) {
+        int from = 16 * l;
+        stats[4 * l + 3] =
             Arithmetic.tree(
-                lanes[l],
-                lanes[l + 1],
-                lanes[l + 2],
-                lanes[l + 3],
-                lanes[l + 4],
-                lanes[l + 5],
-                lanes[l + 6],
-                lanes[l + 7],
-                lanes[l + 8],
-                lanes[l + 9],
-                lanes[l + 10],
-                lanes[l + 11],
-                lanes[l + 12],
-                lanes[l + 13],
-                lanes[l + 14],
-                lanes[l + 15]);
+                lanes[from],
+                lanes[from + 1],
+                lanes[from + 2],
+                lanes[from + 3],
+                lanes[from + 4],
+                lanes[from + 5],
+                lanes[from + 6],
+                lanes[from + 7],
+                lanes[from + 8],
+                lanes[from + 9],
+                lanes[from + 10],
+                lanes[from + 11],
+                lanes[from + 12],
+                lanes[from + 13],
+                lanes[from + 14],
+                lanes[from + 15]);
       }
       c.localBarrier();
-      int place = ((l & 255) >> 6) * 16 + (l & 15);
-      int nibble = 4 * ((l & 63) >> 4);
+      int own = each == 2 ? l >> 7 : 0; // which of the heads, where items are dims
+      int dim = each == 2 ? l & 127 : l;
+      int place = ((dim & 255) >> 6) * 16 + (dim & 15);
+      int nibble = 4 * ((dim & 63) >> 4);
       float o = 0f;
       for (int first = 0; first < pairs; first += 16 * perPass) {
         if (mine < perPass) {
@@ -269,12 +314,13 @@ final class Int4AttentionKernels {
           tile[to + 15 * perPass * pairInts] = v15;
         }
         c.localBarrier();
-        if (l < headDim) {
+        if (dim < headDim) {
           int end = Math.min(16 * perPass, pairs - first);
           for (int u = 0; u < end; u++) {
             int word = tile[u * pairInts + place] >> nibble;
-            o = value(word) * p[2 * (first + u)] + o;
-            o = value(word >> 16) * p[2 * (first + u) + 1] + o;
+            int t = own * 256 + 2 * (first + u);
+            o = value(word) * p[t] + o;
+            o = value(word >> 16) * p[t + 1] + o;
           }
         }
         c.localBarrier();
@@ -313,13 +359,13 @@ final class Int4AttentionKernels {
           v15 = kv.get(valueAt + bases[u15 >> 3] + (u15 & 7) * pairInts);
         }
       }
-      if (l < headDim) {
-        o = o - stats[3];
-        AttentionKernels.store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
-        if (l == 0 && count > 0) {
-          int to = (slot * heads + head) * (headDim + 2) + headDim;
-          part.set(to, stats[0]);
-          part.set(to + 1, stats[1]);
+      if (dim < headDim) {
+        o = o - stats[4 * own + 3];
+        int to = (slot * heads + head + own) * (headDim + 2);
+        AttentionKernels.store(part, count > 0, to, dim, o);
+        if (dim == 0 && count > 0) {
+          part.set(to + headDim, stats[4 * own]);
+          part.set(to + headDim + 1, stats[4 * own + 1]);
         }
       }
       int next = Math.min(slot + groups, slots - 1);

@@ -29,6 +29,12 @@ record KvTasks(
       float eps,
       KvTransformPlace transform) {}
 
+  /** Query heads of a work group: two where they share keys and values and all items have dims. */
+  private int each(int heads) {
+    boolean even = heads / layout.numKvHeads() % 2 == 0;
+    return layout.type() == KvType.INT4 && even && layout.headDim() <= 128 ? 2 : 1;
+  }
+
   private int keyInts() {
     return Math.toIntExact(layout.keyBytes() / Integer.BYTES);
   }
@@ -154,10 +160,11 @@ record KvTasks(
               layout.headDim(),
               x.stride(),
               scale,
+              each(heads),
               keyInts(),
               valueInts());
     }
     String name = graph.getTaskGraphName() + "." + task;
-    grids.add(name, Grids.Axis.SLOTS, heads, AttentionKernels.LOCAL, 1);
+    grids.add(name, Grids.Axis.SLOTS, heads / each(heads), AttentionKernels.LOCAL, 1);
   }
 }

@@ -388,7 +388,13 @@ class SimulatorTest {
       float[] q = gaussians(random, 48);
       float[] expected = new float[48];
       definition.attention(pool, 0, last, q, 2, expected);
-      FloatArray out = attend(inputs, cache, q, layout);
+      FloatArray out = attend(inputs, cache, q, layout, 1);
+      if (type == KvType.INT4) {
+        FloatArray both = attend(inputs, cache, q, layout, 2);
+        for (int i = 0; i < 48; i++) {
+          assertEquals(out.get(i), both.get(i), "two heads, element " + i);
+        }
+      }
       for (int i = 0; i < 48; i++) {
         assertEquals(expected[i], out.get(i), 1e-5, "element " + i);
       }
@@ -419,7 +425,8 @@ class SimulatorTest {
         });
   }
 
-  private static FloatArray attend(StepInputs inputs, DeviceKv cache, float[] q, KvLayout layout) {
+  private static FloatArray attend(
+      StepInputs inputs, DeviceKv cache, float[] q, KvLayout layout, int each) {
     int rows = inputs.layout().rows();
     int slots = inputs.layout().slots();
     int keyInts = Math.toIntExact(layout.keyBytes() / 4);
@@ -431,7 +438,7 @@ class SimulatorTest {
     FloatArray out = new FloatArray(48);
     Simulator.run(
         2,
-        2,
+        2 / each,
         AttentionKernels.LOCAL,
         c -> {
           switch (cache) {
@@ -443,8 +450,8 @@ class SimulatorTest {
                     c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
             case DeviceKv.Ints i ->
                 Int4AttentionKernels.fourBits(
-                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale, keyInts,
-                    valueInts);
+                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale, each,
+                    keyInts, valueInts);
           }
         });
     Simulator.run(
