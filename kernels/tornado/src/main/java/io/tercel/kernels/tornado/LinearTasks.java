@@ -28,6 +28,12 @@ record LinearTasks(
     boolean four,
     boolean cuda) {
 
+  /**
+   * Work items below which each work group may norm its input: some 1,500 warps, beyond which a GPU
+   * has no room left to do it for nothing.
+   */
+  private static final int MOST_NORMING = 48_000;
+
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {
     Rows(FloatArray array, int stride) {
@@ -127,15 +133,16 @@ record LinearTasks(
   }
 
   /**
-   * Whether the linear layers' kernel norms and rounds its input itself: for a single token that
-   * costs less than another kernel before it.
+   * Whether the linear layers' kernel norms and rounds its input itself: for a single token and few
+   * work groups, each of which does it again, that costs less than another kernel before it.
    */
   private boolean norms(MatrixStack stack, Source.Normed source) {
     return !four
         && stack.format() == Grouped.W3G128
         && stack.orderAt() < 0
         && source.selectAt() < 0
-        && stack.cols() <= W3Kernels.NORMED;
+        && stack.cols() <= W3Kernels.NORMED
+        && tiles(stack) * items(stack) < MOST_NORMING;
   }
 
   /** Makes of the source what the stack wants as its input. */
