@@ -12,12 +12,13 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * never come back. Strides are what kernels ask for; see {@link LinearTasks#stride}.
  *
  * @param hidden [rows][H]
- * @param normed [rows][H]
+ * @param normed [rows][H], where the linears that read it are of floats; likewise {@code attended}
+ *     and {@code gated}
  * @param qkv [rows][q, k and v]
  * @param attended [rows][heads x headDim]
  * @param gateUp [rows][gate and up]
  * @param gated [rows][F]
- * @param rounded {@code normed}, {@code attended} or {@code gated} as integers
+ * @param rounded what would be in those three, as integers
  * @param part what splits of attention give
  * @param logits [rows][vocab]
  */
