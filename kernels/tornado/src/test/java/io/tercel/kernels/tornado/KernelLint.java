@@ -25,6 +25,9 @@ final class KernelLint {
         "a negative int divided by a power of two rounds the wrong way: shift or avoid",
         "-\\s*\\w+\\s*/\\s*\\d+\\b(?![.fFdD])");
     rule("arithmetic on a local byte[] is wrong", "\\bbyte\\s*\\[\\s*\\]|allocateByteLocalArray");
+    rule(
+        "a loop that ends by what it reads from the work group's memory never ends on PoCL: count",
+        "\\bwhile\\s*\\(");
     rule("half conversions are wrong or missing on OpenCL", "\\bfloat16ToFloat|floatToFloat16");
     rule("differs between devices", "\\bsimd(?:Sum|ShuffleDown|BroadcastFirst)\\b");
     rule(

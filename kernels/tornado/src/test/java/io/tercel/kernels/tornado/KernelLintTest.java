@@ -40,6 +40,7 @@ class KernelLintTest {
         "int code = (word >>> 4) & 7;",
         "int half = -x / 2;",
         "byte[] tile = c.allocateByteLocalArray(64);",
+        "while (state[3] < count) { c.localBarrier(); }",
         "float f = Float.float16ToFloat(x.get(i));",
         "float s = c.simdSum(x);",
         "float f = Float.intBitsToFloat(i);",
