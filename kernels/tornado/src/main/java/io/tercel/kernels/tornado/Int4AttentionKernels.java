@@ -14,8 +14,8 @@ final class Int4AttentionKernels {
   /**
    * int4; see {@link AttentionKernels#single}. The grid is [slots][heads / each].
    *
-   * @param each query heads of a work group, which read the same keys and values: 1, or 2 of at most
-   *     128 dims; their scores are an item's together, their outputs items side by side
+   * @param each query heads of a work group, which read the same keys and values: 1, or 2 of at
+   *     most 128 dims; their scores are an item's together, their outputs items side by side
    * @param keyInts ints of K of a head in a block
    * @param valueInts ints of V of a head in a block
    */
