@@ -87,6 +87,23 @@ final class KernelLint {
           "all",
           "vec_step");
 
+  /**
+   * Functions of C's and CUDA's mathematics, without the endings f and l that many have, and what
+   * else a kernel of C linkage can't be called on CUDA.
+   */
+  private static final Set<String> CUDA_WORDS =
+      Set.of(
+          ("abs acos acosh asin asinh assert atan atan2 atanh cbrt ceil copysign cos cosh cospi"
+                  + " cyl_bessel_i0 cyl_bessel_i1 erf erfc erfcinv erfcx erfinv exp exp10 exp2"
+                  + " expm1 fabs fdim fdivide floor fma fmax fmin fmod free frexp hypot ilogb"
+                  + " j0 j1 jn labs ldexp lgamma llabs llmax llmin llrint llround log log10"
+                  + " log1p log2 logb lrint lround main malloc max min modf nan nearbyint"
+                  + " nextafter norm norm3d norm4d normcdf normcdfinv pow printf rcbrt remainder"
+                  + " remquo rhypot rint rnorm rnorm3d rnorm4d round rsqrt scalbln scalbn sin"
+                  + " sincos sincospi sinh sinpi sqrt tan tanh tgamma trunc ullmax ullmin umax"
+                  + " umin y0 y1 yn")
+              .split(" "));
+
   private static final Pattern KERNEL =
       Pattern.compile("public\\s+static\\s+void\\s+(\\w+)\\s*\\(\\s*KernelContext\\b");
 
@@ -114,8 +131,12 @@ final class KernelLint {
         });
     Matcher kernels = KERNEL.matcher(code);
     while (kernels.find()) {
-      if (OPENCL_WORDS.contains(kernels.group(1))) {
+      String kernel = kernels.group(1);
+      if (OPENCL_WORDS.contains(kernel)) {
         findings.add(place(name, code, kernels) + " (a word of OpenCL C can't name a kernel)");
+      }
+      if (CUDA_WORDS.contains(kernel) || CUDA_WORDS.contains(kernel.replaceFirst("[fl]$", ""))) {
+        findings.add(place(name, code, kernels) + " (a word of CUDA C can't name a kernel)");
       }
     }
     Matcher arrays = LOCAL_ARRAY.matcher(code);

@@ -49,6 +49,8 @@ class KernelLintTest {
         "float e = TornadoMath.exp(x);",
         "public static void int4(KernelContext c, IntArray x) {}",
         "public static void half(\n    KernelContext c) {}",
+        "public static void norm(KernelContext c, IntArray x) {}",
+        "public static void fmaxf(KernelContext c, IntArray x) {}",
         "float[] p = c.allocateFloatLocalArray(16); float s = tree(p, 0);",
         "float[] p = c.allocateFloatLocalArray(16); float s = tree(l,\n p);"
       })

@@ -17,8 +17,8 @@ import java.util.List;
 /**
  * A program that has the device's driver compile every kernel, at the shapes of published models of
  * one layer: each format of weights with each type of keys and values. What it answers is not
- * looked at, so that a driver that computes nothing does as well; see docs/gpu.md for what to do
- * with the sources.
+ * looked at, so that a driver that computes nothing does as well; see docs/gpu-code.md for what to
+ * do with the sources.
  *
  * <p>Arguments choose one of each, as far as they are given: SHAPE FORMAT KVTYPE.
  */
