@@ -16,7 +16,11 @@ final class RowKernels {
 
   private RowKernels() {}
 
-  /** y[token] = table[id], of 16-bit weights; see {@link DenseKernels}. */
+  /**
+   * y[token] = table[id], of 16-bit weights; see {@link DenseKernels}.
+   *
+   * @param at where the table begins, in ints
+   */
   public static void embedSixteen(
       KernelContext c,
       IntArray step,
@@ -25,13 +29,14 @@ final class RowKernels {
       FloatArray y,
       int tokens,
       int bf,
+      int at,
       int cols,
       int yStride) {
     int k = c.globalIdx;
     int token = c.groupIdy;
     if (k < cols && token < step.get(StepLayout.N)) {
       int id = step.get(tokens + token);
-      int bits = Arithmetic.intAt(table, 2 * id * ((cols + 3) / 4) + k / 2) >> (16 * (k & 1));
+      int bits = Arithmetic.intAt(table, at + 2 * id * ((cols + 3) / 4) + k / 2) >> (16 * (k & 1));
       float value = bf == 1 ? Arithmetic.bf16(bits, powers) : Arithmetic.fp16(bits, powers);
       y.set(token * yStride + k, value);
     }
@@ -44,13 +49,14 @@ final class RowKernels {
       FloatArray table,
       FloatArray y,
       int tokens,
+      int at,
       int cols,
       int yStride) {
     int k = c.globalIdx;
     int token = c.groupIdy;
     if (k < cols && token < step.get(StepLayout.N)) {
       int id = step.get(tokens + token);
-      y.set(token * yStride + k, table.get(id * cols + k));
+      y.set(token * yStride + k, table.get(at + id * cols + k));
     }
   }
 

@@ -21,6 +21,7 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
           image.floats(),
           y.array(),
           StepLayout.tokens(),
+          table.at(),
           cols,
           y.stride());
     } else {
@@ -34,6 +35,7 @@ record RowTasks(KernelContext context, IntArray step, FloatArray powers, Grids g
           y.array(),
           StepLayout.tokens(),
           table.format() == Dense.BF16 ? 1 : 0,
+          table.at(),
           cols,
           y.stride());
     }

@@ -42,10 +42,25 @@ final class WeightImage {
     this.name = name;
   }
 
+  /**
+   * The next place, in ints or floats, that begins 128 bytes of the device's memory, which are read
+   * together: arrays begin there 16 bytes behind such a place.
+   */
+  private static long aligned(long count) {
+    int line = 128 / Integer.BYTES;
+    int header = 16 / Integer.BYTES;
+    return Math.ceilDiv(count + header, line) * line - header;
+  }
+
   /** Places the layers of a run one below the other. */
   MatrixStack stack(List<Linear> run) {
     PackedMatrix first = run.getFirst().weight();
     boolean inFloats = first.format() == Dense.FP32;
+    if (inFloats) {
+      floatCount = aligned(floatCount);
+    } else {
+      intCount = aligned(intCount);
+    }
     int at = Math.toIntExact(inFloats ? floatCount : intCount);
     for (Linear layer : run) {
       PackedMatrix m = layer.weight();
