@@ -114,6 +114,7 @@ record LinearTasks(
       boolean add) {
     int at = y.at();
     Rows x = source instanceof Source.Given(Rows given) ? given : floats;
+    InputSpec prepared = null; // what floats or rounded hold
     for (int i = 0; i < stacks.size(); i++) {
       MatrixStack stack = stacks.get(i);
       String name = stacks.size() == 1 ? task : task + i;
@@ -124,9 +125,9 @@ record LinearTasks(
         grids.add(graph.getTaskGraphName() + "." + name, axis, tiles(stack), items(stack), 1);
         continue;
       }
-      boolean asBefore = i > 0 && stacks.get(i - 1).input().equals(stack.input());
-      if (!asBefore) {
+      if (!stack.input().equals(prepared)) {
         prepare(graph, name + "In", stack, image, source, floats, rounded, axis);
+        prepared = stack.input();
       }
       linear(graph, name, stack, image, x, rounded, to, axis, add);
     }
