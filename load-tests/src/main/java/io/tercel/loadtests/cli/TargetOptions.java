@@ -190,16 +190,26 @@ final class TargetOptions {
 
   /** An address of {@code --base-url} without {@code /v1} and slashes at the end. */
   static String base(String url) {
+    address("--base-url", url);
+    return url.replaceAll("/+$", "").replaceAll("/v1$", "");
+  }
+
+  /**
+   * A server's address.
+   *
+   * @throws UserException if it has no host, or is not of HTTP
+   */
+  static URI address(String option, String url) {
     try {
       URI uri = new URI(url);
       if (uri.getHost() != null
           && ("http".equals(uri.getScheme()) || "https".equals(uri.getScheme()))) {
-        return url.replaceAll("/+$", "").replaceAll("/v1$", "");
+        return uri;
       }
     } catch (URISyntaxException e) {
       // said below
     }
-    throw new UserException("--base-url: '" + url + "' is no address; expected http://HOST:PORT");
+    throw new UserException(option + ": '" + url + "' is no address; expected http://HOST:PORT");
   }
 
   Duration timeout() {

@@ -3,7 +3,6 @@ package io.tercel.loadtests.cli;
 import io.tercel.loadtests.client.AdminClient;
 import io.tercel.loadtests.soak.Soak;
 import io.tercel.server.UserException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -59,20 +58,8 @@ final class UpdateOptions {
     return adminUrl == null
         ? null
         : new Soak.Updates(
-            new AdminClient(address(adminUrl), adminKey),
+            new AdminClient(TargetOptions.address("--admin-url", adminUrl), adminKey),
             weights.stream().map(d -> d.toAbsolutePath().toString()).toList(),
             interval());
-  }
-
-  private static URI address(String url) {
-    try {
-      URI uri = URI.create(url);
-      if (uri.getHost() != null) {
-        return uri;
-      }
-    } catch (IllegalArgumentException e) {
-      // said below
-    }
-    throw new UserException("--admin-url: '" + url + "' is no address; expected http://HOST:PORT");
   }
 }
