@@ -114,8 +114,8 @@ final class AttentionKernels {
           int at = bases[t >> 4] + (kvHeads * 16 + (t & 15)) * headDim;
           o = kv.get(at + l) * p[t] + o;
         }
-        store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
-        if (l == 0 && count > 0) {
+        part.set((slot * heads + head) * (headDim + 2) + l, o);
+        if (l == 0) {
           int to = (slot * heads + head) * (headDim + 2) + headDim;
           part.set(to, stats[0]);
           part.set(
@@ -230,8 +230,8 @@ final class AttentionKernels {
           int at = bases[t >> 4] + (kvHeads * 16 + (t & 15)) * (headDim / 2);
           o = Arithmetic.fp16(kv.get(at + (l >> 1)) >> shift, powers) * p[t] + o;
         }
-        store(part, count > 0, (slot * heads + head) * (headDim + 2), l, o);
-        if (l == 0 && count > 0) {
+        part.set((slot * heads + head) * (headDim + 2) + l, o);
+        if (l == 0) {
           int to = (slot * heads + head) * (headDim + 2) + headDim;
           part.set(to, stats[0]);
           part.set(
@@ -293,12 +293,6 @@ final class AttentionKernels {
       for (int k = heads * headDim + l; k < yStride; k += JOIN_LOCAL) {
         y.set(token * yStride + k, 0f);
       }
-    }
-  }
-
-  static void store(FloatArray part, boolean used, int at, int d, float value) {
-    if (used) {
-      part.set(at + d, value);
     }
   }
 }

@@ -71,7 +71,7 @@ final class DenseKernels {
     int j = l & 7;
     int n = step.get(StepLayout.N);
     int xRow = token * xStride;
-    int at = wAt + row * ((cols + 3) / 4) + j;
+    int at = wAt + row * rowLongs(cols) + j;
     int whole = cols / 32 * 32;
     float[] in = c.allocateFloatLocalArray(2048);
     float[] lanes = c.allocateFloatLocalArray(256);
@@ -95,7 +95,7 @@ final class DenseKernels {
       }
       c.localBarrier();
     }
-    int ints = 2 * (wAt + row * ((cols + 3) / 4));
+    int ints = 2 * (wAt + row * rowLongs(cols));
     for (int k = whole + 2 * j; k < cols; k += 16) {
       int bits = Arithmetic.intAt(w, ints + k / 2);
       even = weight(bits, bf, powers) * x.get(xRow + k) + even;
@@ -158,7 +158,7 @@ final class DenseKernels {
     int x1 = (token + 1) * xStride;
     int x2 = (token + 2) * xStride;
     int x3 = (token + 3) * xStride;
-    int at = wAt + row * ((cols + 3) / 4) + j;
+    int at = wAt + row * rowLongs(cols) + j;
     int whole = cols / 32 * 32;
     float[] in = c.allocateFloatLocalArray(4096); // [tokens][columns]
     float[] lanes = c.allocateFloatLocalArray(1024);
@@ -203,7 +203,7 @@ final class DenseKernels {
       }
       c.localBarrier();
     }
-    int ints = 2 * (wAt + row * ((cols + 3) / 4));
+    int ints = 2 * (wAt + row * rowLongs(cols));
     for (int k = whole + 2 * j; k < cols; k += 16) {
       int bits = Arithmetic.intAt(w, ints + k / 2);
       float u = weight(bits, bf, powers);

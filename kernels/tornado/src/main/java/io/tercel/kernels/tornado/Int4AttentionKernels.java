@@ -362,8 +362,8 @@ final class Int4AttentionKernels {
       if (dim < headDim) {
         o = o - stats[4 * own + 3];
         int to = (slot * heads + head + own) * (headDim + 2);
-        AttentionKernels.store(part, count > 0, to, dim, o);
-        if (dim == 0 && count > 0) {
+        part.set(to + dim, o);
+        if (dim == 0) {
           part.set(to + headDim, stats[4 * own]);
           part.set(to + headDim + 1, stats[4 * own + 1]);
         }

@@ -36,7 +36,9 @@ final class RowKernels {
     int token = c.groupIdy;
     if (k < cols && token < step.get(StepLayout.N)) {
       int id = step.get(tokens + token);
-      int bits = Arithmetic.intAt(table, at + 2 * id * ((cols + 3) / 4) + k / 2) >> (16 * (k & 1));
+      int bits =
+          Arithmetic.intAt(table, at + 2 * id * DenseKernels.rowLongs(cols) + k / 2)
+              >> (16 * (k & 1));
       float value = bf == 1 ? Arithmetic.bf16(bits, powers) : Arithmetic.fp16(bits, powers);
       y.set(token * yStride + k, value);
     }
