@@ -4,12 +4,15 @@ import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
 import io.tercel.kernels.tornado.Grids.Size;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -44,18 +47,16 @@ final class LayerPlan implements AutoCloseable {
    */
   private static final int SPREAD = 64;
 
-  /** Bytes, of {@link LayerTasks#GRAPH_BYTES}, that the tasks of a head take, or of an input. */
-  private static final int ENDS_BYTES = 440;
-
   /**
    * The graphs of passes of at most so many rows, of which at most as many are wanted.
    *
+   * @param splits most splits of a row
    * @param fixed whether their grids have that size whatever a pass has, so that they can be
    *     captured
    */
-  private record Bucket(int rows, boolean fixed, List<Integer> graphs) {
-    Bucket(int rows, boolean fixed) {
-      this(rows, fixed, new ArrayList<>());
+  private record Bucket(int rows, int splits, boolean fixed, List<Integer> graphs) {
+    Bucket(int rows, int splits, boolean fixed) {
+      this(rows, splits, fixed, new ArrayList<>());
     }
 
     boolean several() {
@@ -84,6 +85,7 @@ final class LayerPlan implements AutoCloseable {
   private final List<WeightImage> weightImages = new ArrayList<>();
   private final int input;
   private final List<Bucket> buckets = new ArrayList<>();
+  private final Map<Integer, Integer> taskBytes = new HashMap<>();
   private final int more;
   private final int fetch;
   private StepInputs inputs;
@@ -130,27 +132,28 @@ final class LayerPlan implements AutoCloseable {
             LayerImage.width(layers.getFirst().qkv()),
             LayerImage.width(layers.getFirst().gateUp()),
             layers.getFirst().o().format() == PerRow.W4A4);
-    captured.forEach(rows -> buckets.add(new Bucket(rows, true)));
-    if (!captured.contains(1)) {
-      buckets.addFirst(new Bucket(1, false));
+    int splits = oneRow.slots();
+    boolean fixed = captured.contains(1);
+    if (splits > W3RowKernels.MOST_SPLITS && joins()) {
+      buckets.add(new Bucket(1, W3RowKernels.MOST_SPLITS, fixed));
     }
+    buckets.add(new Bucket(1, splits, fixed));
+    captured.stream()
+        .filter(rows -> rows > 1)
+        .forEach(rows -> buckets.add(new Bucket(rows, splits, true)));
     if (!captured.contains(manyRows.rows())) {
-      buckets.add(new Bucket(manyRows.rows(), false));
+      buckets.add(new Bucket(manyRows.rows(), splits, false));
     }
 
     boot();
     weightGraph("Ends", ends, null, List.of());
-    Bucket all = new Bucket(manyRows.rows(), !captured.isEmpty());
+    Bucket all = new Bucket(manyRows.rows(), splits, !captured.isEmpty());
     TaskGraph graph = chain.graph("input", List.of());
     addInput(graph, this.manyRows);
     this.input = end(graph, all);
-    int bytes = layers.stream().mapToInt(LayerTasks::graphBytes).max().orElseThrow();
-    int most = (LayerTasks.GRAPH_BYTES - ENDS_BYTES) / bytes;
-    int groups = Math.ceilDiv(config.numLayers(), most);
-    for (int g = 0; g < groups; g++) {
-      int from = g * config.numLayers() / groups;
-      int to = (g + 1) * config.numLayers() / groups;
-      layerGraphs(g, from, to);
+    List<Integer> starts = parts(buckets.getFirst(), 0, config.numLayers());
+    for (int i = 1; i < starts.size(); i++) {
+      layerGraphs(starts.get(i - 1), starts.get(i));
     }
     graph = chain.graph("more", List.of());
     addHead(graph, true);
@@ -169,7 +172,7 @@ final class LayerPlan implements AutoCloseable {
 
   /** Work groups for each head that take a pass's slots, where that may not depend on it. */
   private int groups(Bucket bucket) {
-    int most = Math.min(manyRows.layout().slots(), bucket.rows * oneRow.layout().slots());
+    int most = Math.min(manyRows.layout().slots(), bucket.rows * bucket.splits);
     return Math.min(most, SPREAD * Math.min(bucket.rows, 4));
   }
 
@@ -238,28 +241,76 @@ final class LayerPlan implements AutoCloseable {
     chain.carry(List.of(step.ints(), step.rope()));
   }
 
-  private void layerGraphs(int group, int from, int to) {
+  /** Whether a layer's o joins short attention itself, where there are graphs for that alone. */
+  private boolean joins() {
+    return layers.stream()
+        .anyMatch(
+            w ->
+                OwnInputs.makes(
+                    w.o(),
+                    LayerTasks.sources(config, act, w, 1, W3RowKernels.MOST_SPLITS).attended()));
+  }
+
+  /** Where the graphs of a bucket begin that hold layers [from, to), and then {@code to}. */
+  private List<Integer> parts(Bucket bucket, int from, int to) {
+    return GraphBytes.parts(from, to, (first, end) -> bytes(bucket, first, end));
+  }
+
+  /** What the tasks of a graph of these layers take of {@link GraphBytes#MOST}. */
+  private int bytes(Bucket bucket, int from, int to) {
+    GraphBytes count = new GraphBytes(bucket.several());
+    int bytes = bucket.rows == 1 && from == 0 ? GraphBytes.input(embedding) : 0;
+    for (int i = from; i < to; i++) {
+      LayerImage w = layers.get(i);
+      bytes +=
+          count.layer(
+              w,
+              LayerTasks.sources(config, act, w, bucket.rows, bucket.splits),
+              kv.get(i),
+              layout.type() == KvType.INT4);
+    }
+    return to == layers.size() ? bytes + count.head(head, last()) : bytes;
+  }
+
+  /** What the head reads. */
+  private Source last() {
+    return new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
+  }
+
+  /** The weights of some layers, and the graphs of each bucket for them. */
+  private void layerGraphs(int from, int to) {
     List<Object> own = List.of();
     for (int i = from; i < to; i++) {
       own = weightGraph("Of" + i, layers.get(i).image(), kv.get(i), own);
     }
     for (Bucket bucket : buckets) {
-      TaskGraph graph = chain.graph("rows" + bucket.rows + "of" + group, own);
-      StepInputs inputs = bucket.rows == 1 ? oneRow : manyRows;
-      boolean several = bucket.several();
-      if (group == 0 && inputs == oneRow) {
-        addInput(graph, inputs); // of the others each would have its own buffer
+      List<Integer> starts = parts(bucket, from, to);
+      for (int i = 1; i < starts.size(); i++) {
+        layerGraph(bucket, starts.get(i - 1), starts.get(i), own);
       }
-      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, cuda);
-      for (int i = from; i < to; i++) {
-        tasks.add(graph, i, layers.get(i), kv.get(i));
-      }
-      if (to == layers.size()) {
-        addHead(graph, several);
-      }
-      chain.lend(own);
-      bucket.graphs.add(end(graph, bucket));
     }
+  }
+
+  private void layerGraph(Bucket bucket, int from, int to, List<Object> own) {
+    String name = "rows" + bucket.rows + "splits" + bucket.splits + "from" + from;
+    TaskGraph graph = chain.graph(name, own);
+    StepInputs inputs = bucket.rows == 1 ? oneRow : manyRows;
+    boolean several = bucket.several();
+    if (from == 0 && inputs == oneRow) {
+      addInput(graph, inputs); // of the others each would have its own buffer
+    }
+    LayerTasks tasks =
+        new LayerTasks(config, act, inputs, powers, grids, layout, bucket.splits, several, cuda);
+    for (int i = from; i < to; i++) {
+      tasks.add(graph, i, layers.get(i), kv.get(i));
+    }
+    if (to == layers.size()) {
+      addHead(graph, several);
+    }
+    chain.lend(own);
+    int number = end(graph, bucket);
+    bucket.graphs.add(number);
+    taskBytes.put(number, bytes(bucket, from, to));
   }
 
   /** Final norm, head and sampling of the rows that {@link #sampling} asks for. */
@@ -268,8 +319,6 @@ final class LayerPlan implements AutoCloseable {
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
-    Source last =
-        new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
     Rows logits = act.logits();
     new LinearTasks(context, s.wants, powers, grids, several, cuda)
         .project(
@@ -277,7 +326,7 @@ final class LayerPlan implements AutoCloseable {
             "head",
             List.of(head),
             ends,
-            last,
+            last(),
             act.normed(),
             act.rounded(),
             logits,
@@ -330,13 +379,14 @@ final class LayerPlan implements AutoCloseable {
     return sent;
   }
 
-  private Bucket bucket(int rows) {
-    return buckets.stream().filter(b -> rows <= b.rows).findFirst().orElseThrow();
-  }
-
   /** The bucket of the pass that the inputs hold. */
   private Bucket pass() {
-    return inputs == oneRow ? buckets.getFirst() : bucket(Math.max(FEW, inputs.numRows()));
+    int rows = inputs == oneRow ? 1 : Math.max(FEW, inputs.numRows());
+    int splits = inputs == oneRow ? inputs.slots() : 0; // buckets of several rows have room for all
+    return buckets.stream()
+        .filter(b -> rows <= b.rows && (rows > 1 || splits <= b.splits))
+        .findFirst()
+        .orElseThrow();
   }
 
   /** How many rows of the pass that the inputs hold {@link #forward} can answer. */
@@ -378,12 +428,21 @@ final class LayerPlan implements AutoCloseable {
     return images + caches + act.bytes();
   }
 
-  /** Graphs that a step of one row runs. */
+  /** What is counted of the bytes of each graph of layers, by the task graph's number. */
+  Map<Integer, Integer> taskBytes() {
+    return taskBytes;
+  }
+
+  GraphChain chain() {
+    return chain;
+  }
+
+  /** Graphs that a step of one row runs, of a short context. */
   int graphsOfStep() {
     return buckets.getFirst().graphs.size();
   }
 
-  /** Tasks that a step of one row runs. */
+  /** Tasks that a step of one row runs, of a short context. */
   int tasksOfStep() {
     return buckets.getFirst().graphs.stream().mapToInt(chain::tasks).sum();
   }

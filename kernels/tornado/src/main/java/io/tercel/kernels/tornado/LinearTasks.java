@@ -6,7 +6,6 @@ import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.InputSpec;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -27,12 +26,6 @@ record LinearTasks(
     Grids grids,
     boolean four,
     boolean cuda) {
-
-  /**
-   * Work items below which each work group may norm its input: some 1,500 warps, beyond which a GPU
-   * has no room left to do it for nothing.
-   */
-  private static final int MOST_NORMING = 48_000;
 
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {
@@ -120,9 +113,11 @@ record LinearTasks(
       String name = stacks.size() == 1 ? task : task + i;
       Rows to = new Rows(y.array(), at, y.stride());
       at += stack.rows();
-      if (source instanceof Source.Normed normed && norms(stack, normed)) {
-        one(graph, name, stack, image, rounded, to, add, normed);
-        grids.add(graph.getTaskGraphName() + "." + name, axis, tiles(stack), items(stack), 1);
+      if (!four && OwnInputs.makes(stack, source)) {
+        int items = OwnInputs.items(stack);
+        IntArray none = rounded.codes();
+        one(graph, name, stack, image, source.numbers(), items, none, to, add);
+        grids.add(graph.getTaskGraphName() + "." + name, axis, tiles(stack), items, 1);
         continue;
       }
       if (!stack.input().equals(prepared)) {
@@ -131,19 +126,6 @@ record LinearTasks(
       }
       linear(graph, name, stack, image, x, rounded, to, axis, add);
     }
-  }
-
-  /**
-   * Whether the linear layers' kernel norms and rounds its input itself: for a single token and few
-   * work groups, each of which does it again, that costs less than another kernel before it.
-   */
-  private boolean norms(MatrixStack stack, Source.Normed source) {
-    return !four
-        && stack.format() == Grouped.W3G128
-        && stack.orderAt() < 0
-        && source.selectAt() < 0
-        && stack.cols() <= W3Kernels.NORMED
-        && tiles(stack) * items(stack) < MOST_NORMING;
   }
 
   /** Makes of the source what the stack wants as its input. */
@@ -245,7 +227,7 @@ record LinearTasks(
 
   private int slices(MatrixStack stack) {
     int groups = W3Block.groups(stack.cols());
-    return four ? W3Kernels.slicesOfFour(groups) : W3Kernels.slicesOfOne(groups);
+    return four ? W3Kernels.slicesOfFour(groups) : W3RowKernels.slices(groups);
   }
 
   private void w3(
@@ -257,7 +239,9 @@ record LinearTasks(
       Rows y,
       boolean add) {
     if (!four) {
-      one(graph, task, stack, image, x, y, add, null);
+      Source.Numbers rounded =
+          new Source.Numbers(x.scales(), W3RowKernels.ROUNDED, 0, 0, -1, 1, 0f);
+      one(graph, task, stack, image, rounded, items(stack), x.codes(), y, add);
       return;
     }
     graph.task(
@@ -283,40 +267,42 @@ record LinearTasks(
   /**
    * One token a work group, 3-bit weights.
    *
-   * @param normed what the kernel norms and rounds itself; null where x is that already
+   * @param from what the kernel makes its input of, or the scales of one that is rounded already
+   * @param codes of an input that is rounded already
    */
   private void one(
       TaskGraph graph,
       String task,
       MatrixStack stack,
       WeightImage image,
-      Rounded x,
+      Source.Numbers from,
+      int items,
+      IntArray codes,
       Rows y,
-      boolean add,
-      Source.@Nullable Normed normed) {
+      boolean add) {
     graph.task(
         task,
-        cuda ? W3Dp4aKernels::one : W3Kernels::one,
+        cuda ? W3Dp4aRowKernels::one : W3RowKernels::one,
         context,
         step,
         powers,
         image.longs(),
         image.floats(),
-        x.codes(),
-        x.scales(),
+        codes,
+        from.x(),
         y.array(),
         stack.at() / 2,
-        W3Block.groups(stack.cols()),
+        stack.cols(),
         y.at(),
         y.stride(),
         stack.biasAt(),
         add ? 1 : 0,
-        slices(stack),
-        normed == null ? x.scales() : normed.x().array(),
-        stack.cols(),
-        normed == null ? 0 : normed.x().stride(),
-        normed == null ? -1 : normed.weightAt(),
-        normed == null ? 0f : normed.eps());
+        items / W3Kernels.LANES,
+        from.source(),
+        from.xStride(),
+        from.at(),
+        from.headDim(),
+        from.eps());
   }
 
   private void sixteen(

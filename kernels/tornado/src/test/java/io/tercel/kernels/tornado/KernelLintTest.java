@@ -24,7 +24,7 @@ class KernelLintTest {
     try (Stream<Path> files = Files.list(SOURCES)) {
       for (Path file : files.sorted().toList()) {
         String name = String.valueOf(file.getFileName());
-        if (name.endsWith("Kernels.java") || name.endsWith("Arithmetic.java")) {
+        if (name.matches(".*(Kernels|Arithmetic|Triple).java")) {
           findings.addAll(KernelLint.check(name, Files.readString(file)));
           kernels++;
         }

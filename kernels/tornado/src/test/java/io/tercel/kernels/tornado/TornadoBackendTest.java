@@ -78,6 +78,7 @@ class TornadoBackendTest {
     try (WeightStore weights = DeviceLab.load(model.checkpoint().write(temp));
         DeviceLab lab = new DeviceLab(weights, model.type)) {
       assertTrue(Attention.splits(LENGTH) > 1);
+      GraphBytesTest.assertCounted(lab.tornado.plan());
       Sequence sequence = Sequence.random(1, lab.vocab, LENGTH, 7, 3);
       List<TokenResult> expected = DeviceLab.alone(lab.vector, sequence, 512);
       assertEquals(expected, DeviceLab.alone(lab.tornado, sequence, 512), "in passes");

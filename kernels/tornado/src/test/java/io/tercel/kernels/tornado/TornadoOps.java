@@ -487,7 +487,7 @@ record TornadoOps(boolean four) implements Ops {
     FloatArray part = new FloatArray(inputs.slots() * heads * (layout.headDim() + 2));
     FloatArray y = new FloatArray(n * width);
     DeviceKv kv = image(pool, layer);
-    Source source = new Source.Joined(part, n, heads, layout.headDim());
+    Source source = new Source.Joined(part, n, heads, layout.headDim(), inputs.slots());
     WeightImage none = new WeightImage("test");
     run(
         (graph, grids) -> {
