@@ -7,6 +7,8 @@ import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.Attention;
+import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.tornado.Grids.Size;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.ArrayList;
@@ -50,13 +52,13 @@ final class LayerPlan implements AutoCloseable {
   /**
    * The graphs of passes of at most so many rows, of which at most as many are wanted.
    *
-   * @param splits most splits of a row
+   * @param inputs of a pass, whose layout says how many splits a row has at most
    * @param fixed whether their grids have that size whatever a pass has, so that they can be
    *     captured
    */
-  private record Bucket(int rows, int splits, boolean fixed, List<Integer> graphs) {
-    Bucket(int rows, int splits, boolean fixed) {
-      this(rows, splits, fixed, new ArrayList<>());
+  private record Bucket(StepInputs inputs, int rows, boolean fixed, List<Integer> graphs) {
+    Bucket(StepInputs inputs, int rows, boolean fixed) {
+      this(inputs, rows, fixed, new ArrayList<>());
     }
 
     boolean several() {
@@ -65,7 +67,6 @@ final class LayerPlan implements AutoCloseable {
   }
 
   private final ModelConfig config;
-  private final StepInputs oneRow;
   private final StepInputs manyRows;
   private final SamplingBuffers sampling;
   private final Activations act;
@@ -80,6 +81,7 @@ final class LayerPlan implements AutoCloseable {
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
   private final boolean cuda;
+  private final int splits; // most of a row
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<WeightImage> weightImages = new ArrayList<>();
@@ -109,8 +111,8 @@ final class LayerPlan implements AutoCloseable {
     this.config = weights.config();
     this.layout = layout;
     this.cuda = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
-    this.oneRow = new StepInputs(oneRow, config.headDim(), config.ropeTheta());
-    this.manyRows = new StepInputs(manyRows, config.headDim(), config.ropeTheta());
+    this.splits = oneRow.slots();
+    this.manyRows = inputs(manyRows);
     this.inputs = this.manyRows;
     this.sampling = new SamplingBuffers(manyRows.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
@@ -132,22 +134,21 @@ final class LayerPlan implements AutoCloseable {
             LayerImage.width(layers.getFirst().qkv()),
             LayerImage.width(layers.getFirst().gateUp()),
             layers.getFirst().o().format() == PerRow.W4A4);
-    int splits = oneRow.slots();
     boolean fixed = captured.contains(1);
-    if (splits > W3RowKernels.MOST_SPLITS && joins()) {
-      buckets.add(new Bucket(1, W3RowKernels.MOST_SPLITS, fixed));
+    if (oneRow.slots() > W3RowKernels.MOST_SPLITS && joins()) {
+      buckets.add(new Bucket(inputs(StepLayout.row(W3RowKernels.MOST_SPLITS)), 1, fixed));
     }
-    buckets.add(new Bucket(1, splits, fixed));
+    buckets.add(new Bucket(inputs(oneRow), 1, fixed));
     captured.stream()
         .filter(rows -> rows > 1)
-        .forEach(rows -> buckets.add(new Bucket(rows, splits, true)));
+        .forEach(rows -> buckets.add(new Bucket(this.manyRows, rows, true)));
     if (!captured.contains(manyRows.rows())) {
-      buckets.add(new Bucket(manyRows.rows(), splits, false));
+      buckets.add(new Bucket(this.manyRows, manyRows.rows(), false));
     }
 
     boot();
     weightGraph("Ends", ends, null, List.of());
-    Bucket all = new Bucket(manyRows.rows(), splits, !captured.isEmpty());
+    Bucket all = new Bucket(this.manyRows, manyRows.rows(), !captured.isEmpty());
     TaskGraph graph = chain.graph("input", List.of());
     addInput(graph, this.manyRows);
     this.input = end(graph, all);
@@ -172,7 +173,7 @@ final class LayerPlan implements AutoCloseable {
 
   /** Work groups for each head that take a pass's slots, where that may not depend on it. */
   private int groups(Bucket bucket) {
-    int most = Math.min(manyRows.layout().slots(), bucket.rows * bucket.splits);
+    int most = Math.min(bucket.inputs.layout().slots(), bucket.rows * splits);
     return Math.min(most, SPREAD * Math.min(bucket.rows, 4));
   }
 
@@ -259,13 +260,13 @@ final class LayerPlan implements AutoCloseable {
   /** What the tasks of a graph of these layers take of {@link GraphBytes#MOST}. */
   private int bytes(Bucket bucket, int from, int to) {
     GraphBytes count = new GraphBytes(bucket.several());
-    int bytes = bucket.rows == 1 && from == 0 ? GraphBytes.input(embedding) : 0;
+    int bytes = bucket.inputs != manyRows && from == 0 ? GraphBytes.input(embedding) : 0;
     for (int i = from; i < to; i++) {
       LayerImage w = layers.get(i);
       bytes +=
           count.layer(
               w,
-              LayerTasks.sources(config, act, w, bucket.rows, bucket.splits),
+              LayerTasks.sources(config, act, w, bucket.rows, splits(bucket)),
               kv.get(i),
               layout.type() == KvType.INT4);
     }
@@ -292,15 +293,15 @@ final class LayerPlan implements AutoCloseable {
   }
 
   private void layerGraph(Bucket bucket, int from, int to, List<Object> own) {
-    String name = "rows" + bucket.rows + "splits" + bucket.splits + "from" + from;
+    String name = "rows" + bucket.rows + "splits" + splits(bucket) + "from" + from;
     TaskGraph graph = chain.graph(name, own);
-    StepInputs inputs = bucket.rows == 1 ? oneRow : manyRows;
     boolean several = bucket.several();
-    if (from == 0 && inputs == oneRow) {
-      addInput(graph, inputs); // of the others each would have its own buffer
+    if (from == 0 && bucket.inputs != manyRows) {
+      addInput(graph, bucket.inputs); // of the others each would have its own buffer
     }
     LayerTasks tasks =
-        new LayerTasks(config, act, inputs, powers, grids, layout, bucket.splits, several, cuda);
+        new LayerTasks(
+            config, act, bucket.inputs, powers, grids, layout, splits(bucket), several, cuda);
     for (int i = from; i < to; i++) {
       tasks.add(graph, i, layers.get(i), kv.get(i));
     }
@@ -357,9 +358,27 @@ final class LayerPlan implements AutoCloseable {
     return graph;
   }
 
-  /** What holds the passes of a step of so many rows. */
-  StepInputs inputs(int rows) {
-    inputs = rows == 1 ? oneRow : manyRows;
+  private StepInputs inputs(StepLayout step) {
+    return new StepInputs(step, config.headDim(), config.ropeTheta());
+  }
+
+  /** Most splits of a row in a bucket. */
+  private int splits(Bucket bucket) {
+    return Math.min(splits, bucket.inputs.layout().slots());
+  }
+
+  /** What holds the passes of a step. */
+  StepInputs inputs(StepBatch batch) {
+    inputs = manyRows;
+    if (batch.numTokens() == 1) {
+      int slots = Attention.splits(batch.position(0) + 1);
+      inputs =
+          buckets.stream()
+              .filter(b -> b.rows == 1 && (slots <= splits(b) || splits(b) == splits))
+              .findFirst()
+              .orElseThrow()
+              .inputs;
+    }
     return inputs;
   }
 
@@ -381,10 +400,8 @@ final class LayerPlan implements AutoCloseable {
 
   /** The bucket of the pass that the inputs hold. */
   private Bucket pass() {
-    int rows = inputs == oneRow ? 1 : Math.max(FEW, inputs.numRows());
-    int splits = inputs == oneRow ? inputs.slots() : 0; // buckets of several rows have room for all
     return buckets.stream()
-        .filter(b -> rows <= b.rows && (rows > 1 || splits <= b.splits))
+        .filter(b -> b.inputs == inputs && inputs.numRows() <= b.rows)
         .findFirst()
         .orElseThrow();
   }
@@ -401,7 +418,7 @@ final class LayerPlan implements AutoCloseable {
     if (pass.fixed) {
       inputs.spread(groups(pass));
     }
-    if (inputs != oneRow) {
+    if (inputs == manyRows) {
       chain.run(input, size);
     }
     for (int graph : pass.graphs) {
