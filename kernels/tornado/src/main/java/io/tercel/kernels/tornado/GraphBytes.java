@@ -14,8 +14,9 @@ import java.util.function.IntBinaryOperator;
  * What tasks take of the bytes that TornadoVM has for those of a graph, to the byte.
  *
  * @param four whether linear layers take four tokens a work group
+ * @param mma whether 4-bit ones are multiplied by {@link W4MmaKernels}
  */
-record GraphBytes(boolean four) {
+record GraphBytes(boolean four, boolean mma) {
   /** Bytes of a graph. */
   static final int MOST = 8192;
 
@@ -105,7 +106,10 @@ record GraphBytes(boolean four) {
   private int linear(MatrixStack stack) {
     return switch (stack.format()) {
       case Grouped.W3G128 -> four ? task(W3Kernels.class, "four") : task(W3RowKernels.class, "one");
-      case PerRow.W4A4 -> task(W4Kernels.class, four ? "four" : "one");
+      case PerRow.W4A4 ->
+          mma
+              ? task(W4MmaKernels.class, "products") + task(W4MmaKernels.class, "finish")
+              : task(W4Kernels.class, four ? "four" : "one");
       case Grouped.INT8G128 -> throw MatrixStack.noKernel(stack.format());
       case Dense.FP32 -> task(DenseKernels.class, "single");
       case Dense.FP16, Dense.BF16 -> task(DenseKernels.class, four ? "sixteen4" : "sixteen");

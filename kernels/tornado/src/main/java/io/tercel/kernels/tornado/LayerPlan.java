@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -22,6 +23,7 @@ import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * A model as task graphs, few and large, since the host pays for each graph and each task:
@@ -133,7 +135,8 @@ final class LayerPlan implements AutoCloseable {
             manyRows,
             LayerImage.width(layers.getFirst().qkv()),
             LayerImage.width(layers.getFirst().gateUp()),
-            layers.getFirst().o().format() == PerRow.W4A4);
+            layers.getFirst().o().format() == PerRow.W4A4,
+            sums());
     boolean fixed = captured.contains(1);
     if (oneRow.slots() > W3RowKernels.MOST_SPLITS && joins()) {
       buckets.add(new Bucket(inputs(StepLayout.row(W3RowKernels.MOST_SPLITS)), 1, fixed));
@@ -163,6 +166,22 @@ final class LayerPlan implements AutoCloseable {
     chain.start(device);
   }
 
+  /** Whether a bucket's 4-bit linears are multiplied by {@link W4MmaKernels}. */
+  private boolean mma(Bucket bucket) {
+    return cuda && bucket.rows >= W4MmaKernels.FEWEST;
+  }
+
+  /** The most sums that {@link W4MmaKernels} leaves, 0 where it is not used. */
+  private int sums() {
+    return layers.stream()
+        .flatMap(w -> Stream.of(w.qkv(), List.of(w.o()), w.gateUp(), List.of(w.down())))
+        .flatMap(List::stream)
+        .filter(stack -> cuda && stack.format() == PerRow.W4A4)
+        .mapToInt(stack -> W4MmaKernels.sums(stack.rows(), stack.cols(), TornadoBackend.ROWS))
+        .max()
+        .orElse(0);
+  }
+
   /** Ends a graph; its number. */
   private int end(TaskGraph graph, Bucket bucket) {
     if (!bucket.fixed) {
@@ -179,7 +198,7 @@ final class LayerPlan implements AutoCloseable {
 
   private void boot() {
     List<Object> shared = new ArrayList<>(act.arrays());
-    shared.add(act.rounded().codes());
+    shared.addAll(act.ints());
     shared.add(powers);
     TaskGraph graph = chain.graph("boot", List.of());
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, shared.toArray());
@@ -187,9 +206,11 @@ final class LayerPlan implements AutoCloseable {
       graph.task("touch" + i, RowKernels::touch, new KernelContext(), powers, act.arrays().get(i));
       grids.add("boot.touch" + i, Grids.Axis.ROWS, 1, 1, 1);
     }
-    graph.task(
-        "touchCodes", RowKernels::touchInts, new KernelContext(), powers, act.rounded().codes());
-    grids.add("boot.touchCodes", Grids.Axis.ROWS, 1, 1, 1);
+    for (int i = 0; i < act.ints().size(); i++) {
+      IntArray ints = act.ints().get(i);
+      graph.task("touchInts" + i, RowKernels::touchInts, new KernelContext(), powers, ints);
+      grids.add("boot.touchInts" + i, Grids.Axis.ROWS, 1, 1, 1);
+    }
     chain.carry(shared);
     chain.end(graph);
   }
@@ -259,7 +280,7 @@ final class LayerPlan implements AutoCloseable {
 
   /** What the tasks of a graph of these layers take of {@link GraphBytes#MOST}. */
   private int bytes(Bucket bucket, int from, int to) {
-    GraphBytes count = new GraphBytes(bucket.several());
+    GraphBytes count = new GraphBytes(bucket.several(), mma(bucket));
     int bytes = bucket.inputs != manyRows && from == 0 ? GraphBytes.input(embedding) : 0;
     for (int i = from; i < to; i++) {
       LayerImage w = layers.get(i);
@@ -295,18 +316,26 @@ final class LayerPlan implements AutoCloseable {
   private void layerGraph(Bucket bucket, int from, int to, List<Object> own) {
     String name = "rows" + bucket.rows + "splits" + splits(bucket) + "from" + from;
     TaskGraph graph = chain.graph(name, own);
-    boolean several = bucket.several();
     if (from == 0 && bucket.inputs != manyRows) {
       addInput(graph, bucket.inputs); // of the others each would have its own buffer
     }
     LayerTasks tasks =
         new LayerTasks(
-            config, act, bucket.inputs, powers, grids, layout, splits(bucket), several, cuda);
+            config,
+            act,
+            bucket.inputs,
+            powers,
+            grids,
+            layout,
+            splits(bucket),
+            bucket.several(),
+            cuda,
+            mma(bucket));
     for (int i = from; i < to; i++) {
       tasks.add(graph, i, layers.get(i), kv.get(i));
     }
     if (to == layers.size()) {
-      addHead(graph, several);
+      addHead(graph, bucket.several());
     }
     chain.lend(own);
     int number = end(graph, bucket);
@@ -321,7 +350,7 @@ final class LayerPlan implements AutoCloseable {
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
     Rows logits = act.logits();
-    new LinearTasks(context, s.wants, powers, grids, several, cuda)
+    new LinearTasks(context, s.wants, powers, grids, several, cuda, false)
         .project(
             graph,
             "head",

@@ -22,6 +22,7 @@ final class LayerTasks {
    * @param splits most splits of attention of a row
    * @param four whether linear layers take four tokens a work group
    * @param cuda see {@link LinearTasks}
+   * @param mma likewise
    */
   LayerTasks(
       ModelConfig config,
@@ -32,12 +33,13 @@ final class LayerTasks {
       KvLayout layout,
       int splits,
       boolean four,
-      boolean cuda) {
+      boolean cuda,
+      boolean mma) {
     KernelContext context = new KernelContext();
     this.config = config;
     this.act = act;
     this.rope = inputs.rope();
-    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, cuda);
+    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, cuda, mma);
     this.kv = new KvTasks(context, inputs, powers, grids, layout);
     this.rows = inputs.layout().rows();
     this.splits = splits;

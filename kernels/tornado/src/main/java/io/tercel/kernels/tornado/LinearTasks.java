@@ -18,6 +18,7 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * @param powers see {@link Powers}
  * @param four whether a work group takes four tokens, or one
  * @param cuda whether it is a CUDA device, which has {@link FourBytes#dp4a} and bf16
+ * @param mma whether 4-bit ones are multiplied by {@link W4MmaKernels}
  */
 record LinearTasks(
     KernelContext context,
@@ -25,7 +26,8 @@ record LinearTasks(
     FloatArray powers,
     Grids grids,
     boolean four,
-    boolean cuda) {
+    boolean cuda,
+    boolean mma) {
 
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {
@@ -42,15 +44,21 @@ record LinearTasks(
    * @param halfway [rows][columns]: rows that are to be 4 bits, times the left factor of their
    *     transform
    * @param transformed [rows][columns]: times both
+   * @param sums what {@link W4MmaKernels} leaves between its kernels, where it is used
    */
-  record Rounded(IntArray codes, FloatArray scales, FloatArray halfway, FloatArray transformed) {
+  record Rounded(
+      IntArray codes,
+      FloatArray scales,
+      FloatArray halfway,
+      FloatArray transformed,
+      IntArray sums) {
     /** Room for so many rows of so many inputs, which no transform comes before. */
     static Rounded of(int rows, int cols) {
-      return of(rows, cols, false);
+      return of(rows, cols, false, 0);
     }
 
-    /** Room for so many rows of so many inputs. */
-    static Rounded of(int rows, int cols, boolean transformed) {
+    /** Room for so many rows of so many inputs, and for so many sums. */
+    static Rounded of(int rows, int cols, boolean transformed, int sums) {
       int groups = W3Block.groups(cols);
       int padded = padded(rows);
       int ints = Math.max(GroupedIntKernels.rowInts(groups), RowIntKernels.rowInts(cols));
@@ -59,7 +67,9 @@ record LinearTasks(
       FloatArray scales = new FloatArray(padded * groups);
       scales.init(0f);
       int room = transformed ? Math.multiplyExact(padded, cols) : 0;
-      return new Rounded(codes, scales, zeros(room), zeros(room));
+      IntArray between = new IntArray(Math.max(1, sums));
+      between.init(0);
+      return new Rounded(codes, scales, zeros(room), zeros(room), between);
     }
 
     /** Rows of whole work groups: kernels read them before they know how many there are. */
@@ -73,7 +83,7 @@ record LinearTasks(
       return zeros;
     }
 
-    /** All that kernels pass on to others but the codes. */
+    /** All floats that kernels pass on to others. */
     List<FloatArray> floats() {
       boolean none = transformed.getSize() == 1;
       return none ? List.of(scales) : List.of(scales, halfway, transformed);
@@ -198,6 +208,10 @@ record LinearTasks(
       Rows y,
       Grids.Axis axis,
       boolean add) {
+    if (mma && stack.format() == PerRow.W4A4) {
+      w4().multiply(graph, task, stack, image, rounded, y, axis, add);
+      return;
+    }
     switch (stack.format()) {
       case Grouped.W3G128 -> w3(graph, task, stack, image, rounded, y, add);
       case PerRow.W4A4 -> w4().linear(graph, task, stack, image, rounded, y, add);

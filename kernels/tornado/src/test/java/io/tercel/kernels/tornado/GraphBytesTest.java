@@ -55,15 +55,15 @@ class GraphBytesTest {
     ModelConfig config = HostOverhead.CONFIG;
     try (WeightStore weights = RandomWeights.create(config, Grouped.W3G128, Dense.BF16, 1)) {
       LayerImage w = LayerImage.of(0, weights.layers().getFirst());
-      Activations act = Activations.of(config, new StepLayout(1, 4, 64), 48, 128, false);
+      Activations act = Activations.of(config, new StepLayout(1, 4, 64), 48, 128, false, 0);
       DeviceKv cache = DeviceKv.of(KvLayout.of(config, KvType.INT4), 4);
       LayerTasks.Sources few = LayerTasks.sources(config, act, w, 1, W3RowKernels.MOST_SPLITS);
       LayerTasks.Sources many = LayerTasks.sources(config, act, w, 1, few(few) + 1);
       int six = 4 * (15 + 5 * 20) + (15 + 5 * 20) + (15 + 5 * 16);
-      assertEquals(six, new GraphBytes(false).layer(w, few, cache, true));
-      assertEquals(six + 15 + 5 * 17, new GraphBytes(false).layer(w, many, cache, true));
+      assertEquals(six, new GraphBytes(false, false).layer(w, few, cache, true));
+      assertEquals(six + 15 + 5 * 17, new GraphBytes(false, false).layer(w, many, cache, true));
       int ten = 4 * (15 + 5 * 15 + 15 + 5 * 17) + (15 + 5 * 20) + (15 + 5 * 16);
-      assertEquals(ten, new GraphBytes(true).layer(w, few, cache, true));
+      assertEquals(ten, new GraphBytes(true, false).layer(w, few, cache, true));
     }
   }
 

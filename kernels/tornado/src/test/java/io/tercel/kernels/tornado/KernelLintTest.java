@@ -34,6 +34,14 @@ class KernelLintTest {
     assertTrue(kernels >= 7, kernels + " files");
   }
 
+  @Test
+  void check_matrixUnits_areForTheirOwnFilesAlone() {
+    String code = "a = c.mmaInt8(x, y, a, MMAShape.M16N8K32);";
+    assertEquals(1, KernelLint.check("W4Kernels.java", code).size());
+    assertEquals(List.of(), KernelLint.check("W4MmaKernels.java", code));
+    assertFalse(KernelLint.check("W4MmaKernels.java", "int a = b >>> 4;").isEmpty());
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {

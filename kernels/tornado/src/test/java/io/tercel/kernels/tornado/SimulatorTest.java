@@ -230,7 +230,7 @@ class SimulatorTest {
       LongArray w = image.longs();
       FloatArray p = image.floats();
       FloatArray in = FloatArray.fromArray(x);
-      LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, true);
+      LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, true, 0);
       TransformPlace at = stack.transform();
       FloatArray half = rounded.halfway();
       FloatArray all = rounded.transformed();

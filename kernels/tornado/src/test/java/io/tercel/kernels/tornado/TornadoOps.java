@@ -179,7 +179,7 @@ record TornadoOps(boolean four) implements Ops {
     MatrixStack stack = image.stack(projection.linears().subList(0, 1));
     image.allocate();
     boolean fourBits = projection.input() instanceof InputSpec.Int4PerToken;
-    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, fourBits);
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, fourBits, 0);
     rounded.halfway().init(Float.NaN);
     rounded.transformed().init(Float.NaN);
     FloatArray rows = new FloatArray(n * cols);
@@ -187,7 +187,7 @@ record TornadoOps(boolean four) implements Ops {
     IntArray step = step(n);
     run(
         (graph, grids) ->
-            new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
+            new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A, false)
                 .prepare(
                     graph,
                     "ints",
@@ -363,7 +363,7 @@ record TornadoOps(boolean four) implements Ops {
       sent.addAll(List.of(read));
       run(
           (graph, grids) ->
-              new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
+              new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A, false)
                   .linear(
                       graph,
                       "linear",
