@@ -7,7 +7,6 @@ import io.tercel.kernels.memory.KvLayout;
 import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
-import io.tercel.kernels.ops.Attention;
 import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.tornado.Grids.Size;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
@@ -42,34 +41,7 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * All are graphs of one execution plan and share buffers; {@link GraphChain} sees to that.
  */
 final class LayerPlan implements AutoCloseable {
-  /** From so many rows on four tokens share a work group. */
-  private static final int FEW = 2;
-
-  /**
-   * Work groups for each head, of a row, up to four rows, in graphs whose grids never change:
-   * enough to fill a large device, and few enough that those without a slot cost little.
-   */
-  private static final int SPREAD = 64;
-
-  /**
-   * The graphs of passes of at most so many rows, of which at most as many are wanted.
-   *
-   * @param inputs of a pass, whose layout says how many splits a row has at most
-   * @param fixed whether their grids have that size whatever a pass has, so that they can be
-   *     captured
-   */
-  private record Bucket(StepInputs inputs, int rows, boolean fixed, List<Integer> graphs) {
-    Bucket(StepInputs inputs, int rows, boolean fixed) {
-      this(inputs, rows, fixed, new ArrayList<>());
-    }
-
-    boolean several() {
-      return rows >= FEW;
-    }
-  }
-
   private final ModelConfig config;
-  private final StepInputs manyRows;
   private final SamplingBuffers sampling;
   private final Activations act;
   private final List<LayerImage> layers = new ArrayList<>();
@@ -83,12 +55,11 @@ final class LayerPlan implements AutoCloseable {
   private final GraphChain chain = new GraphChain(grids);
   private final KvLayout layout;
   private final boolean cuda;
-  private final int splits; // most of a row
 
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<WeightImage> weightImages = new ArrayList<>();
   private final int input;
-  private final List<Bucket> buckets = new ArrayList<>();
+  private final Buckets buckets;
   private final Map<Integer, Integer> taskBytes = new HashMap<>();
   private final int more;
   private final int fetch;
@@ -113,9 +84,8 @@ final class LayerPlan implements AutoCloseable {
     this.config = weights.config();
     this.layout = layout;
     this.cuda = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
-    this.splits = oneRow.slots();
-    this.manyRows = inputs(manyRows);
-    this.inputs = this.manyRows;
+    this.buckets = new Buckets(config, oneRow, manyRows, captured, cuda);
+    this.inputs = buckets.many().inputs();
     this.sampling = new SamplingBuffers(manyRows.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
       layers.add(LayerImage.of(i, weights.layers().get(i)));
@@ -137,38 +107,20 @@ final class LayerPlan implements AutoCloseable {
             LayerImage.width(layers.getFirst().gateUp()),
             layers.getFirst().o().format() == PerRow.W4A4,
             sums());
-    boolean fixed = captured.contains(1);
-    if (oneRow.slots() > W3RowKernels.MOST_SPLITS && joins()) {
-      buckets.add(new Bucket(inputs(StepLayout.row(W3RowKernels.MOST_SPLITS)), 1, fixed));
-    }
-    buckets.add(new Bucket(inputs(oneRow), 1, fixed));
-    captured.stream()
-        .filter(rows -> rows > 1)
-        .forEach(rows -> buckets.add(new Bucket(this.manyRows, rows, true)));
-    if (!captured.contains(manyRows.rows())) {
-      buckets.add(new Bucket(this.manyRows, manyRows.rows(), false));
-    }
-
     boot();
     weightGraph("Ends", ends, null, List.of());
-    Bucket all = new Bucket(this.manyRows, manyRows.rows(), !captured.isEmpty());
     TaskGraph graph = chain.graph("input", List.of());
-    addInput(graph, this.manyRows);
-    this.input = end(graph, all);
-    List<Integer> starts = parts(buckets.getFirst(), 0, config.numLayers());
+    addInput(graph, buckets.many().inputs());
+    this.input = end(graph, buckets.many());
+    List<Integer> starts = parts(buckets.first(), 0, config.numLayers());
     for (int i = 1; i < starts.size(); i++) {
       layerGraphs(starts.get(i - 1), starts.get(i));
     }
     graph = chain.graph("more", List.of());
     addHead(graph, true);
-    this.more = end(graph, all);
-    this.fetch = end(fetchGraph(), all);
+    this.more = end(graph, buckets.many());
+    this.fetch = end(fetchGraph(), buckets.many());
     chain.start(device);
-  }
-
-  /** Whether a bucket's 4-bit linears are multiplied by {@link W4MmaKernels}. */
-  private boolean mma(Bucket bucket) {
-    return cuda && bucket.rows >= W4MmaKernels.FEWEST;
   }
 
   /** The most sums that {@link W4MmaKernels} leaves, 0 where it is not used. */
@@ -184,16 +136,7 @@ final class LayerPlan implements AutoCloseable {
 
   /** Ends a graph; its number. */
   private int end(TaskGraph graph, Bucket bucket) {
-    if (!bucket.fixed) {
-      return chain.end(graph);
-    }
-    return chain.end(graph, new Size(bucket.rows, groups(bucket), bucket.rows));
-  }
-
-  /** Work groups for each head that take a pass's slots, where that may not depend on it. */
-  private int groups(Bucket bucket) {
-    int most = Math.min(bucket.inputs.layout().slots(), bucket.rows * splits);
-    return Math.min(most, SPREAD * Math.min(bucket.rows, 4));
+    return bucket.fixed() ? chain.end(graph, bucket.size()) : chain.end(graph);
   }
 
   private void boot() {
@@ -263,16 +206,6 @@ final class LayerPlan implements AutoCloseable {
     chain.carry(List.of(step.ints(), step.rope()));
   }
 
-  /** Whether a layer's o joins short attention itself, where there are graphs for that alone. */
-  private boolean joins() {
-    return layers.stream()
-        .anyMatch(
-            w ->
-                OwnInputs.makes(
-                    w.o(),
-                    LayerTasks.sources(config, act, w, 1, W3RowKernels.MOST_SPLITS).attended()));
-  }
-
   /** Where the graphs of a bucket begin that hold layers [from, to), and then {@code to}. */
   private List<Integer> parts(Bucket bucket, int from, int to) {
     return GraphBytes.parts(from, to, (first, end) -> bytes(bucket, first, end));
@@ -280,14 +213,14 @@ final class LayerPlan implements AutoCloseable {
 
   /** What the tasks of a graph of these layers take of {@link GraphBytes#MOST}. */
   private int bytes(Bucket bucket, int from, int to) {
-    GraphBytes count = new GraphBytes(bucket.several(), mma(bucket));
-    int bytes = bucket.inputs != manyRows && from == 0 ? GraphBytes.input(embedding) : 0;
+    GraphBytes count = new GraphBytes(bucket.several(), bucket.mma());
+    int bytes = bucket.beginsWithInput() && from == 0 ? GraphBytes.input(embedding) : 0;
     for (int i = from; i < to; i++) {
       LayerImage w = layers.get(i);
       bytes +=
           count.layer(
               w,
-              LayerTasks.sources(config, act, w, bucket.rows, splits(bucket)),
+              LayerTasks.sources(config, act, w, bucket.rows(), bucket.splits()),
               kv.get(i),
               layout.type() == KvType.INT4);
     }
@@ -305,7 +238,7 @@ final class LayerPlan implements AutoCloseable {
     for (int i = from; i < to; i++) {
       own = weightGraph("Of" + i, layers.get(i).image(), kv.get(i), own);
     }
-    for (Bucket bucket : buckets) {
+    for (Bucket bucket : buckets.all()) {
       List<Integer> starts = parts(bucket, from, to);
       for (int i = 1; i < starts.size(); i++) {
         layerGraph(bucket, starts.get(i - 1), starts.get(i), own);
@@ -314,23 +247,12 @@ final class LayerPlan implements AutoCloseable {
   }
 
   private void layerGraph(Bucket bucket, int from, int to, List<Object> own) {
-    String name = "rows" + bucket.rows + "splits" + splits(bucket) + "from" + from;
+    String name = "rows" + bucket.rows() + "splits" + bucket.splits() + "from" + from;
     TaskGraph graph = chain.graph(name, own);
-    if (from == 0 && bucket.inputs != manyRows) {
-      addInput(graph, bucket.inputs); // of the others each would have its own buffer
+    if (from == 0 && bucket.beginsWithInput()) {
+      addInput(graph, bucket.inputs()); // of the others each would have its own buffer
     }
-    LayerTasks tasks =
-        new LayerTasks(
-            config,
-            act,
-            bucket.inputs,
-            powers,
-            grids,
-            layout,
-            splits(bucket),
-            bucket.several(),
-            cuda,
-            mma(bucket));
+    LayerTasks tasks = new LayerTasks(config, act, bucket, powers, grids, layout, cuda);
     for (int i = from; i < to; i++) {
       tasks.add(graph, i, layers.get(i), kv.get(i));
     }
@@ -339,7 +261,7 @@ final class LayerPlan implements AutoCloseable {
     }
     chain.lend(own);
     int number = end(graph, bucket);
-    bucket.graphs.add(number);
+    bucket.graphs().add(number);
     taskBytes.put(number, bytes(bucket, from, to));
   }
 
@@ -387,27 +309,9 @@ final class LayerPlan implements AutoCloseable {
     return graph;
   }
 
-  private StepInputs inputs(StepLayout step) {
-    return new StepInputs(step, config.headDim(), config.ropeTheta());
-  }
-
-  /** Most splits of a row in a bucket. */
-  private int splits(Bucket bucket) {
-    return Math.min(splits, bucket.inputs.layout().slots());
-  }
-
   /** What holds the passes of a step. */
   StepInputs inputs(StepBatch batch) {
-    inputs = manyRows;
-    if (batch.numTokens() == 1) {
-      int slots = Attention.splits(batch.position(0) + 1);
-      inputs =
-          buckets.stream()
-              .filter(b -> b.rows == 1 && (slots <= splits(b) || splits(b) == splits))
-              .findFirst()
-              .orElseThrow()
-              .inputs;
-    }
+    inputs = buckets.inputs(batch);
     return inputs;
   }
 
@@ -427,30 +331,22 @@ final class LayerPlan implements AutoCloseable {
     return sent;
   }
 
-  /** The bucket of the pass that the inputs hold. */
-  private Bucket pass() {
-    return buckets.stream()
-        .filter(b -> b.inputs == inputs && inputs.numRows() <= b.rows)
-        .findFirst()
-        .orElseThrow();
-  }
-
   /** How many rows of the pass that the inputs hold {@link #forward} can answer. */
   int answered() {
-    return pass().rows;
+    return buckets.of(inputs).rows();
   }
 
   /** All layers for the rows of the pass, and answers for those that {@link #sampling} asks for. */
   void forward() {
     Size size = new Size(inputs.numRows(), inputs.slots(), sampling.count());
-    Bucket pass = pass();
-    if (pass.fixed) {
-      inputs.spread(groups(pass));
+    Bucket pass = buckets.of(inputs);
+    if (pass.fixed()) {
+      inputs.spread(pass.groups());
     }
-    if (inputs == manyRows) {
+    if (!pass.beginsWithInput()) {
       chain.run(input, size);
     }
-    for (int graph : pass.graphs) {
+    for (int graph : pass.graphs()) {
       chain.run(graph, size);
     }
   }
@@ -485,12 +381,12 @@ final class LayerPlan implements AutoCloseable {
 
   /** Graphs that a step of one row runs, of a short context. */
   int graphsOfStep() {
-    return buckets.getFirst().graphs.size();
+    return buckets.first().graphs().size();
   }
 
   /** Tasks that a step of one row runs, of a short context. */
   int tasksOfStep() {
-    return buckets.getFirst().graphs.stream().mapToInt(chain::tasks).sum();
+    return buckets.first().graphs().stream().mapToInt(chain::tasks).sum();
   }
 
   @Override

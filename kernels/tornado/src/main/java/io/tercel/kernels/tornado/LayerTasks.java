@@ -19,30 +19,28 @@ final class LayerTasks {
   private final int splits;
 
   /**
-   * @param splits most splits of attention of a row
-   * @param four whether linear layers take four tokens a work group
+   * @param bucket whose passes they take
    * @param cuda see {@link LinearTasks}
-   * @param mma likewise
    */
   LayerTasks(
       ModelConfig config,
       Activations act,
-      StepInputs inputs,
+      Bucket bucket,
       FloatArray powers,
       Grids grids,
       KvLayout layout,
-      int splits,
-      boolean four,
-      boolean cuda,
-      boolean mma) {
+      boolean cuda) {
     KernelContext context = new KernelContext();
+    StepInputs inputs = bucket.inputs();
     this.config = config;
     this.act = act;
     this.rope = inputs.rope();
-    this.linear = new LinearTasks(context, inputs.ints(), powers, grids, four, cuda, mma);
-    this.kv = new KvTasks(context, inputs, powers, grids, layout);
+    this.linear =
+        new LinearTasks(
+            context, inputs.ints(), powers, grids, bucket.several(), cuda, bucket.mma());
+    this.kv = new KvTasks(context, inputs, powers, grids, layout, bucket.rows());
     this.rows = inputs.layout().rows();
-    this.splits = splits;
+    this.splits = bucket.splits();
   }
 
   /**

@@ -351,18 +351,18 @@ class SimulatorTest {
       inputs.begin();
       inputs.add(last, 0, 0, 1);
       inputs.end();
-      float[] q = gaussians(random, 48);
-      float[] expected = new float[48];
-      definition.attention(pool, 0, last, q, 2, expected);
+      float[] q = gaussians(random, 4 * 24);
+      float[] expected = new float[4 * 24];
+      definition.attention(pool, 0, last, q, 4, expected);
       FloatArray out = attend(inputs, cache, q, layout, 1);
-      if (type == KvType.INT4) {
-        FloatArray both = attend(inputs, cache, q, layout, 2);
-        for (int i = 0; i < 48; i++) {
-          assertEquals(out.get(i), both.get(i), "two heads, element " + i);
-        }
-      }
-      for (int i = 0; i < 48; i++) {
+      for (int i = 0; i < 4 * 24; i++) {
         assertEquals(expected[i], out.get(i), 1e-5, "element " + i);
+      }
+      for (int each : new int[] {2, 4}) {
+        FloatArray together = attend(inputs, cache, q, layout, each);
+        for (int i = 0; i < 4 * 24; i++) {
+          assertEquals(out.get(i), together.get(i), each + " heads, element " + i);
+        }
       }
     }
   }
@@ -400,31 +400,31 @@ class SimulatorTest {
     float scale = Attention.scale(24);
     IntArray step = inputs.ints();
     FloatArray x = FloatArray.fromArray(q);
-    FloatArray part = new FloatArray(2 * 2 * 26);
-    FloatArray out = new FloatArray(48);
+    FloatArray part = new FloatArray(2 * 4 * 26);
+    FloatArray out = new FloatArray(4 * 24);
     Simulator.run(
         2,
-        2 / each,
+        4 / each,
         AttentionKernels.LOCAL,
         c -> {
           switch (cache) {
             case DeviceKv.Floats f ->
                 AttentionKernels.single(
-                    c, step, POWERS, f.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
+                    c, step, POWERS, f.array(), x, part, rows, slots, 4, 1, 24, 96, scale, each);
             case DeviceKv.Ints i when layout.type() == KvType.FP16 ->
                 AttentionKernels.sixteen(
-                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
+                    c, step, POWERS, i.array(), x, part, rows, slots, 4, 1, 24, 96, scale, each);
             case DeviceKv.Ints i ->
                 Int4AttentionKernels.fourBits(
-                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale, each,
+                    c, step, POWERS, i.array(), x, part, rows, slots, 4, 1, 24, 96, scale, each,
                     keyInts, valueInts);
           }
         });
     Simulator.run(
-        2,
+        4,
         1,
         AttentionKernels.JOIN_LOCAL,
-        c -> AttentionKernels.join(c, step, POWERS, part, out, rows, 2, 24, 48));
+        c -> AttentionKernels.join(c, step, POWERS, part, out, rows, 4, 24, 96));
     return out;
   }
 

@@ -419,7 +419,7 @@ record TornadoOps(boolean four) implements Ops {
     DeviceKv kv = new DeviceKv.Floats(new FloatArray(1));
     run(
         (graph, grids) ->
-            new KvTasks(new KernelContext(), inputs, POWERS, grids, none)
+            new KvTasks(new KernelContext(), inputs, POWERS, grids, none, n)
                 .heads(
                     graph,
                     "heads",
@@ -458,7 +458,13 @@ record TornadoOps(boolean four) implements Ops {
     FloatArray p = image.floats();
     run(
         (graph, grids) ->
-            new KvTasks(new KernelContext(), inputs, POWERS, grids, layout)
+            new KvTasks(
+                    new KernelContext(),
+                    inputs,
+                    POWERS,
+                    grids,
+                    layout,
+                    four ? TornadoBackend.ROWS : 1)
                 .heads(
                     graph,
                     "append",
@@ -493,7 +499,7 @@ record TornadoOps(boolean four) implements Ops {
         (graph, grids) -> {
           KernelContext context = new KernelContext();
           LinearTasks.Rows in = new LinearTasks.Rows(rows, width);
-          new KvTasks(context, inputs, POWERS, grids, layout)
+          new KvTasks(context, inputs, POWERS, grids, layout, four ? TornadoBackend.ROWS : 1)
               .attend(graph, "attend", kv, in, part, heads);
           LinearTasks.Rows out = new LinearTasks.Rows(y, width);
           new RowTasks(context, inputs.ints(), POWERS, grids)
