@@ -739,6 +739,8 @@ public abstract class OpsContract extends NanContract {
     "FP32,128,1,6",
     "FP32,24,1,6",
     "FP32,128,2,1",
+    "FP32,64,1,4",
+    "FP16,32,2,4",
     "FP16,24,2,3",
     "FP16,32,1,6",
     "FP16,64,2,1",
@@ -749,6 +751,7 @@ public abstract class OpsContract extends NanContract {
     "INT4,64,2,1",
     "INT4,128,2,2",
     "INT4,128,1,6",
+    "INT4,128,2,4",
     "INT4,80,3,2",
     "INT4,24,1,2"
   })

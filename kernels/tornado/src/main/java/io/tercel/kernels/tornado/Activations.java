@@ -6,6 +6,7 @@ import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.ArrayList;
 import java.util.List;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * The floats between two kernels, on the device only: they are made here once, sent there once, and
@@ -37,9 +38,15 @@ record Activations(
    * Makes them.
    *
    * @param transformed whether inputs of linears are transformed before they are rounded
+   * @param sums see {@link Rounded}; 0 where there is no use for them
    */
   static Activations of(
-      ModelConfig config, StepLayout step, int qkvWidth, int gateUpWidth, boolean transformed) {
+      ModelConfig config,
+      StepLayout step,
+      int qkvWidth,
+      int gateUpWidth,
+      boolean transformed,
+      int sums) {
     int rows = Rounded.padded(step.rows());
     int h = LinearTasks.stride(config.hiddenSize());
     int q = LinearTasks.stride(config.queryDim());
@@ -51,7 +58,7 @@ record Activations(
         rows(rows, q),
         rows(rows, gateUpWidth),
         rows(rows, f),
-        Rounded.of(rows, Math.max(h, Math.max(q, f)), transformed),
+        Rounded.of(rows, Math.max(h, Math.max(q, f)), transformed, sums),
         zeros((long) step.slots() * config.numHeads() * (config.headDim() + 2)),
         rows(rows, MatrixStack.padded(config.vocabSize())));
   }
@@ -66,7 +73,13 @@ record Activations(
     return array;
   }
 
-  /** All but the codes. */
+  /** All ints that kernels pass on to others. */
+  List<IntArray> ints() {
+    boolean none = rounded.sums().getSize() == 1;
+    return none ? List.of(rounded.codes()) : List.of(rounded.codes(), rounded.sums());
+  }
+
+  /** All floats. */
   List<FloatArray> arrays() {
     List<FloatArray> all = new ArrayList<>();
     for (Rows rows : List.of(hidden, normed, qkv, attended, gateUp, gated, logits)) {
@@ -79,6 +92,6 @@ record Activations(
 
   long bytes() {
     long floats = arrays().stream().mapToLong(FloatArray::getNumBytesOfSegment).sum();
-    return floats + rounded.codes().getNumBytesOfSegment();
+    return floats + ints().stream().mapToLong(IntArray::getNumBytesOfSegment).sum();
   }
 }

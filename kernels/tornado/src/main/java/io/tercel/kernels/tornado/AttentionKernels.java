@@ -7,10 +7,10 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * Paged attention in the order of sums that {@link Attention} states. A work group of 256 items
- * takes one split after the other of a row and head: first an item is a token, then a dimension.
- * The grid is [groups][heads], of groups as the step says; what a split gives, its headDim values,
- * largest score and sum of exponentials, lies in {@code part}. {@link #join} makes a row's output
- * of its splits.
+ * takes one split after the other of a row and of heads that share keys and values: first an item
+ * is a token, then a dimension. The grid is [groups][heads / each], of groups as the step says;
+ * what a split gives, its headDim values, largest score and sum of exponentials, lies in {@code
+ * part}. {@link #join} makes a row's output of its splits.
  *
  * <p>Heads are at most 256 wide. {@link #single}, {@link #sixteen} and {@link Int4AttentionKernels}
  * say the same thing three times: a local array that is handed to another method is addressed
@@ -33,6 +33,8 @@ final class AttentionKernels {
    * @param x [tokens][xStride]: q from 0
    * @param part [slots][heads][headDim + 2]
    * @param scale 1 / sqrt(headDim)
+   * @param each query heads of a work group, which read the same keys and values: 1, or, of at most
+   *     128 dims, 2 or 4
    */
   public static void single(
       KernelContext c,
@@ -47,9 +49,10 @@ final class AttentionKernels {
       int kvHeads,
       int headDim,
       int xStride,
-      float scale) {
+      float scale,
+      int each) {
     int l = c.localIdx;
-    int head = c.groupIdy;
+    int head = c.groupIdy * each;
     int used = step.get(StepLayout.SLOTS);
     int groups = step.get(StepLayout.GROUPS);
     int row = step.get(StepLayout.slotRow(rows) + c.groupIdx);
@@ -57,87 +60,130 @@ final class AttentionKernels {
     int table = step.get(StepLayout.slotTable(rows, slots) + c.groupIdx);
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
-    float[] q = c.allocateFloatLocalArray(256);
-    float[] p = c.allocateFloatLocalArray(256);
-    float[] lanes = c.allocateFloatLocalArray(16);
-    float[] stats = c.allocateFloatLocalArray(2);
+    float[] q = c.allocateFloatLocalArray(1024);
+    float[] p = c.allocateFloatLocalArray(1024);
+    float[] lanes = c.allocateFloatLocalArray(64);
+    float[] stats = c.allocateFloatLocalArray(4);
     for (int slot = c.groupIdx; slot < used; slot += groups) {
       if (l < 16 && l * 16 < count) {
         bases[l] = (step.get(table + l) * 2 * kvHeads + kvHead) * 16 * headDim;
       }
       if (l < headDim) {
-        q[l] = x.get(row * xStride + head * headDim + l);
+        for (int h = 0; h < each; h++) {
+          q[256 * h + l] = x.get(row * xStride + (head + h) * headDim + l);
+        }
       }
       c.localBarrier();
       if (l < count) {
         int at = bases[l >> 4] + (l & 15);
         float even = 0f;
         float odd = 0f;
+        float even1 = 0f;
+        float odd1 = 0f;
+        float even2 = 0f;
+        float odd2 = 0f;
+        float even3 = 0f;
+        float odd3 = 0f;
         for (int d = 0; d < headDim; d += 2) {
-          even = kv.get(at + d * 16) * q[d] + even;
-          odd = kv.get(at + d * 16 + 16) * q[d + 1] + odd;
+          float k0 = kv.get(at + d * 16);
+          float k1 = kv.get(at + d * 16 + 16);
+          even = k0 * q[d] + even;
+          odd = k1 * q[d + 1] + odd;
+          if (each >= 2) {
+            even1 = k0 * q[256 + d] + even1;
+            odd1 = k1 * q[256 + d + 1] + odd1;
+          }
+          if (each == 4) {
+            even2 = k0 * q[512 + d] + even2;
+            odd2 = k1 * q[512 + d + 1] + odd2;
+            even3 = k0 * q[768 + d] + even3;
+            odd3 = k1 * q[768 + d + 1] + odd3;
+          }
         }
         p[l] = (even + odd) * scale;
+        if (each >= 2) {
+          p[256 + l] = (even1 + odd1) * scale;
+        }
+        if (each == 4) {
+          p[512 + l] = (even2 + odd2) * scale;
+          p[768 + l] = (even3 + odd3) * scale;
+        }
       }
       c.localBarrier();
-      if (l < 16) {
+      int of = l >> 4; // which of the heads, where items are 16 partial results of each
+      if (l < 16 * each) {
         float max = LEAST;
-        for (int t = l; t < count; t += 16) {
-          max = Math.max(max, p[t]);
+        for (int t = l & 15; t < count; t += 16) {
+          max = Math.max(max, p[of * 256 + t]);
         }
         lanes[l] = max;
       }
       c.localBarrier();
-      if (l == 0) {
+      if (l < each) {
         float max = LEAST;
         for (int t = 0; t < 16; t++) {
-          max = Math.max(max, lanes[t]);
+          max = Math.max(max, lanes[16 * l + t]);
         }
-        stats[0] = max;
+        stats[l] = max;
       }
       c.localBarrier();
       if (l < count) {
-        p[l] = Arithmetic.exp(p[l] - stats[0], powers);
+        for (int h = 0; h < each; h++) {
+          p[256 * h + l] = Arithmetic.exp(p[256 * h + l] - stats[h], powers);
+        }
       }
       c.localBarrier();
-      if (l < 16) {
+      if (l < 16 * each) {
         float sum = 0f;
-        for (int t = l; t < count; t += 16) {
-          sum += p[t];
+        for (int t = l & 15; t < count; t += 16) {
+          sum += p[of * 256 + t];
         }
         lanes[l] = sum;
       }
       c.localBarrier();
-      if (l < headDim) {
+      // where items are dims: those of the first and third head, then those of the others
+      int own = each >= 2 ? l >> 7 : 0;
+      int dim = each >= 2 ? l & 127 : l;
+      if (dim < headDim) {
         float o = 0f;
+        float o2 = 0f;
         for (int t = 0; t < count; t++) {
           int at = bases[t >> 4] + (kvHeads * 16 + (t & 15)) * headDim;
-          o = kv.get(at + l) * p[t] + o;
+          float value = kv.get(at + dim);
+          o = value * p[256 * own + t] + o;
+          if (each == 4) {
+            o2 = value * p[512 + 256 * own + t] + o2;
+          }
         }
-        part.set((slot * heads + head) * (headDim + 2) + l, o);
-        if (l == 0) {
-          int to = (slot * heads + head) * (headDim + 2) + headDim;
-          part.set(to, stats[0]);
-          part.set(
-              to + 1,
-              Arithmetic.tree(
-                  lanes[l],
-                  lanes[l + 1],
-                  lanes[l + 2],
-                  lanes[l + 3],
-                  lanes[l + 4],
-                  lanes[l + 5],
-                  lanes[l + 6],
-                  lanes[l + 7],
-                  lanes[l + 8],
-                  lanes[l + 9],
-                  lanes[l + 10],
-                  lanes[l + 11],
-                  lanes[l + 12],
-                  lanes[l + 13],
-                  lanes[l + 14],
-                  lanes[l + 15]));
+        int to = (slot * heads + head + own) * (headDim + 2);
+        part.set(to + dim, o);
+        if (each == 4) {
+          part.set(to + 2 * (headDim + 2) + dim, o2);
         }
+      }
+      if (l < each) {
+        int from = 16 * l;
+        int to = (slot * heads + head + l) * (headDim + 2) + headDim;
+        part.set(to, stats[l]);
+        part.set(
+            to + 1,
+            Arithmetic.tree(
+                lanes[from],
+                lanes[from + 1],
+                lanes[from + 2],
+                lanes[from + 3],
+                lanes[from + 4],
+                lanes[from + 5],
+                lanes[from + 6],
+                lanes[from + 7],
+                lanes[from + 8],
+                lanes[from + 9],
+                lanes[from + 10],
+                lanes[from + 11],
+                lanes[from + 12],
+                lanes[from + 13],
+                lanes[from + 14],
+                lanes[from + 15]));
       }
       int next = Math.min(slot + groups, slots - 1);
       row = step.get(StepLayout.slotRow(rows) + next);
@@ -161,9 +207,10 @@ final class AttentionKernels {
       int kvHeads,
       int headDim,
       int xStride,
-      float scale) {
+      float scale,
+      int each) {
     int l = c.localIdx;
-    int head = c.groupIdy;
+    int head = c.groupIdy * each;
     int used = step.get(StepLayout.SLOTS);
     int groups = step.get(StepLayout.GROUPS);
     int row = step.get(StepLayout.slotRow(rows) + c.groupIdx);
@@ -171,16 +218,18 @@ final class AttentionKernels {
     int table = step.get(StepLayout.slotTable(rows, slots) + c.groupIdx);
     int kvHead = head / (heads / kvHeads);
     int[] bases = c.allocateIntLocalArray(16);
-    float[] q = c.allocateFloatLocalArray(256);
-    float[] p = c.allocateFloatLocalArray(256);
-    float[] lanes = c.allocateFloatLocalArray(16);
-    float[] stats = c.allocateFloatLocalArray(2);
+    float[] q = c.allocateFloatLocalArray(1024);
+    float[] p = c.allocateFloatLocalArray(1024);
+    float[] lanes = c.allocateFloatLocalArray(64);
+    float[] stats = c.allocateFloatLocalArray(4);
     for (int slot = c.groupIdx; slot < used; slot += groups) {
       if (l < 16 && l * 16 < count) {
         bases[l] = (step.get(table + l) * 2 * kvHeads + kvHead) * 8 * headDim;
       }
       if (l < headDim) {
-        q[l] = x.get(row * xStride + head * headDim + l);
+        for (int h = 0; h < each; h++) {
+          q[256 * h + l] = x.get(row * xStride + (head + h) * headDim + l);
+        }
       }
       c.localBarrier();
       if (l < count) {
@@ -188,72 +237,113 @@ final class AttentionKernels {
         int shift = 16 * (l & 1);
         float even = 0f;
         float odd = 0f;
+        float even1 = 0f;
+        float odd1 = 0f;
+        float even2 = 0f;
+        float odd2 = 0f;
+        float even3 = 0f;
+        float odd3 = 0f;
         for (int d = 0; d < headDim; d += 2) {
-          even = Arithmetic.fp16(kv.get(at + d * 8) >> shift, powers) * q[d] + even;
-          odd = Arithmetic.fp16(kv.get(at + d * 8 + 8) >> shift, powers) * q[d + 1] + odd;
+          float k0 = Arithmetic.fp16(kv.get(at + d * 8) >> shift, powers);
+          float k1 = Arithmetic.fp16(kv.get(at + d * 8 + 8) >> shift, powers);
+          even = k0 * q[d] + even;
+          odd = k1 * q[d + 1] + odd;
+          if (each >= 2) {
+            even1 = k0 * q[256 + d] + even1;
+            odd1 = k1 * q[256 + d + 1] + odd1;
+          }
+          if (each == 4) {
+            even2 = k0 * q[512 + d] + even2;
+            odd2 = k1 * q[512 + d + 1] + odd2;
+            even3 = k0 * q[768 + d] + even3;
+            odd3 = k1 * q[768 + d + 1] + odd3;
+          }
         }
         p[l] = (even + odd) * scale;
+        if (each >= 2) {
+          p[256 + l] = (even1 + odd1) * scale;
+        }
+        if (each == 4) {
+          p[512 + l] = (even2 + odd2) * scale;
+          p[768 + l] = (even3 + odd3) * scale;
+        }
       }
       c.localBarrier();
-      if (l < 16) {
+      int of = l >> 4; // which of the heads, where items are 16 partial results of each
+      if (l < 16 * each) {
         float max = LEAST;
-        for (int t = l; t < count; t += 16) {
-          max = Math.max(max, p[t]);
+        for (int t = l & 15; t < count; t += 16) {
+          max = Math.max(max, p[of * 256 + t]);
         }
         lanes[l] = max;
       }
       c.localBarrier();
-      if (l == 0) {
+      if (l < each) {
         float max = LEAST;
         for (int t = 0; t < 16; t++) {
-          max = Math.max(max, lanes[t]);
+          max = Math.max(max, lanes[16 * l + t]);
         }
-        stats[0] = max;
+        stats[l] = max;
       }
       c.localBarrier();
       if (l < count) {
-        p[l] = Arithmetic.exp(p[l] - stats[0], powers);
+        for (int h = 0; h < each; h++) {
+          p[256 * h + l] = Arithmetic.exp(p[256 * h + l] - stats[h], powers);
+        }
       }
       c.localBarrier();
-      if (l < 16) {
+      if (l < 16 * each) {
         float sum = 0f;
-        for (int t = l; t < count; t += 16) {
-          sum += p[t];
+        for (int t = l & 15; t < count; t += 16) {
+          sum += p[of * 256 + t];
         }
         lanes[l] = sum;
       }
       c.localBarrier();
-      if (l < headDim) {
-        int shift = 16 * (l & 1);
+      // where items are dims: those of the first and third head, then those of the others
+      int own = each >= 2 ? l >> 7 : 0;
+      int dim = each >= 2 ? l & 127 : l;
+      if (dim < headDim) {
+        int shift = 16 * (dim & 1);
         float o = 0f;
+        float o2 = 0f;
         for (int t = 0; t < count; t++) {
           int at = bases[t >> 4] + (kvHeads * 16 + (t & 15)) * (headDim / 2);
-          o = Arithmetic.fp16(kv.get(at + (l >> 1)) >> shift, powers) * p[t] + o;
+          float value = Arithmetic.fp16(kv.get(at + (dim >> 1)) >> shift, powers);
+          o = value * p[256 * own + t] + o;
+          if (each == 4) {
+            o2 = value * p[512 + 256 * own + t] + o2;
+          }
         }
-        part.set((slot * heads + head) * (headDim + 2) + l, o);
-        if (l == 0) {
-          int to = (slot * heads + head) * (headDim + 2) + headDim;
-          part.set(to, stats[0]);
-          part.set(
-              to + 1,
-              Arithmetic.tree(
-                  lanes[l],
-                  lanes[l + 1],
-                  lanes[l + 2],
-                  lanes[l + 3],
-                  lanes[l + 4],
-                  lanes[l + 5],
-                  lanes[l + 6],
-                  lanes[l + 7],
-                  lanes[l + 8],
-                  lanes[l + 9],
-                  lanes[l + 10],
-                  lanes[l + 11],
-                  lanes[l + 12],
-                  lanes[l + 13],
-                  lanes[l + 14],
-                  lanes[l + 15]));
+        int to = (slot * heads + head + own) * (headDim + 2);
+        part.set(to + dim, o);
+        if (each == 4) {
+          part.set(to + 2 * (headDim + 2) + dim, o2);
         }
+      }
+      if (l < each) {
+        int from = 16 * l;
+        int to = (slot * heads + head + l) * (headDim + 2) + headDim;
+        part.set(to, stats[l]);
+        part.set(
+            to + 1,
+            Arithmetic.tree(
+                lanes[from],
+                lanes[from + 1],
+                lanes[from + 2],
+                lanes[from + 3],
+                lanes[from + 4],
+                lanes[from + 5],
+                lanes[from + 6],
+                lanes[from + 7],
+                lanes[from + 8],
+                lanes[from + 9],
+                lanes[from + 10],
+                lanes[from + 11],
+                lanes[from + 12],
+                lanes[from + 13],
+                lanes[from + 14],
+                lanes[from + 15]));
       }
       int next = Math.min(slot + groups, slots - 1);
       row = step.get(StepLayout.slotRow(rows) + next);

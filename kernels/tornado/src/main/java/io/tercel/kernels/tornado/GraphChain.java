@@ -85,6 +85,11 @@ final class GraphChain implements AutoCloseable {
     return number;
   }
 
+  /** A graph. */
+  TaskGraph graph(int number) {
+    return graphs.get(number);
+  }
+
   /** Tasks of a graph. */
   int tasks(int graph) {
     return grids.tasks(names.get(graph));

@@ -22,6 +22,9 @@ final class GroupedIntKernels {
   /** Ints of a group: codes and their sum. */
   static final int GROUP_INTS = CODE_INTS + 1;
 
+  /** Values that an item reads before it stores the first, so that it waits for memory once. */
+  private static final int AHEAD = 8;
+
   /** Magnitudes below become zeros. */
   static final float LEAST = 0x1p-100f;
 
@@ -86,13 +89,22 @@ final class GroupedIntKernels {
     float[] mosts = c.allocateFloatLocalArray(16);
     float[] sicks = c.allocateFloatLocalArray(16);
     int[] sums = c.allocateIntLocalArray(16);
+    float[] ahead = new float[8];
     float scale = 1f;
     if (source == SourceArithmetic.NORMED) {
       float acc = 0f;
       for (int first = 0; first < cols; first += 2048) {
         int count = Math.min(2048, cols - first);
-        for (int k = l; k < count; k += LOCAL) {
-          chunk[k] = x.get(from * xStride + first + k);
+        for (int start = l; start < count; start += AHEAD * LOCAL) {
+          for (int j = 0; j < AHEAD; j++) {
+            ahead[j] = x.get(from * xStride + first + Math.min(start + j * LOCAL, count - 1));
+          }
+          for (int j = 0; j < AHEAD; j++) {
+            int k = start + j * LOCAL;
+            if (k < count) {
+              chunk[k] = ahead[j];
+            }
+          }
         }
         c.localBarrier();
         if (l < 16) {

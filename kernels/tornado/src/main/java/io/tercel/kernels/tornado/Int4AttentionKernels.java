@@ -14,8 +14,8 @@ final class Int4AttentionKernels {
   /**
    * int4; see {@link AttentionKernels#single}. The grid is [slots][heads / each].
    *
-   * @param each query heads of a work group, which read the same keys and values: 1, or 2 of at
-   *     most 128 dims; their scores are an item's together, their outputs items side by side
+   * @param each query heads of a work group, which read the same keys and values: 1, or, of at most
+   *     128 dims, 2 or 4; their scores are an item's together, outputs of every second an item's
    * @param keyInts ints of K of a head in a block
    * @param valueInts ints of V of a head in a block
    */
@@ -46,21 +46,20 @@ final class Int4AttentionKernels {
     int kvHead = head / (heads / kvHeads);
     int chunks = (headDim + 63) / 64;
     int[] bases = c.allocateIntLocalArray(16);
-    float[] q = c.allocateFloatLocalArray(512);
-    float[] p = c.allocateFloatLocalArray(512);
+    float[] q = c.allocateFloatLocalArray(1024);
+    float[] p = c.allocateFloatLocalArray(1024);
     float[] zeros = c.allocateFloatLocalArray(256);
-    float[] lanes = c.allocateFloatLocalArray(32);
-    float[] stats = c.allocateFloatLocalArray(8);
-    double[] sums = c.allocateDoubleLocalArray(16);
+    float[] lanes = c.allocateFloatLocalArray(64);
+    float[] stats = c.allocateFloatLocalArray(16);
+    double[] sums = c.allocateDoubleLocalArray(32);
     int[] tile = c.allocateIntLocalArray(4096);
     for (int slot = c.groupIdx; slot < used; slot += groups) {
       if (l < 16 && l * 16 < count) {
         bases[l] = step.get(table + l) * kvHeads * (keyInts + valueInts);
       }
       if (l < headDim) {
-        q[l] = x.get(row * xStride + head * headDim + l);
-        if (each == 2) {
-          q[256 + l] = x.get(row * xStride + head * headDim + headDim + l);
+        for (int h = 0; h < each; h++) {
+          q[256 * h + l] = x.get(row * xStride + (head + h) * headDim + l);
         }
       }
       c.localBarrier();
@@ -121,8 +120,9 @@ final class Int4AttentionKernels {
       c.localBarrier();
       int valueMeta = 0; // asked for here, with the keys
       if (l >= count) {
-        p[l] = 0f; // the other half of the last token's word
-        p[256 + l] = 0f;
+        for (int h = 0; h < each; h++) {
+          p[256 * h + l] = 0f; // the other half of the last token's word
+        }
       }
       if (l < count) {
         int at = bases[l >> 4] + kvHead * keyInts + (l & 15);
@@ -134,6 +134,10 @@ final class Int4AttentionKernels {
         float odd = 0f;
         float even2 = 0f;
         float odd2 = 0f;
+        float even3 = 0f;
+        float odd3 = 0f;
+        float even4 = 0f;
+        float odd4 = 0f;
         // all loads are under way before the first is used
         for (int g = 0; g < words; g += 16) {
           int w0 = kv.get(at + g * 16);
@@ -173,7 +177,7 @@ final class Int4AttentionKernels {
               even = k6 * q[d + 6] + even;
               float k7 = value(word >> 28);
               odd = k7 * q[d + 7] + odd;
-              if (each == 2) {
+              if (each >= 2) {
                 even2 = k0 * q[256 + d] + even2;
                 odd2 = k1 * q[256 + d + 1] + odd2;
                 even2 = k2 * q[256 + d + 2] + even2;
@@ -183,6 +187,24 @@ final class Int4AttentionKernels {
                 even2 = k6 * q[256 + d + 6] + even2;
                 odd2 = k7 * q[256 + d + 7] + odd2;
               }
+              if (each == 4) {
+                even3 = k0 * q[512 + d] + even3;
+                odd3 = k1 * q[512 + d + 1] + odd3;
+                even3 = k2 * q[512 + d + 2] + even3;
+                odd3 = k3 * q[512 + d + 3] + odd3;
+                even3 = k4 * q[512 + d + 4] + even3;
+                odd3 = k5 * q[512 + d + 5] + odd3;
+                even3 = k6 * q[512 + d + 6] + even3;
+                odd3 = k7 * q[512 + d + 7] + odd3;
+                even4 = k0 * q[768 + d] + even4;
+                odd4 = k1 * q[768 + d + 1] + odd4;
+                even4 = k2 * q[768 + d + 2] + even4;
+                odd4 = k3 * q[768 + d + 3] + odd4;
+                even4 = k4 * q[768 + d + 4] + even4;
+                odd4 = k5 * q[768 + d + 5] + odd4;
+                even4 = k6 * q[768 + d + 6] + even4;
+                odd4 = k7 * q[768 + d + 7] + odd4;
+              }
             }
           }
         }
@@ -190,9 +212,15 @@ final class Int4AttentionKernels {
         float dot = zero * stats[2] + (even + odd);
         float unit = 16f * Arithmetic.fp16(meta & 65535, powers);
         p[l] = unit * dot * scale;
-        if (each == 2) {
+        if (each >= 2) {
           float dot2 = zero * stats[6] + (even2 + odd2);
           p[256 + l] = unit * dot2 * scale;
+        }
+        if (each == 4) {
+          float dot3 = zero * stats[10] + (even3 + odd3);
+          p[512 + l] = unit * dot3 * scale;
+          float dot4 = zero * stats[14] + (even4 + odd4);
+          p[768 + l] = unit * dot4 * scale;
         }
       }
       c.localBarrier();
@@ -214,9 +242,8 @@ final class Int4AttentionKernels {
       }
       c.localBarrier();
       if (l < count) {
-        p[l] = Arithmetic.exp(p[l] - stats[0], powers);
-        if (each == 2) {
-          p[256 + l] = Arithmetic.exp(p[256 + l] - stats[4], powers);
+        for (int h = 0; h < each; h++) {
+          p[256 * h + l] = Arithmetic.exp(p[256 * h + l] - stats[4 * h], powers);
         }
       }
       c.localBarrier();
@@ -251,9 +278,8 @@ final class Int4AttentionKernels {
       }
       if (l < count) {
         float unit = 16f * Arithmetic.fp16(valueMeta & 65535, powers);
-        p[l] = p[l] * unit;
-        if (each == 2) {
-          p[256 + l] = p[256 + l] * unit;
+        for (int h = 0; h < each; h++) {
+          p[256 * h + l] = p[256 * h + l] * unit;
         }
         zeros[l] = (16 + ((valueMeta >> 16) & 15)) * 0.0625f;
       }
@@ -288,11 +314,13 @@ final class Int4AttentionKernels {
                 lanes[from + 15]);
       }
       c.localBarrier();
-      int own = each == 2 ? l >> 7 : 0; // which of the heads, where items are dims
-      int dim = each == 2 ? l & 127 : l;
+      // where items are dims: those of the first and third head, then those of the others
+      int own = each >= 2 ? l >> 7 : 0;
+      int dim = each >= 2 ? l & 127 : l;
       int place = ((dim & 255) >> 6) * 16 + (dim & 15);
       int nibble = 4 * ((dim & 63) >> 4);
       float o = 0f;
+      float o2 = 0f;
       for (int first = 0; first < pairs; first += 16 * perPass) {
         if (mine < perPass) {
           int to = l;
@@ -319,8 +347,14 @@ final class Int4AttentionKernels {
           for (int u = 0; u < end; u++) {
             int word = tile[u * pairInts + place] >> nibble;
             int t = own * 256 + 2 * (first + u);
-            o = value(word) * p[t] + o;
-            o = value(word >> 16) * p[t + 1] + o;
+            float value0 = value(word);
+            float value1 = value(word >> 16);
+            o = value0 * p[t] + o;
+            o = value1 * p[t + 1] + o;
+            if (each == 4) {
+              o2 = value0 * p[512 + t] + o2;
+              o2 = value1 * p[512 + t + 1] + o2;
+            }
           }
         }
         c.localBarrier();
@@ -360,13 +394,16 @@ final class Int4AttentionKernels {
         }
       }
       if (dim < headDim) {
-        o = o - stats[4 * own + 3];
         int to = (slot * heads + head + own) * (headDim + 2);
-        part.set(to + dim, o);
-        if (dim == 0) {
-          part.set(to + headDim, stats[4 * own]);
-          part.set(to + headDim + 1, stats[4 * own + 1]);
+        part.set(to + dim, o - stats[4 * own + 3]);
+        if (each == 4) {
+          part.set(to + 2 * (headDim + 2) + dim, o2 - stats[4 * own + 11]);
         }
+      }
+      if (l < each) {
+        int to = (slot * heads + head + l) * (headDim + 2) + headDim;
+        part.set(to, stats[4 * l]);
+        part.set(to + 1, stats[4 * l + 1]);
       }
       int next = Math.min(slot + groups, slots - 1);
       row = step.get(StepLayout.slotRow(rows) + next);

@@ -8,9 +8,21 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
-/** Adds the tasks that write and read keys and values to task graphs. */
+/**
+ * Adds the tasks that write and read keys and values to task graphs.
+ *
+ * @param rows of the passes, at most
+ */
 record KvTasks(
-    KernelContext context, StepInputs inputs, FloatArray powers, Grids grids, KvLayout layout) {
+    KernelContext context,
+    StepInputs inputs,
+    FloatArray powers,
+    Grids grids,
+    KvLayout layout,
+    int rows) {
+  /** Rows from which on four heads share keys and values: there are work groups enough then. */
+  private static final int MANY = 8;
+
   /** Widest head: an item for each of its dims. */
   static final int MAX_HEAD_DIM = AttentionKernels.LOCAL;
 
@@ -29,10 +41,19 @@ record KvTasks(
       float eps,
       KvTransformPlace transform) {}
 
-  /** Query heads of a work group: two where they share keys and values and all items have dims. */
+  /**
+   * Query heads of a work group, which share the reading and unpacking of keys and values. For a
+   * single row of a short context there are fewer work groups than a large device has
+   * multiprocessors (64 for two heads of a 4B at 1,024 tokens, of 132), and each takes the longer
+   * the more heads it has; for many rows and for long contexts there are enough.
+   */
   private int each(int heads) {
-    boolean even = heads / layout.numKvHeads() % 2 == 0;
-    return layout.type() == KvType.INT4 && even && layout.headDim() <= 128 ? 2 : 1;
+    int group = heads / layout.numKvHeads();
+    boolean single = rows == 1 && inputs.layout().slots() <= W3RowKernels.MOST_SPLITS;
+    if (single || group % 2 != 0 || layout.headDim() > 128) {
+      return 1;
+    }
+    return rows >= MANY && group % 4 == 0 ? 4 : 2;
   }
 
   private int keyInts() {
@@ -125,7 +146,8 @@ record KvTasks(
               layout.numKvHeads(),
               layout.headDim(),
               x.stride(),
-              scale);
+              scale,
+              each(heads));
       case DeviceKv.Ints ints when layout.type() == KvType.FP16 ->
           graph.task(
               task,
@@ -142,7 +164,8 @@ record KvTasks(
               layout.numKvHeads(),
               layout.headDim(),
               x.stride(),
-              scale);
+              scale,
+              each(heads));
       case DeviceKv.Ints ints ->
           graph.task(
               task,

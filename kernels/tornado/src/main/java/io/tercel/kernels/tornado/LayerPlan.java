@@ -4,12 +4,17 @@ import io.tercel.kernels.format.ModelConfig;
 import io.tercel.kernels.format.PackedMatrix;
 import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.memory.KvType;
 import io.tercel.kernels.memory.Linear;
 import io.tercel.kernels.memory.WeightStore;
+import io.tercel.kernels.ops.StepBatch;
 import io.tercel.kernels.tornado.Grids.Size;
 import io.tercel.kernels.tornado.LinearTasks.Rows;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -17,6 +22,7 @@ import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * A model as task graphs, few and large, since the host pays for each graph and each task:
@@ -35,37 +41,7 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * All are graphs of one execution plan and share buffers; {@link GraphChain} sees to that.
  */
 final class LayerPlan implements AutoCloseable {
-  /** From so many rows on four tokens share a work group. */
-  private static final int FEW = 2;
-
-  /**
-   * Work groups for each head, of a row, up to four rows, in graphs whose grids never change:
-   * enough to fill a large device, and few enough that those without a slot cost little.
-   */
-  private static final int SPREAD = 64;
-
-  /** Bytes, of {@link LayerTasks#GRAPH_BYTES}, that the tasks of a head take, or of an input. */
-  private static final int ENDS_BYTES = 440;
-
-  /**
-   * The graphs of passes of at most so many rows, of which at most as many are wanted.
-   *
-   * @param fixed whether their grids have that size whatever a pass has, so that they can be
-   *     captured
-   */
-  private record Bucket(int rows, boolean fixed, List<Integer> graphs) {
-    Bucket(int rows, boolean fixed) {
-      this(rows, fixed, new ArrayList<>());
-    }
-
-    boolean several() {
-      return rows >= FEW;
-    }
-  }
-
   private final ModelConfig config;
-  private final StepInputs oneRow;
-  private final StepInputs manyRows;
   private final SamplingBuffers sampling;
   private final Activations act;
   private final List<LayerImage> layers = new ArrayList<>();
@@ -83,7 +59,8 @@ final class LayerPlan implements AutoCloseable {
   private final List<Integer> weightGraphs = new ArrayList<>();
   private final List<WeightImage> weightImages = new ArrayList<>();
   private final int input;
-  private final List<Bucket> buckets = new ArrayList<>();
+  private final Buckets buckets;
+  private final Map<Integer, Integer> taskBytes = new HashMap<>();
   private final int more;
   private final int fetch;
   private StepInputs inputs;
@@ -107,9 +84,8 @@ final class LayerPlan implements AutoCloseable {
     this.config = weights.config();
     this.layout = layout;
     this.cuda = device.getTornadoVMBackend() == TornadoVMBackendType.CUDA;
-    this.oneRow = new StepInputs(oneRow, config.headDim(), config.ropeTheta());
-    this.manyRows = new StepInputs(manyRows, config.headDim(), config.ropeTheta());
-    this.inputs = this.manyRows;
+    this.buckets = new Buckets(config, oneRow, manyRows, captured, cuda);
+    this.inputs = buckets.many().inputs();
     this.sampling = new SamplingBuffers(manyRows.rows(), config.vocabSize());
     for (int i = 0; i < config.numLayers(); i++) {
       layers.add(LayerImage.of(i, weights.layers().get(i)));
@@ -129,53 +105,43 @@ final class LayerPlan implements AutoCloseable {
             manyRows,
             LayerImage.width(layers.getFirst().qkv()),
             LayerImage.width(layers.getFirst().gateUp()),
-            layers.getFirst().o().format() == PerRow.W4A4);
-    captured.forEach(rows -> buckets.add(new Bucket(rows, true)));
-    if (!captured.contains(1)) {
-      buckets.addFirst(new Bucket(1, false));
-    }
-    if (!captured.contains(manyRows.rows())) {
-      buckets.add(new Bucket(manyRows.rows(), false));
-    }
-
+            layers.getFirst().o().format() == PerRow.W4A4,
+            sums());
     boot();
     weightGraph("Ends", ends, null, List.of());
-    Bucket all = new Bucket(manyRows.rows(), !captured.isEmpty());
     TaskGraph graph = chain.graph("input", List.of());
-    addInput(graph, this.manyRows);
-    this.input = end(graph, all);
-    int bytes = layers.stream().mapToInt(LayerTasks::graphBytes).max().orElseThrow();
-    int most = (LayerTasks.GRAPH_BYTES - ENDS_BYTES) / bytes;
-    int groups = Math.ceilDiv(config.numLayers(), most);
-    for (int g = 0; g < groups; g++) {
-      int from = g * config.numLayers() / groups;
-      int to = (g + 1) * config.numLayers() / groups;
-      layerGraphs(g, from, to);
+    addInput(graph, buckets.many().inputs());
+    this.input = end(graph, buckets.many());
+    List<Integer> starts = parts(buckets.first(), 0, config.numLayers());
+    for (int i = 1; i < starts.size(); i++) {
+      layerGraphs(starts.get(i - 1), starts.get(i));
     }
     graph = chain.graph("more", List.of());
     addHead(graph, true);
-    this.more = end(graph, all);
-    this.fetch = end(fetchGraph(), all);
+    this.more = end(graph, buckets.many());
+    this.fetch = end(fetchGraph(), buckets.many());
     chain.start(device);
+  }
+
+  /** The most sums that {@link W4MmaKernels} leaves, 0 where it is not used. */
+  private int sums() {
+    return layers.stream()
+        .flatMap(w -> Stream.of(w.qkv(), List.of(w.o()), w.gateUp(), List.of(w.down())))
+        .flatMap(List::stream)
+        .filter(stack -> cuda && stack.format() == PerRow.W4A4)
+        .mapToInt(stack -> W4MmaKernels.sums(stack.rows(), stack.cols(), TornadoBackend.ROWS))
+        .max()
+        .orElse(0);
   }
 
   /** Ends a graph; its number. */
   private int end(TaskGraph graph, Bucket bucket) {
-    if (!bucket.fixed) {
-      return chain.end(graph);
-    }
-    return chain.end(graph, new Size(bucket.rows, groups(bucket), bucket.rows));
-  }
-
-  /** Work groups for each head that take a pass's slots, where that may not depend on it. */
-  private int groups(Bucket bucket) {
-    int most = Math.min(manyRows.layout().slots(), bucket.rows * oneRow.layout().slots());
-    return Math.min(most, SPREAD * Math.min(bucket.rows, 4));
+    return bucket.fixed() ? chain.end(graph, bucket.size()) : chain.end(graph);
   }
 
   private void boot() {
     List<Object> shared = new ArrayList<>(act.arrays());
-    shared.add(act.rounded().codes());
+    shared.addAll(act.ints());
     shared.add(powers);
     TaskGraph graph = chain.graph("boot", List.of());
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, shared.toArray());
@@ -183,9 +149,11 @@ final class LayerPlan implements AutoCloseable {
       graph.task("touch" + i, RowKernels::touch, new KernelContext(), powers, act.arrays().get(i));
       grids.add("boot.touch" + i, Grids.Axis.ROWS, 1, 1, 1);
     }
-    graph.task(
-        "touchCodes", RowKernels::touchInts, new KernelContext(), powers, act.rounded().codes());
-    grids.add("boot.touchCodes", Grids.Axis.ROWS, 1, 1, 1);
+    for (int i = 0; i < act.ints().size(); i++) {
+      IntArray ints = act.ints().get(i);
+      graph.task("touchInts" + i, RowKernels::touchInts, new KernelContext(), powers, ints);
+      grids.add("boot.touchInts" + i, Grids.Axis.ROWS, 1, 1, 1);
+    }
     chain.carry(shared);
     chain.end(graph);
   }
@@ -238,28 +206,63 @@ final class LayerPlan implements AutoCloseable {
     chain.carry(List.of(step.ints(), step.rope()));
   }
 
-  private void layerGraphs(int group, int from, int to) {
+  /** Where the graphs of a bucket begin that hold layers [from, to), and then {@code to}. */
+  private List<Integer> parts(Bucket bucket, int from, int to) {
+    return GraphBytes.parts(from, to, (first, end) -> bytes(bucket, first, end));
+  }
+
+  /** What the tasks of a graph of these layers take of {@link GraphBytes#MOST}. */
+  private int bytes(Bucket bucket, int from, int to) {
+    GraphBytes count = new GraphBytes(bucket.several(), bucket.mma());
+    int bytes = bucket.beginsWithInput() && from == 0 ? GraphBytes.input(embedding) : 0;
+    for (int i = from; i < to; i++) {
+      LayerImage w = layers.get(i);
+      bytes +=
+          count.layer(
+              w,
+              LayerTasks.sources(config, act, w, bucket.rows(), bucket.splits()),
+              kv.get(i),
+              layout.type() == KvType.INT4);
+    }
+    return to == layers.size() ? bytes + count.head(head, last()) : bytes;
+  }
+
+  /** What the head reads. */
+  private Source last() {
+    return new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
+  }
+
+  /** The weights of some layers, and the graphs of each bucket for them. */
+  private void layerGraphs(int from, int to) {
     List<Object> own = List.of();
     for (int i = from; i < to; i++) {
       own = weightGraph("Of" + i, layers.get(i).image(), kv.get(i), own);
     }
-    for (Bucket bucket : buckets) {
-      TaskGraph graph = chain.graph("rows" + bucket.rows + "of" + group, own);
-      StepInputs inputs = bucket.rows == 1 ? oneRow : manyRows;
-      boolean several = bucket.several();
-      if (group == 0 && inputs == oneRow) {
-        addInput(graph, inputs); // of the others each would have its own buffer
+    for (Bucket bucket : buckets.all()) {
+      List<Integer> starts = parts(bucket, from, to);
+      for (int i = 1; i < starts.size(); i++) {
+        layerGraph(bucket, starts.get(i - 1), starts.get(i), own);
       }
-      LayerTasks tasks = new LayerTasks(config, act, inputs, powers, grids, layout, several, cuda);
-      for (int i = from; i < to; i++) {
-        tasks.add(graph, i, layers.get(i), kv.get(i));
-      }
-      if (to == layers.size()) {
-        addHead(graph, several);
-      }
-      chain.lend(own);
-      bucket.graphs.add(end(graph, bucket));
     }
+  }
+
+  private void layerGraph(Bucket bucket, int from, int to, List<Object> own) {
+    String name = "rows" + bucket.rows() + "splits" + bucket.splits() + "from" + from;
+    TaskGraph graph = chain.graph(name, own);
+    if (from == 0 && bucket.beginsWithInput()) {
+      addInput(graph, bucket.inputs()); // of the others each would have its own buffer
+    }
+    LayerTasks tasks = new LayerTasks(config, act, bucket, powers, grids, layout, cuda);
+    for (int i = from; i < to; i++) {
+      tasks.add(graph, i, layers.get(i), kv.get(i));
+    }
+    if (to == layers.size()) {
+      addHead(graph, bucket.several());
+    }
+    chain.lend(own);
+    int number = end(graph, bucket);
+    bucket.graphs().add(number);
+    taskBytes.put(number, bytes(bucket, from, to));
   }
 
   /** Final norm, head and sampling of the rows that {@link #sampling} asks for. */
@@ -268,16 +271,14 @@ final class LayerPlan implements AutoCloseable {
     graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, s.wants, s.asks, s.knobs, s.draws);
     graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, s.tokens, s.chunks, s.found);
     KernelContext context = new KernelContext();
-    Source last =
-        new Source.Normed(act.hidden(), finalNorm, config.rmsNormEps(), StepLayout.HEADER);
     Rows logits = act.logits();
-    new LinearTasks(context, s.wants, powers, grids, several, cuda)
+    new LinearTasks(context, s.wants, powers, grids, several, cuda, false)
         .project(
             graph,
             "head",
             List.of(head),
             ends,
-            last,
+            last(),
             act.normed(),
             act.rounded(),
             logits,
@@ -308,9 +309,9 @@ final class LayerPlan implements AutoCloseable {
     return graph;
   }
 
-  /** What holds the passes of a step of so many rows. */
-  StepInputs inputs(int rows) {
-    inputs = rows == 1 ? oneRow : manyRows;
+  /** What holds the passes of a step. */
+  StepInputs inputs(StepBatch batch) {
+    inputs = buckets.inputs(batch);
     return inputs;
   }
 
@@ -330,31 +331,22 @@ final class LayerPlan implements AutoCloseable {
     return sent;
   }
 
-  private Bucket bucket(int rows) {
-    return buckets.stream().filter(b -> rows <= b.rows).findFirst().orElseThrow();
-  }
-
-  /** The bucket of the pass that the inputs hold. */
-  private Bucket pass() {
-    return inputs == oneRow ? buckets.getFirst() : bucket(Math.max(FEW, inputs.numRows()));
-  }
-
   /** How many rows of the pass that the inputs hold {@link #forward} can answer. */
   int answered() {
-    return pass().rows;
+    return buckets.of(inputs).rows();
   }
 
   /** All layers for the rows of the pass, and answers for those that {@link #sampling} asks for. */
   void forward() {
     Size size = new Size(inputs.numRows(), inputs.slots(), sampling.count());
-    Bucket pass = pass();
-    if (pass.fixed) {
-      inputs.spread(groups(pass));
+    Bucket pass = buckets.of(inputs);
+    if (pass.fixed()) {
+      inputs.spread(pass.groups());
     }
-    if (inputs != oneRow) {
+    if (!pass.beginsWithInput()) {
       chain.run(input, size);
     }
-    for (int graph : pass.graphs) {
+    for (int graph : pass.graphs()) {
       chain.run(graph, size);
     }
   }
@@ -378,14 +370,23 @@ final class LayerPlan implements AutoCloseable {
     return images + caches + act.bytes();
   }
 
-  /** Graphs that a step of one row runs. */
-  int graphsOfStep() {
-    return buckets.getFirst().graphs.size();
+  /** What is counted of the bytes of each graph of layers, by the task graph's number. */
+  Map<Integer, Integer> taskBytes() {
+    return taskBytes;
   }
 
-  /** Tasks that a step of one row runs. */
+  GraphChain chain() {
+    return chain;
+  }
+
+  /** Graphs that a step of one row runs, of a short context. */
+  int graphsOfStep() {
+    return buckets.first().graphs().size();
+  }
+
+  /** Tasks that a step of one row runs, of a short context. */
   int tasksOfStep() {
-    return buckets.getFirst().graphs.stream().mapToInt(chain::tasks).sum();
+    return buckets.first().graphs().stream().mapToInt(chain::tasks).sum();
   }
 
   @Override

@@ -6,7 +6,6 @@ import io.tercel.kernels.format.QuantFormat.PerRow;
 import io.tercel.kernels.format.W3Block;
 import io.tercel.kernels.memory.InputSpec;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -19,6 +18,7 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * @param powers see {@link Powers}
  * @param four whether a work group takes four tokens, or one
  * @param cuda whether it is a CUDA device, which has {@link FourBytes#dp4a} and bf16
+ * @param mma whether 4-bit ones are multiplied by {@link W4MmaKernels}
  */
 record LinearTasks(
     KernelContext context,
@@ -26,13 +26,8 @@ record LinearTasks(
     FloatArray powers,
     Grids grids,
     boolean four,
-    boolean cuda) {
-
-  /**
-   * Work items below which each work group may norm its input: some 1,500 warps, beyond which a GPU
-   * has no room left to do it for nothing.
-   */
-  private static final int MOST_NORMING = 48_000;
+    boolean cuda,
+    boolean mma) {
 
   /** Rows of activations: the column where they begin, and their distance. */
   record Rows(FloatArray array, int at, int stride) {
@@ -49,15 +44,21 @@ record LinearTasks(
    * @param halfway [rows][columns]: rows that are to be 4 bits, times the left factor of their
    *     transform
    * @param transformed [rows][columns]: times both
+   * @param sums what {@link W4MmaKernels} leaves between its kernels, where it is used
    */
-  record Rounded(IntArray codes, FloatArray scales, FloatArray halfway, FloatArray transformed) {
+  record Rounded(
+      IntArray codes,
+      FloatArray scales,
+      FloatArray halfway,
+      FloatArray transformed,
+      IntArray sums) {
     /** Room for so many rows of so many inputs, which no transform comes before. */
     static Rounded of(int rows, int cols) {
-      return of(rows, cols, false);
+      return of(rows, cols, false, 0);
     }
 
-    /** Room for so many rows of so many inputs. */
-    static Rounded of(int rows, int cols, boolean transformed) {
+    /** Room for so many rows of so many inputs, and for so many sums. */
+    static Rounded of(int rows, int cols, boolean transformed, int sums) {
       int groups = W3Block.groups(cols);
       int padded = padded(rows);
       int ints = Math.max(GroupedIntKernels.rowInts(groups), RowIntKernels.rowInts(cols));
@@ -66,7 +67,9 @@ record LinearTasks(
       FloatArray scales = new FloatArray(padded * groups);
       scales.init(0f);
       int room = transformed ? Math.multiplyExact(padded, cols) : 0;
-      return new Rounded(codes, scales, zeros(room), zeros(room));
+      IntArray between = new IntArray(Math.max(1, sums));
+      between.init(0);
+      return new Rounded(codes, scales, zeros(room), zeros(room), between);
     }
 
     /** Rows of whole work groups: kernels read them before they know how many there are. */
@@ -80,7 +83,7 @@ record LinearTasks(
       return zeros;
     }
 
-    /** All that kernels pass on to others but the codes. */
+    /** All floats that kernels pass on to others. */
     List<FloatArray> floats() {
       boolean none = transformed.getSize() == 1;
       return none ? List.of(scales) : List.of(scales, halfway, transformed);
@@ -120,9 +123,11 @@ record LinearTasks(
       String name = stacks.size() == 1 ? task : task + i;
       Rows to = new Rows(y.array(), at, y.stride());
       at += stack.rows();
-      if (source instanceof Source.Normed normed && norms(stack, normed)) {
-        one(graph, name, stack, image, rounded, to, add, normed);
-        grids.add(graph.getTaskGraphName() + "." + name, axis, tiles(stack), items(stack), 1);
+      if (!four && OwnInputs.makes(stack, source)) {
+        int items = OwnInputs.items(stack);
+        IntArray none = rounded.codes();
+        one(graph, name, stack, image, source.numbers(), items, none, to, add);
+        grids.add(graph.getTaskGraphName() + "." + name, axis, tiles(stack), items, 1);
         continue;
       }
       if (!stack.input().equals(prepared)) {
@@ -131,19 +136,6 @@ record LinearTasks(
       }
       linear(graph, name, stack, image, x, rounded, to, axis, add);
     }
-  }
-
-  /**
-   * Whether the linear layers' kernel norms and rounds its input itself: for a single token and few
-   * work groups, each of which does it again, that costs less than another kernel before it.
-   */
-  private boolean norms(MatrixStack stack, Source.Normed source) {
-    return !four
-        && stack.format() == Grouped.W3G128
-        && stack.orderAt() < 0
-        && source.selectAt() < 0
-        && stack.cols() <= W3Kernels.NORMED
-        && tiles(stack) * items(stack) < MOST_NORMING;
   }
 
   /** Makes of the source what the stack wants as its input. */
@@ -216,6 +208,10 @@ record LinearTasks(
       Rows y,
       Grids.Axis axis,
       boolean add) {
+    if (mma && stack.format() == PerRow.W4A4) {
+      w4().multiply(graph, task, stack, image, rounded, y, axis, add);
+      return;
+    }
     switch (stack.format()) {
       case Grouped.W3G128 -> w3(graph, task, stack, image, rounded, y, add);
       case PerRow.W4A4 -> w4().linear(graph, task, stack, image, rounded, y, add);
@@ -245,7 +241,7 @@ record LinearTasks(
 
   private int slices(MatrixStack stack) {
     int groups = W3Block.groups(stack.cols());
-    return four ? W3Kernels.slicesOfFour(groups) : W3Kernels.slicesOfOne(groups);
+    return four ? W3Kernels.slicesOfFour(groups) : W3RowKernels.slices(groups);
   }
 
   private void w3(
@@ -257,7 +253,9 @@ record LinearTasks(
       Rows y,
       boolean add) {
     if (!four) {
-      one(graph, task, stack, image, x, y, add, null);
+      Source.Numbers rounded =
+          new Source.Numbers(x.scales(), W3RowKernels.ROUNDED, 0, 0, -1, 1, 0f);
+      one(graph, task, stack, image, rounded, items(stack), x.codes(), y, add);
       return;
     }
     graph.task(
@@ -283,40 +281,42 @@ record LinearTasks(
   /**
    * One token a work group, 3-bit weights.
    *
-   * @param normed what the kernel norms and rounds itself; null where x is that already
+   * @param from what the kernel makes its input of, or the scales of one that is rounded already
+   * @param codes of an input that is rounded already
    */
   private void one(
       TaskGraph graph,
       String task,
       MatrixStack stack,
       WeightImage image,
-      Rounded x,
+      Source.Numbers from,
+      int items,
+      IntArray codes,
       Rows y,
-      boolean add,
-      Source.@Nullable Normed normed) {
+      boolean add) {
     graph.task(
         task,
-        cuda ? W3Dp4aKernels::one : W3Kernels::one,
+        cuda ? W3Dp4aRowKernels::one : W3RowKernels::one,
         context,
         step,
         powers,
         image.longs(),
         image.floats(),
-        x.codes(),
-        x.scales(),
+        codes,
+        from.x(),
         y.array(),
         stack.at() / 2,
-        W3Block.groups(stack.cols()),
+        stack.cols(),
         y.at(),
         y.stride(),
         stack.biasAt(),
         add ? 1 : 0,
-        slices(stack),
-        normed == null ? x.scales() : normed.x().array(),
-        stack.cols(),
-        normed == null ? 0 : normed.x().stride(),
-        normed == null ? -1 : normed.weightAt(),
-        normed == null ? 0f : normed.eps());
+        items / W3Kernels.LANES,
+        from.source(),
+        from.xStride(),
+        from.at(),
+        from.headDim(),
+        from.eps());
   }
 
   private void sixteen(

@@ -28,8 +28,9 @@ sealed interface Source {
    *
    * @param part [slots][heads][headDim + 2]
    * @param rows most rows of a pass, see {@link StepLayout}
+   * @param splits most splits of a row
    */
-  record Joined(FloatArray part, int rows, int heads, int headDim) implements Source {}
+  record Joined(FloatArray part, int rows, int heads, int headDim, int splits) implements Source {}
 
   /** The source as kernels are told of it. */
   record Numbers(FloatArray x, int source, int xStride, int at, int more, int headDim, float eps) {}

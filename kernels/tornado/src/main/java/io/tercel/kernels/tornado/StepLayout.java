@@ -1,5 +1,8 @@
 package io.tercel.kernels.tornado;
 
+import io.tercel.kernels.memory.KvLayout;
+import io.tercel.kernels.ops.Attention;
+
 /**
  * Where things lie in the one array of ints that a step sends to the device.
  *
@@ -27,6 +30,11 @@ record StepLayout(int rows, int slots, int tableInts) {
   static final int SLOTS = 1;
   static final int GROUPS = 2;
   static final int HEADER = 8;
+
+  /** Of one row of at most so many splits. */
+  static StepLayout row(int splits) {
+    return new StepLayout(1, splits, splits * (Attention.SPLIT / KvLayout.BLOCK_SIZE));
+  }
 
   /** First token id. */
   static int tokens() {

@@ -121,7 +121,7 @@ public final class TornadoBackend implements Backend {
       version = weights.version();
     }
     List<TokenResult> results = new ArrayList<>(sampling.size());
-    StepInputs inputs = plan.inputs(batch.numTokens());
+    StepInputs inputs = plan.inputs(batch);
     inputs.begin();
     int first = 0; // of the pass
     int next = 0; // of the sampling plan

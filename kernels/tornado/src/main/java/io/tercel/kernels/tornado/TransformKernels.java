@@ -17,6 +17,9 @@ final class TransformKernels {
   /** Floats of a row that a work group of {@link #left} holds. */
   static final int TILE = 2048;
 
+  /** Values that an item reads before it stores the first, so that it waits for memory once. */
+  private static final int AHEAD = 8;
+
   /** Columns of a tile, at most. */
   private static final int MOST = 8;
 
@@ -59,13 +62,22 @@ final class TransformKernels {
     int cols = size * inner;
     float[] tile = c.allocateFloatLocalArray(2048);
     float[] lanes = c.allocateFloatLocalArray(16);
+    float[] ahead = new float[8];
     float scale = 1f;
     if (source == SourceArithmetic.NORMED) {
       float acc = 0f;
       for (int first = 0; first < cols; first += TILE) {
         int count = Math.min(TILE, cols - first);
-        for (int k = l; k < count; k += LOCAL) {
-          tile[k] = x.get(from * xStride + first + k);
+        for (int start = l; start < count; start += AHEAD * LOCAL) {
+          for (int j = 0; j < AHEAD; j++) {
+            ahead[j] = x.get(from * xStride + first + Math.min(start + j * LOCAL, count - 1));
+          }
+          for (int j = 0; j < AHEAD; j++) {
+            int k = start + j * LOCAL;
+            if (k < count) {
+              tile[k] = ahead[j];
+            }
+          }
         }
         c.localBarrier();
         if (l < 16) {

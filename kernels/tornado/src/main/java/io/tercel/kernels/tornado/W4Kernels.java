@@ -212,7 +212,7 @@ final class W4Kernels {
    * @param meta 16 times the sum of the inputs' codes, plus their zero point
    * @param weights the sum of the row's stored codes
    */
-  private static int completed(int stored, int meta, int weights, int cols) {
+  static int completed(int stored, int meta, int weights, int cols) {
     int zero = meta & 15;
     return stored - zero * weights - W4Tile.ZERO * ((meta >> 4) - cols * zero);
   }

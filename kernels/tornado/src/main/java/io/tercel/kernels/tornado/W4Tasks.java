@@ -115,6 +115,58 @@ record W4Tasks(
     grids.add(graph.getTaskGraphName() + "." + task, axis, groups, local, 1);
   }
 
+  /** The same as {@link #linear}, of many rows on a CUDA device. */
+  void multiply(
+      TaskGraph graph,
+      String task,
+      MatrixStack stack,
+      WeightImage image,
+      Rounded x,
+      Rows y,
+      Grids.Axis axis,
+      boolean add) {
+    int tiles = stack.rows() / MatrixStack.TILE;
+    int shares = W4MmaKernels.shares(stack.rows(), stack.cols());
+    graph.task(
+        task + "Products",
+        W4MmaKernels::products,
+        context,
+        image.longs(),
+        x.codes(),
+        x.sums(),
+        stack.at() / 2,
+        stack.cols(),
+        tiles,
+        shares,
+        TornadoBackend.ROWS);
+    String name = graph.getTaskGraphName() + "." + task;
+    int groups = shares * W4MmaKernels.pairs(stack.rows());
+    grids.add(name + "Products", axis, groups, W4MmaKernels.WARP, W4MmaKernels.TOKENS);
+    graph.task(
+        task,
+        W4MmaKernels::finish,
+        context,
+        step,
+        powers,
+        image.longs(),
+        image.floats(),
+        x.codes(),
+        x.scales(),
+        x.sums(),
+        y.array(),
+        stack.at() / 2,
+        stack.cols(),
+        tiles,
+        shares,
+        TornadoBackend.ROWS,
+        y.at(),
+        y.stride(),
+        stack.biasAt(),
+        add ? 1 : 0);
+    int outputs = Math.ceilDiv(stack.rows(), W4MmaKernels.LOCAL);
+    grids.add(name, axis, outputs, W4MmaKernels.LOCAL, W4MmaKernels.FINISHED);
+  }
+
   /** y = W x + b, where x is prepared. */
   void linear(
       TaskGraph graph,

@@ -22,12 +22,14 @@ import java.util.List;
  * POCL_DEVICES=basic}) the kernels are in both, on its others in neither but as waiting.
  */
 final class HostOverhead {
+  static final ModelConfig CONFIG =
+      new ModelConfig(
+          Architecture.QWEN3, 32, 32, 28, 1, 1, 16, 64, 1e-6f, 1e6, 1024, true, List.of());
+
   private HostOverhead() {}
 
   public static void main(String[] args) {
-    ModelConfig config =
-        new ModelConfig(
-            Architecture.QWEN3, 32, 32, 28, 1, 1, 16, 64, 1e-6f, 1e6, 1024, true, List.of());
+    ModelConfig config = CONFIG;
     ThreadMXBean threads = ManagementFactory.getThreadMXBean();
     long begun = System.nanoTime();
     try (WeightStore weights = RandomWeights.create(config, Grouped.W3G128, Dense.BF16, 1);

@@ -24,7 +24,7 @@ class KernelLintTest {
     try (Stream<Path> files = Files.list(SOURCES)) {
       for (Path file : files.sorted().toList()) {
         String name = String.valueOf(file.getFileName());
-        if (name.endsWith("Kernels.java") || name.endsWith("Arithmetic.java")) {
+        if (name.matches(".*(Kernels|Arithmetic|Triple).java")) {
           findings.addAll(KernelLint.check(name, Files.readString(file)));
           kernels++;
         }
@@ -32,6 +32,14 @@ class KernelLintTest {
     }
     assertEquals(List.of(), findings);
     assertTrue(kernels >= 7, kernels + " files");
+  }
+
+  @Test
+  void check_matrixUnits_areForTheirOwnFilesAlone() {
+    String code = "a = c.mmaInt8(x, y, a, MMAShape.M16N8K32);";
+    assertEquals(1, KernelLint.check("W4Kernels.java", code).size());
+    assertEquals(List.of(), KernelLint.check("W4MmaKernels.java", code));
+    assertFalse(KernelLint.check("W4MmaKernels.java", "int a = b >>> 4;").isEmpty());
   }
 
   @ParameterizedTest

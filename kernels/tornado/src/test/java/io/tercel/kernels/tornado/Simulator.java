@@ -1,5 +1,7 @@
 package io.tercel.kernels.tornado;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import java.lang.reflect.Field;
 import java.util.ArrayList;
 import java.util.List;
@@ -8,6 +10,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.enums.MMAShape;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
@@ -20,10 +23,12 @@ final class Simulator {
   private final int local;
   private final Phaser barrier;
   private final List<Object> arrays = new ArrayList<>();
+  private final MatrixUnit unit;
 
   private Simulator(int local) {
     this.local = local;
     this.barrier = new Phaser(local);
+    this.unit = new MatrixUnit(local);
   }
 
   /**
@@ -117,6 +122,42 @@ final class Simulator {
     @Override
     public double[] allocateDoubleLocalArray(int size) {
       return (double[]) shared(allocated++, () -> new double[size]);
+    }
+
+    @Override
+    public int[] mmaFragmentInt(int value) {
+      return new int[] {value, value, value, value};
+    }
+
+    /** As {@code ldmatrix.x4}: this lane's 16 bytes of a 16 x 32 tile. */
+    @Override
+    public byte[] mmaLoadAInt8(int[] tile, int columns) {
+      return MatrixUnit.loadA(tile, lane());
+    }
+
+    /** As {@code ldmatrix.x2.trans}: this lane's 8 bytes of a 32 x 8 tile. */
+    @Override
+    public byte[] mmaLoadBInt8(int[] tile, int columns) {
+      return MatrixUnit.loadB(tile, lane());
+    }
+
+    @Override
+    public int[] mmaInt8(byte[] a, byte[] b, int[] c, MMAShape shape) {
+      assertEquals(MMAShape.M16N8K32, shape);
+      unit.bring(localIdx, a, b);
+      barrier.arriveAndAwaitAdvance();
+      int[] d = unit.multiply(localIdx, c);
+      barrier.arriveAndAwaitAdvance();
+      return d;
+    }
+
+    @Override
+    public void mmaStoreInt(int[] d, IntArray out, int row, int column, int stride) {
+      MatrixUnit.store(d, lane(), out, row, column, stride);
+    }
+
+    private int lane() {
+      return localIdx % 32;
     }
 
     @Override

@@ -77,21 +77,7 @@ class SimulatorTest {
     int rows = 35;
     int cols = 200;
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment s = arena.allocate(Grouped.W3G128.bytes(rows, cols), 64);
-      for (long at = 0; at < s.byteSize(); at += W3Block.BLOCK_BYTES) {
-        byte[] codes = new byte[W3Block.ROWS * W3Block.GROUP];
-        short[] scales = new short[W3Block.ROWS];
-        byte[] zeros = new byte[W3Block.ROWS];
-        for (int i = 0; i < codes.length; i++) {
-          codes[i] = (byte) random.nextInt(8);
-        }
-        for (int r = 0; r < W3Block.ROWS; r++) {
-          scales[r] = Float.floatToFloat16(0.01f + 0.01f * random.nextFloat());
-          zeros[r] = (byte) random.nextInt(8);
-        }
-        W3Block.pack(codes, scales, zeros, s, at);
-      }
-      Linear layer = new Linear(new PackedMatrix("w", s, rows, cols, Grouped.W3G128, null), null);
+      Linear layer = w3(arena, rows, cols, random);
       WeightImage image = new WeightImage("w");
       MatrixStack stack = image.stack(List.of(layer));
       image.allocate();
@@ -154,14 +140,31 @@ class SimulatorTest {
       FloatArray one = new FloatArray(n * 48);
       FloatArray four = new FloatArray(n * 48);
       int at = stack.at() / 2;
-      normsItself(step, w, at, in, n);
       Simulator.run(
           3,
           n,
-          8 * W3Kernels.slicesOfOne(2),
+          8 * W3RowKernels.slices(2),
           c ->
-              W3Kernels.one(
-                  c, step, POWERS, w, p, q, scales, one, at, 2, 0, 48, -1, 0, 4, scales, 0, 0, -1,
+              W3RowKernels.one(
+                  c,
+                  step,
+                  POWERS,
+                  w,
+                  p,
+                  q,
+                  scales,
+                  one,
+                  at,
+                  cols,
+                  0,
+                  48,
+                  -1,
+                  0,
+                  4,
+                  W3RowKernels.ROUNDED,
+                  0,
+                  0,
+                  1,
                   0f));
       Simulator.run(
           3,
@@ -177,59 +180,22 @@ class SimulatorTest {
     }
   }
 
-  /** A kernel that norms and rounds its input, against another one before it. */
-  private static void normsItself(IntArray step, LongArray w, int at, FloatArray in, int n) {
-    int cols = 200;
-    FloatArray p = FloatArray.fromArray(gaussians(new Random(8), cols));
-    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols);
-    IntArray q = rounded.codes();
-    FloatArray s = rounded.scales();
-    Simulator.run(
-        2,
-        n,
-        GroupedIntKernels.LOCAL,
-        c ->
-            GroupedIntKernels.grouped(
-                c,
-                step,
-                POWERS,
-                w,
-                p,
-                in,
-                q,
-                s,
-                SourceArithmetic.NORMED,
-                -1,
-                cols,
-                2,
-                cols,
-                0,
-                -1,
-                1,
-                1e-6f));
-    FloatArray expected = new FloatArray(n * 48);
-    FloatArray actual = new FloatArray(n * 48);
-    Simulator.run(
-        3,
-        n,
-        8 * 4,
-        c ->
-            W3Kernels.one(
-                c, step, POWERS, w, p, q, s, expected, at, 2, 0, 48, -1, 0, 4, s, 0, 0, -1, 0f));
-    FloatArray none = new FloatArray(1);
-    IntArray noCodes = new IntArray(1);
-    Simulator.run(
-        3,
-        n,
-        8 * 4,
-        c ->
-            W3Kernels.one(
-                c, step, POWERS, w, p, noCodes, none, actual, at, 2, 0, 48, -1, 0, 4, in, cols,
-                cols, 0, 1e-6f));
-    assertTrue(expected.get(0) != 0f);
-    for (int i = 0; i < n * 48; i++) {
-      assertEquals(expected.get(i), actual.get(i), "element " + i);
+  private static Linear w3(Arena arena, int rows, int cols, Random random) {
+    MemorySegment s = arena.allocate(Grouped.W3G128.bytes(rows, cols), 64);
+    for (long at = 0; at < s.byteSize(); at += W3Block.BLOCK_BYTES) {
+      byte[] codes = new byte[W3Block.ROWS * W3Block.GROUP];
+      short[] scales = new short[W3Block.ROWS];
+      byte[] zeros = new byte[W3Block.ROWS];
+      for (int i = 0; i < codes.length; i++) {
+        codes[i] = (byte) random.nextInt(8);
+      }
+      for (int r = 0; r < W3Block.ROWS; r++) {
+        scales[r] = Float.floatToFloat16(0.01f + 0.01f * random.nextFloat());
+        zeros[r] = (byte) random.nextInt(8);
+      }
+      W3Block.pack(codes, scales, zeros, s, at);
     }
+    return new Linear(new PackedMatrix("w", s, rows, cols, Grouped.W3G128, null), null);
   }
 
   /**
@@ -264,7 +230,7 @@ class SimulatorTest {
       LongArray w = image.longs();
       FloatArray p = image.floats();
       FloatArray in = FloatArray.fromArray(x);
-      LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, true);
+      LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, true, 0);
       TransformPlace at = stack.transform();
       FloatArray half = rounded.halfway();
       FloatArray all = rounded.transformed();
@@ -385,18 +351,18 @@ class SimulatorTest {
       inputs.begin();
       inputs.add(last, 0, 0, 1);
       inputs.end();
-      float[] q = gaussians(random, 48);
-      float[] expected = new float[48];
-      definition.attention(pool, 0, last, q, 2, expected);
+      float[] q = gaussians(random, 4 * 24);
+      float[] expected = new float[4 * 24];
+      definition.attention(pool, 0, last, q, 4, expected);
       FloatArray out = attend(inputs, cache, q, layout, 1);
-      if (type == KvType.INT4) {
-        FloatArray both = attend(inputs, cache, q, layout, 2);
-        for (int i = 0; i < 48; i++) {
-          assertEquals(out.get(i), both.get(i), "two heads, element " + i);
-        }
-      }
-      for (int i = 0; i < 48; i++) {
+      for (int i = 0; i < 4 * 24; i++) {
         assertEquals(expected[i], out.get(i), 1e-5, "element " + i);
+      }
+      for (int each : new int[] {2, 4}) {
+        FloatArray together = attend(inputs, cache, q, layout, each);
+        for (int i = 0; i < 4 * 24; i++) {
+          assertEquals(out.get(i), together.get(i), each + " heads, element " + i);
+        }
       }
     }
   }
@@ -434,31 +400,31 @@ class SimulatorTest {
     float scale = Attention.scale(24);
     IntArray step = inputs.ints();
     FloatArray x = FloatArray.fromArray(q);
-    FloatArray part = new FloatArray(2 * 2 * 26);
-    FloatArray out = new FloatArray(48);
+    FloatArray part = new FloatArray(2 * 4 * 26);
+    FloatArray out = new FloatArray(4 * 24);
     Simulator.run(
         2,
-        2 / each,
+        4 / each,
         AttentionKernels.LOCAL,
         c -> {
           switch (cache) {
             case DeviceKv.Floats f ->
                 AttentionKernels.single(
-                    c, step, POWERS, f.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
+                    c, step, POWERS, f.array(), x, part, rows, slots, 4, 1, 24, 96, scale, each);
             case DeviceKv.Ints i when layout.type() == KvType.FP16 ->
                 AttentionKernels.sixteen(
-                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale);
+                    c, step, POWERS, i.array(), x, part, rows, slots, 4, 1, 24, 96, scale, each);
             case DeviceKv.Ints i ->
                 Int4AttentionKernels.fourBits(
-                    c, step, POWERS, i.array(), x, part, rows, slots, 2, 1, 24, 48, scale, each,
+                    c, step, POWERS, i.array(), x, part, rows, slots, 4, 1, 24, 96, scale, each,
                     keyInts, valueInts);
           }
         });
     Simulator.run(
-        2,
+        4,
         1,
         AttentionKernels.JOIN_LOCAL,
-        c -> AttentionKernels.join(c, step, POWERS, part, out, rows, 2, 24, 48));
+        c -> AttentionKernels.join(c, step, POWERS, part, out, rows, 4, 24, 96));
     return out;
   }
 
@@ -492,7 +458,7 @@ class SimulatorTest {
           case SourceArithmetic.NORMED ->
               new Source.Normed(new LinearTasks.Rows(x, cols + 1), 0, 1e-6f, -1);
           case SourceArithmetic.GATED -> new Source.Gated(new LinearTasks.Rows(x, 410), 205);
-          default -> new Source.Joined(x, n, 4, headDim);
+          default -> new Source.Joined(x, n, 4, headDim, 3);
         };
     FloatArray written = new FloatArray(n * cols);
     Simulator.run(
@@ -517,6 +483,85 @@ class SimulatorTest {
     }
     for (int i = 0; i < n * GroupedIntKernels.rowInts(2); i++) {
       assertEquals(expected.codes().get(i), made.codes().get(i), "word " + i);
+    }
+    multiplied(source, p, step, expected);
+  }
+
+  /** A linear kernel that makes and rounds its input, against one that finds it rounded. */
+  private static void multiplied(
+      Source source, FloatArray p, IntArray step, LinearTasks.Rounded rounded) {
+    int cols = 200;
+    int n = 2;
+    try (Arena arena = Arena.ofConfined()) {
+      WeightImage image = new WeightImage("w");
+      MatrixStack stack = image.stack(List.of(w3(arena, 35, cols, new Random(9))));
+      image.allocate();
+      assertTrue(OwnInputs.makes(stack, source));
+      LongArray w = image.longs();
+      IntArray q = rounded.codes();
+      FloatArray s = rounded.scales();
+      int at = stack.at() / 2;
+      FloatArray expected = new FloatArray(n * 48);
+      Simulator.run(
+          3,
+          n,
+          8 * 4,
+          c ->
+              W3RowKernels.one(
+                  c,
+                  step,
+                  POWERS,
+                  w,
+                  p,
+                  q,
+                  s,
+                  expected,
+                  at,
+                  cols,
+                  0,
+                  48,
+                  -1,
+                  0,
+                  4,
+                  W3RowKernels.ROUNDED,
+                  0,
+                  0,
+                  1,
+                  0f));
+      FloatArray actual = new FloatArray(n * 48);
+      IntArray noCodes = new IntArray(1);
+      Source.Numbers from = source.numbers();
+      int items = OwnInputs.items(stack);
+      Simulator.run(
+          3,
+          n,
+          items,
+          c ->
+              W3RowKernels.one(
+                  c,
+                  step,
+                  POWERS,
+                  w,
+                  p,
+                  noCodes,
+                  from.x(),
+                  actual,
+                  at,
+                  cols,
+                  0,
+                  48,
+                  -1,
+                  0,
+                  items / 8,
+                  from.source(),
+                  from.xStride(),
+                  from.at(),
+                  from.headDim(),
+                  from.eps()));
+      assertTrue(expected.get(0) != 0f);
+      for (int i = 0; i < n * 48; i++) {
+        assertEquals(expected.get(i), actual.get(i), "element " + i);
+      }
     }
   }
 

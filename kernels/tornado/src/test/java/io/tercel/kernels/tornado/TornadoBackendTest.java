@@ -60,14 +60,14 @@ class TornadoBackendTest {
           name().startsWith("QWEN2") ? TinyCheckpoint.qwen2() : TinyCheckpoint.qwen3();
       tiny.layers(2).vocab(97);
       return switch (this) {
-        case QWEN2_BF16 -> tiny.hidden(72).heads(6, 2, 24).ffn(100).dtype("BF16");
+        case QWEN2_BF16 -> tiny.hidden(72).heads(8, 2, 24).ffn(100).dtype("BF16");
         case QWEN3_FP16 -> tiny.hidden(48).heads(3, 3, 32).ffn(76).dtype("F16");
         case QWEN3_FP32 -> tiny.hidden(40).heads(3, 1, 40).ffn(76).dtype("F32");
         case QWEN2_W3_ACT_ORDER ->
             tiny.hidden(160).heads(4, 2, 32).ffn(96).gptq(GptqVariant.ASYM_ACT_ORDER_V2);
         case QWEN2_W4 -> tiny.hidden(160).heads(4, 2, 32).ffn(96).w4();
         case QWEN3_W4 -> tiny.hidden(96).heads(3, 1, 64).ffn(160).w4();
-        case QWEN3_W3 -> tiny.hidden(96).heads(3, 1, 64).ffn(160).gptq(GptqVariant.SYM);
+        case QWEN3_W3 -> tiny.hidden(96).heads(4, 1, 64).ffn(160).gptq(GptqVariant.SYM);
       };
     }
   }
@@ -78,6 +78,7 @@ class TornadoBackendTest {
     try (WeightStore weights = DeviceLab.load(model.checkpoint().write(temp));
         DeviceLab lab = new DeviceLab(weights, model.type)) {
       assertTrue(Attention.splits(LENGTH) > 1);
+      GraphBytesTest.assertCounted(lab.tornado.plan());
       Sequence sequence = Sequence.random(1, lab.vocab, LENGTH, 7, 3);
       List<TokenResult> expected = DeviceLab.alone(lab.vector, sequence, 512);
       assertEquals(expected, DeviceLab.alone(lab.tornado, sequence, 512), "in passes");

@@ -179,7 +179,7 @@ record TornadoOps(boolean four) implements Ops {
     MatrixStack stack = image.stack(projection.linears().subList(0, 1));
     image.allocate();
     boolean fourBits = projection.input() instanceof InputSpec.Int4PerToken;
-    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, fourBits);
+    LinearTasks.Rounded rounded = LinearTasks.Rounded.of(n, cols, fourBits, 0);
     rounded.halfway().init(Float.NaN);
     rounded.transformed().init(Float.NaN);
     FloatArray rows = new FloatArray(n * cols);
@@ -187,7 +187,7 @@ record TornadoOps(boolean four) implements Ops {
     IntArray step = step(n);
     run(
         (graph, grids) ->
-            new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
+            new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A, false)
                 .prepare(
                     graph,
                     "ints",
@@ -363,7 +363,7 @@ record TornadoOps(boolean four) implements Ops {
       sent.addAll(List.of(read));
       run(
           (graph, grids) ->
-              new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A)
+              new LinearTasks(new KernelContext(), step, POWERS, grids, four, DP4A, false)
                   .linear(
                       graph,
                       "linear",
@@ -419,7 +419,7 @@ record TornadoOps(boolean four) implements Ops {
     DeviceKv kv = new DeviceKv.Floats(new FloatArray(1));
     run(
         (graph, grids) ->
-            new KvTasks(new KernelContext(), inputs, POWERS, grids, none)
+            new KvTasks(new KernelContext(), inputs, POWERS, grids, none, n)
                 .heads(
                     graph,
                     "heads",
@@ -458,7 +458,13 @@ record TornadoOps(boolean four) implements Ops {
     FloatArray p = image.floats();
     run(
         (graph, grids) ->
-            new KvTasks(new KernelContext(), inputs, POWERS, grids, layout)
+            new KvTasks(
+                    new KernelContext(),
+                    inputs,
+                    POWERS,
+                    grids,
+                    layout,
+                    four ? TornadoBackend.ROWS : 1)
                 .heads(
                     graph,
                     "append",
@@ -487,13 +493,13 @@ record TornadoOps(boolean four) implements Ops {
     FloatArray part = new FloatArray(inputs.slots() * heads * (layout.headDim() + 2));
     FloatArray y = new FloatArray(n * width);
     DeviceKv kv = image(pool, layer);
-    Source source = new Source.Joined(part, n, heads, layout.headDim());
+    Source source = new Source.Joined(part, n, heads, layout.headDim(), inputs.slots());
     WeightImage none = new WeightImage("test");
     run(
         (graph, grids) -> {
           KernelContext context = new KernelContext();
           LinearTasks.Rows in = new LinearTasks.Rows(rows, width);
-          new KvTasks(context, inputs, POWERS, grids, layout)
+          new KvTasks(context, inputs, POWERS, grids, layout, four ? TornadoBackend.ROWS : 1)
               .attend(graph, "attend", kv, in, part, heads);
           LinearTasks.Rows out = new LinearTasks.Rows(y, width);
           new RowTasks(context, inputs.ints(), POWERS, grids)
