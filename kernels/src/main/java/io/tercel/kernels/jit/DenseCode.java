@@ -13,6 +13,7 @@ import io.tercel.kernels.format.QuantFormat.Dense;
  * for each step                      (a row of each stream)
  *   for each stream, token:          lanes = 0
  *   for each block of 32 columns
+ *     for each stream:               ask for a line ahead, where it is to
  *     for the even columns, then the odd ones
  *       for each stream:             widen the weights
  *       for each token, stream:      lanes = fma(weights, inputs, lanes)
@@ -27,6 +28,9 @@ import io.tercel.kernels.format.QuantFormat.Dense;
  */
 final class DenseCode {
   private static final int BLOCK_BYTES = 64;
+
+  /** How far before its streams a kernel asks for lines: about the rows of a call. */
+  static final int AHEAD_BYTES = 16 * 1024;
 
   /** Columns of a block. */
   static final int COLUMNS = 32;
@@ -52,12 +56,14 @@ final class DenseCode {
   private final Dense format;
   private final int streams;
   private final int tokens;
+  private final boolean ahead;
   private final int firstSum;
 
-  private DenseCode(Dense format, int streams, int tokens) {
+  private DenseCode(Dense format, int streams, int tokens, boolean ahead) {
     this.format = format;
     this.streams = streams;
     this.tokens = tokens;
+    this.ahead = ahead;
     this.firstSum = WEIGHT + streams;
     if (format == Dense.FP32 || firstSum + streams * tokens > REGISTERS || tokens > INPUTS.length) {
       throw new IllegalArgumentException(
@@ -71,9 +77,11 @@ final class DenseCode {
    * @param format a 16-bit one
    * @param streams 1 to 4
    * @param tokens 1 to 6 of four streams
+   * @param ahead whether it asks for the rows {@link #AHEAD_BYTES} behind its own: a call whose own
+   *     rows are in the cache leaves the memory idle otherwise
    */
-  static Evex assemble(Dense format, int streams, int tokens) {
-    DenseCode dense = new DenseCode(format, streams, tokens);
+  static Evex assemble(Dense format, int streams, int tokens, boolean ahead) {
+    DenseCode dense = new DenseCode(format, streams, tokens, ahead);
     dense.function();
     return dense.code;
   }
@@ -115,6 +123,9 @@ final class DenseCode {
     }
     code.mov(BLOCKS, at(CALL, LinearCall.GROUPS));
     int block = code.here();
+    for (int s = 0; s < streams && ahead; s++) {
+      code.prefetcht1(at(WEIGHTS[s], AHEAD_BYTES));
+    }
     for (int parity = 0; parity < 2; parity++) {
       columns(parity);
     }

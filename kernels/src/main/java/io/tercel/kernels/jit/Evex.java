@@ -301,6 +301,15 @@ final class Evex extends Encoding {
     address(1, line, 1);
   }
 
+  /** The same, for the second-level cache. */
+  void prefetcht1(Mem line) {
+    begin();
+    rexIfNeeded(0, line.base().high());
+    put(0x0F);
+    put(0x18);
+    address(2, line, 1);
+  }
+
   void push(Gpr register) {
     begin();
     rexIfNeeded(0, register.high());

@@ -22,6 +22,9 @@ final class LinearJob {
   /** Weights of a claim: much of a prefetcher's stream, little of a second-level cache. */
   private static final int CLAIM_BYTES = 256 * 1024;
 
+  /** Of 16-bit ones, whose first rows nobody asked for ahead: they should be few of a claim's. */
+  private static final int DENSE_CLAIM_BYTES = 1024 * 1024;
+
   /** Claims are multiples of the streams there are. */
   private static final int CLAIM_MULTIPLE = 4;
 
@@ -50,11 +53,8 @@ final class LinearJob {
   }
 
   private static boolean handles(PackedMatrix w) {
-    return switch (w.format()) {
-      case Grouped _, PerRow _ -> true;
-      case Dense.FP32 -> false;
-      case Dense.BF16, Dense.FP16 -> w.cols() % DenseCode.COLUMNS == 0;
-    };
+    return !(w.format() instanceof Dense)
+        || w.format() != Dense.FP32 && w.cols() % DenseCode.COLUMNS == 0;
   }
 
   /** As {@code Ops.linear}, for a projection that it handles. */
@@ -86,13 +86,15 @@ final class LinearJob {
     return tiles;
   }
 
-  /** Tiles of a claim: all threads get equally many claims, of about {@link #CLAIM_BYTES} each. */
+  /** Tiles of a claim: all threads get equally many claims, of about as many bytes each. */
   private int claim(int tiles, List<Linear> layers) {
     long bytes = 0;
     for (Linear layer : layers) {
       bytes += layer.weight().segment().byteSize();
     }
-    long claims = Math.ceilDiv(bytes, (long) CLAIM_BYTES * pool.size()) * pool.size();
+    boolean dense = layers.getFirst().weight().format() instanceof Dense;
+    long each = dense ? DENSE_CLAIM_BYTES : CLAIM_BYTES;
+    long claims = Math.ceilDiv(bytes, each * pool.size()) * pool.size();
     int claim = (int) Math.ceilDiv(tiles, claims);
     return Math.ceilDiv(claim, CLAIM_MULTIPLE) * CLAIM_MULTIPLE;
   }

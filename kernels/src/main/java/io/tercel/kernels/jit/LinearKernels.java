@@ -36,7 +36,9 @@ final class LinearKernels implements AutoCloseable {
   private final Kernel[] int8 = new Kernel[2 * TOKENS];
   private final Kernel[] w4 = new Kernel[2 * TOKENS];
   private final Kernel[] bf16 = new Kernel[2 * DENSE_TOKENS];
+  private final Kernel[] bf16Ahead = new Kernel[DENSE_TOKENS];
   private final Kernel[] fp16 = new Kernel[2 * DENSE_TOKENS];
+  private final Kernel[] fp16Ahead = new Kernel[DENSE_TOKENS];
   private final Kernel[] rounding = new Kernel[1];
   private final Kernel[] softmax = new Kernel[KvType.values().length];
   private final Kernel[] scores = new Kernel[KvType.values().length * ScoreCode.QUERIES];
@@ -65,8 +67,11 @@ final class LinearKernels implements AutoCloseable {
     }
     for (Dense format : List.of(Dense.BF16, Dense.FP16)) {
       for (int tokens = 1; tokens <= DENSE_TOKENS; tokens++) {
-        pieces.add(dense(format, DENSE_STREAMS, tokens));
-        pieces.add(dense(format, 1, tokens));
+        pieces.add(dense(format, DENSE_STREAMS, tokens, false));
+        pieces.add(dense(format, 1, tokens, false));
+      }
+      for (int tokens = 1; tokens <= DENSE_TOKENS; tokens++) {
+        pieces.add(dense(format, DENSE_STREAMS, tokens, true));
       }
     }
     pieces.add(new Piece(RoundingCode.assemble(), 1, 1));
@@ -107,8 +112,8 @@ final class LinearKernels implements AutoCloseable {
     return new Piece(GemvCode.assemble(codes, streams, tokens, inPlace), streams, tokens);
   }
 
-  private static Piece dense(Dense format, int streams, int tokens) {
-    return new Piece(DenseCode.assemble(format, streams, tokens), streams, tokens);
+  private static Piece dense(Dense format, int streams, int tokens, boolean ahead) {
+    return new Piece(DenseCode.assemble(format, streams, tokens, ahead), streams, tokens);
   }
 
   private static void attention(List<Piece> pieces, BiFunction<KvType, Integer, Evex> assembler) {
@@ -133,7 +138,9 @@ final class LinearKernels implements AutoCloseable {
     }
     memory.seal();
     int next = 0;
-    for (Kernel[] table : List.of(w3, int8, w4, bf16, fp16, rounding, softmax, scores, values)) {
+    for (Kernel[] table :
+        List.of(
+            w3, int8, w4, bf16, bf16Ahead, fp16, fp16Ahead, rounding, softmax, scores, values)) {
       for (int i = 0; i < table.length; i++, next++) {
         Piece piece = pieces.get(next);
         table[i] = new Kernel(memory, offsets[next], piece.streams, piece.tokens);
@@ -156,6 +163,11 @@ final class LinearKernels implements AutoCloseable {
   /** A 16-bit format, several streams (or one). */
   Kernel dense(Dense format, int tokens, boolean single) {
     return (format == Dense.BF16 ? bf16 : fp16)[2 * (tokens - 1) + (single ? 1 : 0)];
+  }
+
+  /** A 16-bit format, several streams, which asks for the next call's rows. */
+  Kernel denseAhead(Dense format, int tokens) {
+    return (format == Dense.BF16 ? bf16Ahead : fp16Ahead)[tokens - 1];
   }
 
   /** Activations to integers. */

@@ -93,7 +93,8 @@ final class LinearRows {
     call.set(LinearCall.STREAM_STRIDE, stream);
     call.set(LinearCall.STEPS, steps);
     kernel.run(call);
-    results(kernel, layer, token, out, tile * W3Block.ROWS, steps * W3Block.ROWS);
+    int rows = steps * W3Block.ROWS;
+    results(kernel, layer, token, out, tile * W3Block.ROWS, rows, rows);
     return steps * kernel.streams();
   }
 
@@ -115,43 +116,64 @@ final class LinearRows {
     int first = from * W3Block.ROWS;
     int last = Math.min(layer.weight().rows(), to * W3Block.ROWS);
     int batches = Math.ceilDiv(x.tokens(), LinearKernels.DENSE_TOKENS);
-    for (int row = first; row < last; row += LinearCall.SLOT_ROWS) {
-      int rows = Math.min(LinearCall.SLOT_ROWS, last - row);
+    int streams = kernels.dense(format, 1, false).streams();
+    int apart = (last - first) / streams;
+    int rowBytes = x.cols() * Short.BYTES;
+    int most = batches == 1 ? LinearCall.SLOT_ROWS : Math.max(1, DenseCode.AHEAD_BYTES / rowBytes);
+    for (int done = 0; done < apart; done += most) {
+      int steps = Math.min(most, apart - done);
       for (int batch = 0; batch < batches; batch++) {
+        int tokens = denseInputs(floats, x, batch, batches);
+        // the last batch finds its rows in the cache, and has memory fetch the next ones
+        boolean ahead = batches > 1 && batch == batches - 1;
+        Kernel kernel =
+            ahead ? kernels.denseAhead(format, tokens) : kernels.dense(format, tokens, false);
         int token = first(batch, batches, x);
-        int tokens = first(batch + 1, batches, x) - token;
-        long stride = (long) x.cols() * Float.BYTES;
-        call.point(LinearCall.INPUTS, floats.segment(), token * stride, tokens * stride);
-        call.set(LinearCall.INPUT_STRIDE, stride);
-        call.set(LinearCall.GROUPS, x.cols() / DenseCode.COLUMNS);
-        int done = dense(kernels.dense(format, tokens, false), layer, token, out, row, rows);
-        dense(kernels.dense(format, tokens, true), layer, token, out, row + done, rows - done);
+        dense(kernel, layer, token, out, first + done, steps, apart);
       }
+    }
+    int row = first + apart * streams;
+    for (int batch = 0; batch < batches && row < last; batch++) {
+      int tokens = denseInputs(floats, x, batch, batches);
+      Kernel single = kernels.dense(format, tokens, true);
+      dense(single, layer, first(batch, batches, x), out, row, last - row, last - row);
     }
     addBias(layer, x, out, first, last);
   }
 
-  private int dense(Kernel kernel, Linear layer, int token, float[] out, int row, int rows) {
-    int steps = rows / kernel.streams();
-    if (steps == 0) {
-      return 0;
-    }
-    PackedMatrix w = layer.weight();
-    long rowBytes = (long) w.cols() * Short.BYTES;
-    long stream = steps * rowBytes;
-    call.point(LinearCall.WEIGHTS, w.segment(), row * rowBytes, stream * kernel.streams());
-    call.set(LinearCall.STREAM_STRIDE, stream);
-    call.set(LinearCall.STEPS, steps);
-    kernel.run(call);
-    results(kernel, layer, token, out, row, steps);
-    return steps * kernel.streams();
+  /** Points at the inputs of a batch of tokens; returns how many it has. */
+  private int denseInputs(DenseInput floats, PreparedInput x, int batch, int batches) {
+    int token = first(batch, batches, x);
+    int tokens = first(batch + 1, batches, x) - token;
+    long stride = (long) x.cols() * Float.BYTES;
+    call.point(LinearCall.INPUTS, floats.segment(), token * stride, tokens * stride);
+    call.set(LinearCall.INPUT_STRIDE, stride);
+    call.set(LinearCall.GROUPS, x.cols() / DenseCode.COLUMNS);
+    return tokens;
   }
 
-  /** Copies what a kernel left, {@code count} rows of each stream, the last one's perhaps fewer. */
-  private void results(Kernel kernel, Linear layer, int token, float[] out, int row, int count) {
+  /** So many rows of each stream, whose first ones lie {@code apart} rows apart. */
+  private void dense(
+      Kernel kernel, Linear layer, int token, float[] out, int row, int steps, int apart) {
+    PackedMatrix w = layer.weight();
+    long rowBytes = (long) w.cols() * Short.BYTES;
+    long read = ((kernel.streams() - 1L) * apart + steps) * rowBytes;
+    call.point(LinearCall.WEIGHTS, w.segment(), row * rowBytes, read);
+    call.set(LinearCall.STREAM_STRIDE, apart * rowBytes);
+    call.set(LinearCall.STEPS, steps);
+    kernel.run(call);
+    results(kernel, layer, token, out, row, steps, apart);
+  }
+
+  /**
+   * Copies what a kernel left, {@code count} rows of each stream, the last one's perhaps fewer;
+   * streams lie {@code apart} rows apart.
+   */
+  private void results(
+      Kernel kernel, Linear layer, int token, float[] out, int row, int count, int apart) {
     int rows = layer.weight().rows();
     for (int stream = 0; stream < kernel.streams(); stream++) {
-      int first = row + stream * count;
+      int first = row + stream * apart;
       int present = Math.min(count, rows - first);
       for (int t = 0; t < kernel.tokens(); t++) {
         call.result(stream * kernel.tokens() + t, out, (token + t) * rows + first, present);

@@ -145,6 +145,7 @@ final class EvexInstructions {
         add("mov %s,qword ptr %s".formatted(x, name(m)), e -> e.mov(a, m));
         add("add %s,qword ptr %s".formatted(x, name(m)), e -> e.add(a, m));
         add("prefetcht0 byte ptr " + name(m), e -> e.prefetcht0(m));
+        add("prefetcht1 byte ptr " + name(m), e -> e.prefetcht1(m));
         add("mov %s,dword ptr %s".formatted(half(a), name(m)), e -> e.movd(a, m));
         add("mov dword ptr %s,%s".formatted(name(m), half(a)), e -> e.movd(m, a));
       }

@@ -35,7 +35,12 @@ final class GuardedKernels {
           }
           for (Dense format : new Dense[] {Dense.BF16, Dense.FP16}) {
             for (int tokens = 1; tokens <= LinearKernels.DENSE_TOKENS; tokens++, calls++) {
-              dense(kernels.dense(format, tokens, single), call, random);
+              dense(
+                  single
+                      ? kernels.dense(format, tokens, true)
+                      : either(kernels, format, tokens, random),
+                  call,
+                  random);
             }
           }
         }
@@ -44,6 +49,12 @@ final class GuardedKernels {
       }
     }
     System.out.println(calls + " calls");
+  }
+
+  private static Kernel either(LinearKernels kernels, Dense format, int tokens, Random random) {
+    return random.nextBoolean()
+        ? kernels.denseAhead(format, tokens)
+        : kernels.dense(format, tokens, false);
   }
 
   private static void integers(Kernel kernel, Codes codes, LinearCall call, Random random)
@@ -80,14 +91,16 @@ final class GuardedKernels {
   private static void dense(Kernel kernel, LinearCall call, Random random) throws Throwable {
     int steps = 1 + random.nextInt(9);
     int blocks = 1 + random.nextInt(5);
-    long stream = (long) steps * blocks * Codes.VECTOR;
+    long rows = (long) steps * blocks * Codes.VECTOR;
+    long stream = rows * (1 + random.nextInt(2)); // as long as they are apart, or half of it
+    long read = (kernel.streams() - 1) * stream + rows;
     long row = (long) blocks * DenseCode.COLUMNS * Float.BYTES;
     boolean end = random.nextBoolean();
-    try (GuardedMemory weights = new GuardedMemory(stream * kernel.streams(), end);
+    try (GuardedMemory weights = new GuardedMemory(read, end);
         GuardedMemory inputs = new GuardedMemory(row * kernel.tokens(), end)) {
       fill(weights.segment(), random);
       fill(inputs.segment(), random);
-      call.point(LinearCall.WEIGHTS, weights.segment(), 0, stream * kernel.streams());
+      call.point(LinearCall.WEIGHTS, weights.segment(), 0, read);
       call.set(LinearCall.STREAM_STRIDE, stream);
       call.set(LinearCall.STEPS, steps);
       call.set(LinearCall.GROUPS, blocks);

@@ -524,6 +524,24 @@ public abstract class OpsContract extends NanContract {
     checkLinear(group.subList(0, 3), cols, random);
   }
 
+  /** Rows for several parts of several threads' work, few and many tokens, with a ragged end. */
+  @ParameterizedTest
+  @CsvSource({"2003, 160", "9001, 32"})
+  void linear_of16BitsAndManyRows(int rows, int cols) {
+    Random random = new Random(rows);
+    PreparedInput expected = new PreparedInput();
+    PreparedInput actual = new PreparedInput();
+    for (Dense format : List.of(Dense.BF16, Dense.FP16)) {
+      Projection layer = Projection.of(new Linear(dense(format, rows, cols, random), null));
+      for (int n : new int[] {2, 13}) {
+        float[] x = gaussians(random, n * cols, 1);
+        definition.prepare(layer, x, n, expected);
+        ops().prepare(layer, x, n, actual);
+        checkLinear(layer, expected, actual, format + ", " + n + " tokens");
+      }
+    }
+  }
+
   /** The bits of a row do not depend on how many rows come along. */
   @Test
   void linear_aRowAlone_equalsItselfInABatch() {

@@ -52,7 +52,7 @@ public final class BenchCommand implements Command {
   /** Bytes of the copies of a layer that is timed alone: more than caches hold. */
   private static final long KERNEL_BYTES = 192L << 20;
 
-  private static final Duration KERNEL_WARM_UP = Duration.ofMillis(400);
+  private static final Duration COMPILER_REST = Duration.ofMillis(400);
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -174,7 +174,7 @@ public final class BenchCommand implements Command {
     MachineLimits limits = limits(serving, out);
     for (String name : backends) {
       try (Ops ops = Backends.cpuOps(serving.backend(name))) {
-        new KernelBench(config, runs, KERNEL_BYTES, KERNEL_WARM_UP, out)
+        new KernelBench(config, runs, KERNEL_BYTES, COMPILER_REST, out)
             .run(ops, limits, contexts()[0]);
       } catch (UserException e) {
         if (backends.size() == 1) {

@@ -41,19 +41,20 @@ final class KernelBench {
   private final ModelConfig config;
   private final int runs;
   private final long workingSet;
-  private final Duration warmUp;
+  private final Duration rest;
   private final PrintWriter out;
   private final Random random = new Random(1);
 
   /**
    * @param workingSet bytes of the copies of one layer together, more than the caches hold
-   * @param warmUp of each line, for the compilers: a shape's first passes run uncompiled
+   * @param rest each line's warm-up ends when the JVM's compilers finished nothing for so long: a
+   *     shape's first passes run uncompiled
    */
-  KernelBench(ModelConfig config, int runs, long workingSet, Duration warmUp, PrintWriter out) {
+  KernelBench(ModelConfig config, int runs, long workingSet, Duration rest, PrintWriter out) {
     this.config = config;
     this.runs = runs;
     this.workingSet = workingSet;
-    this.warmUp = warmUp;
+    this.rest = rest;
     this.out = out;
   }
 
@@ -178,8 +179,8 @@ final class KernelBench {
 
   private double median(Runnable work) {
     double[] seconds = new double[runs];
-    long begin = System.nanoTime();
-    for (int i = 0; i < WARM_UP || System.nanoTime() - begin < warmUp.toNanos(); i++) {
+    CompilerRest compilers = new CompilerRest();
+    for (int i = 0; i < WARM_UP || !compilers.lasts(rest); i++) {
       work.run();
     }
     for (int run = 0; run < runs; run++) {

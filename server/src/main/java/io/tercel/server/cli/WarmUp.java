@@ -46,6 +46,12 @@ final class WarmUp {
   /** Of a round's time on all processors, the compilers' share below which it is warm. */
   private static final double SETTLED = 0.05;
 
+  /**
+   * Requests of two tokens a round: the JVM compiles what has run a few hundred times, and what
+   * runs once a request needs as many requests.
+   */
+  private static final int BRIEF = 40;
+
   /** Prompt tokens: attention at depth, and a chunk of prefill with its ragged end. */
   private static final int LONG_PROMPT = 677;
 
@@ -140,6 +146,11 @@ final class WarmUp {
     ask(client, chat("\"max_tokens\":32,\"response_format\":" + SCHEMA, round));
     ask(client, longPrompt());
     progress(start);
+    for (int i = 0; i < BRIEF; i++) {
+      String request = chat("\"max_tokens\": 2, \"stream\": " + (i % 4 == 3), round * BRIEF + i);
+      ask(client, request);
+    }
+    progress(start);
     List<Future<?>> together = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
       String request = chat("\"max_tokens\":16,\"seed\":" + i, round * 4 + i);
@@ -168,9 +179,9 @@ final class WarmUp {
     String text = "What is %d + %d? Explain it.".formatted(number, 7 * number);
     String prompt =
         model.served().chatTemplate() == null
-            ? "\"prompt\":\"%s\"".formatted(text)
-            : "\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]".formatted(text);
-    return "{%s,\"ignore_eos\":true,%s}".formatted(prompt, fields);
+            ? "\"prompt\": \"%s\"".formatted(text)
+            : "\"messages\": [{\"role\": \"user\", \"content\": \"%s\"}]".formatted(text);
+    return "{%s, \"ignore_eos\": true, %s}".formatted(prompt, fields);
   }
 
   /** Token ids that no cache has seen. */
