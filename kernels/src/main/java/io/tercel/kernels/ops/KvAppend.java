@@ -70,11 +70,13 @@ public final class KvAppend {
   private static void codesOfKey(
       MemorySegment segment, KvLayout layout, long key, int slot, float[] k, int at, float[] clip) {
     int meta = KvQuantizer.scaleAndZero(k, at, layout.headDim(), clip);
+    float scale = KvQuantizer.scale(meta);
+    int zero = KvQuantizer.zero(meta);
     long token = key + (long) slot * Integer.BYTES;
     for (int d = 0; d < layout.headDim(); d += KvLayout.WORD_DIMS) {
       int word = 0;
       for (int j = 0; j < KvLayout.WORD_DIMS; j++) {
-        word |= KvQuantizer.code(k[at + d + j], meta) << 4 * j;
+        word |= KvQuantizer.code(k[at + d + j], scale, zero) << 4 * j;
       }
       long row = (long) d / KvLayout.WORD_DIMS * KvLayout.ROW_BYTES;
       segment.set(ValueLayout.JAVA_INT_UNALIGNED, token + row, word);
@@ -92,13 +94,15 @@ public final class KvAppend {
       float[] clip) {
     int headDim = layout.headDim();
     int meta = KvQuantizer.scaleAndZero(v, at, headDim, clip);
+    float scale = KvQuantizer.scale(meta);
+    int zero = KvQuantizer.zero(meta);
     long rows = (long) slot / 2 * layout.chunks();
     for (int c = 0; c < layout.chunks(); c++) {
       for (int lane = 0; lane < KvLayout.BLOCK_SIZE; lane++) {
         int codes = 0;
         for (int j = 0; j < 4; j++) {
           int d = c * KvLayout.CHUNK_DIMS + 16 * j + lane;
-          codes |= d < headDim ? KvQuantizer.code(v[at + d], meta) << 4 * j : 0;
+          codes |= d < headDim ? KvQuantizer.code(v[at + d], scale, zero) << 4 * j : 0;
         }
         long word = value + (rows + c) * KvLayout.ROW_BYTES + (long) lane * Integer.BYTES;
         segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, word + slot % 2 * Short.BYTES, (short) codes);

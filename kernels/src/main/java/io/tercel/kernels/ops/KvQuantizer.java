@@ -21,6 +21,11 @@ public final class KvQuantizer {
 
   private static final float MAX_HALF = 65504f;
 
+  /**
+   * Floats of this size are 1 apart: adding it rounds to an integer, half to even, as rint does.
+   */
+  private static final float HALVES_GONE = 3 << 22;
+
   private static final float[] NO_CLIP = {1, 1};
 
   private static final int INFINITE = 0x7f80_0000;
@@ -61,8 +66,17 @@ public final class KvQuantizer {
 
   /** The code of one element. */
   public static int code(float x, int scaleAndZero) {
-    float scale = scale(scaleAndZero);
-    return scale == 0 ? 0 : clamp(Math.rint(x / scale) + zero(scaleAndZero));
+    return code(x, scale(scaleAndZero), zero(scaleAndZero));
+  }
+
+  /** The code of one element by a scale and a zero that were taken apart, as loops do once. */
+  static int code(float x, float scale, int zero) {
+    if (scale == 0) {
+      return 0;
+    }
+    // beyond 2^22 the sum has no halves to round, nor have such quotients, all of which are clamped
+    int nearest = (int) (x / scale + HALVES_GONE - HALVES_GONE);
+    return Math.max(-zero, Math.min(MAX_CODE - zero, nearest)) + zero;
   }
 
   /** s. */

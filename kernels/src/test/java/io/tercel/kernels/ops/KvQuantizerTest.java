@@ -45,6 +45,26 @@ class KvQuantizerTest {
     assertQuantized(65504f, 15, new int[] {15, 0, 15}, all, -all, 0f);
   }
 
+  /** As the class describes it, ties and quotients of all sizes, infinite ones too. */
+  @Test
+  void codes_areTheNearestInteger_halfToEven_clamped() {
+    Random random = new Random(4);
+    for (int trial = 0; trial < 1_000_000; trial++) {
+      float scale = Float.float16ToFloat((short) (random.nextInt(0x7bff) + 1)); // positive, finite
+      int zero = random.nextInt(16);
+      float x =
+          switch (trial % 3) {
+            case 0 -> (random.nextInt(81) - 40) / 2f * scale; // ties
+            case 1 -> (float) (20 * random.nextGaussian()) * scale;
+            default -> Float.intBitsToFloat(random.nextInt()); // any exponent
+          };
+      x = Float.isFinite(x) ? x : 0;
+      int expected = (int) Math.max(0, Math.min(15, Math.rint((double) (x / scale)) + zero));
+      int meta = zero << 16 | Float.floatToFloat16(scale) & 0xffff;
+      assertEquals(expected, KvQuantizer.code(x, meta), x + " / " + scale + " + " + zero);
+    }
+  }
+
   /** Whatever the codes: no value of the head is a number any more. */
   @ParameterizedTest
   @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
