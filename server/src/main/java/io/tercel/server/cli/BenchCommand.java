@@ -17,7 +17,6 @@ import io.tercel.server.model.MachineLimits;
 import io.tercel.server.model.ServingOptions;
 import io.tercel.server.model.ServingPlan;
 import java.io.PrintWriter;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -51,8 +50,6 @@ public final class BenchCommand implements Command {
 
   /** Bytes of the copies of a layer that is timed alone: more than caches hold. */
   private static final long KERNEL_BYTES = 192L << 20;
-
-  private static final Duration COMPILER_REST = Duration.ofMillis(400);
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -174,7 +171,7 @@ public final class BenchCommand implements Command {
     MachineLimits limits = limits(serving, out);
     for (String name : backends) {
       try (Ops ops = Backends.cpuOps(serving.backend(name))) {
-        new KernelBench(config, runs, KERNEL_BYTES, COMPILER_REST, out)
+        new KernelBench(config, runs, KERNEL_BYTES, CompilerRest.ENOUGH, out)
             .run(ops, limits, contexts()[0]);
       } catch (UserException e) {
         if (backends.size() == 1) {

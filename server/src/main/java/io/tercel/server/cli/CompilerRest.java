@@ -9,6 +9,9 @@ import java.time.Duration;
  * compilation, so a rest shorter than a long one means little.
  */
 final class CompilerRest {
+  /** Long enough to begin to measure. */
+  static final Duration ENOUGH = Duration.ofMillis(400);
+
   private final CompilationMXBean compilers = ManagementFactory.getCompilationMXBean();
   private long compiled = compilers.getTotalCompilationTime();
   private long since = System.nanoTime();

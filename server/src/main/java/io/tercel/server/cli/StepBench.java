@@ -6,7 +6,6 @@ import io.tercel.kernels.ops.Backend;
 import io.tercel.kernels.ops.SamplingPlan;
 import io.tercel.kernels.ops.SamplingRow;
 import io.tercel.kernels.ops.StepBatch;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.Random;
 
@@ -17,10 +16,8 @@ final class StepBench {
   /** Steps before the first measured run, at least: the compilers' share. */
   private static final int WARM_UP_TOKENS = 60;
 
-  /** And at most, where the compilers never rest for {@link #REST}. */
+  /** And at most, where the compilers never rest. */
   private static final int LONGEST_WARM_UP = 600;
-
-  private static final Duration REST = Duration.ofMillis(400);
 
   private final Backend backend;
   private final ModelConfig config;
@@ -90,7 +87,9 @@ final class StepBench {
   private Result measure(int[][] tables, int context, int tokens) {
     int streams = tables.length;
     CompilerRest compilers = new CompilerRest();
-    for (int i = 0; i < WARM_UP_TOKENS || i < LONGEST_WARM_UP && !compilers.lasts(REST); i++) {
+    for (int i = 0;
+        i < WARM_UP_TOKENS || i < LONGEST_WARM_UP && !compilers.lasts(CompilerRest.ENOUGH);
+        i++) {
       oneEach(tables, context + i % tokens);
     }
     double[] rates = new double[runs];
