@@ -294,20 +294,20 @@ final class Evex extends Encoding {
 
   /** Asks for a cache line; never faults. */
   void prefetcht0(Mem line) {
-    begin();
-    rexIfNeeded(0, line.base().high());
-    put(0x0F);
-    put(0x18);
-    address(1, line, 1);
+    prefetch(1, line);
   }
 
   /** The same, for the second-level cache. */
   void prefetcht1(Mem line) {
+    prefetch(2, line);
+  }
+
+  private void prefetch(int hint, Mem line) {
     begin();
     rexIfNeeded(0, line.base().high());
     put(0x0F);
     put(0x18);
-    address(2, line, 1);
+    address(hint, line, 1);
   }
 
   void push(Gpr register) {

@@ -53,8 +53,8 @@ final class LinearJob {
   }
 
   private static boolean handles(PackedMatrix w) {
-    return !(w.format() instanceof Dense)
-        || w.format() != Dense.FP32 && w.cols() % DenseCode.COLUMNS == 0;
+    return !(w.format() instanceof Dense dense)
+        || dense != Dense.FP32 && w.cols() % DenseCode.COLUMNS == 0;
   }
 
   /** As {@code Ops.linear}, for a projection that it handles. */

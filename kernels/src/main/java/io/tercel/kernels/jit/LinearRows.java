@@ -123,33 +123,32 @@ final class LinearRows {
     for (int done = 0; done < apart; done += most) {
       int steps = Math.min(most, apart - done);
       for (int batch = 0; batch < batches; batch++) {
-        int tokens = denseInputs(floats, x, batch, batches);
+        int token = first(batch, batches, x);
+        int tokens = first(batch + 1, batches, x) - token;
+        denseInputs(floats, x, token, tokens);
         // the last batch finds its rows in the cache, and has memory fetch the next ones
         boolean ahead = batches > 1 && batch == batches - 1;
         Kernel kernel =
             ahead ? kernels.denseAhead(format, tokens) : kernels.dense(format, tokens, false);
-        int token = first(batch, batches, x);
         dense(kernel, layer, token, out, first + done, steps, apart);
       }
     }
     int row = first + apart * streams;
     for (int batch = 0; batch < batches && row < last; batch++) {
-      int tokens = denseInputs(floats, x, batch, batches);
+      int token = first(batch, batches, x);
+      int tokens = first(batch + 1, batches, x) - token;
+      denseInputs(floats, x, token, tokens);
       Kernel single = kernels.dense(format, tokens, true);
-      dense(single, layer, first(batch, batches, x), out, row, last - row, last - row);
+      dense(single, layer, token, out, row, last - row, last - row);
     }
     addBias(layer, x, out, first, last);
   }
 
-  /** Points at the inputs of a batch of tokens; returns how many it has. */
-  private int denseInputs(DenseInput floats, PreparedInput x, int batch, int batches) {
-    int token = first(batch, batches, x);
-    int tokens = first(batch + 1, batches, x) - token;
+  private void denseInputs(DenseInput floats, PreparedInput x, int token, int tokens) {
     long stride = (long) x.cols() * Float.BYTES;
     call.point(LinearCall.INPUTS, floats.segment(), token * stride, tokens * stride);
     call.set(LinearCall.INPUT_STRIDE, stride);
     call.set(LinearCall.GROUPS, x.cols() / DenseCode.COLUMNS);
-    return tokens;
   }
 
   /** So many rows of each stream, whose first ones lie {@code apart} rows apart. */
